@@ -1,0 +1,1 @@
+//! Ways of talking: bytes to lines, lines to commands, events to bytes.

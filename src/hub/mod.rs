@@ -1,0 +1,1 @@
+//! The chat itself: sessions, names, the room and what everybody is to hear.
