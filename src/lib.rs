@@ -1,5 +1,10 @@
 //! chatd: a chat server in one thread and one event loop.
 #![forbid(unsafe_code)]
 
+pub mod diagnosis;
 pub mod dialect;
 pub mod hub;
+pub mod ledger;
+pub mod name;
+pub mod server;
+pub mod settings;

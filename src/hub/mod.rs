@@ -1,1 +1,481 @@
-//! The chat itself: sessions, names, the room and what everybody is to hear.
+//! The chat itself: sessions, names, the room, and what everybody is to hear.
+//!
+//! [`Hub<T>`] knows no socket, no clock and no randomness. `T` is whatever carries a session's bytes; it has no bound,
+//! so the compiler proves that the hub does nothing with it but keep it and lend it to the caller's [`Outlet`]. Time
+//! is an argument, and no order depends on a hash map. So partial writes, resets, stale ids and leaps of the clock
+//! are ordinary inputs.
+//!
+//! Who drives a hub does so in turns: [`Hub::connect`] newcomers, pass on what was read ([`Hub::handle_input`],
+//! [`Hub::handle_eof`], [`Hub::handle_reset`]) and what became writable ([`Hub::handle_writable`]), then
+//! [`Hub::tick`], [`Hub::flush`] and [`Hub::reap`].
+//!
+//! # One door out
+//! [`Hub::begin_close`] alone ends a session: it takes it out of the room, frees its name, tells the others, and lets
+//! it drain or marks it closed. It never frees; [`Hub::reap`] alone does, at the end of the turn, when no id, event
+//! or borrow of the turn is alive any more. Telling the others only adds to the feed, so however many leave at once,
+//! nothing recurses.
+
+mod feed;
+mod flush;
+mod input;
+mod invariants;
+mod obey;
+mod outbox;
+mod peer;
+mod presence;
+mod room;
+mod roster;
+
+use std::mem;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use slab::Slab;
+
+use crate::dialect::event::{Farewell, Reply};
+use crate::dialect::{text, Dialect, Reader};
+use crate::ledger::{Close, CloseReason, Ledger};
+use crate::name::Name;
+
+pub use flush::Outlet;
+pub use outbox::QueueLimits;
+pub use peer::SessionId;
+
+use feed::Marks;
+use outbox::Outbox;
+use peer::{Flow, Peer, Phase, Stage, Standing};
+use room::Room;
+use roster::Roster;
+
+/// A feed of this size is flushed before more is read: what one turn says must fit into everybody's socket buffer.
+const FEED_BYTES_MAX: usize = 64 * 1024;
+
+/// The bounds that a hub keeps.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// A longer line is refused.
+    pub line_bytes_max: usize,
+    /// What may wait for one session.
+    pub queue: QueueLimits,
+    /// How long a session may be silent; `None` for ever.
+    pub idle: Option<Duration>,
+    /// How long a closing session gets to take its last bytes.
+    pub drain: Duration,
+}
+
+/// How a transport that [`Hub::reap`] gives back is to be closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// Its peer has everything, or is to get it from the kernel.
+    Orderly,
+    /// It did not take what waited for it in time, so the kernel need not keep that either.
+    Abrupt,
+}
+
+/// How many sessions are in which state, and what they hold.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Census {
+    /// Sessions that talk.
+    pub open: usize,
+    /// Sessions that take their last bytes.
+    pub draining: usize,
+    /// Sessions whose last bytes are read and dropped.
+    pub lingering: usize,
+    /// Names held, those of guests among them.
+    pub names: usize,
+    /// Those who are told of.
+    pub here: usize,
+    /// Bytes that wait for all sockets together.
+    pub queued_bytes: usize,
+}
+
+/// The chat.
+///
+/// Invariants: opened = held in `peers` + closed; open sessions, names in the roster and members of the room are the
+/// same, one to one; `queued_bytes` is the sum over all outboxes; `wake_at` is not later than the first deadline.
+#[derive(Debug)]
+pub struct Hub<T> {
+    limits: Limits,
+    peers: Slab<Peer<T>>,
+    serial: u32,
+    roster: Roster<SessionId>,
+    room: Room,
+    ledger: Ledger,
+    /// Sessions with something to be written, each once.
+    flush_list: Vec<SessionId>,
+    /// Sessions to be freed at the end of the turn.
+    closed: Vec<SessionId>,
+    queued_bytes: usize,
+    /// A lower bound of the first deadline of any session.
+    wake_at: Option<Instant>,
+    /// The server goes down: nobody is told who leaves, for all do.
+    going_down: bool,
+}
+
+impl<T> Hub<T> {
+    /// An empty hub.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            peers: Slab::new(),
+            serial: 0,
+            roster: Roster::default(),
+            room: Room::default(),
+            ledger: Ledger::default(),
+            flush_list: Vec::new(),
+            closed: Vec::new(),
+            queued_bytes: 0,
+            wake_at: None,
+            going_down: false,
+        }
+    }
+
+    /// How many sessions hold a slot.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.peers.len()
+    }
+
+    /// Whether no session is left.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.peers.is_empty()
+    }
+
+    /// How many sessions talk.
+    #[must_use]
+    pub fn open_sessions(&self) -> usize {
+        self.room.members.len()
+    }
+
+    /// The record of opens and closes.
+    #[must_use]
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Counts the sessions by their state.
+    #[must_use]
+    pub fn census(&self) -> Census {
+        let mut census = Census {
+            names: self.roster.len(),
+            here: self.room.here(),
+            queued_bytes: self.queued_bytes,
+            ..Census::default()
+        };
+        for (_, peer) in &self.peers {
+            match peer.stage() {
+                None => census.open += 1,
+                Some(Stage::Draining) => census.draining += 1,
+                Some(Stage::Lingering { .. } | Stage::Closed) => census.lingering += 1,
+            }
+        }
+        census
+    }
+
+    /// What carries a session's bytes; `None` if the session is gone.
+    pub fn transport(&mut self, id: SessionId) -> Option<&mut T> {
+        self.peer(id).map(|peer| &mut peer.transport)
+    }
+
+    /// Every session that holds a slot.
+    pub fn ids(&self) -> impl Iterator<Item = SessionId> + '_ {
+        self.peers
+            .iter()
+            .map(|(slot, peer)| SessionId::new(slot, peer.serial))
+    }
+
+    /// When [`Hub::tick`] has something to do, at the earliest.
+    #[must_use]
+    pub fn wake_at(&self) -> Option<Instant> {
+        self.wake_at.into_iter().chain(self.room.wake_at()).min()
+    }
+
+    /// Whether a turn has something to do without any event: something is to be flushed or freed.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        !self.room.feed.is_silent() || !self.flush_list.is_empty() || !self.closed.is_empty()
+    }
+
+    /// Whether so much was said in this turn that it should be flushed before more is read.
+    #[must_use]
+    pub fn has_said_enough(&self) -> bool {
+        self.room.feed.len() >= FEED_BYTES_MAX.min(self.limits.queue.bytes_max / 4)
+    }
+}
+
+/// Sessions come and go.
+impl<T> Hub<T> {
+    /// Takes in a session and greets it.
+    pub fn connect(
+        &mut self,
+        transport: T,
+        dialect: Dialect,
+        from: SocketAddr,
+        now: Instant,
+    ) -> SessionId {
+        let id = self.insert(transport, dialect, from, now);
+        let peer = &mut self.peers[id.slot as usize];
+        self.roster
+            .claim(id, &peer.name)
+            .unwrap_or_else(|_| unreachable!("a guest's number is its own"));
+        peer.member = self.room.enter(id, dialect);
+        self.room.feed.skip_since(&mut peer.marks, dialect, 0);
+        if dialect == Dialect::Telnet {
+            self.greet(id);
+        }
+        if let Some(idle) = self.limits.idle {
+            self.wake_by(now + idle);
+        }
+        id
+    }
+
+    /// Takes in a session only to tell it why it cannot stay.
+    pub fn refuse(
+        &mut self,
+        transport: T,
+        dialect: Dialect,
+        from: SocketAddr,
+        reason: CloseReason,
+        now: Instant,
+    ) -> SessionId {
+        let id = self.insert(transport, dialect, from, now);
+        self.bid_farewell(id, reason, now);
+        id
+    }
+
+    /// Writes down that somebody came and could not even be taken in to be told why; gives what to tell it.
+    pub fn turn_away(
+        &mut self,
+        dialect: Dialect,
+        from: SocketAddr,
+        reason: CloseReason,
+    ) -> Vec<u8> {
+        let number = self.ledger.open(dialect, from, self.peers.len());
+        let close = Close {
+            id: number,
+            name: Name::guest(number).text().into(),
+            reason,
+            lasted: Duration::ZERO,
+            lines_in: 0,
+            bytes_out: 0,
+        };
+        self.ledger.close(close, self.peers.len());
+        let mut farewell = Vec::new();
+        dialect.encode_reply(
+            &Reply::Farewell(Farewell {
+                reason,
+                idle_seconds: 0,
+            }),
+            &mut farewell,
+        );
+        farewell
+    }
+
+    /// Ends a session: the one door out. The first reason stays; a second call does nothing.
+    pub fn begin_close(&mut self, id: SessionId, reason: CloseReason, now: Instant) {
+        self.close_with_words(id, reason, "", now);
+    }
+
+    /// Ends all sessions, because the server goes down.
+    pub fn shut_down(&mut self, now: Instant) {
+        self.going_down = true;
+        for id in self.ids().collect::<Vec<_>>() {
+            self.begin_close(id, CloseReason::Shutdown, now);
+        }
+    }
+
+    /// Ends what has begun to close and is not done yet, at once.
+    pub fn cut_off(&mut self) {
+        for id in self.ids().collect::<Vec<_>>() {
+            self.finish_close(id);
+        }
+    }
+
+    fn insert(
+        &mut self,
+        transport: T,
+        dialect: Dialect,
+        from: SocketAddr,
+        now: Instant,
+    ) -> SessionId {
+        let number = self.ledger.open(dialect, from, self.peers.len() + 1);
+        self.serial = self.serial.wrapping_add(1);
+        let entry = self.peers.vacant_entry();
+        let id = SessionId::new(entry.key(), self.serial);
+        entry.insert(Peer {
+            transport,
+            serial: id.serial,
+            member: 0,
+            dialect,
+            flow: Flow::Ready,
+            listed: false,
+            ended: false,
+            interrupted: false,
+            number,
+            phase: Phase::Open,
+            standing: Standing::Unknown,
+            name: Name::guest(number),
+            reader: Reader::new(dialect),
+            carry: Vec::new(),
+            marks: Marks::default(),
+            outbox: Outbox::default(),
+            opened_at: now,
+            heard_at: now,
+            lines_in: 0,
+            bytes_out: 0,
+        });
+        id
+    }
+
+    fn greet(&mut self, id: SessionId) {
+        let Self { peers, room, .. } = self;
+        let me = &peers[id.slot as usize];
+        let names = room
+            .arrivals()
+            .map(|id| &peers[id.slot as usize].name)
+            .chain([&me.name]);
+        let mut greeting = Vec::new();
+        text::encode_reply(&Reply::Welcome(&me.name), &mut greeting);
+        text::encode_here(
+            room.here() + 1,
+            names.take(text::GREETING_NAMES_MAX),
+            &mut greeting,
+        );
+        self.say_alone(id, |_, out| out.extend(greeting));
+    }
+
+    fn close_with_words(&mut self, id: SessionId, reason: CloseReason, words: &str, now: Instant) {
+        let Some(peer) = self.peer(id).filter(|peer| peer.is_open()) else {
+            return;
+        };
+        let (place, dialect) = (peer.member, peer.dialect);
+        self.roster.release(id, &self.peers[id.slot as usize].name);
+        if let Some(moved) = self.room.leave(place, dialect) {
+            self.peers[moved.slot as usize].member = place;
+        }
+        self.bid_farewell(id, reason, now);
+        let Self {
+            peers,
+            room,
+            going_down,
+            ..
+        } = self;
+        let peer = &peers[id.slot as usize];
+        if !*going_down {
+            room.part(peer.standing, &peer.name, words, now);
+        }
+    }
+
+    /// Tells a session, which is not or no longer in the room, why it ends, and lets it drain.
+    fn bid_farewell(&mut self, id: SessionId, reason: CloseReason, now: Instant) {
+        let farewell = Farewell {
+            reason,
+            idle_seconds: self.limits.idle.map_or(0, |idle| idle.as_secs()),
+        };
+        self.reply(id, &Reply::Farewell(farewell));
+        let until = now + self.limits.drain;
+        let peer = &mut self.peers[id.slot as usize];
+        peer.phase = Phase::Closing {
+            reason,
+            stage: Stage::Draining,
+            until,
+        };
+        peer.carry = Vec::new();
+        self.room.feed.skip_rest(&mut peer.marks, peer.dialect);
+        let hopeless = peer.flow == Flow::Dead
+            || matches!(reason, CloseReason::Reset | CloseReason::WriteStall);
+        if hopeless {
+            self.finish_close(id);
+        } else {
+            self.list(id);
+            self.wake_by(until);
+        }
+    }
+
+    /// Nothing more is to be done for this session but to free it.
+    fn finish_close(&mut self, id: SessionId) {
+        let Some(peer) = self.peer(id) else { return };
+        if let Phase::Closing { stage, .. } = &mut peer.phase {
+            if *stage != Stage::Closed {
+                *stage = Stage::Closed;
+                self.closed.push(id);
+            }
+        }
+    }
+
+    /// Frees the sessions that are closed and gives their transports back.
+    pub fn reap(&mut self, now: Instant, mut close: impl FnMut(T, Ending)) {
+        for id in mem::take(&mut self.closed) {
+            let Some(peer) = self.peers.try_remove(id.slot as usize) else {
+                continue;
+            };
+            let Phase::Closing { reason, .. } = peer.phase else {
+                continue;
+            };
+            let waits = peer.outbox.bytes();
+            self.queued_bytes -= waits;
+            self.ledger.close(
+                Close {
+                    id: peer.number,
+                    name: peer.name.text().into(),
+                    reason,
+                    lasted: now.saturating_duration_since(peer.opened_at),
+                    lines_in: peer.lines_in,
+                    bytes_out: peer.bytes_out,
+                },
+                self.peers.len(),
+            );
+            close(
+                peer.transport,
+                if waits > 0 {
+                    Ending::Abrupt
+                } else {
+                    Ending::Orderly
+                },
+            );
+        }
+    }
+}
+
+/// What a session alone is told, and its place on the lists.
+impl<T> Hub<T> {
+    fn peer(&mut self, id: SessionId) -> Option<&mut Peer<T>> {
+        self.peers
+            .get_mut(id.slot as usize)
+            .filter(|peer| peer.serial == id.serial)
+    }
+
+    fn reply(&mut self, id: SessionId, reply: &Reply<'_>) {
+        self.say_alone(id, |dialect, out| dialect.encode_reply(reply, out));
+    }
+
+    /// Queues what one session alone hears. The one place where such output begins, so that it has a waker.
+    fn say_alone(&mut self, id: SessionId, write: impl FnOnce(Dialect, &mut Vec<u8>)) {
+        let Some(peer) = self
+            .peers
+            .get_mut(id.slot as usize)
+            .filter(|peer| peer.serial == id.serial)
+        else {
+            return;
+        };
+        let dialect = peer.dialect;
+        self.room
+            .feed
+            .say_alone(&mut peer.marks, dialect, |out| write(dialect, out));
+        self.list(id);
+    }
+
+    /// Puts a session on the flush list.
+    fn list(&mut self, id: SessionId) {
+        if let Some(peer) = self.peer(id).filter(|peer| !peer.listed) {
+            peer.listed = true;
+            self.flush_list.push(id);
+        }
+    }
+
+    fn wake_by(&mut self, at: Instant) {
+        self.wake_at = Some(self.wake_at.map_or(at, |earlier| earlier.min(at)));
+    }
+}

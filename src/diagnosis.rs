@@ -1,0 +1,166 @@
+//! What the server holds, for an operator to look at: sessions, closes, descriptors, threads, memory, turns.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::fs;
+use std::time::Duration;
+
+use log::info;
+
+use crate::hub::Census;
+use crate::ledger::{CloseReason, Ledger};
+
+/// The state of a server at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// Sessions by state, names, queued bytes.
+    pub census: Census,
+    /// How many sessions were opened.
+    pub opens: u64,
+    /// How many sessions were closed, for each reason that occurred.
+    pub closes: Vec<(CloseReason, u64)>,
+    /// What this process holds.
+    pub process: Process,
+    /// How many turns the loop has made.
+    pub turns: u64,
+    /// The longest of them, without the waiting.
+    pub longest_turn: Duration,
+}
+
+impl Report {
+    pub(crate) fn new(census: Census, ledger: &Ledger, turns: u64, longest_turn: Duration) -> Self {
+        let counted = CloseReason::ALL
+            .into_iter()
+            .map(|reason| (reason, ledger.closed_for(reason)));
+        Self {
+            census,
+            opens: ledger.opened(),
+            closes: counted.filter(|(_, count)| *count > 0).collect(),
+            process: Process::of("self"),
+            turns,
+            longest_turn,
+        }
+    }
+
+    /// Writes the report into the log.
+    pub(crate) fn log(&self) {
+        let Census {
+            open,
+            draining,
+            lingering,
+            names,
+            here,
+            queued_bytes,
+        } = self.census;
+        info!(
+            "report sessions={} open={open} draining={draining} lingering={lingering} names={names} here={here} \
+             queued_bytes={queued_bytes}",
+            open + draining + lingering
+        );
+        let closed: u64 = self.closes.iter().map(|(_, count)| count).sum();
+        info!(
+            "report opens={} closes={closed}{}",
+            self.opens,
+            listed(self.closes.iter().copied())
+        );
+        let Process {
+            descriptors,
+            threads,
+            resident_bytes,
+            ..
+        } = &self.process;
+        let total: usize = descriptors.values().sum();
+        info!(
+            "report descriptors={total}{} threads={threads} resident_bytes={resident_bytes}",
+            listed(descriptors)
+        );
+        info!(
+            "report turns={} longest_turn_us={}",
+            self.turns,
+            self.longest_turn.as_micros()
+        );
+    }
+}
+
+/// ` key=value` for each pair.
+fn listed<K: Display, V: Display>(pairs: impl IntoIterator<Item = (K, V)>) -> String {
+    pairs.into_iter().fold(String::new(), |text, (key, value)| {
+        text + &format!(" {key}={value}")
+    })
+}
+
+/// What a process holds, as far as the system tells (`/proc` on Linux; elsewhere all is 0).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Process {
+    /// Open descriptors by kind: `socket`, `pipe`, `file`, `eventpoll`, …
+    pub descriptors: BTreeMap<String, usize>,
+    /// Threads.
+    pub threads: usize,
+    /// Resident memory in bytes.
+    pub resident_bytes: u64,
+}
+
+impl Process {
+    /// Looks at a process: `self`, or its number.
+    #[must_use]
+    pub fn of(process: &str) -> Self {
+        let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+        let number = |key: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(key))?;
+            line.split_whitespace().next()?.parse::<u64>().ok()
+        };
+        Self {
+            descriptors: descriptors(process),
+            threads: number("Threads:").unwrap_or(0) as usize,
+            resident_bytes: number("VmRSS:").unwrap_or(0) * 1024,
+        }
+    }
+}
+
+fn descriptors(process: &str) -> BTreeMap<String, usize> {
+    let mut kinds = BTreeMap::new();
+    let Ok(entries) = fs::read_dir(format!("/proc/{process}/fd")) else {
+        return kinds;
+    };
+    for entry in entries.flatten() {
+        // One that is gone in the meantime is the one that the directory itself was read through.
+        if let Ok(target) = fs::read_link(entry.path()) {
+            *kinds
+                .entry(kind(&target.to_string_lossy()).to_owned())
+                .or_default() += 1;
+        }
+    }
+    kinds
+}
+
+/// `socket:[123]` is a socket, `anon_inode:[eventpoll]` an eventpoll, a path a file.
+fn kind(target: &str) -> &str {
+    match target.strip_prefix("anon_inode:") {
+        Some(inode) => inode.trim_matches(['[', ']']),
+        None if target.starts_with('/') => "file",
+        None => target.split(':').next().unwrap_or(target),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn descriptors_have_kinds() {
+        assert_eq!(kind("socket:[123]"), "socket");
+        assert_eq!(kind("anon_inode:[eventpoll]"), "eventpoll");
+        assert_eq!(kind("anon_inode:[eventfd]"), "eventfd");
+        assert_eq!(kind("pipe:[7]"), "pipe");
+        assert_eq!(kind("/dev/null"), "file");
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn this_process_has_threads_memory_and_descriptors() {
+        let process = Process::of("self");
+        assert!(process.threads >= 1);
+        assert!(process.resident_bytes > 0);
+        assert!(process.descriptors.values().sum::<usize>() >= 3);
+    }
+}

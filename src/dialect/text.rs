@@ -1,0 +1,220 @@
+//! People's lines, in and out: what keys did to a line before its end, and how events read on a terminal.
+//!
+//! Every line that the server writes begins in a way that nothing anybody types can begin (`<ann> `, `* ann `,
+//! `[ann] `, `-- `, `!! `), and ends in CR LF. Names and words come here already clean.
+
+use std::borrow::Cow;
+use std::fmt::Display;
+use std::io::Write;
+
+use crate::dialect::event::{Event, Reply};
+use crate::name::Name;
+
+/// Ctrl-D.
+const EOT: u8 = 0x04;
+/// Ctrl-H, the backspace key of some terminals.
+const BS: u8 = 0x08;
+/// Ctrl-U: erase the line.
+pub(crate) const NAK: u8 = 0x15;
+/// The backspace key of most terminals.
+pub(crate) const DEL: u8 = 0x7f;
+
+/// A newcomer is told of at most so many names: the greeting is one line, however many are here.
+pub(crate) const GREETING_NAMES_MAX: usize = 20;
+
+/// A line of names is at most so many bytes long.
+const WHO_LINE_BYTES_MAX: usize = 1000;
+
+/// Does what Backspace, DEL and Ctrl-U ask for: clients without line editing of their own send them key by key.
+pub(crate) fn edit(line: &[u8]) -> Cow<'_, [u8]> {
+    if !line.iter().any(|byte| matches!(*byte, BS | DEL | NAK)) {
+        return Cow::Borrowed(line);
+    }
+    let mut edited = Vec::with_capacity(line.len());
+    for &byte in line {
+        match byte {
+            BS | DEL => {
+                let is_continuation = |byte: &u8| byte & 0xc0 == 0x80;
+                while edited.pop_if(|byte| is_continuation(byte)).is_some() {}
+                edited.pop();
+            }
+            NAK => edited.clear(),
+            byte => edited.push(byte),
+        }
+    }
+    Cow::Owned(edited)
+}
+
+/// Whether an unfinished line is nothing but a Ctrl-D.
+pub(crate) fn asks_to_leave(partial: &[u8]) -> bool {
+    partial.last() == Some(&EOT) && edit(&partial[..partial.len() - 1]).is_empty()
+}
+
+/// Adds what the room hears.
+pub(crate) fn encode_event(event: &Event<'_>, out: &mut Vec<u8>) {
+    match *event {
+        Event::Said { name, words } => named(out, b"<", name, b"> ", words),
+        Event::Did { name, words } => named(out, b"* ", name, b" ", words),
+        Event::Joined { name, here } => note(out, format_args!("{name} joined ({here} here)")),
+        Event::Left {
+            name,
+            words: "",
+            here,
+        } => note(out, format_args!("{name} left ({here} here)")),
+        Event::Left { name, words, here } => {
+            note(out, format_args!("{name} left: {words} ({here} here)"));
+        }
+        Event::Renamed { from, to } => note(out, format_args!("{from} is now known as {to}")),
+        Event::MoreJoined { count, here } => {
+            note(out, format_args!("{count} more joined ({here} here)"));
+        }
+        Event::MoreLeft { count, here } => {
+            note(out, format_args!("{count} more left ({here} here)"));
+        }
+    }
+}
+
+/// Adds what one session is told.
+pub(crate) fn encode_reply(reply: &Reply<'_>, out: &mut Vec<u8>) {
+    match *reply {
+        Reply::Welcome(name) => note(
+            out,
+            format_args!("Welcome to chatd. You are {name}: /name NAME changes that, /help lists the commands."),
+        ),
+        Reply::YouAre(name) => note(out, format_args!("you are {name}")),
+        Reply::YouDid { name, words } => named(out, b"* ", name, b" ", words),
+        Reply::Told { from, words } => named(out, b"[", from, b"] ", words),
+        Reply::YouTold { to, words } => named(out, b"[to ", to, b"] ", words),
+        Reply::Help(usage) => note(out, format_args!("{usage}   {}", usage.summary)),
+        Reply::InterruptHint => note(out, "Ctrl-C again, or /quit, to leave"),
+        Reply::StillHere => note(out, "yes, still here"),
+        Reply::Refused(refusal) => error(out, refusal),
+        Reply::Farewell(farewell) => match farewell.words() {
+            Some(words) if farewell.is_error() => error(out, words),
+            Some(words) => note(out, words),
+            None => {}
+        },
+        // Only programs ask for it.
+        Reply::Pong(_) => {}
+    }
+}
+
+/// Adds a list of those who are here, `here` in number: all of `names`, and how many more there are if not all.
+///
+/// The list goes on in further lines where one would become longer than 1,000 bytes.
+pub(crate) fn encode_here<'a>(
+    here: usize,
+    names: impl Iterator<Item = &'a Name>,
+    out: &mut Vec<u8>,
+) {
+    let mut line = Vec::new();
+    let mut listed = 0;
+    push_display(&mut line, format_args!("-- {here} here: "));
+    let prefix = line.len();
+    let mut begun = prefix;
+    for name in names {
+        let before = line.len();
+        if before > begun {
+            line.extend(b", ");
+        }
+        name.write_to(&mut line);
+        if line.len() > WHO_LINE_BYTES_MAX && before > begun {
+            out.extend(&line[..before]);
+            out.extend(b"\r\n");
+            line.clear();
+            line.extend(b"-- ");
+            begun = line.len();
+            name.write_to(&mut line);
+        }
+        listed += 1;
+    }
+    if listed < here {
+        push_display(&mut line, format_args!(" and {} more", here - listed));
+    }
+    out.extend(line);
+    out.extend(b"\r\n");
+}
+
+fn named(out: &mut Vec<u8>, before: &[u8], name: &Name, after: &[u8], words: &str) {
+    out.extend_from_slice(before);
+    name.write_to(out);
+    out.extend_from_slice(after);
+    out.extend_from_slice(words.as_bytes());
+    out.extend_from_slice(b"\r\n");
+}
+
+fn note(out: &mut Vec<u8>, text: impl Display) {
+    push_display(out, format_args!("-- {text}\r\n"));
+}
+
+fn error(out: &mut Vec<u8>, text: impl Display) {
+    push_display(out, format_args!("!! {text}\r\n"));
+}
+
+fn push_display(out: &mut Vec<u8>, text: impl Display) {
+    // A `Vec` takes every byte, and the types printed here have no failing `Display`.
+    let _ = write!(out, "{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn edited(line: &[u8]) -> String {
+        String::from_utf8(edit(line).into_owned()).unwrap()
+    }
+
+    #[test]
+    fn keys_edit_a_line() {
+        assert_eq!(edited(b"plain"), "plain");
+        assert_eq!(edited(b"helo\x7flo"), "hello");
+        assert_eq!(edited("你好\x08们".as_bytes()), "你们", "a whole character");
+        assert_eq!(edited(b"\x7f\x08a"), "a", "nothing to erase");
+        assert_eq!(edited(b"wrong\x15right"), "right");
+    }
+
+    #[test]
+    fn control_d_asks_to_leave_only_on_an_empty_line() {
+        assert!(asks_to_leave(b"\x04"));
+        assert!(asks_to_leave(b"ab\x15\x04"));
+        assert!(!asks_to_leave(b"a\x04"));
+        assert!(!asks_to_leave(b""));
+    }
+
+    fn here(count: usize, names: &[Name]) -> String {
+        let mut out = Vec::new();
+        encode_here(count, names.iter(), &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn the_list_says_how_many_it_leaves_out() {
+        let names: Vec<Name> = (1..=3).map(Name::guest).collect();
+        assert_eq!(here(3, &names), "-- 3 here: guest1, guest2, guest3\r\n");
+        assert_eq!(
+            here(10, &names),
+            "-- 10 here: guest1, guest2, guest3 and 7 more\r\n"
+        );
+    }
+
+    #[test]
+    fn a_long_list_goes_on_in_further_lines() {
+        let names: Vec<Name> = (1..=500).map(Name::guest).collect();
+        let text = here(500, &names);
+        let lines: Vec<&str> = text.split_terminator("\r\n").collect();
+        assert!(lines.len() > 4);
+        assert!(lines.iter().all(|line| line.len() <= WHO_LINE_BYTES_MAX));
+        let listed: Vec<&str> = lines
+            .iter()
+            .flat_map(|line| {
+                line.trim_start_matches("-- ")
+                    .trim_start_matches("500 here: ")
+                    .split(", ")
+            })
+            .collect();
+        assert_eq!(
+            listed,
+            names.iter().map(ToString::to_string).collect::<Vec<_>>()
+        );
+    }
+}

@@ -1,0 +1,273 @@
+//! The end of a turn: deadlines, and then what everybody is to hear goes out.
+
+use std::io::{self, IoSlice};
+use std::mem;
+use std::time::{Duration, Instant};
+
+use crate::hub::feed::{Feed, Part};
+use crate::hub::outbox::Overdue;
+use crate::hub::peer::{Flow, Peer, Phase, SessionId, Stage};
+use crate::hub::{Hub, Limits};
+use crate::ledger::CloseReason;
+
+/// A session that has nothing more to be told is given so long to close its own side.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// Deadlines are looked at together and no more often than this: each is kept to about so much.
+const TICK: Duration = Duration::from_millis(50);
+
+/// So many slices go into one write.
+const SLICES_MAX: usize = 16;
+
+/// What writes to the sockets.
+pub trait Outlet<T> {
+    /// Writes as much of `slices` as goes without waiting; gives the number of bytes taken.
+    ///
+    /// # Errors
+    /// `WouldBlock` if nothing is taken now and an edge will tell when it is; any other error means that nothing will
+    /// ever be taken again. The stream must then be read until its end.
+    fn write(
+        &mut self,
+        id: SessionId,
+        transport: &mut T,
+        slices: &[IoSlice<'_>],
+    ) -> io::Result<usize>;
+
+    /// Tells the peer that nothing more will be written.
+    fn finish(&mut self, transport: &mut T);
+}
+
+impl<T> Hub<T> {
+    /// Does what is due: ends the sessions whose time is up, and tells the sums of joins and leaves.
+    pub fn tick(&mut self, now: Instant) {
+        self.room.tick(now);
+        if self.wake_at.is_none_or(|at| now < at) {
+            return;
+        }
+        let mut due = Vec::new();
+        let mut next = None::<Instant>;
+        for (slot, peer) in &mut self.peers {
+            match peer.judge(&self.limits, now) {
+                Ok(at) => next = next.into_iter().chain(at).min(),
+                Err(fate) => due.push((SessionId::new(slot, peer.serial), fate)),
+            }
+        }
+        self.wake_at = next.map(|at| at.max(now + TICK));
+        for (id, fate) in due {
+            self.carry_out(id, fate, now);
+        }
+    }
+
+    /// Writes what was said since the last flush: one write for each session that has something to hear.
+    pub fn flush(&mut self, now: Instant, outlet: &mut impl Outlet<T>) {
+        let mut flush = Flush {
+            feed: self.room.take_feed(),
+            parts: Vec::new(),
+            now,
+        };
+        let listed = mem::take(&mut self.flush_list);
+        let members: &[SessionId] = if flush.feed.is_silent() {
+            &[]
+        } else {
+            &self.room.members
+        };
+        let mut unfinished = Vec::new();
+        let mut visit = |id: SessionId, peer: &mut Peer<T>| {
+            let queued_before = peer.outbox.bytes();
+            flush.flush_peer(id, peer, outlet);
+            self.queued_bytes = self.queued_bytes + peer.outbox.bytes() - queued_before;
+            if !peer.outbox.is_empty() || !peer.is_open() {
+                unfinished.push(id);
+            }
+        };
+        for &id in members {
+            visit(id, &mut self.peers[id.slot as usize]);
+        }
+        for id in listed {
+            // Who is a member has just been visited, and may have left its slot to nobody else in the meantime.
+            if let Some(peer) = self.peers.get_mut(id.slot as usize) {
+                if peer.serial == id.serial && peer.listed {
+                    visit(id, peer);
+                }
+            }
+        }
+        self.room.recycle(flush.feed);
+        for id in unfinished {
+            self.follow_up(id, now, outlet);
+        }
+    }
+
+    /// Looks after a session that did not take everything, or that is on its way out.
+    fn follow_up(&mut self, id: SessionId, now: Instant, outlet: &mut impl Outlet<T>) {
+        let limits = self.limits;
+        let Some(peer) = self.peer(id) else { return };
+        if let Phase::Closing {
+            stage: stage @ Stage::Draining,
+            until,
+            ..
+        } = &mut peer.phase
+        {
+            if peer.flow == Flow::Dead || (peer.ended && peer.outbox.is_empty()) {
+                return self.finish_close(id);
+            }
+            if peer.outbox.is_empty() {
+                outlet.finish(&mut peer.transport);
+                *stage = Stage::Lingering { dropped: 0 };
+                *until = (*until).min(now + LINGER);
+            }
+        }
+        match peer.judge(&limits, now) {
+            Ok(Some(at)) => self.wake_by(at),
+            Ok(None) => {}
+            Err(fate) => self.carry_out(id, fate, now),
+        }
+    }
+
+    fn carry_out(&mut self, id: SessionId, fate: Fate, now: Instant) {
+        match fate {
+            Fate::Close(reason) => self.begin_close(id, reason, now),
+            Fate::Free => self.finish_close(id),
+        }
+    }
+}
+
+/// What becomes of a session whose time is up.
+#[derive(Clone, Copy)]
+enum Fate {
+    /// It begins to close.
+    Close(CloseReason),
+    /// It has had all the time to close that there is.
+    Free,
+}
+
+impl<T> Peer<T> {
+    /// When the next deadline of this session is, or what becomes of it because one has passed.
+    fn judge(&mut self, limits: &Limits, now: Instant) -> Result<Option<Instant>, Fate> {
+        match self.phase {
+            Phase::Closing {
+                stage: Stage::Closed,
+                ..
+            } => Ok(None),
+            Phase::Closing { until, .. } if until <= now => Err(Fate::Free),
+            Phase::Closing { until, .. } => Ok(Some(until)),
+            Phase::Open => {
+                let queue_at =
+                    self.outbox
+                        .judge(&limits.queue, now)
+                        .map_err(|overdue| match overdue {
+                            Overdue::TooSlow => Fate::Close(CloseReason::SlowConsumer),
+                            Overdue::Stalled => Fate::Close(CloseReason::WriteStall),
+                        })?;
+                let idle_at = limits.idle.map(|idle| self.heard_at + idle);
+                if idle_at.is_some_and(|at| at <= now) {
+                    return Err(Fate::Close(CloseReason::Idle));
+                }
+                Ok(queue_at.into_iter().chain(idle_at).min())
+            }
+        }
+    }
+}
+
+/// One flush under way.
+struct Flush {
+    feed: Feed,
+    /// What the session at hand hears; kept for its buffer.
+    parts: Vec<Part>,
+    now: Instant,
+}
+
+impl Flush {
+    /// Writes to one session what it hears of this feed, behind what still waited for it. What its socket does not
+    /// take stays in its outbox.
+    fn flush_peer<T>(&mut self, id: SessionId, peer: &mut Peer<T>, outlet: &mut impl Outlet<T>) {
+        peer.listed = false;
+        let marks = mem::take(&mut peer.marks);
+        if peer.flow == Flow::Dead {
+            return;
+        }
+        self.parts.clear();
+        // Who is no member hears only what stands between marks that were made as it left.
+        if peer.is_open() || !marks.is_empty() {
+            self.feed.collect(peer.dialect, marks, &mut self.parts);
+        }
+        let written = if peer.outbox.is_empty() && peer.flow == Flow::Ready {
+            self.write_parts(id, peer, outlet)
+        } else {
+            0
+        };
+        for part in &self.parts[written..] {
+            match self.feed.share(peer.dialect, *part) {
+                Some(slice) => peer.outbox.push_shared(slice, self.now),
+                None => peer
+                    .outbox
+                    .push_copy(self.feed.bytes(peer.dialect, *part), self.now),
+            }
+        }
+        write_outbox(id, peer, outlet, self.now);
+        if peer.flow == Flow::Dead {
+            peer.outbox.clear();
+        }
+    }
+
+    /// Writes the parts as far as the socket takes them; gives the number of those that it took whole, and leaves the
+    /// next one without what it took of it.
+    fn write_parts<T>(
+        &mut self,
+        id: SessionId,
+        peer: &mut Peer<T>,
+        outlet: &mut impl Outlet<T>,
+    ) -> usize {
+        let mut done = 0;
+        while done < self.parts.len() && peer.flow == Flow::Ready {
+            let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+            let mut filled = 0;
+            for (slice, part) in slices.iter_mut().zip(&self.parts[done..]) {
+                *slice = IoSlice::new(self.feed.bytes(peer.dialect, *part));
+                filled += 1;
+            }
+            let mut taken = peer.write(id, &slices[..filled], outlet);
+            while let Some(part) = self.parts.get_mut(done).filter(|_| taken > 0) {
+                let whole = taken >= part.len();
+                let step = taken.min(part.len());
+                part.advance(step);
+                taken -= step;
+                done += usize::from(whole);
+            }
+        }
+        done
+    }
+}
+
+fn write_outbox<T>(id: SessionId, peer: &mut Peer<T>, outlet: &mut impl Outlet<T>, now: Instant) {
+    while !peer.outbox.is_empty() && peer.flow == Flow::Ready {
+        let outbox = mem::take(&mut peer.outbox);
+        let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+        let filled = outbox.slices(&mut slices);
+        let taken = peer.write(id, &slices[..filled], outlet);
+        peer.outbox = outbox;
+        if taken > 0 {
+            peer.outbox.advance(taken, now);
+        }
+    }
+}
+
+impl<T> Peer<T> {
+    /// One write; gives the bytes taken. `flow` tells why there are not more.
+    fn write(
+        &mut self,
+        id: SessionId,
+        slices: &[IoSlice<'_>],
+        outlet: &mut impl Outlet<T>,
+    ) -> usize {
+        match outlet.write(id, &mut self.transport, slices) {
+            Ok(taken) if taken > 0 => {
+                self.bytes_out += taken as u64;
+                return taken;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.flow = Flow::Blocked,
+            Ok(_) | Err(_) => self.flow = Flow::Dead,
+        }
+        0
+    }
+}

@@ -1,0 +1,91 @@
+//! What must hold between any two calls, for tests and simulations to sweep.
+
+use crate::hub::peer::{Flow, Stage, Standing};
+use crate::hub::{Hub, SessionId};
+
+impl<T> Hub<T> {
+    /// Looks at everything that must hold between two calls. It costs time in proportion to all that the hub holds.
+    ///
+    /// # Panics
+    /// If an invariant is broken; the message says which.
+    pub fn check_invariants(&self) {
+        self.check_totals();
+        for (slot, peer) in &self.peers {
+            let id = SessionId::new(slot, peer.serial);
+            assert_eq!(
+                peer.outbox.bytes(),
+                peer.outbox.recount(),
+                "bytes of {id:?}"
+            );
+            let waits = !peer.outbox.is_empty() || !peer.marks.is_empty();
+            let closed = peer.stage() == Some(Stage::Closed);
+            let has_waker =
+                peer.listed || peer.flow == Flow::Blocked || !self.room.feed.is_silent();
+            assert!(
+                !waits || closed || has_waker,
+                "{id:?} has output and no waker"
+            );
+            assert_eq!(
+                usize::from(peer.listed),
+                self.flush_list
+                    .iter()
+                    .filter(|listed| **listed == id)
+                    .count(),
+                "{id:?} on the flush list"
+            );
+            assert!(
+                peer.flow != Flow::Dead || peer.outbox.is_empty(),
+                "{id:?} keeps what nobody will take"
+            );
+            let member = self.room.members.get(peer.member as usize) == Some(&id);
+            assert_eq!(
+                member,
+                peer.is_open(),
+                "{id:?} is a member exactly while it is open"
+            );
+            assert_eq!(
+                closed,
+                self.closed.contains(&id),
+                "{id:?} is to be freed exactly if it is closed"
+            );
+        }
+    }
+
+    fn check_totals(&self) {
+        let census = self.census();
+        assert_eq!(
+            self.ledger.opened() - self.ledger.closed(),
+            self.peers.len() as u64,
+            "opens less closes"
+        );
+        assert_eq!(census.open, self.room.members.len(), "members");
+        assert_eq!(census.names, census.open, "names");
+        let open = self.peers.iter().filter(|(_, peer)| peer.is_open());
+        self.roster.check_invariants(
+            open.map(|(slot, peer)| (SessionId::new(slot, peer.serial), &peer.name)),
+        );
+        let queued: usize = self.peers.iter().map(|(_, peer)| peer.outbox.bytes()).sum();
+        assert_eq!(queued, self.queued_bytes, "queued bytes");
+        let joined = |(_, peer): &(usize, &crate::hub::peer::Peer<T>)| {
+            peer.is_open() && peer.standing != Standing::Unknown
+        };
+        assert_eq!(
+            self.peers.iter().filter(joined).count(),
+            self.room.here(),
+            "those told of"
+        );
+        let by_dialect = |dialect| {
+            self.peers
+                .iter()
+                .filter(|(_, peer)| peer.is_open() && peer.dialect == dialect)
+                .count()
+        };
+        for dialect in crate::dialect::Dialect::ALL {
+            assert_eq!(
+                by_dialect(dialect),
+                self.room.listeners[dialect as usize],
+                "listeners of {dialect}"
+            );
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! What sessions ask for, and what comes of it.
+
+use std::time::Instant;
+
+use crate::dialect::command::{Command, Refusal, COMMANDS};
+use crate::dialect::event::{Event, Reply};
+use crate::dialect::wire::{self, Request};
+use crate::dialect::{hygiene, text, Dialect};
+use crate::hub::peer::{Peer, Standing};
+use crate::hub::{Hub, SessionId};
+use crate::ledger::CloseReason;
+use crate::name::Name;
+
+impl<T> Hub<T> {
+    pub(super) fn obey(
+        &mut self,
+        id: SessionId,
+        command: Command<'_>,
+        now: Instant,
+    ) -> Result<(), Refusal> {
+        match command {
+            Command::Say(words) => {
+                self.speak(id, words, |name, words| Event::Said { name, words }, now);
+            }
+            Command::Act(words) => {
+                self.speak(id, words, |name, words| Event::Did { name, words }, now);
+                let name = self.peers[id.slot as usize].name.clone();
+                self.reply(id, &Reply::YouDid { name: &name, words });
+            }
+            Command::Take(name) => self.take_name(id, name, now)?,
+            Command::Who => self.list_names(id),
+            Command::Tell { to, words } => self.tell(id, to, words)?,
+            Command::Help(Some(usage)) => self.reply(id, &Reply::Help(usage)),
+            Command::Help(None) => COMMANDS
+                .iter()
+                .for_each(|usage| self.reply(id, &Reply::Help(usage))),
+            Command::Quit(words) => self.close_with_words(id, CloseReason::Quit, words, now),
+        }
+        Ok(())
+    }
+
+    /// Says something to the room under the session's own name. Whatever is said passes through here.
+    fn speak(
+        &mut self,
+        id: SessionId,
+        words: &str,
+        event: for<'a> fn(&'a Name, &'a str) -> Event<'a>,
+        now: Instant,
+    ) {
+        self.join(id, now);
+        let Self { peers, room, .. } = self;
+        let Peer {
+            name,
+            dialect,
+            marks,
+            ..
+        } = &mut peers[id.slot as usize];
+        room.say(&event(name, words), *dialect, marks);
+    }
+
+    /// Lets the room know of a session that it did not know of.
+    fn join(&mut self, id: SessionId, now: Instant) {
+        let Self { peers, room, .. } = self;
+        let peer = &mut peers[id.slot as usize];
+        if peer.standing == Standing::Unknown {
+            peer.standing = room.join(id, &peer.name, peer.dialect, &mut peer.marks, now);
+        }
+    }
+
+    fn take_name(&mut self, id: SessionId, name: Name, now: Instant) -> Result<(), Refusal> {
+        let Self {
+            peers,
+            room,
+            roster,
+            ..
+        } = self;
+        let peer = &mut peers[id.slot as usize];
+        if roster.rename(id, &peer.name, &name).is_err() {
+            return Err(Refusal::Taken(name.to_string().into()));
+        }
+        let from = std::mem::replace(&mut peer.name, name);
+        match peer.standing {
+            Standing::Unknown => self.join(id, now),
+            Standing::Joined { told, .. } if peer.name != from => {
+                room.rename(told, &from, &peer.name, peer.dialect, &mut peer.marks);
+            }
+            Standing::Joined { .. } => {}
+        }
+        let name = self.peers[id.slot as usize].name.clone();
+        self.reply(id, &Reply::YouAre(&name));
+        Ok(())
+    }
+
+    /// Obeys a program.
+    pub(super) fn obey_wire(
+        &mut self,
+        id: SessionId,
+        request: Request<'_>,
+        now: Instant,
+    ) -> Result<(), Refusal> {
+        match request {
+            Request::Name(name) => {
+                let name = std::str::from_utf8(&name).map_err(|_| Refusal::MalformedName)?;
+                self.obey(id, Command::take(name)?, now)
+            }
+            Request::Chat(words) => {
+                let bytes_max = self.limits.line_bytes_max;
+                if words.len() > bytes_max {
+                    return Err(Refusal::LineTooLong {
+                        bytes: words.len(),
+                        bytes_max,
+                    });
+                }
+                if !wire::is_one_line(&words) {
+                    return Err(Refusal::SeveralLines);
+                }
+                let clean = hygiene::clean(&words);
+                let (command, words) = match wire::action(&clean.text) {
+                    Some(words) => (Command::Act(words), words),
+                    None => (Command::Say(&clean.text), &*clean.text),
+                };
+                if words.is_empty() {
+                    return Err(Refusal::NoText);
+                }
+                self.obey(id, command, now)
+            }
+            Request::Ping(token) => {
+                self.reply(id, &Reply::Pong(token));
+                Ok(())
+            }
+            Request::Quit => {
+                self.begin_close(id, CloseReason::Quit, now);
+                Ok(())
+            }
+        }
+    }
+
+    fn list_names(&mut self, id: SessionId) {
+        let Self { peers, room, .. } = self;
+        let me = &peers[id.slot as usize];
+        let stranger = (me.standing == Standing::Unknown).then_some(&me.name);
+        let names = room
+            .arrivals()
+            .map(|id| &peers[id.slot as usize].name)
+            .chain(stranger);
+        let here = room.here() + usize::from(stranger.is_some());
+        let mut list = Vec::new();
+        text::encode_here(here, names, &mut list);
+        self.say_alone(id, |_, out| out.append(&mut list));
+    }
+
+    fn tell(&mut self, id: SessionId, to: &str, words: &str) -> Result<(), Refusal> {
+        let receiver = self
+            .roster
+            .find(to)
+            .ok_or_else(|| Refusal::Nobody(to.into()))?;
+        if self.peers[receiver.slot as usize].dialect != Dialect::Telnet {
+            return Err(Refusal::Deaf(to.into()));
+        }
+        let from = self.peers[id.slot as usize].name.clone();
+        let to = self.peers[receiver.slot as usize].name.clone();
+        self.reply(receiver, &Reply::Told { from: &from, words });
+        self.reply(id, &Reply::YouTold { to: &to, words });
+        Ok(())
+    }
+}

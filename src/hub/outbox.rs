@@ -1,0 +1,308 @@
+//! One session's write queue: what its socket did not take.
+//!
+//! Invariants: an empty outbox owns no heap; `bytes` is the sum of what waits; memory is at most about twice that and
+//! one feed, because a slice of a feed is only kept where it is at least half of it.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+use std::time::{Duration, Instant};
+
+use bytes::{Buf, Bytes};
+
+/// Copied bytes are gathered into chunks of about this size.
+const CHUNK_BYTES: usize = 8 * 1024;
+
+/// How much may wait, and for how long.
+#[derive(Debug, Clone, Copy)]
+pub struct QueueLimits {
+    /// More than this is too much.
+    pub bytes_max: usize,
+    /// More than this is too much after `soft`.
+    pub bytes_soft: usize,
+    /// How long more than `bytes_soft` may wait.
+    pub soft: Duration,
+    /// How long bytes may wait while none of them is taken; `None` for ever.
+    pub stall: Option<Duration>,
+}
+
+/// Why an outbox is past its limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Overdue {
+    /// Too much waits, or much for too long.
+    TooSlow,
+    /// None of it is taken.
+    Stalled,
+}
+
+/// Bytes that wait for a socket.
+#[derive(Debug, Default)]
+pub(super) struct Outbox(Option<Box<Backlog>>);
+
+#[derive(Debug)]
+struct Backlog {
+    chunks: VecDeque<Bytes>,
+    /// The end of the queue, still growing; it follows `chunks`.
+    tail: Vec<u8>,
+    bytes: usize,
+    /// When the socket last took something, or when waiting began.
+    taken_at: Instant,
+    /// Since when more than the soft limit waits.
+    above_soft_since: Option<Instant>,
+}
+
+impl Outbox {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Bytes that wait.
+    pub(super) fn bytes(&self) -> usize {
+        self.0.as_ref().map_or(0, |backlog| backlog.bytes)
+    }
+
+    /// Adds a copy of `bytes`.
+    pub(super) fn push_copy(&mut self, bytes: &[u8], now: Instant) {
+        if !bytes.is_empty() {
+            let backlog = self.backlog(now);
+            backlog.tail.extend_from_slice(bytes);
+            backlog.bytes += bytes.len();
+            if backlog.tail.len() >= CHUNK_BYTES {
+                backlog.seal();
+            }
+        }
+    }
+
+    /// Adds a slice of a shared buffer.
+    pub(super) fn push_shared(&mut self, slice: Bytes, now: Instant) {
+        if !slice.is_empty() {
+            let backlog = self.backlog(now);
+            backlog.seal();
+            backlog.bytes += slice.len();
+            backlog.chunks.push_back(slice);
+        }
+    }
+
+    /// The first bytes that wait, as many slices as there is room for; gives how many it filled in.
+    pub(super) fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        let Some(backlog) = &self.0 else { return 0 };
+        let waiting = backlog
+            .chunks
+            .iter()
+            .map(|chunk| &chunk[..])
+            .chain([&backlog.tail[..]]);
+        let mut filled = 0;
+        for (slot, chunk) in slices
+            .iter_mut()
+            .zip(waiting.filter(|chunk| !chunk.is_empty()))
+        {
+            *slot = IoSlice::new(chunk);
+            filled += 1;
+        }
+        filled
+    }
+
+    /// Takes off the first `bytes`, which a socket took.
+    pub(super) fn advance(&mut self, bytes: usize, now: Instant) {
+        let Some(backlog) = &mut self.0 else { return };
+        let mut left = bytes;
+        while let Some(chunk) = backlog.chunks.front_mut() {
+            let taken = left.min(chunk.len());
+            chunk.advance(taken);
+            left -= taken;
+            if !chunk.is_empty() {
+                break;
+            }
+            backlog.chunks.pop_front();
+        }
+        backlog.tail.drain(..left);
+        backlog.bytes -= bytes;
+        backlog.taken_at = now;
+        if backlog.bytes == 0 {
+            self.0 = None;
+        }
+    }
+
+    /// Throws away what waits.
+    pub(super) fn clear(&mut self) {
+        self.0 = None;
+    }
+
+    /// Sees whether more than the soft limit waits, and says when that, or a stall, becomes too much.
+    pub(super) fn judge(
+        &mut self,
+        limits: &QueueLimits,
+        now: Instant,
+    ) -> Result<Option<Instant>, Overdue> {
+        let Some(backlog) = &mut self.0 else {
+            return Ok(None);
+        };
+        if backlog.bytes > limits.bytes_max {
+            return Err(Overdue::TooSlow);
+        }
+        let soft_at = if backlog.bytes > limits.bytes_soft {
+            Some(*backlog.above_soft_since.get_or_insert(now) + limits.soft)
+        } else {
+            backlog.above_soft_since = None;
+            None
+        };
+        let stall_at = limits.stall.map(|stall| backlog.taken_at + stall);
+        if soft_at.is_some_and(|at| at <= now) {
+            return Err(Overdue::TooSlow);
+        }
+        if stall_at.is_some_and(|at| at <= now) {
+            return Err(Overdue::Stalled);
+        }
+        Ok(soft_at.into_iter().chain(stall_at).min())
+    }
+
+    /// Counts again what waits.
+    pub(super) fn recount(&self) -> usize {
+        self.0.as_ref().map_or(0, |backlog| {
+            backlog.chunks.iter().map(Bytes::len).sum::<usize>() + backlog.tail.len()
+        })
+    }
+
+    fn backlog(&mut self, now: Instant) -> &mut Backlog {
+        self.0.get_or_insert_with(|| {
+            Box::new(Backlog {
+                chunks: VecDeque::new(),
+                tail: Vec::new(),
+                bytes: 0,
+                taken_at: now,
+                above_soft_since: None,
+            })
+        })
+    }
+}
+
+impl Backlog {
+    fn seal(&mut self) {
+        if !self.tail.is_empty() {
+            self.chunks
+                .push_back(Bytes::from(std::mem::take(&mut self.tail)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const LIMITS: QueueLimits = QueueLimits {
+        bytes_max: 1000,
+        bytes_soft: 100,
+        soft: Duration::from_secs(10),
+        stall: Some(Duration::from_secs(30)),
+    };
+
+    fn second(outset: Instant, seconds: u64) -> Instant {
+        outset + Duration::from_secs(seconds)
+    }
+
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "an arbitrary outset for the test's own clock"
+    )]
+    fn outset() -> Instant {
+        Instant::now()
+    }
+
+    fn front(outbox: &Outbox) -> Vec<u8> {
+        let mut slices = [IoSlice::new(&[]); 4];
+        let filled = outbox.slices(&mut slices);
+        slices[..filled]
+            .iter()
+            .flat_map(|slice| slice.to_vec())
+            .collect()
+    }
+
+    #[test]
+    fn much_may_wait_for_a_while_only() {
+        let (mut outbox, outset) = (Outbox::default(), outset());
+        outbox.push_copy(&[0; 101], outset);
+        assert_eq!(outbox.judge(&LIMITS, outset), Ok(Some(second(outset, 10))));
+        assert_eq!(
+            outbox.judge(&LIMITS, second(outset, 9)),
+            Ok(Some(second(outset, 10)))
+        );
+        assert_eq!(
+            outbox.judge(&LIMITS, second(outset, 10)),
+            Err(Overdue::TooSlow)
+        );
+    }
+
+    #[test]
+    fn the_soft_limit_forgets_when_the_queue_falls_below() {
+        let (mut outbox, outset) = (Outbox::default(), outset());
+        outbox.push_copy(&[0; 101], outset);
+        assert!(outbox.judge(&LIMITS, outset).is_ok());
+        outbox.advance(1, second(outset, 8));
+        assert_eq!(
+            outbox.judge(&LIMITS, second(outset, 8)),
+            Ok(Some(second(outset, 38)))
+        );
+        outbox.push_copy(&[0; 1], second(outset, 9));
+        assert_eq!(
+            outbox.judge(&LIMITS, second(outset, 9)),
+            Ok(Some(second(outset, 19)))
+        );
+    }
+
+    #[test]
+    fn a_stall_is_told_from_slowness() {
+        let (mut outbox, outset) = (Outbox::default(), outset());
+        outbox.push_copy(&[0; 10], outset);
+        assert_eq!(
+            outbox.judge(&LIMITS, second(outset, 30)),
+            Err(Overdue::Stalled)
+        );
+        outbox.advance(1, second(outset, 29));
+        assert_eq!(
+            outbox.judge(&LIMITS, second(outset, 30)),
+            Ok(Some(second(outset, 59)))
+        );
+    }
+
+    #[test]
+    fn the_hard_limit_is_exact() {
+        let (mut outbox, outset) = (Outbox::default(), outset());
+        let limits = QueueLimits {
+            bytes_soft: 1000,
+            ..LIMITS
+        };
+        outbox.push_copy(&[0; 1000], outset);
+        assert!(outbox.judge(&limits, outset).is_ok());
+        outbox.push_copy(&[0; 1], outset);
+        assert_eq!(outbox.judge(&limits, outset), Err(Overdue::TooSlow));
+    }
+
+    proptest! {
+        #[test]
+        fn bytes_come_out_as_they_went_in(
+            steps in prop::collection::vec((any::<bool>(), 0_usize..12_000, 0_usize..12_000), 0..40),
+        ) {
+            let (mut outbox, now) = (Outbox::default(), outset());
+            let (mut model, mut next) = (VecDeque::new(), 0_u8);
+            for (shared, pushed, taken) in steps {
+                let bytes: Vec<u8> = (0..pushed).map(|_| { next = next.wrapping_add(1); next }).collect();
+                model.extend(&bytes);
+                if shared {
+                    outbox.push_shared(Bytes::from(bytes), now);
+                } else {
+                    outbox.push_copy(&bytes, now);
+                }
+                let ready = front(&outbox);
+                let (first, second) = model.as_slices();
+                prop_assert!([first, second].concat().starts_with(&ready));
+                let taken = taken.min(ready.len());
+                outbox.advance(taken, now);
+                model.drain(..taken);
+                prop_assert_eq!(outbox.bytes(), model.len());
+                prop_assert_eq!(outbox.recount(), model.len());
+                prop_assert_eq!(outbox.is_empty(), model.is_empty());
+            }
+        }
+    }
+}

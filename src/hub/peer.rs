@@ -1,0 +1,165 @@
+//! One session as the hub sees it.
+
+use std::time::Instant;
+
+use crate::dialect::{Dialect, Reader};
+use crate::hub::feed::Marks;
+use crate::hub::outbox::Outbox;
+use crate::hub::presence::Told;
+use crate::ledger::CloseReason;
+use crate::name::Name;
+
+/// Names one session, and never another one: the slot is used again, the serial is not for a long time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SessionId {
+    pub(super) slot: u32,
+    pub(super) serial: u32,
+}
+
+impl SessionId {
+    const SLOT_BITS: u32 = usize::BITS / 2;
+
+    /// More slots than this cannot be told apart in a [`SessionId::to_bits`].
+    pub const SLOTS_MAX: usize = (1 << (Self::SLOT_BITS - 1)) - 1;
+
+    pub(super) fn new(slot: usize, serial: u32) -> Self {
+        Self {
+            slot: slot as u32,
+            serial: serial & Self::mask(),
+        }
+    }
+
+    /// The id as one number, below `usize::MAX / 2`.
+    #[must_use]
+    pub fn to_bits(self) -> usize {
+        (self.slot as usize) << Self::SLOT_BITS | self.serial as usize
+    }
+
+    /// The id that [`SessionId::to_bits`] made the number from.
+    #[must_use]
+    pub fn from_bits(bits: usize) -> Self {
+        Self {
+            slot: (bits >> Self::SLOT_BITS) as u32,
+            serial: bits as u32 & Self::mask(),
+        }
+    }
+
+    fn mask() -> u32 {
+        u32::MAX >> (32 - Self::SLOT_BITS)
+    }
+}
+
+/// Where a session is on its way, which goes in one direction only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// It hears and is heard.
+    Open,
+    /// It is on its way out, at the latest at `until`.
+    Closing {
+        reason: CloseReason,
+        stage: Stage,
+        until: Instant,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// What was queued for it, and the farewell, goes out.
+    Draining,
+    /// All is said; what it still sends is read and dropped, so many bytes so far. Closing a socket with unread
+    /// input would throw away what its peer has not received yet.
+    Lingering { dropped: usize },
+    /// Nothing is left but to free it.
+    Closed,
+}
+
+/// Whether the room knows of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It neither took a name nor spoke.
+    Unknown,
+    /// It did, as the `arrival`th, and that was told so.
+    Joined { arrival: u64, told: Told },
+}
+
+/// The write side of the socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flow {
+    /// It takes bytes as far as we know.
+    Ready,
+    /// The last write would have blocked, and no writable edge has come since.
+    Blocked,
+    /// It will never take a byte again.
+    Dead,
+}
+
+/// A session.
+///
+/// Invariants: output that waits has a waker: marks or an outbox that is not empty imply `listed` or
+/// [`Flow::Blocked`]; a dead write side has an empty outbox.
+#[derive(Debug)]
+pub(super) struct Peer<T> {
+    pub(super) transport: T,
+    pub(super) serial: u32,
+    /// Where it stands in the room's list of members.
+    pub(super) member: u32,
+    pub(super) dialect: Dialect,
+    pub(super) flow: Flow,
+    /// It is on the flush list, once.
+    pub(super) listed: bool,
+    /// The stream that we read has ended.
+    pub(super) ended: bool,
+    /// Ctrl-C was pressed and nothing typed since.
+    pub(super) interrupted: bool,
+    /// The number that the ledger gave it.
+    pub(super) number: u64,
+    pub(super) phase: Phase,
+    pub(super) standing: Standing,
+    pub(super) name: Name,
+    pub(super) reader: Reader,
+    /// Input that was read but not understood yet, because the turn had done enough for this session.
+    pub(super) carry: Vec<u8>,
+    pub(super) marks: Marks,
+    pub(super) outbox: Outbox,
+    pub(super) opened_at: Instant,
+    pub(super) heard_at: Instant,
+    pub(super) lines_in: u64,
+    pub(super) bytes_out: u64,
+}
+
+impl<T> Peer<T> {
+    pub(super) fn is_open(&self) -> bool {
+        self.phase == Phase::Open
+    }
+
+    pub(super) fn stage(&self) -> Option<Stage> {
+        match self.phase {
+            Phase::Open => None,
+            Phase::Closing { stage, .. } => Some(stage),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_session_is_small() {
+        // The kernel's side of a session costs kilobytes; ours must not show beside it.
+        assert!(
+            size_of::<Peer<[u64; 6]>>() <= 336,
+            "{}",
+            size_of::<Peer<[u64; 6]>>()
+        );
+    }
+
+    #[test]
+    fn ids_survive_the_way_through_a_number() {
+        for (slot, serial) in [(0, 0), (5, 7), (SessionId::SLOTS_MAX, u32::MAX)] {
+            let id = SessionId::new(slot, serial);
+            assert_eq!(SessionId::from_bits(id.to_bits()), id);
+            assert!(id.to_bits() <= usize::MAX / 2);
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! A room: who is in it, what they are to hear, and who has been told of.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use crate::dialect::event::Event;
+use crate::dialect::Dialect;
+use crate::hub::feed::{Feed, Marks};
+use crate::hub::peer::{SessionId, Standing};
+use crate::hub::presence::{Gate, Told};
+use crate::name::Name;
+
+/// One room.
+///
+/// Invariants: `listeners` counts `members` by dialect; `arrivals` holds the members that have joined, each once.
+#[derive(Debug, Default)]
+pub(super) struct Room {
+    /// Everybody who hears what is said, in no order.
+    pub(super) members: Vec<SessionId>,
+    pub(super) listeners: [usize; Dialect::COUNT],
+    /// Those told of, or about to be, by the order of their joining.
+    arrivals: BTreeMap<u64, SessionId>,
+    arrived: u64,
+    joins: Gate,
+    leaves: Gate,
+    pub(super) feed: Feed,
+    /// The feed of the last flush, kept for its buffers.
+    spare: Feed,
+}
+
+impl Room {
+    /// How many are here: those told of, or about to be.
+    pub(super) fn here(&self) -> usize {
+        self.arrivals.len()
+    }
+
+    /// Those who are here, in the order of their joining.
+    pub(super) fn arrivals(&self) -> impl Iterator<Item = SessionId> + '_ {
+        self.arrivals.values().copied()
+    }
+
+    /// Adds a member; gives its place in the list, which it must keep.
+    pub(super) fn enter(&mut self, id: SessionId, dialect: Dialect) -> u32 {
+        self.listeners[dialect as usize] += 1;
+        self.members.push(id);
+        self.members.len() as u32 - 1
+    }
+
+    /// Removes the member at `place`; gives who has that place now, if anybody.
+    pub(super) fn leave(&mut self, place: u32, dialect: Dialect) -> Option<SessionId> {
+        self.listeners[dialect as usize] -= 1;
+        self.members.swap_remove(place as usize);
+        self.members.get(place as usize).copied()
+    }
+
+    /// Says something to everybody but its author.
+    pub(super) fn say(&mut self, event: &Event<'_>, dialect: Dialect, author: &mut Marks) {
+        let from = self.feed.end(dialect);
+        self.feed.say(event, self.listeners);
+        self.feed.skip_since(author, dialect, from);
+    }
+
+    /// Says something to everybody.
+    fn announce(&mut self, event: &Event<'_>) {
+        self.feed.say(event, self.listeners);
+    }
+
+    /// Somebody took a name or spoke for the first time.
+    pub(super) fn join(
+        &mut self,
+        id: SessionId,
+        name: &Name,
+        dialect: Dialect,
+        author: &mut Marks,
+        now: Instant,
+    ) -> Standing {
+        self.arrived += 1;
+        self.arrivals.insert(self.arrived, id);
+        let told = self.joins.admit(now);
+        if told == Told::ByName {
+            self.say(
+                &Event::Joined {
+                    name,
+                    here: self.here(),
+                },
+                dialect,
+                author,
+            );
+        }
+        Standing::Joined {
+            arrival: self.arrived,
+            told,
+        }
+    }
+
+    /// Somebody has gone, with these last words.
+    pub(super) fn part(&mut self, standing: Standing, name: &Name, words: &str, now: Instant) {
+        let Standing::Joined { arrival, told } = standing else {
+            return;
+        };
+        self.arrivals.remove(&arrival);
+        if self.joins.retract(told) {
+            return;
+        }
+        if self.leaves.admit(now) == Told::ByName {
+            self.announce(&Event::Left {
+                name,
+                words,
+                here: self.here(),
+            });
+        }
+    }
+
+    /// Somebody has another name.
+    pub(super) fn rename(
+        &mut self,
+        told: Told,
+        from: &Name,
+        to: &Name,
+        dialect: Dialect,
+        author: &mut Marks,
+    ) {
+        if !self.joins.waits(told) {
+            self.say(&Event::Renamed { from, to }, dialect, author);
+        }
+    }
+
+    /// When a sum of joins or leaves is due.
+    pub(super) fn wake_at(&self) -> Option<Instant> {
+        self.joins
+            .due_at()
+            .into_iter()
+            .chain(self.leaves.due_at())
+            .min()
+    }
+
+    /// Tells the sums that are due.
+    pub(super) fn tick(&mut self, now: Instant) {
+        let here = self.here();
+        if let Some(count) = self.joins.take_due(now) {
+            self.announce(&Event::MoreJoined { count, here });
+        }
+        if let Some(count) = self.leaves.take_due(now) {
+            self.announce(&Event::MoreLeft { count, here });
+        }
+    }
+
+    /// Takes the feed for a flush; what is said from now on is for the next one.
+    pub(super) fn take_feed(&mut self) -> Feed {
+        std::mem::replace(&mut self.feed, std::mem::take(&mut self.spare))
+    }
+
+    /// Gives a flushed feed back.
+    pub(super) fn recycle(&mut self, mut feed: Feed) {
+        feed.clear();
+        self.spare = feed;
+    }
+}

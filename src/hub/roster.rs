@@ -1,0 +1,383 @@
+//! Who holds which name.
+//!
+//! The roster knows ids and names; it must not know sessions, dialects or words for people. Nothing
+//! that it answers depends on the order of a hash map: it finds, it never lists.
+//!
+//! Invariant: no two ids hold names that are alike ([`Name::is_like`]).
+//! Invariant: every key of every name held leads to its holder, and there is no other key.
+//! Invariant: memory follows the number of names held, down as well as up.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::name::{Keys, Kind, Name, NAME_BYTES_MAX};
+
+/// The names held, each by one id; each id holds at most one name at a time.
+#[derive(Debug)]
+pub(super) struct Roster<I> {
+    /// By their number, without a string: most sessions of a crowd never choose a name.
+    guests: BTreeMap<u64, I>,
+    /// By each key of a chosen name, one or two entries a name. The hasher is keyed, for people
+    /// choose what is hashed.
+    chosen: HashMap<Box<str>, I>,
+    /// How many chosen names those entries are.
+    chosen_names: usize,
+}
+
+/// The name, or one too much like it, is held by somebody else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Taken;
+
+impl<I> Default for Roster<I> {
+    fn default() -> Self {
+        Roster {
+            guests: BTreeMap::new(),
+            chosen: HashMap::new(),
+            chosen_names: 0,
+        }
+    }
+}
+
+impl<I: Copy + Eq> Roster<I> {
+    /// Gives `name` to `id`, which holds none.
+    ///
+    /// # Errors
+    /// [`Taken`] if it is held already; nothing has changed then.
+    pub(super) fn claim(&mut self, id: I, name: &Name) -> Result<(), Taken> {
+        match name.kind() {
+            Kind::Guest(number) => {
+                if self.guests.contains_key(number) {
+                    return Err(Taken);
+                }
+                self.guests.insert(*number, id);
+            }
+            Kind::Chosen(text) => {
+                let keys = Keys::of(text);
+                if keys.iter().any(|key| self.chosen.contains_key(key)) {
+                    return Err(Taken);
+                }
+                self.insert(id, keys);
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes `name`, as `id` has claimed it, free again. A name that `id` does not hold stays with
+    /// whoever does.
+    pub(super) fn release(&mut self, id: I, name: &Name) {
+        match name.kind() {
+            Kind::Guest(number) => {
+                if self.guests.get(number) == Some(&id) {
+                    self.guests.remove(number);
+                }
+            }
+            Kind::Chosen(text) => {
+                self.remove(id, &Keys::of(text));
+                self.shrink();
+            }
+        }
+    }
+
+    /// Gives `new` to `id` in place of `old`, which it holds. The two may be alike, so that people
+    /// can change the case of their names.
+    ///
+    /// # Errors
+    /// [`Taken`] if somebody else holds `new`; `id` holds `old` as before then.
+    pub(super) fn rename(&mut self, id: I, old: &Name, new: &Name) -> Result<(), Taken> {
+        if !self.is_free_for(id, new) {
+            return Err(Taken);
+        }
+        self.release(id, old);
+        self.claim(id, new)
+    }
+
+    /// Who holds the name that `text` spells, in any case, or what looks like it.
+    #[must_use]
+    pub(super) fn find(&self, text: &str) -> Option<I> {
+        if let Some(number) = guest_number(text) {
+            return self.guests.get(&number).copied();
+        }
+        if text.len() > NAME_BYTES_MAX {
+            return None;
+        }
+        // Two people can be found when neither of their names is like the other but both are like
+        // `text`: then the one who is spelled so is meant, not the one who looks so.
+        Keys::of(text)
+            .iter()
+            .find_map(|key| self.chosen.get(key).copied())
+    }
+
+    /// How many names are held.
+    #[must_use]
+    pub(super) fn len(&self) -> usize {
+        self.guests.len() + self.chosen_names
+    }
+
+    /// Counts again: compares the roster with all ids that hold a name, for simulations and tests.
+    ///
+    /// # Panics
+    /// If the roster lacks one of them or knows of more.
+    pub(super) fn check_invariants<'a>(&self, holders: impl IntoIterator<Item = (I, &'a Name)>) {
+        let (mut guests, mut chosen_names, mut entries) = (0, 0, 0);
+        for (id, name) in holders {
+            match name.kind() {
+                Kind::Guest(number) => {
+                    guests += 1;
+                    assert!(
+                        self.guests.get(number) == Some(&id),
+                        "{name} is not with its holder"
+                    );
+                }
+                Kind::Chosen(text) => {
+                    chosen_names += 1;
+                    for key in Keys::of(text).iter() {
+                        entries += 1;
+                        assert!(
+                            self.chosen.get(key) == Some(&id),
+                            "{name} ({key}) is not with its holder"
+                        );
+                    }
+                }
+            }
+        }
+        assert_eq!(guests, self.guests.len(), "guests held by nobody");
+        assert_eq!(
+            chosen_names, self.chosen_names,
+            "the count of chosen names is wrong"
+        );
+        assert_eq!(entries, self.chosen.len(), "keys held by nobody");
+    }
+
+    /// Whether nobody but `id` holds `name` or one like it.
+    fn is_free_for(&self, id: I, name: &Name) -> bool {
+        match name.kind() {
+            Kind::Guest(number) => self.guests.get(number).is_none_or(|holder| *holder == id),
+            Kind::Chosen(text) => Keys::of(text)
+                .iter()
+                .all(|key| self.chosen.get(key).is_none_or(|holder| *holder == id)),
+        }
+    }
+
+    fn insert(&mut self, id: I, keys: Keys) {
+        self.chosen_names += 1;
+        self.chosen.insert(keys.by_letter, id);
+        if let Some(by_look) = keys.by_look {
+            self.chosen.insert(by_look, id);
+        }
+    }
+
+    fn remove(&mut self, id: I, keys: &Keys) {
+        if keys.iter().all(|key| self.chosen.get(key) == Some(&id)) {
+            self.chosen_names -= 1;
+            for key in keys.iter() {
+                self.chosen.remove(key);
+            }
+        }
+    }
+
+    /// Gives memory back when less than a quarter is in use, and then all but twice of what is, so
+    /// that a name that comes and goes does not move the whole map each time. An empty roster owns
+    /// nothing.
+    fn shrink(&mut self) {
+        if self.chosen.len() < self.chosen.capacity() / 4 || self.chosen.is_empty() {
+            self.chosen.shrink_to(2 * self.chosen.len());
+        }
+    }
+}
+
+/// The number in `guestN`, in any case and with the digits that the server writes: `guest007` is
+/// nobody.
+fn guest_number(text: &str) -> Option<u64> {
+    let (word, number) = text.split_at_checked("guest".len())?;
+    let is_canonical = number == "0" || number.starts_with(|digit| matches!(digit, '1'..='9'));
+    if !is_canonical || !word.eq_ignore_ascii_case("guest") {
+        return None;
+    }
+    number.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn name(text: &str) -> Name {
+        Name::parse(text).unwrap()
+    }
+
+    #[test]
+    fn a_name_is_held_by_one_until_it_is_released() {
+        let mut roster = Roster::default();
+        assert_eq!(roster.len(), 0);
+        assert_eq!(roster.claim(1, &name("paypal")), Ok(()));
+        for alike in ["paypal", "PayPal", "paypaI", "раураl", "ｐａｙｐａｌ"] {
+            assert_eq!(roster.claim(2, &name(alike)), Err(Taken), "{alike}");
+            assert_eq!(roster.find(alike), Some(1), "{alike}");
+        }
+        assert_eq!(roster.claim(1, &name("paypal")), Err(Taken));
+        roster.release(2, &name("paypal"));
+        assert_eq!(roster.find("paypal"), Some(1));
+        assert_eq!(roster.len(), 1);
+        roster.release(1, &name("paypal"));
+        assert_eq!(roster.find("paypal"), None);
+        assert_eq!(roster.claim(2, &name("PAYPAL")), Ok(()));
+    }
+
+    #[test]
+    fn anni_and_annl_may_both_be_here_but_not_with_a_capital_anni() {
+        let mut roster = Roster::default();
+        roster.claim(1, &name("anni")).unwrap();
+        roster.claim(2, &name("annl")).unwrap();
+        assert_eq!(roster.claim(3, &name("ANNI")), Err(Taken));
+        // Whoever writes in capitals means the letter, not the look of it.
+        assert_eq!(
+            (roster.find("ANNI"), roster.find("ANNL")),
+            (Some(1), Some(2))
+        );
+        assert_eq!(roster.rename(1, &name("anni"), &name("ANNI")), Err(Taken));
+        roster.check_invariants([(1, &name("anni")), (2, &name("annl"))]);
+
+        roster.release(2, &name("annl"));
+        assert_eq!(roster.rename(1, &name("anni"), &name("ANNI")), Ok(()));
+        assert_eq!(roster.len(), 1);
+        assert_eq!(roster.claim(2, &name("annl")), Err(Taken));
+        roster.check_invariants([(1, &name("ANNI"))]);
+        assert_eq!(roster.rename(1, &name("ANNI"), &name("anni")), Ok(()));
+        assert_eq!(roster.claim(2, &name("annl")), Ok(()));
+    }
+
+    #[test]
+    fn guests_are_found_by_the_number_as_it_is_written() {
+        let mut roster = Roster::default();
+        for n in [0, 7, u64::MAX] {
+            roster.claim(n, &Name::guest(n)).unwrap();
+        }
+        assert_eq!(roster.claim(1, &Name::guest(7)), Err(Taken));
+        roster.release(1, &Name::guest(7));
+        for text in ["guest7", "GUEST7", "Guest7"] {
+            assert_eq!(roster.find(text), Some(7));
+        }
+        assert_eq!(roster.find("guest0"), Some(0));
+        assert_eq!(roster.find("guest18446744073709551615"), Some(u64::MAX));
+        for text in [
+            "guest007",
+            "guest00",
+            "guest+7",
+            "guest-7",
+            "guest 7",
+            "guest7 ",
+            "guest",
+            "gues",
+            "guest8",
+            "",
+            "7",
+            "guest7x",
+            "gueé",
+            "guest18446744073709551616",
+        ] {
+            assert_eq!(roster.find(text), None, "{text:?}");
+        }
+        assert!(roster.chosen.is_empty());
+    }
+
+    #[test]
+    fn renaming_is_all_or_nothing() {
+        let mut roster = Roster::default();
+        roster.claim(1, &Name::guest(1)).unwrap();
+        roster.claim(2, &name("bob")).unwrap();
+        assert_eq!(roster.rename(1, &Name::guest(1), &name("B0B")), Err(Taken));
+        roster.check_invariants([(1, &Name::guest(1)), (2, &name("bob"))]);
+        assert_eq!(roster.rename(1, &Name::guest(1), &name("ann")), Ok(()));
+        assert_eq!(roster.find("guest1"), None);
+        assert_eq!(roster.rename(1, &name("ann"), &name("ann")), Ok(()));
+        roster.check_invariants([(1, &name("ann")), (2, &name("bob"))]);
+    }
+
+    #[test]
+    fn finding_takes_any_text() {
+        let mut roster = Roster::default();
+        roster.claim(1, &name("ann")).unwrap();
+        for text in ["", " ", "\u{0}", "\u{200d}", "👍"] {
+            assert_eq!(roster.find(text), None);
+        }
+        assert_eq!(roster.find(&"ﷺ".repeat(1_000_000)), None);
+    }
+
+    #[test]
+    #[should_panic(expected = "guests held by nobody")]
+    fn a_name_without_its_session_is_noticed() {
+        let mut roster = Roster::default();
+        roster.claim(1, &Name::guest(1)).unwrap();
+        roster.check_invariants([]);
+    }
+
+    #[test]
+    #[should_panic(expected = "ann (ann) is not with its holder")]
+    fn a_session_without_its_name_is_noticed() {
+        Roster::default().check_invariants([(1, &name("ann"))]);
+    }
+
+    #[test]
+    fn memory_is_given_back() {
+        let mut roster = Roster::default();
+        let names: Vec<Name> = (0..5000).map(|n| name(&format!("name{n}"))).collect();
+        for (id, name) in names.iter().enumerate() {
+            roster.claim(id, name).unwrap();
+        }
+        for (id, name) in names.iter().enumerate() {
+            roster.release(id, name);
+            assert!(roster.chosen.capacity() <= 8 + 8 * roster.chosen.len());
+        }
+        assert_eq!(roster.len(), 0);
+        assert_eq!(roster.chosen.capacity(), 0);
+    }
+
+    /// A person takes, changes or gives up a name, chosen among few, so that they often want the
+    /// same.
+    fn any_step() -> impl Strategy<Value = (usize, Option<Name>)> {
+        let names: Vec<Name> = [
+            "ann", "ANN", "anni", "ANNI", "annl", "ANNL", "аnn", "b0b", "bob", "ß", "SS", "β", "ı",
+            "I", "1",
+        ]
+        .iter()
+        .map(|text| name(text))
+        .chain((0..3).map(Name::guest))
+        .collect();
+        (
+            0..5_usize,
+            prop::option::weighted(0.8, prop::sample::select(names)),
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn the_roster_does_what_comparing_with_everybody_would(steps in prop::collection::vec(any_step(), 0..60)) {
+            let mut roster = Roster::default();
+            let mut people: [Option<Name>; 5] = Default::default();
+            for (id, wanted) in steps {
+                let is_taken = wanted.as_ref().is_some_and(|wanted| {
+                    people.iter().enumerate().any(|(other, held)| other != id && held.as_ref().is_some_and(|held| held.is_like(wanted)))
+                });
+                let result = match (people[id].clone(), &wanted) {
+                    (None, Some(wanted)) => roster.claim(id, wanted),
+                    (Some(held), Some(wanted)) => roster.rename(id, &held, wanted),
+                    (Some(held), None) => {
+                        roster.release(id, &held);
+                        Ok(())
+                    }
+                    (None, None) => Ok(()),
+                };
+                prop_assert_eq!(result.is_err(), is_taken);
+                if !is_taken {
+                    people[id] = wanted;
+                }
+                roster.check_invariants(people.iter().enumerate().filter_map(|(id, name)| Some((id, name.as_ref()?))));
+                prop_assert_eq!(roster.len(), people.iter().flatten().count());
+                for (id, name) in people.iter().enumerate() {
+                    if let Some(name) = name {
+                        prop_assert_eq!(roster.find(&name.to_string()), Some(id));
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Every session's open and close, counted and written to the log.
+//!
+//! Invariant: a session has one open and one close, and [`Ledger::opened`] less the closes is the number of sessions
+//! that hold a slot.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use log::info;
+
+/// Why a session ended. The first reason stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CloseReason {
+    /// It asked to leave.
+    Quit,
+    /// Its stream ended.
+    Eof,
+    /// Its connection broke.
+    Reset,
+    /// Too much waited for it, or for too long.
+    SlowConsumer,
+    /// Bytes waited for it and it took none of them.
+    WriteStall,
+    /// Nothing was heard of it for too long.
+    Idle,
+    /// It sent more than anybody should.
+    Flood,
+    /// The server had no room for it.
+    Full,
+    /// Its address had too many sessions.
+    PerAddress,
+    /// The server went down.
+    Shutdown,
+    /// It spoke another protocol.
+    WrongProtocol,
+}
+
+impl CloseReason {
+    /// All of them, in the order of their discriminants.
+    pub const ALL: [Self; 11] = [
+        Self::Quit,
+        Self::Eof,
+        Self::Reset,
+        Self::SlowConsumer,
+        Self::WriteStall,
+        Self::Idle,
+        Self::Flood,
+        Self::Full,
+        Self::PerAddress,
+        Self::Shutdown,
+        Self::WrongProtocol,
+    ];
+
+    /// The word for it in the log.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Quit => "quit",
+            Self::Eof => "eof",
+            Self::Reset => "reset",
+            Self::SlowConsumer => "slow-consumer",
+            Self::WriteStall => "write-stall",
+            Self::Idle => "idle",
+            Self::Flood => "flood",
+            Self::Full => "full",
+            Self::PerAddress => "per-address",
+            Self::Shutdown => "shutdown",
+            Self::WrongProtocol => "wrong-protocol",
+        }
+    }
+}
+
+impl fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One session that has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Close {
+    /// The session's number, as in its open.
+    pub id: u64,
+    /// The name that it had at the end.
+    pub name: Box<str>,
+    /// Why it ended.
+    pub reason: CloseReason,
+    /// How long it lasted.
+    pub lasted: Duration,
+    /// Lines that were heard of it.
+    pub lines_in: u64,
+    /// Bytes that the kernel took for it.
+    pub bytes_out: u64,
+}
+
+/// The record of opens and closes.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    opened: u64,
+    closed: [u64; CloseReason::ALL.len()],
+    recent: VecDeque<Close>,
+}
+
+impl Ledger {
+    /// How many closes are kept.
+    pub const RECENT_MAX: usize = 1000;
+
+    /// Writes down an open; gives the session's number. `sessions` counts it in.
+    pub fn open(&mut self, dialect: impl fmt::Display, from: SocketAddr, sessions: usize) -> u64 {
+        self.opened += 1;
+        info!(
+            "open id={} dialect={dialect} from={from} sessions={sessions}",
+            self.opened
+        );
+        self.opened
+    }
+
+    /// Writes down a close. `sessions` does not count it any more.
+    pub fn close(&mut self, close: Close, sessions: usize) {
+        info!(
+            "close id={} name={} reason={} seconds={:.1} lines_in={} bytes_out={} sessions={sessions}",
+            close.id,
+            close.name,
+            close.reason,
+            close.lasted.as_secs_f64(),
+            close.lines_in,
+            close.bytes_out,
+        );
+        self.closed[close.reason as usize] += 1;
+        if self.recent.len() == Self::RECENT_MAX {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(close);
+    }
+
+    /// How many sessions were opened.
+    pub fn opened(&self) -> u64 {
+        self.opened
+    }
+
+    /// How many sessions were closed for `reason`.
+    pub fn closed_for(&self, reason: CloseReason) -> u64 {
+        self.closed[reason as usize]
+    }
+
+    /// How many sessions were closed.
+    pub fn closed(&self) -> u64 {
+        self.closed.iter().sum()
+    }
+
+    /// The last closes, oldest first.
+    pub fn recent(&self) -> impl ExactSizeIterator<Item = &Close> {
+        self.recent.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_stand_at_their_own_index() {
+        for (index, reason) in CloseReason::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, index);
+        }
+    }
+
+    #[test]
+    fn counts_all_and_keeps_the_last() {
+        let mut ledger = Ledger::default();
+        for _ in 0..Ledger::RECENT_MAX + 5 {
+            let id = ledger.open("telnet", SocketAddr::from(([127, 0, 0, 1], 1)), 1);
+            let close = Close {
+                id,
+                name: "ann".into(),
+                reason: CloseReason::Eof,
+                lasted: Duration::ZERO,
+                lines_in: 0,
+                bytes_out: 0,
+            };
+            ledger.close(close, 0);
+        }
+        assert_eq!(
+            (
+                ledger.opened(),
+                ledger.closed(),
+                ledger.closed_for(CloseReason::Eof)
+            ),
+            (1005, 1005, 1005)
+        );
+        assert_eq!(
+            ledger.recent().map(|close| close.id).collect::<Vec<_>>(),
+            (6..=1005).collect::<Vec<_>>()
+        );
+    }
+}

@@ -1,0 +1,314 @@
+//! Who may come in: edges of listeners that are remembered, errors that are waited out, and the limits on sessions.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use log::warn;
+
+use crate::hub::SessionId;
+use crate::ledger::CloseReason;
+
+/// After an accept that failed for want of descriptors or memory the next try waits so long, then twice as long …
+const BACK_OFF_MIN: Duration = Duration::from_millis(10);
+/// … up to so long. No edge will tell when there is a descriptor again, so the timer must.
+const BACK_OFF_MAX: Duration = Duration::from_secs(1);
+
+/// At most so many who were refused are kept until they have read why; any more are told and dropped.
+const REFUSED_MAX: usize = 32;
+
+/// The limits on sessions.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Admission {
+    /// At most so many sessions at a time.
+    pub(super) sessions_max: usize,
+    /// At most so many of one address; `None` for any number.
+    pub(super) per_address_max: Option<u32>,
+}
+
+/// An address that is counted: an IPv4 address, or an IPv6 network of 64 bits. Loopback is exempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Origin(IpAddr);
+
+impl Origin {
+    pub(super) fn of(address: IpAddr) -> Option<Self> {
+        let address = match address.to_canonical() {
+            IpAddr::V6(address) if !address.is_loopback() => {
+                let network = u128::from(address) >> 64 << 64;
+                IpAddr::V6(network.into())
+            }
+            address => address,
+        };
+        (!address.is_loopback()).then_some(Self(address))
+    }
+}
+
+/// What is to be done with a newcomer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Let it in.
+    Admit,
+    /// Tell it why it cannot stay, and see that it can read that.
+    Refuse(CloseReason),
+    /// Tell it why it cannot stay, and drop it.
+    TurnAway(CloseReason),
+}
+
+/// The state of accepting.
+///
+/// Invariant: `per_address` has an entry for exactly the origins of sessions that are held.
+#[derive(Debug)]
+pub(super) struct Acceptor {
+    admission: Admission,
+    /// Listeners that may have connections waiting: their edge came and they were not emptied since.
+    ready: Vec<bool>,
+    retry_at: Option<Instant>,
+    back_off: Duration,
+    complained_at: Option<Instant>,
+    per_address: HashMap<Origin, u32>,
+    refused: usize,
+    /// Accepts that failed because the newcomer had gone again, or the like.
+    pub(super) passing_errors: u64,
+    /// Accepts that failed for want of something.
+    pub(super) shortages: u64,
+}
+
+impl Acceptor {
+    pub(super) fn new(admission: Admission, listeners: usize) -> Self {
+        Self {
+            admission,
+            ready: vec![false; listeners],
+            retry_at: None,
+            back_off: BACK_OFF_MIN,
+            complained_at: None,
+            per_address: HashMap::new(),
+            refused: 0,
+            passing_errors: 0,
+            shortages: 0,
+        }
+    }
+
+    /// Remembers an edge.
+    pub(super) fn note(&mut self, listener: usize) {
+        if let Some(ready) = self.ready.get_mut(listener) {
+            *ready = true;
+        }
+    }
+
+    /// A listener to accept from, unless a shortage is being waited out.
+    pub(super) fn next_ready(&mut self, now: Instant) -> Option<usize> {
+        if self.retry_at.is_some_and(|at| now < at) {
+            return None;
+        }
+        self.retry_at = None;
+        self.ready.iter().position(|ready| *ready)
+    }
+
+    /// When to try again: `None` if nobody waits, else not before this.
+    pub(super) fn wake_at(&self, now: Instant) -> Option<Instant> {
+        self.ready
+            .contains(&true)
+            .then(|| self.retry_at.unwrap_or(now))
+    }
+
+    /// A connection was accepted.
+    pub(super) fn accepted(&mut self) {
+        self.back_off = BACK_OFF_MIN;
+    }
+
+    /// An accept failed; the edge is forgotten only if nobody waits any more.
+    pub(super) fn failed(&mut self, listener: usize, error: &io::Error, now: Instant) {
+        match error.kind() {
+            io::ErrorKind::WouldBlock => self.ready[listener] = false,
+            kind if is_passing(kind) => self.passing_errors += 1,
+            _ => {
+                self.shortages += 1;
+                self.retry_at = Some(now + self.back_off);
+                self.back_off = (self.back_off * 2).min(BACK_OFF_MAX);
+                if self
+                    .complained_at
+                    .is_none_or(|at| now >= at + Duration::from_secs(1))
+                {
+                    self.complained_at = Some(now);
+                    warn!("cannot accept, trying again: {error}");
+                }
+            }
+        }
+    }
+
+    /// Judges a newcomer, where `sessions` are open.
+    pub(super) fn judge(&self, origin: Option<Origin>, sessions: usize) -> Verdict {
+        let of_origin = origin
+            .and_then(|origin| self.per_address.get(&origin))
+            .copied()
+            .unwrap_or(0);
+        let reason = if sessions >= self.admission.sessions_max.min(SessionId::SLOTS_MAX) {
+            CloseReason::Full
+        } else if origin.is_some()
+            && self
+                .admission
+                .per_address_max
+                .is_some_and(|max| of_origin >= max)
+        {
+            CloseReason::PerAddress
+        } else {
+            return Verdict::Admit;
+        };
+        if self.refused < REFUSED_MAX {
+            Verdict::Refuse(reason)
+        } else {
+            Verdict::TurnAway(reason)
+        }
+    }
+
+    /// A session holds a descriptor from now on.
+    pub(super) fn hold(&mut self, origin: Option<Origin>, refused: bool) {
+        if refused {
+            self.refused += 1;
+        } else if let Some(origin) = origin {
+            *self.per_address.entry(origin).or_default() += 1;
+        }
+    }
+
+    /// A session's descriptor is free again, so that an accept that failed for want of one may succeed.
+    pub(super) fn release(&mut self, origin: Option<Origin>, refused: bool) {
+        self.retry_at = None;
+        self.back_off = BACK_OFF_MIN;
+        if refused {
+            self.refused -= 1;
+        } else if let Some(origin) = origin {
+            if let Some(count) = self.per_address.get_mut(&origin) {
+                *count -= 1;
+                if *count == 0 {
+                    self.per_address.remove(&origin);
+                }
+            }
+        }
+    }
+
+    /// Nobody comes in any more.
+    pub(super) fn stop(&mut self) {
+        self.ready.clear();
+    }
+}
+
+/// Whether the error is about one newcomer who has gone again, so that the next one may be there already.
+fn is_passing(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind as Kind;
+    matches!(
+        kind,
+        Kind::Interrupted
+            | Kind::ConnectionAborted
+            | Kind::ConnectionReset
+            | Kind::NetworkDown
+            | Kind::NetworkUnreachable
+            | Kind::HostUnreachable
+            | Kind::TimedOut
+            | Kind::PermissionDenied
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ADMISSION: Admission = Admission {
+        sessions_max: 10,
+        per_address_max: Some(2),
+    };
+
+    fn origin(address: &str) -> Option<Origin> {
+        Origin::of(address.parse().unwrap())
+    }
+
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "an arbitrary outset for the test's own clock"
+    )]
+    fn outset() -> Instant {
+        Instant::now()
+    }
+
+    #[test]
+    fn origins_are_addresses_or_networks_and_loopback_is_none() {
+        assert_eq!(origin("127.0.0.9"), None);
+        assert_eq!(origin("::1"), None);
+        assert_eq!(origin("::ffff:127.0.0.1"), None);
+        assert_eq!(origin("::ffff:192.0.2.1"), origin("192.0.2.1"));
+        assert_ne!(origin("192.0.2.1"), origin("192.0.2.2"));
+        assert_eq!(origin("2001:db8:1:2::1"), origin("2001:db8:1:2:ffff::9"));
+        assert_ne!(origin("2001:db8:1:2::1"), origin("2001:db8:1:3::1"));
+    }
+
+    #[test]
+    fn addresses_are_counted_and_forgotten() {
+        let mut acceptor = Acceptor::new(ADMISSION, 1);
+        let here = origin("192.0.2.1");
+        for _ in 0..2 {
+            assert_eq!(acceptor.judge(here, 0), Verdict::Admit);
+            acceptor.hold(here, false);
+        }
+        assert_eq!(
+            acceptor.judge(here, 2),
+            Verdict::Refuse(CloseReason::PerAddress)
+        );
+        assert_eq!(acceptor.judge(origin("192.0.2.2"), 2), Verdict::Admit);
+        assert_eq!(acceptor.judge(None, 2), Verdict::Admit);
+        for _ in 0..2 {
+            acceptor.release(here, false);
+        }
+        assert!(acceptor.per_address.is_empty());
+    }
+
+    #[test]
+    fn the_refused_are_kept_in_small_number() {
+        let mut acceptor = Acceptor::new(ADMISSION, 1);
+        for _ in 0..REFUSED_MAX {
+            assert_eq!(acceptor.judge(None, 10), Verdict::Refuse(CloseReason::Full));
+            acceptor.hold(None, true);
+        }
+        assert_eq!(
+            acceptor.judge(None, 10),
+            Verdict::TurnAway(CloseReason::Full)
+        );
+        acceptor.release(None, true);
+        assert_eq!(acceptor.judge(None, 10), Verdict::Refuse(CloseReason::Full));
+    }
+
+    #[test]
+    fn a_shortage_is_waited_out_by_timer_and_the_edge_is_kept() {
+        let mut acceptor = Acceptor::new(ADMISSION, 1);
+        let outset = outset();
+        let shortage = io::Error::from_raw_os_error(24);
+        acceptor.note(0);
+        let mut expected = BACK_OFF_MIN;
+        let mut now = outset;
+        for _ in 0..10 {
+            assert_eq!(acceptor.next_ready(now), Some(0));
+            acceptor.failed(0, &shortage, now);
+            assert_eq!(acceptor.next_ready(now), None);
+            assert_eq!(acceptor.wake_at(now), Some(now + expected));
+            now += expected;
+            expected = (expected * 2).min(BACK_OFF_MAX);
+        }
+        acceptor.failed(0, &shortage, now);
+        acceptor.release(None, false);
+        assert_eq!(
+            acceptor.next_ready(now),
+            Some(0),
+            "a descriptor is free again"
+        );
+        acceptor.failed(0, &io::ErrorKind::WouldBlock.into(), now);
+        assert_eq!(acceptor.wake_at(now), None);
+    }
+
+    #[test]
+    fn a_newcomer_who_has_gone_does_not_stop_the_others() {
+        let mut acceptor = Acceptor::new(ADMISSION, 1);
+        let now = outset();
+        acceptor.note(0);
+        acceptor.failed(0, &io::ErrorKind::ConnectionAborted.into(), now);
+        assert_eq!(acceptor.next_ready(now), Some(0));
+    }
+}

@@ -1,0 +1,407 @@
+//! The turn.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use log::{info, warn};
+
+use crate::dialect::Dialect;
+use crate::hub::{Hub, Limits, Outlet, SessionId};
+use crate::ledger::CloseReason;
+use crate::server::acceptor::{Acceptor, Admission, Origin, Verdict};
+use crate::server::network::{Event, Network};
+
+pub use crate::diagnosis::Report;
+
+/// At most so many newcomers are accepted in one turn.
+const TURN_ACCEPTS_MAX: usize = 64;
+
+/// At most so much is read from one session in one turn.
+const TURN_BYTES_MAX: usize = 64 * 1024;
+
+/// A turn that takes longer is worth a line in the log.
+const SLOW_TURN: Duration = Duration::from_millis(100);
+
+/// What carries one session.
+#[derive(Debug)]
+pub(super) struct Carrier<S> {
+    stream: S,
+    origin: Option<Origin>,
+    /// It was only taken in to be told why it cannot stay.
+    refused: bool,
+    /// It is on the list of those to be read.
+    ready: bool,
+    /// An event said that the stream has ended or broken: read until that is seen.
+    may_have_ended: bool,
+}
+
+/// The loop: it owns the network, the hub with all sessions, and the lists of what is to be done.
+///
+/// Invariant: a session is on the `ready` list, once, exactly while its carrier says so.
+pub(super) struct EventLoop<N: Network> {
+    network: N,
+    dialects: Vec<Dialect>,
+    hub: Hub<Carrier<N::Stream>>,
+    acceptor: Acceptor,
+    ready: VecDeque<SessionId>,
+    events: Vec<Event>,
+    buffer: Box<[u8]>,
+    stops: Stops,
+    report_wanted: bool,
+    drain: Duration,
+    meter: Meter,
+}
+
+/// How far stopping has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stops {
+    /// Nobody asked.
+    Running,
+    /// Somebody asked: it begins in this turn.
+    Asked,
+    /// Everybody has been told; at this time those who are still there are cut off.
+    Draining(Instant),
+    /// It is to end with this turn.
+    AtOnce,
+}
+
+/// How many turns there were, and how long they took.
+#[derive(Debug, Default, Clone, Copy)]
+struct Meter {
+    turns: u64,
+    longest: Duration,
+    complained_at: Option<Instant>,
+}
+
+impl<N: Network> EventLoop<N> {
+    pub(super) fn new(
+        network: N,
+        dialects: Vec<Dialect>,
+        limits: Limits,
+        admission: Admission,
+    ) -> Self {
+        Self {
+            network,
+            acceptor: Acceptor::new(admission, dialects.len()),
+            dialects,
+            hub: Hub::new(limits),
+            ready: VecDeque::new(),
+            events: Vec::new(),
+            buffer: vec![0; TURN_BYTES_MAX].into(),
+            stops: Stops::Running,
+            report_wanted: false,
+            drain: limits.drain,
+            meter: Meter::default(),
+        }
+    }
+
+    pub(super) fn network(&self) -> &N {
+        &self.network
+    }
+
+    pub(super) fn network_mut(&mut self) -> &mut N {
+        &mut self.network
+    }
+
+    pub(super) fn report(&self) -> Report {
+        Report::new(
+            self.hub.census(),
+            self.hub.ledger(),
+            self.meter.turns,
+            self.meter.longest,
+        )
+    }
+
+    pub(super) fn run(&mut self) -> io::Result<()> {
+        while self.turn()? {}
+        Ok(())
+    }
+
+    /// One turn; gives whether there is to be another one.
+    pub(super) fn turn(&mut self) -> io::Result<bool> {
+        let timeout = self.timeout();
+        let mut events = std::mem::take(&mut self.events);
+        self.network.poll(&mut events, timeout)?;
+        let now = self.network.now();
+        for event in events.drain(..) {
+            self.note(event);
+        }
+        self.events = events;
+        self.accept(now);
+        self.read(now);
+        self.hub.tick(now);
+        self.stop(now);
+        self.flush(now);
+        self.reap(now);
+        self.measure(now);
+        let done = match self.stops {
+            Stops::Running | Stops::Asked => false,
+            Stops::Draining(_) => self.hub.is_empty(),
+            Stops::AtOnce => true,
+        };
+        Ok(!done)
+    }
+
+    /// How long the poll may wait: not at all while a list has work that no edge will tell of.
+    fn timeout(&self) -> Option<Duration> {
+        if !self.ready.is_empty() || self.hub.is_busy() {
+            return Some(Duration::ZERO);
+        }
+        let now = self.network.now();
+        let deadline = match self.stops {
+            Stops::Draining(at) => Some(at),
+            _ => None,
+        };
+        let wake_at = self
+            .hub
+            .wake_at()
+            .into_iter()
+            .chain(self.acceptor.wake_at(now))
+            .chain(deadline)
+            .min()?;
+        Some(wake_at.saturating_duration_since(now))
+    }
+
+    fn note(&mut self, event: Event) {
+        match event {
+            Event::Listener(listener) => self.acceptor.note(listener),
+            Event::Session {
+                id,
+                readable,
+                writable,
+                closed,
+            } => {
+                if writable {
+                    self.hub.handle_writable(id);
+                }
+                let Some(carrier) = self.hub.transport(id) else {
+                    return;
+                };
+                carrier.may_have_ended |= closed;
+                if (readable || closed) && !carrier.ready {
+                    carrier.ready = true;
+                    self.ready.push_back(id);
+                }
+            }
+            Event::Stop => {
+                self.stops = if self.stops == Stops::Running {
+                    Stops::Asked
+                } else {
+                    Stops::AtOnce
+                };
+            }
+            Event::Report => self.report_wanted = true,
+        }
+    }
+
+    fn accept(&mut self, now: Instant) {
+        for _ in 0..TURN_ACCEPTS_MAX {
+            let Some(listener) = self.acceptor.next_ready(now) else {
+                return;
+            };
+            match self.network.accept(listener) {
+                Ok((stream, from)) => {
+                    self.acceptor.accepted();
+                    self.admit(stream, self.dialects[listener], from, now);
+                }
+                Err(error) => self.acceptor.failed(listener, &error, now),
+            }
+        }
+    }
+
+    fn admit(&mut self, mut stream: N::Stream, dialect: Dialect, from: SocketAddr, now: Instant) {
+        let origin = Origin::of(from.ip());
+        let verdict = match self.stops {
+            Stops::Running => self.acceptor.judge(origin, self.hub.open_sessions()),
+            _ => Verdict::TurnAway(CloseReason::Shutdown),
+        };
+        if let Verdict::TurnAway(reason) = verdict {
+            let farewell = self.hub.turn_away(dialect, from, reason);
+            // It has been told, or it would not listen: either way nothing is kept for it.
+            let _ = self.network.write(&mut stream, &[IoSlice::new(&farewell)]);
+            self.network.finish(&mut stream);
+            return self.network.close(stream, crate::hub::Ending::Orderly);
+        }
+        let refused = verdict != Verdict::Admit;
+        self.acceptor.hold(origin, refused);
+        let carrier = Carrier {
+            stream,
+            origin,
+            refused,
+            ready: false,
+            may_have_ended: false,
+        };
+        let id = match verdict {
+            Verdict::Refuse(reason) => self.hub.refuse(carrier, dialect, from, reason, now),
+            _ => self.hub.connect(carrier, dialect, from, now),
+        };
+        let Some(carrier) = self.hub.transport(id) else {
+            return;
+        };
+        if let Err(error) = self.network.register(&mut carrier.stream, id) {
+            warn!("cannot wait for events of a session: {error}");
+            self.hub.handle_reset(id, now);
+        }
+    }
+
+    /// Reads once from each session that is ready, as long as there is room in the feed.
+    fn read(&mut self, now: Instant) {
+        for _ in 0..self.ready.len() {
+            if self.hub.has_said_enough() {
+                return;
+            }
+            let Some(id) = self.ready.pop_front() else {
+                return;
+            };
+            let still_ready = self.read_session(id, now);
+            let Some(carrier) = self.hub.transport(id) else {
+                continue;
+            };
+            carrier.ready = still_ready;
+            if still_ready {
+                self.ready.push_back(id);
+            }
+        }
+    }
+
+    /// Reads once from a session; gives whether there may be more, of which no edge will tell.
+    fn read_session(&mut self, id: SessionId, now: Instant) -> bool {
+        if self.hub.has_carry(id) {
+            self.hub.resume(id, now);
+            return true;
+        }
+        let Some(carrier) = self.hub.transport(id) else {
+            return false;
+        };
+        let may_have_ended = carrier.may_have_ended;
+        match self.network.read(&mut carrier.stream, &mut self.buffer) {
+            Ok(0) => {
+                self.hub.handle_eof(id, now);
+                false
+            }
+            Ok(length) => {
+                self.hub.handle_input(id, &self.buffer[..length], now);
+                // A short read has emptied the socket, unless its end is all that is left.
+                length == self.buffer.len() || may_have_ended || self.hub.has_carry(id)
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => true,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.hub.handle_drained(id, now);
+                false
+            }
+            Err(_) => {
+                self.hub.handle_reset(id, now);
+                false
+            }
+        }
+    }
+
+    /// Begins to stop, or makes an end of it.
+    fn stop(&mut self, now: Instant) {
+        match self.stops {
+            Stops::Running => {}
+            Stops::Asked => {
+                info!("stopping: {} sessions are told", self.hub.open_sessions());
+                self.accept_the_last(now);
+                self.hub.shut_down(now);
+                self.stops = Stops::Draining(now + self.drain);
+            }
+            Stops::Draining(at) if now < at => {}
+            Stops::Draining(_) | Stops::AtOnce => {
+                self.hub.shut_down(now);
+                self.hub.cut_off();
+                self.stops = Stops::AtOnce;
+            }
+        }
+    }
+
+    /// Tells those who wait at the door, whom closing the listeners would reset without a word.
+    fn accept_the_last(&mut self, now: Instant) {
+        for listener in 0..self.dialects.len() {
+            while let Ok((stream, from)) = self.network.accept(listener) {
+                self.admit(stream, self.dialects[listener], from, now);
+            }
+        }
+        self.acceptor.stop();
+        self.network.stop_listening();
+    }
+
+    fn flush(&mut self, now: Instant) {
+        let mut outlet = Writer {
+            network: &mut self.network,
+            ready: &mut self.ready,
+        };
+        self.hub.flush(now, &mut outlet);
+    }
+
+    fn reap(&mut self, now: Instant) {
+        let Self {
+            hub,
+            network,
+            acceptor,
+            ..
+        } = self;
+        hub.reap(now, |carrier, ending| {
+            acceptor.release(carrier.origin, carrier.refused);
+            network.close(carrier.stream, ending);
+        });
+    }
+
+    fn measure(&mut self, began_at: Instant) {
+        let took = self.network.now().saturating_duration_since(began_at);
+        self.meter.turns += 1;
+        self.meter.longest = self.meter.longest.max(took);
+        if took >= SLOW_TURN
+            && self
+                .meter
+                .complained_at
+                .is_none_or(|at| began_at >= at + Duration::from_secs(1))
+        {
+            self.meter.complained_at = Some(began_at);
+            warn!(
+                "slow turn: {} ms with {} sessions",
+                took.as_millis(),
+                self.hub.len()
+            );
+        }
+        if std::mem::take(&mut self.report_wanted) {
+            self.report().log();
+        }
+    }
+}
+
+/// Lends the network to the hub for a flush.
+struct Writer<'a, N> {
+    network: &'a mut N,
+    ready: &'a mut VecDeque<SessionId>,
+}
+
+impl<N: Network> Outlet<Carrier<N::Stream>> for Writer<'_, N> {
+    fn write(
+        &mut self,
+        id: SessionId,
+        carrier: &mut Carrier<N::Stream>,
+        slices: &[IoSlice<'_>],
+    ) -> io::Result<usize> {
+        let outcome = self.network.write(&mut carrier.stream, slices);
+        if let Err(error) = &outcome {
+            let broken = !matches!(
+                error.kind(),
+                io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+            );
+            // Its last lines may still lie unread, and no edge may come for them.
+            if broken && !carrier.ready {
+                carrier.ready = true;
+                carrier.may_have_ended = true;
+                self.ready.push_back(id);
+            }
+        }
+        outcome
+    }
+
+    fn finish(&mut self, carrier: &mut Carrier<N::Stream>) {
+        self.network.finish(&mut carrier.stream);
+    }
+}

@@ -1,0 +1,216 @@
+//! The real network: mio's poll, TCP listeners and streams, signals, and the waker of a [`Stopper`].
+
+use std::io::{self, IoSlice, Read, Write};
+use std::net::{Shutdown, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mio::net::{TcpListener, TcpStream};
+use mio::{Events, Interest, Poll, Token, Waker};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
+use signal_hook_mio::v1_0::Signals;
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+
+use crate::hub::{Ending, SessionId};
+use crate::server::network::{Event, Network};
+
+/// Tokens of sessions are below the half of the range, see [`SessionId::to_bits`]; listeners count from here.
+const FIRST_LISTENER: usize = usize::MAX / 2 + 1;
+const WAKER: Token = Token(usize::MAX - 1);
+const SIGNALS: Token = Token(usize::MAX - 2);
+
+/// So many events are taken from the kernel at once.
+const EVENTS_MAX: usize = 1024;
+
+/// Five hundred clients that connect during one slow turn must find room; mio's own default is 128.
+const BACKLOG: i32 = 1024;
+
+/// A dead peer is noticed after a minute of silence and three unanswered probes.
+const KEEPALIVE_AFTER: Duration = Duration::from_secs(60);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+const KEEPALIVE_PROBES: u32 = 3;
+/// Bytes that stay unacknowledged for so long break the connection (`TCP_USER_TIMEOUT`, RFC 5482).
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "fuchsia"))]
+const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(60);
+
+/// The kernel's side of the server.
+pub(super) struct Kernel {
+    poll: Poll,
+    events: Events,
+    listeners: Vec<TcpListener>,
+    waker: Arc<Waker>,
+    signals: Option<Signals>,
+}
+
+/// Stops a server from anywhere, once it runs or before.
+#[derive(Debug, Clone)]
+pub struct Stopper(Arc<Waker>);
+
+impl Stopper {
+    /// Asks the server to stop as SIGTERM does; the second time it stops at once.
+    ///
+    /// # Errors
+    /// If the kernel does not take the wake-up.
+    pub fn stop(&self) -> io::Result<()> {
+        self.0.wake()
+    }
+}
+
+impl Kernel {
+    pub(super) fn new() -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+        Ok(Self {
+            poll,
+            events: Events::with_capacity(EVENTS_MAX),
+            listeners: Vec::new(),
+            waker,
+            signals: None,
+        })
+    }
+
+    /// Listens on an address; gives the real one, whose port is never 0.
+    pub(super) fn listen(
+        &mut self,
+        address: SocketAddr,
+        send_buffer_bytes: Option<usize>,
+    ) -> io::Result<SocketAddr> {
+        let socket = Socket::new(
+            Domain::for_address(address),
+            Type::STREAM,
+            Some(Protocol::TCP),
+        )?;
+        socket.set_reuse_address(true)?;
+        socket.set_nonblocking(true)?;
+        // Accepted sockets inherit it. Without it the kernel takes megabytes for a client that never reads.
+        if let Some(bytes) = send_buffer_bytes {
+            socket.set_send_buffer_size(bytes)?;
+        }
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        let mut listener = TcpListener::from_std(socket.into());
+        let token = Token(FIRST_LISTENER + self.listeners.len());
+        self.poll
+            .registry()
+            .register(&mut listener, token, Interest::READABLE)?;
+        let address = listener.local_addr()?;
+        self.listeners.push(listener);
+        Ok(address)
+    }
+
+    /// Lets signals come as events.
+    pub(super) fn handle_signals(&mut self) -> io::Result<()> {
+        let mut signals = Signals::new([SIGTERM, SIGINT, SIGUSR1])?;
+        self.poll
+            .registry()
+            .register(&mut signals, SIGNALS, Interest::READABLE)?;
+        self.signals = Some(signals);
+        Ok(())
+    }
+
+    pub(super) fn stopper(&self) -> Stopper {
+        Stopper(Arc::clone(&self.waker))
+    }
+}
+
+impl Network for Kernel {
+    type Stream = TcpStream;
+
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "the clock of the loop is asked here and nowhere else"
+    )]
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    fn poll(&mut self, events: &mut Vec<Event>, timeout: Option<Duration>) -> io::Result<()> {
+        match self.poll.poll(&mut self.events, timeout) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
+            outcome => outcome?,
+        }
+        for event in &self.events {
+            match event.token() {
+                WAKER => events.push(Event::Stop),
+                SIGNALS => {
+                    let pending = self.signals.iter_mut().flat_map(Signals::pending);
+                    events.extend(pending.map(|signal| {
+                        if signal == SIGUSR1 {
+                            Event::Report
+                        } else {
+                            Event::Stop
+                        }
+                    }));
+                }
+                Token(token @ FIRST_LISTENER..) => {
+                    events.push(Event::Listener(token - FIRST_LISTENER));
+                }
+                Token(bits) => events.push(Event::Session {
+                    id: SessionId::from_bits(bits),
+                    readable: event.is_readable(),
+                    writable: event.is_writable(),
+                    closed: event.is_read_closed() || event.is_error(),
+                }),
+            }
+        }
+        Ok(())
+    }
+
+    fn accept(&mut self, listener: usize) -> io::Result<(TcpStream, SocketAddr)> {
+        let Some(listener) = self.listeners.get(listener) else {
+            return Err(io::ErrorKind::WouldBlock.into());
+        };
+        let (stream, from) = listener.accept()?;
+        // Each of these makes the session better but none is worth losing it for.
+        let socket = SockRef::from(&stream);
+        let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_AFTER);
+        #[cfg(not(target_os = "openbsd"))]
+        let keepalive = keepalive
+            .with_interval(KEEPALIVE_INTERVAL)
+            .with_retries(KEEPALIVE_PROBES);
+        let _ = socket.set_tcp_keepalive(&keepalive);
+        let _ = socket.set_tcp_nodelay(true);
+        // Telnet's Synch puts its mark into urgent data (RFC 854); out of line, the byte behind it would be torn off.
+        let _ = socket.set_out_of_band_inline(true);
+        #[cfg(any(target_os = "linux", target_os = "android", target_os = "fuchsia"))]
+        let _ = socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED_MAX));
+        Ok((stream, from))
+    }
+
+    fn register(&mut self, stream: &mut TcpStream, id: SessionId) -> io::Result<()> {
+        self.poll.registry().register(
+            stream,
+            Token(id.to_bits()),
+            Interest::READABLE | Interest::WRITABLE,
+        )
+    }
+
+    fn read(&mut self, stream: &mut TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+        stream.read(buffer)
+    }
+
+    fn write(&mut self, stream: &mut TcpStream, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        match slices {
+            // A plain send is cheaper than a gathering one.
+            [slice] => stream.write(slice),
+            slices => stream.write_vectored(slices),
+        }
+    }
+
+    fn finish(&mut self, stream: &mut TcpStream) {
+        // It fails only where the peer has gone already.
+        let _ = stream.shutdown(Shutdown::Write);
+    }
+
+    fn close(&mut self, stream: TcpStream, ending: Ending) {
+        if ending == Ending::Abrupt {
+            // A reset, so that the kernel does not keep for minutes what its peer does not take.
+            let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+        }
+        drop(stream);
+    }
+
+    fn stop_listening(&mut self) {
+        self.listeners.clear();
+    }
+}

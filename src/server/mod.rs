@@ -1,0 +1,152 @@
+//! The loop and the sockets: the only code that knows mio.
+//!
+//! One turn is always `note -> accept -> read -> tick -> flush -> reap`, each phase over a snapshot of its work list:
+//!
+//! 1. **note**: events only set flags and push ids on lists. Nothing is done in reaction to an event.
+//! 2. **accept**: what waits, up to a budget; the edge is remembered.
+//! 3. **read**: one read for each ready session into one buffer that the loop owns, so that an idle session owns no
+//!    read memory. What people say goes into the hub's feed.
+//! 4. **tick**: deadlines. The clock was asked once, after the poll.
+//! 5. **flush**: one write for each session that has something to hear.
+//! 6. **reap**: slots and descriptors are freed here and nowhere else.
+
+mod acceptor;
+mod event_loop;
+mod kernel;
+mod network;
+
+use std::io;
+use std::net::SocketAddr;
+
+use log::warn;
+
+use crate::dialect::Dialect;
+use crate::hub::{Limits, QueueLimits};
+use crate::settings::Settings;
+
+use acceptor::Admission;
+use event_loop::EventLoop;
+use kernel::Kernel;
+
+pub use event_loop::Report;
+pub use kernel::Stopper;
+
+/// So many descriptors are kept back for listeners, the log, and those who are refused.
+const RESERVED_DESCRIPTORS: u64 = 64;
+
+/// A chat server, bound and ready to run.
+pub struct Server {
+    event_loop: EventLoop<Kernel>,
+    addresses: Vec<(Dialect, SocketAddr)>,
+}
+
+impl Server {
+    /// Listens on every address of the settings. From then on the kernel accepts connections, which are served as
+    /// soon as [`Server::run`] is called.
+    ///
+    /// # Errors
+    /// If an address cannot be resolved or listened on; the message names it.
+    pub fn bind(settings: &Settings) -> io::Result<Self> {
+        let sessions_max = sessions_max(settings.sessions_max);
+        let mut kernel = Kernel::new()?;
+        let mut addresses = Vec::new();
+        for listen in &settings.listen {
+            let explain = |error: io::Error| {
+                io::Error::new(error.kind(), format!("cannot listen on {listen}: {error}"))
+            };
+            // A name may stand for several addresses (`localhost` for two); one that cannot be used here is enough
+            // reason to stop only if none can.
+            let mut outcomes: Vec<_> = listen
+                .resolve()
+                .map_err(explain)?
+                .into_iter()
+                .map(|address| kernel.listen(address, settings.send_buffer_bytes))
+                .collect();
+            if outcomes.iter().all(Result::is_err) {
+                return Err(explain(outcomes.swap_remove(0).unwrap_err()));
+            }
+            addresses.extend(
+                outcomes
+                    .into_iter()
+                    .flatten()
+                    .map(|address| (listen.dialect, address)),
+            );
+        }
+        let limits = Limits {
+            line_bytes_max: settings.line_bytes_max,
+            queue: QueueLimits {
+                bytes_max: settings.queue_bytes_max,
+                bytes_soft: settings.queue_bytes_soft,
+                soft: settings.queue_soft,
+                stall: settings.stall,
+            },
+            idle: settings.idle,
+            drain: settings.drain,
+        };
+        let admission = Admission {
+            sessions_max,
+            per_address_max: settings.sessions_per_address_max,
+        };
+        let dialects = addresses.iter().map(|(dialect, _)| *dialect).collect();
+        Ok(Self {
+            event_loop: EventLoop::new(kernel, dialects, limits, admission),
+            addresses,
+        })
+    }
+
+    /// Where the server listens, with the real ports.
+    #[must_use]
+    pub fn addresses(&self) -> &[(Dialect, SocketAddr)] {
+        &self.addresses
+    }
+
+    /// What stops this server from elsewhere.
+    #[must_use]
+    pub fn stopper(&self) -> Stopper {
+        self.event_loop.network().stopper()
+    }
+
+    /// Lets SIGTERM and SIGINT stop this server, and SIGUSR1 write a report into the log.
+    ///
+    /// # Errors
+    /// If the handlers cannot be installed.
+    pub fn handle_signals(&mut self) -> io::Result<()> {
+        self.event_loop.network_mut().handle_signals()
+    }
+
+    /// Serves until the server is told to stop, and everybody has been told, or `drain-seconds` are over.
+    ///
+    /// # Errors
+    /// If the kernel does not let the loop wait for events any more.
+    pub fn run(&mut self) -> io::Result<()> {
+        self.event_loop.run()
+    }
+
+    /// The state of the server.
+    #[must_use]
+    pub fn report(&self) -> Report {
+        self.event_loop.report()
+    }
+}
+
+/// Raises the soft descriptor limit to the hard one, and sees how many sessions that allows.
+fn sessions_max(wanted: Option<usize>) -> usize {
+    let limit = match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(limit) => limit,
+        Err(error) => {
+            warn!("cannot raise the descriptor limit: {error}");
+            rlimit::getrlimit(rlimit::Resource::NOFILE).map_or(1024, |(soft, _)| soft)
+        }
+    };
+    let allowed = usize::try_from(limit.saturating_sub(RESERVED_DESCRIPTORS))
+        .unwrap_or(usize::MAX)
+        .max(1);
+    match wanted {
+        Some(wanted) if wanted > allowed => {
+            warn!("sessions-max is lowered from {wanted} to {allowed}: the descriptor limit is {limit}");
+            allowed
+        }
+        Some(wanted) => wanted,
+        None => allowed,
+    }
+}

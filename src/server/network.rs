@@ -1,0 +1,64 @@
+//! What the loop needs of the world: connections, edges, bytes and the time.
+//!
+//! The loop is written against [`Network`], so that it can be driven by the kernel or by a simulation of it.
+
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use crate::hub::{Ending, SessionId};
+
+/// Something that happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// A listener may have connections to accept.
+    Listener(usize),
+    /// A session's stream is worth looking at. Each flag is a hint, and none is repeated while nothing changes.
+    Session {
+        /// Which session; it may be gone.
+        id: SessionId,
+        /// There may be something to read.
+        readable: bool,
+        /// There may be room to write.
+        writable: bool,
+        /// The stream may have ended or broken.
+        closed: bool,
+    },
+    /// The server is to stop; for the second time, at once.
+    Stop,
+    /// A report is to be written into the log.
+    Report,
+}
+
+/// The outside of the loop. Edge-triggered: an event comes when something changes, and is not repeated.
+pub(crate) trait Network {
+    /// A connection.
+    type Stream;
+
+    /// The time, which never goes back.
+    fn now(&self) -> Instant;
+
+    /// Waits for events, at most for `timeout` (`None`: for ever), and adds them to `events`.
+    fn poll(&mut self, events: &mut Vec<Event>, timeout: Option<Duration>) -> io::Result<()>;
+
+    /// Takes a connection from a listener; `WouldBlock` when there is none.
+    fn accept(&mut self, listener: usize) -> io::Result<(Self::Stream, SocketAddr)>;
+
+    /// Asks for the events of a stream, for its whole life.
+    fn register(&mut self, stream: &mut Self::Stream, id: SessionId) -> io::Result<()>;
+
+    /// Reads what is there; 0 at the end of the stream.
+    fn read(&mut self, stream: &mut Self::Stream, buffer: &mut [u8]) -> io::Result<usize>;
+
+    /// Writes what goes without waiting.
+    fn write(&mut self, stream: &mut Self::Stream, slices: &[IoSlice<'_>]) -> io::Result<usize>;
+
+    /// Tells the peer that nothing more will be written.
+    fn finish(&mut self, stream: &mut Self::Stream);
+
+    /// Closes a stream for good.
+    fn close(&mut self, stream: Self::Stream, ending: Ending);
+
+    /// Closes all listeners.
+    fn stop_listening(&mut self);
+}

@@ -1,0 +1,854 @@
+//! What the server may be told before it runs: the command line and the settings file.
+//!
+//! `TABLE` is the one place that knows which settings there are: `-o KEY=VALUE`, the file of
+//! `-f`, the defaults, the text of `--help` and the list in the README are all read off it. A
+//! setting is added by a field of [`Settings`] and a row of the table.
+//!
+//! This module must not know what the settings are used for, and it prints nothing: [`parse`] hands
+//! back what to run or what to print.
+//!
+//! Invariant: a [`Settings`] that [`parse`] hands out has every number within the range that its
+//! row states, and passes `check_together`.
+
+use std::error::Error;
+use std::ffi::OsStr;
+use std::fmt::{self, Write};
+use std::fs::File;
+use std::io::Read;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use getopts::Options;
+
+pub use self::listen::{Listen, ListenError};
+use self::number::{show_bytes, MIB};
+use self::table::{Setting, LISTEN, QUEUE_BYTES_SOFT, TABLE};
+
+mod listen;
+mod number;
+mod table;
+
+/// A settings file longer than this is a mistake, `/dev/zero` for one. In bytes.
+const FILE_BYTES_MAX: u64 = MIB;
+
+/// A line grows on its way out: a name before it, base64 around it, U+FFFD for what was not UTF-8.
+/// A queue with too little room for one would close everybody who is spoken to.
+const LINES_IN_QUEUE_MIN: usize = 4;
+
+/// Columns of `--help`.
+const HELP_COLUMNS: usize = 100;
+
+/// What the server is told. `None` is a limit that is off, where nothing else is said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Where to accept connections; never empty.
+    pub listen: Vec<Listen>,
+    /// Sessions at a time; `None`: as many as the descriptor limit allows, less 64.
+    pub sessions_max: Option<usize>,
+    /// Sessions from one IPv4 address or IPv6 /64.
+    pub sessions_per_address_max: Option<u32>,
+    /// Bytes of one line, without its end.
+    pub line_bytes_max: usize,
+    /// Unsent bytes of one session.
+    pub queue_bytes_max: usize,
+    /// Unsent bytes that one session may have for at most `queue_soft`; at most `queue_bytes_max`.
+    pub queue_bytes_soft: usize,
+    /// See `queue_bytes_soft`.
+    pub queue_soft: Duration,
+    /// How long bytes may wait while the peer takes none.
+    pub stall: Option<Duration>,
+    /// `SO_SNDBUF` of each session; `None`: what the system gives.
+    pub send_buffer_bytes: Option<usize>,
+    /// The pace at which the lines of one session are taken.
+    pub lines_per_second: Option<u32>,
+    /// Lines taken at once before `lines_per_second` counts; at least 1.
+    pub lines_burst: u32,
+    /// How long a session may be silent.
+    pub idle: Option<Duration>,
+    /// How long a closing session gets to take its last bytes.
+    pub drain: Duration,
+    /// Lines shown to a newcomer; 0: none.
+    pub history_lines: usize,
+    /// What is shown after the greeting; `None`: nothing.
+    pub motd_file: Option<PathBuf>,
+    /// How long a line to a crowded room may wait for company; `None`: not at all.
+    pub pace_max: Option<Duration>,
+    /// Bytes of all queues and buffers together.
+    pub memory_max: usize,
+}
+
+impl Settings {
+    /// Every field with nothing in it, for the table to fill.
+    fn blank() -> Self {
+        Settings {
+            listen: Vec::new(),
+            sessions_max: None,
+            sessions_per_address_max: None,
+            line_bytes_max: 0,
+            queue_bytes_max: 0,
+            queue_bytes_soft: 0,
+            queue_soft: Duration::ZERO,
+            stall: None,
+            send_buffer_bytes: None,
+            lines_per_second: None,
+            lines_burst: 0,
+            idle: None,
+            drain: Duration::ZERO,
+            history_lines: 0,
+            motd_file: None,
+            pace_max: None,
+            memory_max: 0,
+        }
+    }
+
+    /// The defaults, then what the file says, then what the command line says.
+    fn assemble(file: &[Entry], command_line: &[Entry]) -> Result<Self, SettingsError> {
+        let mut settings = Settings::default();
+        for entries in [file, command_line] {
+            // Whoever names listeners names all of them: those of the command line replace those of
+            // the file, and those of the file replace the default.
+            if entries.iter().any(|entry| entry.key == LISTEN) {
+                settings.listen.clear();
+            }
+            for entry in entries {
+                entry.apply(&mut settings)?;
+            }
+        }
+        let mut entries = file.iter().chain(command_line);
+        if !entries.any(|entry| entry.key == QUEUE_BYTES_SOFT) {
+            settings.queue_bytes_soft = settings.queue_bytes_soft.min(settings.queue_bytes_max);
+        }
+        settings.check_together().map_err(SettingsError::Wrong)?;
+        Ok(settings)
+    }
+
+    /// What no row can know of alone.
+    fn check_together(&self) -> Result<(), String> {
+        let line = self.line_bytes_max;
+        let floor = line * LINES_IN_QUEUE_MIN;
+        let soft = self.queue_bytes_soft;
+        let hard = self.queue_bytes_max;
+        let show = |size: usize| show_bytes(size as u64);
+        for (key, limit) in [("queue-bytes-max", hard), ("memory-max", self.memory_max)] {
+            if limit < floor {
+                let [limit, line, floor] = [limit, line, floor].map(show);
+                return Err(format!(
+                    "{key}: {limit} is too little for line-bytes-max {line}, at least {floor}"
+                ));
+            }
+        }
+        if soft > hard {
+            let [soft, hard] = [soft, hard].map(show);
+            return Err(format!(
+                "{QUEUE_BYTES_SOFT}: {soft} is more than queue-bytes-max {hard}"
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl Default for Settings {
+    /// What the table says.
+    fn default() -> Self {
+        let mut settings = Settings::blank();
+        for setting in TABLE {
+            let applied = setting.apply(setting.default, &mut settings);
+            debug_assert_eq!(applied, Ok(()), "the default of {}", setting.key);
+        }
+        settings
+    }
+}
+
+/// What the command line asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Invocation {
+    /// Serve with these settings.
+    Run(Box<Settings>),
+    /// Write this text to standard output, as it is, and exit with status 0.
+    Print(String),
+}
+
+/// Reads the command line, without the program's own name, and the settings file if it names one.
+///
+/// # Errors
+/// Wrong usage, a setting that is unknown, malformed or out of range, or a settings file that
+/// cannot be read.
+pub fn parse(
+    arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
+) -> Result<Invocation, SettingsError> {
+    let wrong_usage =
+        |what: String| SettingsError::Wrong(format!("{}; see chatd --help", one_line(&what)));
+    let matches = options()
+        .parse(arguments)
+        .map_err(|fail| wrong_usage(fail.to_string()))?;
+    if matches.opt_present("help") {
+        return Ok(Invocation::Print(help()));
+    }
+    if matches.opt_present("version") {
+        let version = concat!("chatd ", env!("CARGO_PKG_VERSION"), "\n");
+        return Ok(Invocation::Print(version.to_owned()));
+    }
+    if let Some(free) = matches.free.first() {
+        return Err(wrong_usage(format!("unexpected argument: {free}")));
+    }
+    let mut command_line = Vec::new();
+    for value in matches.opt_strs("listen") {
+        command_line.push(Entry::new(LISTEN, &value, None));
+    }
+    for option in matches.opt_strs("option") {
+        let (key, value) = option
+            .split_once('=')
+            .ok_or_else(|| wrong_usage(format!("-o {option}: not KEY=VALUE")))?;
+        command_line.push(Entry::new(key, value, None));
+    }
+    let file = match matches.opt_str("file") {
+        Some(name) => file_entries(&name, &read_file(&name)?)?,
+        None => Vec::new(),
+    };
+    Settings::assemble(&file, &command_line).map(|settings| Invocation::Run(Box::new(settings)))
+}
+
+/// The text of `--help`: usage, options and every setting, at most 100 columns wide, with a line
+/// end last.
+#[must_use]
+pub fn help() -> String {
+    let mut text = options().usage(
+        "chatd: a chat server, reached with telnet or nc\n\n\
+         Usage: chatd [-l [DIALECT://]HOST:PORT]... [-o KEY=VALUE]... [-f FILE] [-h] [-V]",
+    );
+    text.push_str(
+        "\nSettings, for -o KEY=VALUE or for a line KEY = VALUE in FILE, where # begins a comment. The\n\
+         command line beats FILE, and a later value beats an earlier one. Sizes take k and m, seconds\n\
+         may have a fraction.\n\n",
+    );
+    let mut rows = vec![("KEY", "DEFAULT", "MEANING (RANGE)".to_owned())];
+    rows.extend(TABLE.iter().map(Setting::cells));
+    let key_columns = rows.iter().map(|row| row.0.len()).max().unwrap_or(0) + 1;
+    let default_columns = rows.iter().map(|row| row.1.len()).max().unwrap_or(0) + 1;
+    let margin = 4 + key_columns + default_columns;
+    for (key, default, meaning) in rows {
+        let mut start = format!("    {key:key_columns$}{default:default_columns$}");
+        for line in wrap(&meaning, HELP_COLUMNS - margin) {
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "{start:margin$}{line}");
+            start.clear();
+        }
+    }
+    text
+}
+
+/// The settings as a table in Markdown, for the README, with a line end last.
+#[must_use]
+pub fn markdown() -> String {
+    let mut text = "| key | default | meaning |\n|---|---|---|\n".to_owned();
+    for (key, default, meaning) in TABLE.iter().map(Setting::cells) {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "| `{key}` | {default} | {meaning} |");
+    }
+    text
+}
+
+fn options() -> Options {
+    let mut options = Options::new();
+    let listen = "accept connections there; DIALECT is telnet (if none is named) or wire; port 0 \
+                  takes a free one; may be repeated";
+    options
+        .optmulti("l", LISTEN, listen, "[DIALECT://]HOST:PORT")
+        .optmulti("o", "option", "set KEY; may be repeated", "KEY=VALUE")
+        .optopt("f", "file", "read settings from a file", "FILE")
+        .optflag("h", "help", "print this text")
+        .optflag("V", "version", "print the version");
+    options
+}
+
+/// One `KEY=VALUE`, from wherever it came.
+struct Entry {
+    key: String,
+    value: String,
+    /// The file and the line, for the message; `None`: the command line.
+    place: Option<String>,
+}
+
+impl Entry {
+    fn new(key: &str, value: &str, place: Option<String>) -> Self {
+        Entry {
+            key: key.trim().to_owned(),
+            value: value.trim().to_owned(),
+            place,
+        }
+    }
+
+    fn apply(&self, settings: &mut Settings) -> Result<(), SettingsError> {
+        let applied = match TABLE.iter().find(|setting| setting.key == self.key) {
+            Some(setting) => setting.apply(&self.value, settings),
+            None => Err(format!(
+                "no such setting: {}; see chatd --help",
+                one_line(&self.key)
+            )),
+        };
+        applied.map_err(|what| match &self.place {
+            Some(place) => SettingsError::Wrong(format!("{place}: {what}")),
+            None => SettingsError::Wrong(what),
+        })
+    }
+}
+
+fn read_file(name: &str) -> Result<Vec<u8>, SettingsError> {
+    let mut content = Vec::new();
+    // One byte more than may be tells a file that is too long from one that just fits.
+    let read =
+        File::open(name).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut content));
+    let why = match read {
+        Ok(length) if length as u64 <= FILE_BYTES_MAX => return Ok(content),
+        Ok(_) => format!("longer than {}", show_bytes(FILE_BYTES_MAX)),
+        Err(error) => error.to_string(),
+    };
+    let name = one_line(name);
+    Err(SettingsError::Unreadable(format!(
+        "settings file {name}: {why}"
+    )))
+}
+
+/// The entries of a settings file: `KEY = VALUE` lines, between them comments and blank lines.
+fn file_entries(name: &str, content: &[u8]) -> Result<Vec<Entry>, SettingsError> {
+    // Editors of another system begin a text with a byte order mark.
+    let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
+    let mut entries = Vec::new();
+    for (index, line) in content.split(|&byte| byte == b'\n').enumerate() {
+        let place = || format!("settings file {}, line {}", one_line(name), index + 1);
+        let wrong = |what: &str| SettingsError::Wrong(format!("{}: {what}", place()));
+        let line = std::str::from_utf8(line).map_err(|_| wrong("not UTF-8"))?;
+        // Trimming takes the CR of a CR LF as well.
+        let said = line.split('#').next().unwrap_or_default().trim();
+        if said.is_empty() {
+            continue;
+        }
+        let (key, value) = said
+            .split_once('=')
+            .ok_or_else(|| wrong(&format!("{}: not KEY = VALUE", one_line(said))))?;
+        entries.push(Entry::new(key, value, Some(place())));
+    }
+    Ok(entries)
+}
+
+/// Why the program does not run, as one clear line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SettingsError {
+    /// The command line or a line of the settings file is wrong.
+    Wrong(String),
+    /// The settings file cannot be read.
+    Unreadable(String),
+}
+
+impl SettingsError {
+    /// With what the program ends: 2 for wrong usage, 1 for what may be right another time.
+    #[must_use]
+    pub fn exit_status(&self) -> u8 {
+        match self {
+            SettingsError::Wrong(_) => 2,
+            SettingsError::Unreadable(_) => 1,
+        }
+    }
+}
+
+impl fmt::Display for SettingsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (SettingsError::Wrong(line) | SettingsError::Unreadable(line)) = self;
+        f.write_str(line)
+    }
+}
+
+impl Error for SettingsError {}
+
+/// Somebody else's text within a message of ours: on one line, and short enough to be read.
+fn one_line(text: &str) -> String {
+    const CHARACTERS_MAX: usize = 200;
+    let mut line = String::new();
+    for (index, character) in text.chars().enumerate() {
+        if index == CHARACTERS_MAX {
+            line.push('…');
+            break;
+        }
+        if character.is_control() {
+            line.extend(character.escape_default());
+        } else {
+            line.push(character);
+        }
+    }
+    line
+}
+
+/// Cuts a text between words into lines of at most so many bytes; a longer word has its own line.
+fn wrap(text: &str, columns: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.len() + 1 + word.len() <= columns => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn run(arguments: &[&str]) -> Result<Settings, SettingsError> {
+        match parse(arguments)? {
+            Invocation::Run(settings) => Ok(*settings),
+            Invocation::Print(text) => panic!("{arguments:?} prints {text}"),
+        }
+    }
+
+    #[track_caller]
+    fn printed(arguments: &[&str]) -> String {
+        match parse(arguments) {
+            Ok(Invocation::Print(text)) => text,
+            other => panic!("{arguments:?} prints nothing, but is {other:?}"),
+        }
+    }
+
+    /// The settings of a file with this content and these `-o` and `-l`, which stand before it.
+    fn with_file(content: &str, command_line: &[(&str, &str)]) -> Result<Settings, SettingsError> {
+        let command_line: Vec<_> = command_line
+            .iter()
+            .map(|(key, value)| Entry::new(key, value, None))
+            .collect();
+        Settings::assemble(
+            &file_entries("chatd.conf", content.as_bytes())?,
+            &command_line,
+        )
+    }
+
+    /// A file that is there for one test.
+    struct Scratch(PathBuf);
+
+    impl Scratch {
+        fn new(name: &str, content: &[u8]) -> Self {
+            let path =
+                std::env::temp_dir().join(format!("chatd-settings-{}-{name}", std::process::id()));
+            std::fs::write(&path, content).unwrap();
+            Scratch(path)
+        }
+
+        fn name(&self) -> &str {
+            self.0.to_str().unwrap()
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_file(&self.0);
+        }
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_contract() {
+        let expected = Settings {
+            listen: vec!["telnet://127.0.0.1:3333".parse().unwrap()],
+            sessions_max: None,
+            sessions_per_address_max: Some(64),
+            line_bytes_max: 4096,
+            queue_bytes_max: 262_144,
+            queue_bytes_soft: 65_536,
+            queue_soft: Duration::from_secs(10),
+            stall: Some(Duration::from_secs(30)),
+            send_buffer_bytes: Some(131_072),
+            lines_per_second: Some(10),
+            lines_burst: 40,
+            idle: None,
+            drain: Duration::from_secs(5),
+            history_lines: 20,
+            motd_file: None,
+            pace_max: Some(Duration::from_millis(100)),
+            memory_max: 268_435_456,
+        };
+        assert_eq!(Settings::default(), expected);
+        assert_eq!(run(&[]), Ok(expected));
+    }
+
+    #[test]
+    fn a_value_goes_into_its_field_in_its_unit() {
+        let settings = run(&[
+            "-osessions-max=1",
+            "-osessions-per-address-max=2",
+            "-oline-bytes-max=100",
+            "-oqueue-bytes-max=16K",
+            "-oqueue-bytes-soft=2k",
+            "-oqueue-soft-seconds=0.05",
+            "-ostall-seconds=1.5",
+            "-osend-buffer-bytes=1M",
+            "-olines-per-second=3",
+            "-olines-burst=4",
+            "-oidle-seconds=600",
+            "-odrain-seconds=0.2",
+            "-ohistory-lines=7",
+            "-omotd-file=/etc/motd",
+            "-opace-ms-max=25",
+            "-omemory-max=1m",
+        ]);
+        let expected = Settings {
+            listen: Settings::default().listen,
+            sessions_max: Some(1),
+            sessions_per_address_max: Some(2),
+            line_bytes_max: 100,
+            queue_bytes_max: 16_384,
+            queue_bytes_soft: 2048,
+            queue_soft: Duration::from_millis(50),
+            stall: Some(Duration::from_millis(1500)),
+            send_buffer_bytes: Some(1_048_576),
+            lines_per_second: Some(3),
+            lines_burst: 4,
+            idle: Some(Duration::from_secs(600)),
+            drain: Duration::from_millis(200),
+            history_lines: 7,
+            motd_file: Some(PathBuf::from("/etc/motd")),
+            pace_max: Some(Duration::from_millis(25)),
+            memory_max: 1_048_576,
+        };
+        assert_eq!(settings, Ok(expected));
+    }
+
+    #[test]
+    fn zero_switches_off_where_the_contract_says_so() {
+        let off = [
+            "sessions-per-address-max",
+            "stall-seconds",
+            "send-buffer-bytes",
+            "lines-per-second",
+            "idle-seconds",
+            "history-lines",
+            "pace-ms-max",
+        ];
+        let no_number = [LISTEN, "motd-file"];
+        for setting in TABLE
+            .iter()
+            .filter(|setting| !no_number.contains(&setting.key))
+        {
+            let taken = setting.apply("0", &mut Settings::default());
+            assert_eq!(
+                taken.is_ok(),
+                off.contains(&setting.key),
+                "{}: {taken:?}",
+                setting.key
+            );
+        }
+        let arguments = off.map(|key| format!("-o{key}=0"));
+        let settings = run(&arguments.each_ref().map(String::as_str)).unwrap();
+        assert_eq!(settings.sessions_per_address_max, None);
+        assert_eq!(settings.stall, None);
+        assert_eq!(settings.send_buffer_bytes, None);
+        assert_eq!(settings.lines_per_second, None);
+        assert_eq!(settings.idle, None);
+        assert_eq!(settings.history_lines, 0);
+        assert_eq!(settings.pace_max, None);
+    }
+
+    #[test]
+    fn what_is_wrong_on_the_command_line_is_named() {
+        #[rustfmt::skip]
+        let wrong: &[(&[&str], &str)] = &[
+            (&["-x"], "Unrecognized option: 'x'; see chatd --help"),
+            (&["--port=1"], "Unrecognized option: 'port'; see chatd --help"),
+            (&["--a\nb"], "Unrecognized option: 'a\\nb'; see chatd --help"),
+            (&["-l"], "Argument to option 'l' missing; see chatd --help"),
+            (&["-fa", "-fb"], "Option 'file' given more than once; see chatd --help"),
+            (&["--help=1"], "Option 'help' does not take an argument; see chatd --help"),
+            (&["3333"], "unexpected argument: 3333; see chatd --help"),
+            (&["-o", "idle-seconds"], "-o idle-seconds: not KEY=VALUE; see chatd --help"),
+            (&["-o", "idle=5"], "no such setting: idle; see chatd --help"),
+            (&["-o", "=5"], "no such setting: ; see chatd --help"),
+            (&["-o", "idle-seconds="], "idle-seconds: no value given"),
+            (&["-o", "motd-file="], "motd-file: no value given"),
+            (&["-o", "sessions-max=many"], "sessions-max: many is not a whole number"),
+            (&["-o", "sessions-max=-1"], "sessions-max: -1 is not a whole number"),
+            (&["-o", "sessions-max=+1"], "sessions-max: +1 is not a whole number"),
+            (&["-o", "sessions-max=1.5"], "sessions-max: 1.5 is not a whole number"),
+            (&["-o", "sessions-max=0"], "sessions-max: 0 is out of range, auto, or 1 to 1000000"),
+            (&["-o", "sessions-max=99999999999999999999999"],
+                "sessions-max: 99999999999999999999999 is out of range, auto, or 1 to 1000000"),
+            (&["-o", "line-bytes-max=5"], "line-bytes-max: 5 is out of range, 64 to 64k"),
+            (&["-o", "line-bytes-max=4g"], "line-bytes-max: 4g is not a size, such as 4096, 64k or 16m"),
+            (&["-o", "line-bytes-max=k"], "line-bytes-max: k is not a size, such as 4096, 64k or 16m"),
+            (&["-o", "line-bytes-max=1\n2"], "line-bytes-max: 1\\n2 is not a size, such as 4096, 64k or 16m"),
+            (&["-o", "memory-max=99999999999999999999m"],
+                "memory-max: 99999999999999999999m is out of range, 1k to 65536m"),
+            (&["-o", "stall-seconds=0.001"], "stall-seconds: 0.001 is out of range, 0: off, or 0.01 to 86400"),
+            (&["-o", "stall-seconds=0.0001"],
+                "stall-seconds: 0.0001 is not a number of seconds, such as 10 or 0.25"),
+            (&["-o", "stall-seconds=1."], "stall-seconds: 1. is not a number of seconds, such as 10 or 0.25"),
+            (&["-o", "stall-seconds=NaN"], "stall-seconds: NaN is not a number of seconds, such as 10 or 0.25"),
+            (&["-o", "drain-seconds=0"], "drain-seconds: 0 is out of range, 0.01 to 3600"),
+            (&["-o", "lines-burst=0"], "lines-burst: 0 is out of range, 1 to 1000000"),
+            (&["-o", "pace-ms-max=0.5"], "pace-ms-max: 0.5 is not a whole number of milliseconds"),
+            (&["-o", "queue-bytes-max=8k"],
+                "queue-bytes-max: 8k is too little for line-bytes-max 4k, at least 16k"),
+            (&["-o", "memory-max=8k"], "memory-max: 8k is too little for line-bytes-max 4k, at least 16k"),
+            (&["-o", "queue-bytes-soft=257k"], "queue-bytes-soft: 257k is more than queue-bytes-max 256k"),
+            (&["-l", "3333"], "listen: 3333: not [DIALECT://]HOST:PORT"),
+            (&["-l", ""], "listen: no value given"),
+            (&["-l", ":3333"], "listen: :3333: not [DIALECT://]HOST:PORT"),
+            (&["-l", "a b:1"], "listen: a b:1: not [DIALECT://]HOST:PORT"),
+            (&["-l", "wire://a/b:1"], "listen: wire://a/b:1: not [DIALECT://]HOST:PORT"),
+            (&["-l", "[::1:1"], "listen: [::1:1: not [DIALECT://]HOST:PORT"),
+            (&["-l", "irc://h:1"], "listen: irc://h:1: no such dialect, there are telnet and wire"),
+            (&["-l", "::1:3333"],
+                "listen: ::1:3333: an IPv6 address, and nothing else, is written in brackets"),
+            (&["-l", "[h]:1"], "listen: [h]:1: an IPv6 address, and nothing else, is written in brackets"),
+            (&["-l", "h:65536"], "listen: h:65536: a port is a number from 0 to 65535"),
+            (&["-l", "h:+1"], "listen: h:+1: a port is a number from 0 to 65535"),
+            (&["-l", "h:"], "listen: h:: a port is a number from 0 to 65535"),
+        ];
+        for (arguments, line) in wrong {
+            let error = run(arguments).expect_err(line);
+            assert_eq!(error.to_string(), *line, "{arguments:?}");
+            assert_eq!(error.exit_status(), 2, "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_in_the_file_is_named_with_its_line() {
+        let wrong = [
+            (
+                "\n# a\n\nline-bytes-max = 5\n",
+                "line 4: line-bytes-max: 5 is out of range, 64 to 64k",
+            ),
+            ("idle-seconds 5", "line 1: idle-seconds 5: not KEY = VALUE"),
+            ("idle-seconds = # 5", "line 1: idle-seconds: no value given"),
+            (
+                "idle-seconds = 1\r\nIdle-Seconds = 5",
+                "line 2: no such setting: Idle-Seconds; see chatd --help",
+            ),
+            (
+                "listen = irc://h:1",
+                "line 1: listen: irc://h:1: no such dialect, there are telnet and wire",
+            ),
+        ];
+        for (content, line) in wrong {
+            let error = with_file(content, &[]).expect_err(line);
+            assert_eq!(
+                error.to_string(),
+                format!("settings file chatd.conf, {line}")
+            );
+            assert_eq!(error.exit_status(), 2, "{line}");
+        }
+        let binary = Scratch::new("binary", b"idle-seconds = 5\nmotd-file = \xff\n");
+        let error = run(&["-f", binary.name()]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("settings file {}, line 2: not UTF-8", binary.name())
+        );
+        assert_eq!(error.exit_status(), 2);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_told_from_wrong_usage() {
+        let error = run(&["-f", "/nowhere/chatd.conf"]).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with("settings file /nowhere/chatd.conf: "),
+            "{error}"
+        );
+        assert_eq!(error.exit_status(), 1);
+
+        let just_fits = Scratch::new("just-fits", &vec![b'#'; FILE_BYTES_MAX as usize]);
+        assert_eq!(run(&["-f", just_fits.name()]), Ok(Settings::default()));
+        let too_long = Scratch::new("too-long", &vec![b'#'; FILE_BYTES_MAX as usize + 1]);
+        let error = run(&["-f", too_long.name()]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("settings file {}: longer than 1m", too_long.name())
+        );
+        assert_eq!(error.exit_status(), 1);
+    }
+
+    #[test]
+    fn a_file_may_have_comments_blank_lines_and_line_ends_of_either_kind() {
+        let content = "\u{feff}# settings\r\n\r\n  idle-seconds=600 # ten minutes\r\n\
+                       \tmotd-file =  a motd = b \n\
+                       listen = wire://localhost:1\nlisten = [::]:2\ndrain-seconds = 0.2";
+        let settings = with_file(content, &[]).unwrap();
+        let expected = Settings {
+            listen: vec![
+                "wire://localhost:1".parse().unwrap(),
+                "telnet://[::]:2".parse().unwrap(),
+            ],
+            idle: Some(Duration::from_secs(600)),
+            motd_file: Some(PathBuf::from("a motd = b")),
+            drain: Duration::from_millis(200),
+            ..Settings::default()
+        };
+        assert_eq!(settings, expected);
+        assert_eq!(with_file("", &[]), Ok(Settings::default()));
+    }
+
+    #[test]
+    fn the_command_line_goes_before_the_file_and_a_later_one_before_an_earlier_one() {
+        let file = Scratch::new(
+            "precedence",
+            b"listen = h:1\nlisten = h:2\nlines-burst = 1\nlines-burst = 2\n",
+        );
+        let heard = |arguments: &[&str]| {
+            let settings = run(arguments).unwrap();
+            let ports: Vec<_> = settings.listen.iter().map(|listen| listen.port).collect();
+            (ports, settings.lines_burst)
+        };
+        assert_eq!(heard(&["-f", file.name()]), (vec![1, 2], 2));
+        assert_eq!(
+            heard(&["-o", "lines-burst=3", "-f", file.name()]),
+            (vec![1, 2], 3)
+        );
+        assert_eq!(
+            heard(&[
+                "-f",
+                file.name(),
+                "-o",
+                "lines-burst=3",
+                "-o",
+                "lines-burst=4"
+            ]),
+            (vec![1, 2], 4)
+        );
+        assert_eq!(
+            heard(&["-l", "h:7", "-f", file.name(), "--listen=h:8"]),
+            (vec![7, 8], 2)
+        );
+        assert_eq!(
+            heard(&["--option", "listen=h:9", "--file", file.name()]),
+            (vec![9], 2)
+        );
+        assert_eq!(
+            with_file("motd-file = x", &[("motd-file", "none")]),
+            Ok(Settings::default())
+        );
+        assert_eq!(
+            with_file("sessions-max = 5", &[("sessions-max", "auto")]),
+            Ok(Settings::default())
+        );
+    }
+
+    #[test]
+    fn the_soft_limit_gives_way_only_where_nobody_has_set_it() {
+        let settings = run(&["-o", "queue-bytes-max=16k"]).unwrap();
+        assert_eq!(
+            (settings.queue_bytes_max, settings.queue_bytes_soft),
+            (16_384, 16_384)
+        );
+        let error = with_file("queue-bytes-soft = 64k", &[("queue-bytes-max", "16k")]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "queue-bytes-soft: 64k is more than queue-bytes-max 16k"
+        );
+        // The longest line fits the default queue.
+        assert_eq!(
+            run(&["-o", "line-bytes-max=64k"]).map(|settings| settings.line_bytes_max),
+            Ok(65_536)
+        );
+    }
+
+    #[test]
+    fn help_and_version_are_printed_whatever_else_is_asked_for() {
+        let version = concat!("chatd ", env!("CARGO_PKG_VERSION"), "\n");
+        assert_eq!(printed(&["-V", "-o", "nonsense"]), version);
+        assert_eq!(printed(&["--version"]), version);
+        assert_eq!(printed(&["-h", "-V", "nonsense"]), help());
+        assert_eq!(printed(&["--help"]), help());
+    }
+
+    #[test]
+    fn help_tells_of_every_option_and_setting_and_fits_the_screen() {
+        let help = help();
+        for line in help.lines() {
+            assert!(line.chars().count() <= HELP_COLUMNS, "{line}");
+            assert_eq!(line, line.trim_end());
+        }
+        assert!(help.ends_with('\n') && !help.ends_with("\n\n"));
+        for option in [
+            "-l, --listen",
+            "-o, --option",
+            "-f, --file",
+            "-h, --help",
+            "-V, --version",
+        ] {
+            assert!(help.contains(option), "{option}");
+        }
+        // Unwrapped, what the help says of a setting is what the README says of it.
+        let words = help.split_whitespace().collect::<Vec<_>>().join(" ");
+        for (key, default, meaning) in TABLE.iter().map(Setting::cells) {
+            assert!(
+                words.contains(&format!("{key} {default} {meaning}")),
+                "{key}"
+            );
+            assert!(
+                markdown().contains(&format!("\n| `{key}` | {default} | {meaning} |\n")),
+                "{key}"
+            );
+        }
+    }
+
+    /// Pieces that get past the first check more often than pure noise does.
+    fn argument() -> impl Strategy<Value = String> {
+        let keys =
+            prop::sample::select(TABLE.iter().map(|setting| setting.key).collect::<Vec<_>>());
+        let value = prop_oneof![
+            "[0-9]{1,3}[kKmM]?",
+            "[0-9]{0,25}[.]?[0-9]{0,4}[kKmM]?",
+            "\\PC{0,12}",
+            any::<String>()
+        ];
+        prop_oneof![
+            (keys, value).prop_map(|(key, value)| format!("-o{key}={value}")),
+            "-l((telnet|wire|\\PC{0,3})://)?(\\[?[a-z0-9:%.]{0,9}\\]?):[0-9]{0,6}",
+            "-[-lohVx]\\PC{0,12}",
+        ]
+    }
+
+    #[track_caller]
+    fn check_outcome(outcome: Result<Settings, SettingsError>) {
+        match outcome {
+            Ok(settings) => {
+                assert_eq!(settings.check_together(), Ok(()));
+                assert!(!settings.listen.is_empty());
+                assert!(settings.lines_burst > 0 && settings.drain > Duration::ZERO);
+            }
+            Err(error) => {
+                let line = error.to_string();
+                assert!(
+                    !line.is_empty() && !line.chars().any(char::is_control),
+                    "{line:?}"
+                );
+                assert!(line.chars().count() < 600, "{line:?}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_command_line_panics(arguments in prop::collection::vec(argument(), 0..6)) {
+            match parse(arguments) {
+                Ok(Invocation::Run(settings)) => check_outcome(Ok(*settings)),
+                Ok(Invocation::Print(text)) => prop_assert!(text.ends_with('\n')),
+                Err(error) => check_outcome(Err(error)),
+            }
+        }
+
+        #[test]
+        fn no_file_panics(
+            lines in prop::collection::vec(argument(), 0..6),
+            noise in any::<Vec<u8>>(),
+        ) {
+            let text = lines.join("\n").replace("-o", "").replace("-l", "listen=");
+            for content in [text.as_bytes(), &[text.as_bytes(), &noise].concat()] {
+                let entries = file_entries("a\nb", content);
+                check_outcome(entries.and_then(|file| Settings::assemble(&file, &[])));
+            }
+        }
+    }
+}

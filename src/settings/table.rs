@@ -1,0 +1,259 @@
+//! The table of settings: one row for each, and how a row takes its value.
+//!
+//! It must not know where a value was written.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::listen::ListenError;
+use super::number::{bytes, count, milliseconds, seconds, Range, DAY, HOUR, KIB, MIB, SECOND};
+use super::{one_line, Settings};
+
+/// The row whose default gives way where `queue-bytes-max` is lowered below it.
+pub(super) const QUEUE_BYTES_SOFT: &str = "queue-bytes-soft";
+
+/// The row that may be repeated; what `-l` sets.
+pub(super) const LISTEN: &str = "listen";
+
+/// Every setting, in the order in which they are listed.
+pub(super) static TABLE: &[Setting] = &[
+    Setting {
+        key: LISTEN,
+        default: "127.0.0.1:3333",
+        meaning: "where to accept connections, the same as -l; may be repeated",
+        kind: Kind::Listener,
+    },
+    number(
+        "sessions-max",
+        "auto",
+        count(1, 1_000_000).zero_written("auto"),
+        "at most so many sessions; auto: what the descriptor limit allows, less 64",
+        |settings, n| settings.sessions_max = unless_zero(length(n)),
+    ),
+    number(
+        "sessions-per-address-max",
+        "64",
+        count(1, 1_000_000).zero_means("off"),
+        "at most so many from one IPv4 address or IPv6 /64; loopback is exempt",
+        |settings, n| settings.sessions_per_address_max = unless_zero(n as u32),
+    ),
+    number(
+        "line-bytes-max",
+        "4096",
+        bytes(64, 64 * KIB),
+        "longer lines are refused, never cut, and the session goes on",
+        |settings, n| settings.line_bytes_max = length(n),
+    ),
+    number(
+        "queue-bytes-max",
+        "256k",
+        bytes(KIB, 1024 * MIB),
+        "unsent bytes of one session; above: closed, slow-consumer; at least 4 times \
+         line-bytes-max",
+        |settings, n| settings.queue_bytes_max = length(n),
+    ),
+    number(
+        QUEUE_BYTES_SOFT,
+        "64k",
+        bytes(KIB, 1024 * MIB),
+        "above it for longer than queue-soft-seconds: closed, slow-consumer; at most \
+         queue-bytes-max, to which the default gives way",
+        |settings, n| settings.queue_bytes_soft = length(n),
+    ),
+    number(
+        "queue-soft-seconds",
+        "10",
+        seconds(10, DAY),
+        "how long a session may stay above queue-bytes-soft",
+        |settings, n| settings.queue_soft = Duration::from_millis(n),
+    ),
+    number(
+        "stall-seconds",
+        "30",
+        seconds(10, DAY).zero_means("off"),
+        "bytes wait, and none was taken for so long: closed, write-stall",
+        |settings, n| settings.stall = unless_zero(n).map(Duration::from_millis),
+    ),
+    number(
+        "send-buffer-bytes",
+        "128k",
+        bytes(2 * KIB, 64 * MIB).zero_means("the system's"),
+        "SO_SNDBUF of each session",
+        |settings, n| settings.send_buffer_bytes = unless_zero(length(n)),
+    ),
+    number(
+        "lines-per-second",
+        "10",
+        count(1, 1_000_000).zero_means("off"),
+        "beyond it the session's input is paused, nothing is lost",
+        |settings, n| settings.lines_per_second = unless_zero(n as u32),
+    ),
+    number(
+        "lines-burst",
+        "40",
+        count(1, 1_000_000),
+        "so many lines at once before lines-per-second counts",
+        |settings, n| settings.lines_burst = n as u32,
+    ),
+    number(
+        "idle-seconds",
+        "0",
+        seconds(10, 365 * DAY).zero_means("off"),
+        "nothing heard for so long: closed, idle",
+        |settings, n| settings.idle = unless_zero(n).map(Duration::from_millis),
+    ),
+    number(
+        "drain-seconds",
+        "5",
+        seconds(10, HOUR),
+        "a closing session gets so long to take its last bytes",
+        |settings, n| settings.drain = Duration::from_millis(n),
+    ),
+    number(
+        "history-lines",
+        "20",
+        count(1, 1000).zero_means("off"),
+        "so many of the last lines are shown to a newcomer",
+        |settings, n| settings.history_lines = length(n),
+    ),
+    Setting {
+        key: "motd-file",
+        default: NO_FILE,
+        meaning: "a file that is shown after the greeting",
+        kind: Kind::File(|settings, path| settings.motd_file = path),
+    },
+    number(
+        "pace-ms-max",
+        "100",
+        milliseconds(1, 10 * SECOND).zero_means("off"),
+        "how long a line to a crowded room may wait to share its sends with others",
+        |settings, n| settings.pace_max = unless_zero(n).map(Duration::from_millis),
+    ),
+    number(
+        "memory-max",
+        "256m",
+        bytes(KIB, 65_536 * MIB),
+        "all queues and buffers together; above: the session with the largest queue is closed, \
+         slow-consumer; at least 4 times line-bytes-max",
+        |settings, n| settings.memory_max = length(n),
+    ),
+];
+
+/// One row of the table.
+pub(super) struct Setting {
+    pub(super) key: &'static str,
+    /// As it would be given.
+    pub(super) default: &'static str,
+    /// One sentence or less, without its range, which the kind knows.
+    meaning: &'static str,
+    kind: Kind,
+}
+
+/// What values a setting takes, and where they go.
+enum Kind {
+    /// A number, stored in the base unit of its range, with 0 for what that says of 0.
+    Number(Range, fn(&mut Settings, u64)),
+    /// A path, or [`NO_FILE`].
+    File(fn(&mut Settings, Option<PathBuf>)),
+    /// One more [`Listen`](super::Listen).
+    Listener,
+}
+
+/// What stands for no file at all; a file of this name is reached as `./none`.
+const NO_FILE: &str = "none";
+
+const fn number(
+    key: &'static str,
+    default: &'static str,
+    range: Range,
+    meaning: &'static str,
+    store: fn(&mut Settings, u64),
+) -> Setting {
+    Setting {
+        key,
+        default,
+        meaning,
+        kind: Kind::Number(range, store),
+    }
+}
+
+impl Setting {
+    /// Reads a value and puts it in its place; the error names the key.
+    pub(super) fn apply(&self, value: &str, settings: &mut Settings) -> Result<(), String> {
+        let key = self.key;
+        if value.is_empty() {
+            return Err(format!("{key}: no value given"));
+        }
+        match &self.kind {
+            Kind::Number(range, store) => {
+                let n = range
+                    .read(value)
+                    .map_err(|what| format!("{key}: {} {what}", one_line(value)))?;
+                store(settings, n);
+            }
+            Kind::File(store) => store(settings, (value != NO_FILE).then(|| PathBuf::from(value))),
+            Kind::Listener => {
+                let wrong = |error: ListenError| format!("{key}: {}: {error}", one_line(value));
+                settings.listen.push(value.parse().map_err(wrong)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Key, default and meaning with the range, as they are listed.
+    pub(super) fn cells(&self) -> (&'static str, &'static str, String) {
+        let meaning = match &self.kind {
+            Kind::Number(range, _) => format!("{} ({range})", self.meaning),
+            Kind::File(_) | Kind::Listener => self.meaning.to_owned(),
+        };
+        (self.key, self.default, meaning)
+    }
+}
+
+fn unless_zero<N: Default + PartialEq>(n: N) -> Option<N> {
+    (n != N::default()).then_some(n)
+}
+
+/// A number of bytes or pieces as a length; where memory cannot count so far, as far as it can.
+fn length(n: u64) -> usize {
+    usize::try_from(n).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::number::Zero;
+    use super::*;
+
+    #[test]
+    fn every_row_has_a_key_of_its_own_and_a_default_that_it_takes() {
+        for (index, setting) in TABLE.iter().enumerate() {
+            let first = TABLE.iter().position(|other| other.key == setting.key);
+            assert_eq!(first, Some(index), "{} is there twice", setting.key);
+            let mut settings = Settings::default();
+            if setting.key == LISTEN {
+                settings.listen.clear();
+            }
+            assert_eq!(setting.apply(setting.default, &mut settings), Ok(()));
+            assert_eq!(settings, Settings::default(), "{}", setting.key);
+        }
+    }
+
+    #[test]
+    fn every_number_is_shown_as_it_is_read() {
+        for setting in TABLE {
+            let Kind::Number(range, _) = &setting.kind else {
+                continue;
+            };
+            let key = setting.key;
+            assert!(0 < range.least && range.least < range.most, "{key}");
+            for n in [range.least, range.least + 1, range.most - 1, range.most] {
+                assert_eq!(range.read(&range.unit.show(n)), Ok(n), "{key}");
+            }
+            for n in [range.least - 1, range.most + 1] {
+                let allowed = n == 0 && matches!(range.zero, Zero::Means(_));
+                let taken = range.read(&range.unit.show(n));
+                assert_eq!(taken.is_ok(), allowed, "{key}: {taken:?}");
+            }
+        }
+    }
+}
