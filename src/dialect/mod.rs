@@ -6,7 +6,7 @@ pub mod command;
 pub mod event;
 pub mod hygiene;
 pub mod line;
-pub mod telnet;
+pub(crate) mod telnet;
 pub mod text;
 pub(crate) mod wire;
 
