@@ -585,7 +585,6 @@ mod tests {
             (&["-o", "stall-seconds=1."], "stall-seconds: 1. is not a number of seconds, such as 10 or 0.25"),
             (&["-o", "stall-seconds=NaN"], "stall-seconds: NaN is not a number of seconds, such as 10 or 0.25"),
             (&["-o", "drain-seconds=0"], "drain-seconds: 0 is out of range, 0.01 to 3600"),
-            (&["-o", "lines-burst=0"], "lines-burst: 0 is out of range, 1 to 1000000"),
             (&["-o", "pace-ms-max=0.5"], "pace-ms-max: 0.5 is not a whole number of milliseconds"),
             (&["-o", "queue-bytes-max=8k"],
                 "queue-bytes-max: 8k is too little for line-bytes-max 4k, at least 16k"),

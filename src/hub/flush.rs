@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::hub::feed::{Feed, Part};
 use crate::hub::outbox::Overdue;
 use crate::hub::peer::{Flow, Peer, Phase, SessionId, Stage};
-use crate::hub::{Hub, Limits};
+use crate::hub::{Ending, Hub, Limits};
 use crate::ledger::CloseReason;
 
 /// A session that has nothing more to be told is given so long to close its own side.
@@ -102,18 +102,26 @@ impl<T> Hub<T> {
         let limits = self.limits;
         let Some(peer) = self.peer(id) else { return };
         if let Phase::Closing {
-            stage: stage @ Stage::Draining,
+            stage: stage @ Stage::Draining { .. },
             until,
             ..
         } = &mut peer.phase
         {
             if peer.flow == Flow::Dead || (peer.ended && peer.outbox.is_empty()) {
-                return self.finish_close(id);
+                return self.finish_close(id, Ending::Orderly);
             }
             if peer.outbox.is_empty() {
                 outlet.finish(&mut peer.transport);
-                *stage = Stage::Lingering { dropped: 0 };
+                // What a slow peer was given may still be in the kernel, and a reset would throw
+                // that away.
+                let ending = match stage {
+                    Stage::Draining { slow: false } => Ending::Abrupt,
+                    _ => Ending::Orderly,
+                };
+                *stage = Stage::Lingering { dropped: 0, ending };
                 *until = (*until).min(now + LINGER);
+            } else {
+                *stage = Stage::Draining { slow: true };
             }
         }
         match peer.judge(&limits, now) {
@@ -126,7 +134,7 @@ impl<T> Hub<T> {
     fn carry_out(&mut self, id: SessionId, fate: Fate, now: Instant) {
         match fate {
             Fate::Close(reason) => self.begin_close(id, reason, now),
-            Fate::Free => self.finish_close(id),
+            Fate::Free(ending) => self.finish_close(id, ending),
         }
     }
 }
@@ -136,8 +144,8 @@ impl<T> Hub<T> {
 enum Fate {
     /// It begins to close.
     Close(CloseReason),
-    /// It has had all the time to close that there is.
-    Free,
+    /// It has had all the time to close that there is, and ends in this way.
+    Free(Ending),
 }
 
 impl<T> Peer<T> {
@@ -145,10 +153,13 @@ impl<T> Peer<T> {
     fn judge(&mut self, limits: &Limits, now: Instant) -> Result<Option<Instant>, Fate> {
         match self.phase {
             Phase::Closing {
-                stage: Stage::Closed,
+                stage: Stage::Closed(_),
                 ..
             } => Ok(None),
-            Phase::Closing { until, .. } if until <= now => Err(Fate::Free),
+            Phase::Closing { stage, until, .. } if until <= now => Err(Fate::Free(match stage {
+                Stage::Lingering { ending, .. } => ending,
+                _ => Ending::Orderly,
+            })),
             Phase::Closing { until, .. } => Ok(Some(until)),
             Phase::Open => {
                 let queue_at =

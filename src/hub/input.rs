@@ -8,7 +8,7 @@ use crate::dialect::event::Reply;
 use crate::dialect::line::Line;
 use crate::dialect::{hygiene, text, wire, Dialect, Heard};
 use crate::hub::peer::{Flow, Phase, Stage};
-use crate::hub::{Hub, SessionId};
+use crate::hub::{Ending, Hub, SessionId};
 use crate::ledger::CloseReason;
 
 /// At most so many lines of one session are understood in one turn; the rest waits for the next one.
@@ -26,12 +26,12 @@ impl<T> Hub<T> {
         match &mut peer.phase {
             Phase::Open => self.understand(id, bytes, now),
             Phase::Closing {
-                stage: Stage::Lingering { dropped },
+                stage: Stage::Lingering { dropped, .. },
                 ..
             } => {
                 *dropped += bytes.len();
                 if *dropped > LINGER_BYTES_MAX {
-                    self.finish_close(id);
+                    self.finish_close(id, Ending::Orderly);
                 }
             }
             Phase::Closing { .. } => {}
@@ -74,15 +74,17 @@ impl<T> Hub<T> {
                 );
             }
             // What it was to be told may still go out: it has only stopped to talk.
-            Some(Stage::Draining) => {}
-            Some(Stage::Lingering { .. } | Stage::Closed) => self.finish_close(id),
+            Some(Stage::Draining { .. }) => {}
+            Some(Stage::Lingering { .. } | Stage::Closed(_)) => {
+                self.finish_close(id, Ending::Orderly);
+            }
         }
     }
 
     /// The connection of a session is broken.
     pub fn handle_reset(&mut self, id: SessionId, now: Instant) {
         self.begin_close(id, CloseReason::Reset, now);
-        self.finish_close(id);
+        self.finish_close(id, Ending::Orderly);
     }
 
     /// There is nothing to be read from a session for now. If its write side is dead, that was all.
@@ -104,6 +106,7 @@ impl<T> Hub<T> {
     fn understand(&mut self, id: SessionId, bytes: &[u8], now: Instant) {
         let mut input = bytes;
         let mut protocol_reply = Vec::new();
+        let mut interrupted = false;
         for _ in 0..TURN_LINES_MAX {
             let words_bytes_max = self.limits.line_bytes_max;
             let Some(peer) = self.peer(id).filter(|peer| peer.is_open()) else {
@@ -116,16 +119,24 @@ impl<T> Hub<T> {
             if !protocol_reply.is_empty() {
                 self.say_alone(id, |_, out| out.append(&mut protocol_reply));
             }
+            // A client that sends an interrupt throws away what it gets until the timing mark that
+            // follows is answered; so the hint comes after that answer.
+            if mem::take(&mut interrupted) {
+                self.interrupt(id, now);
+            }
             match heard {
                 None => return,
                 Some(Heard::Line(line)) => self.handle_line(id, line, now),
-                Some(Heard::Interrupt) => self.interrupt(id, now),
+                Some(Heard::Interrupt) => interrupted = true,
                 Some(Heard::AreYouThere) => self.reply(id, &Reply::StillHere),
                 Some(Heard::EndOfFile) => self.begin_close(id, CloseReason::Quit, now),
             }
             if self.has_said_enough() {
                 break;
             }
+        }
+        if interrupted {
+            self.interrupt(id, now);
         }
         if let Some(peer) = self.peer(id).filter(|peer| peer.is_open()) {
             peer.carry = input.to_vec();
@@ -177,5 +188,63 @@ impl<T> Hub<T> {
             Some(request) => self.obey_wire(id, request, now),
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, IoSlice};
+    use std::net::SocketAddr;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::hub::{Limits, Outlet, QueueLimits};
+
+    /// Collects what is written.
+    struct Screen;
+
+    impl Outlet<Vec<u8>> for Screen {
+        fn write(
+            &mut self,
+            _: SessionId,
+            screen: &mut Vec<u8>,
+            slices: &[IoSlice<'_>],
+        ) -> io::Result<usize> {
+            slices
+                .iter()
+                .for_each(|slice| screen.extend_from_slice(slice));
+            Ok(slices.iter().map(|slice| slice.len()).sum())
+        }
+
+        fn finish(&mut self, _: &mut Vec<u8>) {}
+    }
+
+    const LIMITS: Limits = Limits {
+        line_bytes_max: 100,
+        queue: QueueLimits {
+            bytes_max: 100_000,
+            bytes_soft: 100_000,
+            soft: Duration::from_secs(10),
+            stall: None,
+        },
+        idle: None,
+        drain: Duration::from_secs(5),
+    };
+
+    #[test]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "an arbitrary outset for the test's own clock"
+    )]
+    fn the_hint_of_an_interrupt_comes_after_its_timing_mark() {
+        let (mut hub, now) = (Hub::new(LIMITS), Instant::now());
+        let from = SocketAddr::from(([127, 0, 0, 1], 1));
+        let id = hub.connect(Vec::new(), Dialect::Telnet, from, now);
+        hub.flush(now, &mut Screen);
+        hub.transport(id).unwrap().clear();
+        hub.handle_input(id, b"half\xff\xf4\xff\xfd\x06", now);
+        hub.flush(now, &mut Screen);
+        let written = hub.transport(id).unwrap();
+        assert!(written.starts_with(b"\xff\xfb\x06-- Ctrl-C"), "{written:?}");
     }
 }

@@ -18,7 +18,7 @@ impl<T> Hub<T> {
                 "bytes of {id:?}"
             );
             let waits = !peer.outbox.is_empty() || !peer.marks.is_empty();
-            let closed = peer.stage() == Some(Stage::Closed);
+            let closed = matches!(peer.stage(), Some(Stage::Closed(_)));
             let has_waker =
                 peer.listed || peer.flow == Flow::Blocked || !self.room.feed.is_silent();
             assert!(

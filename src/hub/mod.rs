@@ -68,7 +68,8 @@ pub struct Limits {
 pub enum Ending {
     /// Its peer has everything, or is to get it from the kernel.
     Orderly,
-    /// It did not take what waited for it in time, so the kernel need not keep that either.
+    /// By a reset. It did not take what waited for it in time, so the kernel need not keep that either; or it has
+    /// taken everything but stays, as nc does, and a reset frees its person.
     Abrupt,
 }
 
@@ -167,8 +168,8 @@ impl<T> Hub<T> {
         for (_, peer) in &self.peers {
             match peer.stage() {
                 None => census.open += 1,
-                Some(Stage::Draining) => census.draining += 1,
-                Some(Stage::Lingering { .. } | Stage::Closed) => census.lingering += 1,
+                Some(Stage::Draining { .. }) => census.draining += 1,
+                Some(Stage::Lingering { .. } | Stage::Closed(_)) => census.lingering += 1,
             }
         }
         census
@@ -289,7 +290,7 @@ impl<T> Hub<T> {
     /// Ends what has begun to close and is not done yet, at once.
     pub fn cut_off(&mut self) {
         for id in self.ids().collect::<Vec<_>>() {
-            self.finish_close(id);
+            self.finish_close(id, Ending::Orderly);
         }
     }
 
@@ -379,7 +380,7 @@ impl<T> Hub<T> {
         let peer = &mut self.peers[id.slot as usize];
         peer.phase = Phase::Closing {
             reason,
-            stage: Stage::Draining,
+            stage: Stage::Draining { slow: false },
             until,
         };
         peer.carry = Vec::new();
@@ -387,7 +388,7 @@ impl<T> Hub<T> {
         let hopeless = peer.flow == Flow::Dead
             || matches!(reason, CloseReason::Reset | CloseReason::WriteStall);
         if hopeless {
-            self.finish_close(id);
+            self.finish_close(id, Ending::Orderly);
         } else {
             self.list(id);
             self.wake_by(until);
@@ -395,11 +396,11 @@ impl<T> Hub<T> {
     }
 
     /// Nothing more is to be done for this session but to free it.
-    fn finish_close(&mut self, id: SessionId) {
+    fn finish_close(&mut self, id: SessionId, ending: Ending) {
         let Some(peer) = self.peer(id) else { return };
         if let Phase::Closing { stage, .. } = &mut peer.phase {
-            if *stage != Stage::Closed {
-                *stage = Stage::Closed;
+            if !matches!(stage, Stage::Closed(_)) {
+                *stage = Stage::Closed(ending);
                 self.closed.push(id);
             }
         }
@@ -411,7 +412,12 @@ impl<T> Hub<T> {
             let Some(peer) = self.peers.try_remove(id.slot as usize) else {
                 continue;
             };
-            let Phase::Closing { reason, .. } = peer.phase else {
+            let Phase::Closing {
+                reason,
+                stage: Stage::Closed(ending),
+                ..
+            } = peer.phase
+            else {
                 continue;
             };
             let waits = peer.outbox.bytes();
@@ -427,14 +433,8 @@ impl<T> Hub<T> {
                 },
                 self.peers.len(),
             );
-            close(
-                peer.transport,
-                if waits > 0 {
-                    Ending::Abrupt
-                } else {
-                    Ending::Orderly
-                },
-            );
+            let ending = if waits > 0 { Ending::Abrupt } else { ending };
+            close(peer.transport, ending);
         }
     }
 }

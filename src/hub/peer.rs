@@ -6,6 +6,7 @@ use crate::dialect::{Dialect, Reader};
 use crate::hub::feed::Marks;
 use crate::hub::outbox::Outbox;
 use crate::hub::presence::Told;
+use crate::hub::Ending;
 use crate::ledger::CloseReason;
 use crate::name::Name;
 
@@ -64,13 +65,13 @@ pub(super) enum Phase {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// What was queued for it, and the farewell, goes out.
-    Draining,
+    /// What was queued for it, and the farewell, goes out. `slow` if its socket did not take all of it at once.
+    Draining { slow: bool },
     /// All is said; what it still sends is read and dropped, so many bytes so far. Closing a socket with unread
-    /// input would throw away what its peer has not received yet.
-    Lingering { dropped: usize },
+    /// input would throw away what its peer has not received yet. At the end of its time it meets with `ending`.
+    Lingering { dropped: usize, ending: Ending },
     /// Nothing is left but to free it.
-    Closed,
+    Closed(Ending),
 }
 
 /// Whether the room knows of a session.

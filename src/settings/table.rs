@@ -91,7 +91,7 @@ pub(super) static TABLE: &[Setting] = &[
     number(
         "lines-burst",
         "40",
-        count(1, 1_000_000),
+        count(1, 1_000_000).zero_means("off"),
         "so many lines at once before lines-per-second counts",
         |settings, n| settings.lines_burst = n as u32,
     ),
