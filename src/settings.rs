@@ -522,6 +522,7 @@ mod tests {
             "stall-seconds",
             "send-buffer-bytes",
             "lines-per-second",
+            "lines-burst",
             "idle-seconds",
             "history-lines",
             "pace-ms-max",
