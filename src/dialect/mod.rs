@@ -3,6 +3,7 @@
 //! Nothing here knows a socket, a clock or who else is connected.
 
 pub mod command;
+pub mod editor;
 pub mod event;
 pub mod hygiene;
 pub mod line;
