@@ -26,6 +26,28 @@ pub enum Command<'a> {
     Help(Option<&'static Usage>),
     /// `/quit`, with a last word.
     Quit(&'a str),
+    /// `/reply`: say these words to whoever wrote to one privately last.
+    Reply(&'a str),
+    /// `/whois`: how long is this person here?
+    Whois(&'a str),
+    /// `/away`: one is away, for this reason; it may be empty.
+    Away(&'a str),
+    /// `/back`: one is not away any more.
+    Back,
+    /// `/ignore`: hear nothing of this person, or say who is ignored.
+    Ignore(Option<&'a str>),
+    /// `/unignore`: hear of this person again.
+    Unignore(&'a str),
+    /// `/quiet`: hear nothing of who comes and goes.
+    Quiet(bool),
+    /// `/time`: see the time in each line, so many minutes off UTC; `None` for none.
+    Time(Option<i16>),
+    /// `/bell`: be rung for.
+    Bell(bool),
+    /// `/history`: what was said before, so many lines of it or all that is kept.
+    History(Option<usize>),
+    /// `/edit`: let the server edit the line.
+    Edit(bool),
 }
 
 /// Why a line could not be understood or obeyed. Its `Display` gives the words of the protocol.
@@ -54,6 +76,14 @@ pub enum Refusal {
     NoText,
     /// That person hears nothing in private: a program does.
     Deaf(Box<str>),
+    /// Nobody has written to one privately, or she has gone.
+    NobodyWrote,
+    /// One cannot do that to oneself.
+    Yourself,
+    /// So many are ignored already, and more cannot be.
+    IgnoresTooMany(usize),
+    /// The client does not agree to line editing.
+    NoEditing,
     /// A program's line begins with no known verb.
     NoSuchVerb,
     /// A program's line lacks a value, or has one that is wrong or too many.
@@ -103,6 +133,12 @@ impl fmt::Display for Refusal {
             }
             Self::NoText => f.write_str("you have no text to send"),
             Self::Deaf(name) => write!(f, "{name} is a program and hears nothing in private"),
+            Self::NobodyWrote => f.write_str("nobody has written to you"),
+            Self::Yourself => f.write_str("that is you"),
+            Self::IgnoresTooMany(most) => write!(f, "you ignore {most} people already"),
+            Self::NoEditing => {
+                f.write_str("your client does not speak telnet; staying in line mode")
+            }
             Self::NoSuchVerb => {
                 f.write_str("no such command: a line begins with NAME, CHAT, PING or QUIT")
             }
@@ -123,6 +159,13 @@ pub struct Usage {
     verb: Verb,
 }
 
+impl Usage {
+    /// What the command is called first, without the slash.
+    pub(crate) fn word(&self) -> &'static str {
+        self.words[0]
+    }
+}
+
 impl fmt::Display for Usage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "/{}", self.words[0])?;
@@ -141,47 +184,113 @@ enum Verb {
     Msg,
     Help,
     Quit,
+    Reply,
+    Whois,
+    Away,
+    Back,
+    Ignore,
+    Unignore,
+    Quiet,
+    Time,
+    Bell,
+    History,
+    Edit,
 }
 
 /// Every command, in the order in which `/help` lists them.
 pub const COMMANDS: &[Usage] = &[
-    Usage {
-        words: &["name", "nick"],
-        arguments: "NAME",
-        summary: "take a name",
-        verb: Verb::Name,
-    },
-    Usage {
-        words: &["who", "names", "list"],
-        arguments: "",
-        summary: "see who is here",
-        verb: Verb::Who,
-    },
-    Usage {
-        words: &["me"],
-        arguments: "TEXT",
-        summary: "say what you are doing",
-        verb: Verb::Me,
-    },
-    Usage {
-        words: &["msg"],
-        arguments: "NAME TEXT",
-        summary: "tell one person only",
-        verb: Verb::Msg,
-    },
-    Usage {
-        words: &["help"],
-        arguments: "[COMMAND]",
-        summary: "list the commands, or explain one",
-        verb: Verb::Help,
-    },
-    Usage {
-        words: &["quit", "exit"],
-        arguments: "[TEXT]",
-        summary: "leave, with a last word if you like",
-        verb: Verb::Quit,
-    },
+    usage(&["name", "nick"], "NAME", "take a name", Verb::Name),
+    usage(&["who", "names", "list"], "", "see who is here", Verb::Who),
+    usage(&["me"], "TEXT", "say what you are doing", Verb::Me),
+    usage(&["msg"], "NAME TEXT", "tell one person only", Verb::Msg),
+    usage(
+        &["reply", "r"],
+        "TEXT",
+        "answer who wrote to you last",
+        Verb::Reply,
+    ),
+    usage(
+        &["whois"],
+        "NAME",
+        "see how long somebody is here, and silent",
+        Verb::Whois,
+    ),
+    usage(
+        &["away"],
+        "[TEXT]",
+        "let it be known that you are away",
+        Verb::Away,
+    ),
+    usage(&["back"], "", "and that you are back", Verb::Back),
+    usage(
+        &["ignore"],
+        "[NAME]",
+        "hear nothing of somebody, or see whom you ignore",
+        Verb::Ignore,
+    ),
+    usage(
+        &["unignore"],
+        "NAME",
+        "hear of somebody again",
+        Verb::Unignore,
+    ),
+    usage(
+        &["quiet"],
+        "on|off",
+        "hear nothing of who comes and goes",
+        Verb::Quiet,
+    ),
+    usage(
+        &["time"],
+        "on [+HH:MM]|off",
+        "see the time in every line, in UTC or so far from it",
+        Verb::Time,
+    ),
+    usage(
+        &["bell"],
+        "on|off",
+        "be rung for when you are named or written to",
+        Verb::Bell,
+    ),
+    usage(
+        &["history"],
+        "[N]",
+        "see what was said before",
+        Verb::History,
+    ),
+    usage(
+        &["edit"],
+        "[on|off]",
+        "keep your half-typed line whole, with telnet or PuTTY",
+        Verb::Edit,
+    ),
+    usage(
+        &["help"],
+        "[COMMAND]",
+        "list the commands, or explain one",
+        Verb::Help,
+    ),
+    usage(
+        &["quit", "exit"],
+        "[TEXT]",
+        "leave, with a last word if you like",
+        Verb::Quit,
+    ),
 ];
+
+const fn usage(
+    words: &'static [&'static str],
+    arguments: &'static str,
+    summary: &'static str,
+    verb: Verb,
+) -> Usage {
+    Usage {
+        words,
+        arguments,
+        summary,
+        verb,
+    }
+}
 
 /// A clean line, and whether cleaning took anything out of it that could not be seen.
 #[derive(Debug, Clone, Copy)]
@@ -207,8 +316,9 @@ impl<'a> Command<'a> {
         }
         let (word, rest) = split_word(slashed);
         let usage = find(word)?;
+        let wrong = || Refusal::Usage(usage);
         match usage.verb {
-            Verb::Name if rest.is_empty() => Err(Refusal::Usage(usage)),
+            Verb::Name if rest.is_empty() => Err(wrong()),
             Verb::Name if line.altered => Err(Refusal::MalformedName),
             Verb::Name => Self::take(rest),
             Verb::Who => Ok(Self::Who),
@@ -216,7 +326,7 @@ impl<'a> Command<'a> {
             Verb::Msg => {
                 let (to, words) = split_word(rest);
                 if to.is_empty() {
-                    return Err(Refusal::Usage(usage));
+                    return Err(wrong());
                 }
                 some_text(words).map(|words| Self::Tell { to, words })
             }
@@ -225,6 +335,25 @@ impl<'a> Command<'a> {
                 word => find(word).map(|usage| Self::Help(Some(usage))),
             },
             Verb::Quit => Ok(Self::Quit(rest)),
+            Verb::Reply => some_text(rest).map(Self::Reply),
+            Verb::Whois => some_name(rest).map(Self::Whois).ok_or_else(wrong),
+            Verb::Away => Ok(Self::Away(rest)),
+            Verb::Back => Ok(Self::Back),
+            Verb::Ignore if rest.is_empty() => Ok(Self::Ignore(None)),
+            Verb::Ignore => some_name(rest)
+                .map(|name| Self::Ignore(Some(name)))
+                .ok_or_else(wrong),
+            Verb::Unignore => some_name(rest).map(Self::Unignore).ok_or_else(wrong),
+            Verb::Quiet => on_or_off(rest).map(Self::Quiet).ok_or_else(wrong),
+            Verb::Bell => on_or_off(rest).map(Self::Bell).ok_or_else(wrong),
+            Verb::Edit if rest.is_empty() => Ok(Self::Edit(true)),
+            Verb::Edit => on_or_off(rest).map(Self::Edit).ok_or_else(wrong),
+            Verb::Time => parse_time(rest).ok_or_else(wrong),
+            Verb::History if rest.is_empty() => Ok(Self::History(None)),
+            Verb::History => rest
+                .parse()
+                .map(|lines| Self::History(Some(lines)))
+                .map_err(|_| wrong()),
         }
         .map(Some)
     }
@@ -250,6 +379,48 @@ fn some_text(text: &str) -> Result<&str, Refusal> {
         return Err(Refusal::NoText);
     }
     Ok(text)
+}
+
+/// A single word, which may be somebody's name.
+fn some_name(text: &str) -> Option<&str> {
+    (!text.is_empty() && !text.contains(char::is_whitespace)).then_some(text)
+}
+
+fn on_or_off(text: &str) -> Option<bool> {
+    match text {
+        _ if text.eq_ignore_ascii_case("on") => Some(true),
+        _ if text.eq_ignore_ascii_case("off") => Some(false),
+        _ => None,
+    }
+}
+
+/// `off`, `on`, or `on +HH:MM`, which is so far from UTC.
+fn parse_time(text: &str) -> Option<Command<'static>> {
+    let (toggle, offset) = split_word(text);
+    let offset = match (on_or_off(toggle)?, offset) {
+        (false, "") => None,
+        (false, _) => return None,
+        (true, "") => Some(0),
+        (true, offset) => Some(parse_offset(offset)?),
+    };
+    Some(Command::Time(offset))
+}
+
+/// Minutes to add to UTC. No place on earth is further from it than 14 hours.
+fn parse_offset(text: &str) -> Option<i16> {
+    let (sign, digits) = match text.split_at_checked(1)? {
+        ("+", digits) => (1, digits),
+        ("-", digits) => (-1, digits),
+        _ => return None,
+    };
+    let (hours, minutes) = digits.split_once(':')?;
+    let number = |text: &str, most: i16| {
+        let digits = text.len() <= 2 && text.bytes().all(|byte| byte.is_ascii_digit());
+        text.parse::<i16>()
+            .ok()
+            .filter(|number| digits && *number <= most)
+    };
+    Some(sign * (number(hours, 14)? * 60 + number(minutes, 59)?))
 }
 
 /// The first word and, without the white space between, the rest.
@@ -357,6 +528,60 @@ mod tests {
         ] {
             assert_eq!(parse(line), Err(words.to_string()), "{line}");
         }
+    }
+
+    #[test]
+    fn switches_and_offsets_are_understood() {
+        for (line, command) in [
+            ("/quiet on", Command::Quiet(true)),
+            ("/quiet OFF", Command::Quiet(false)),
+            ("/edit", Command::Edit(true)),
+            ("/edit off", Command::Edit(false)),
+            ("/time on", Command::Time(Some(0))),
+            ("/time on +08:00", Command::Time(Some(480))),
+            ("/time on -3:30", Command::Time(Some(-210))),
+            ("/time off", Command::Time(None)),
+            ("/history", Command::History(None)),
+            ("/history 3", Command::History(Some(3))),
+            ("/r yes", Command::Reply("yes")),
+            ("/ignore", Command::Ignore(None)),
+            ("/ignore bob", Command::Ignore(Some("bob"))),
+        ] {
+            assert_eq!(parse(line), Ok(Some(command)), "{line}");
+        }
+        for line in ["/quiet", "/quiet maybe", "/bell o", "/edit x"] {
+            assert!(
+                parse(line).is_err_and(|words| words.starts_with("usage: /")),
+                "{line}"
+            );
+        }
+        for line in [
+            "/time",
+            "/time +08:00",
+            "/time on 8",
+            "/time on +15:00",
+            "/time on +1:60",
+            "/time off +1:00",
+        ] {
+            assert_eq!(
+                parse(line),
+                Err("usage: /time on [+HH:MM]|off".into()),
+                "{line}"
+            );
+        }
+        for line in [
+            "/history x",
+            "/history -1",
+            "/whois",
+            "/whois a b",
+            "/unignore",
+        ] {
+            assert!(
+                parse(line).is_err_and(|words| words.starts_with("usage: /")),
+                "{line}"
+            );
+        }
+        assert!(parse("/wh").is_err(), "it may be /who or /whois");
     }
 
     #[test]

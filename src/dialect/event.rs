@@ -1,6 +1,7 @@
 //! What happens, before a dialect has put it into bytes.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use crate::dialect::command::{Refusal, Usage};
 use crate::ledger::CloseReason;
@@ -62,6 +63,14 @@ pub enum Event<'a> {
     },
 }
 
+impl Event<'_> {
+    /// Whether it tells of who is here, and not of what was said.
+    #[must_use]
+    pub fn is_presence(&self) -> bool {
+        !matches!(self, Self::Said { .. } | Self::Did { .. })
+    }
+}
+
 /// What one session alone is told.
 #[derive(Debug, Clone, Copy)]
 pub enum Reply<'a> {
@@ -92,10 +101,8 @@ pub enum Reply<'a> {
     },
     /// How a command is called.
     Help(&'a Usage),
-    /// Somebody pressed Ctrl-C once.
-    InterruptHint,
-    /// The answer to telnet's Are You There.
-    StillHere,
+    /// The server's own words.
+    Note(fmt::Arguments<'a>),
     /// The answer to a program's `PING`.
     Pong(&'a str),
     /// A line could not be understood or obeyed.

@@ -1,8 +1,10 @@
-//! The telnet protocol below the text: commands and options, one byte at a time (RFC 854, 855, 1143).
+//! The telnet protocol below the text: commands, options and subnegotiations, one byte at a time (RFC 854, 855).
 //!
 //! [`Telnet`] is a state machine that survives any cutting into packets. It says nothing to a client that has not
-//! sent a telnet command itself, and what it answers is bounded: an option is refused once, only a change of state
-//! is ever answered, and a subnegotiation without an end costs its first bytes and no more.
+//! sent a telnet command itself, unless its person asks for line editing.
+
+use super::negotiation::{Change, Negotiation, DO, DONT, WILL, WINDOW_SIZE, WONT};
+use super::text;
 
 /// The byte that begins a telnet command: Interpret As Command.
 pub(crate) const IAC: u8 = 0xff;
@@ -14,16 +16,12 @@ const EC: u8 = 0xf7;
 const EL: u8 = 0xf8;
 const EOF: u8 = 0xec;
 const SB: u8 = 0xfa;
-const WILL: u8 = 0xfb;
-const WONT: u8 = 0xfc;
-const DO: u8 = 0xfd;
-const DONT: u8 = 0xfe;
-
-/// RFC 860. A client discards all output until its mark is answered, so every request must be.
-const TIMING_MARK: u8 = 6;
 
 /// A subnegotiation longer than this is given up: what follows is text again.
 const SUBNEGOTIATION_BYTES_MAX: u8 = 64;
+
+/// The longest one that is understood: an option and two numbers of two bytes.
+const WINDOW_BYTES: usize = 5;
 
 /// What a byte, or the last of a few, meant.
 #[derive(Debug, PartialEq, Eq, Clone, Copy)]
@@ -38,6 +36,10 @@ pub(crate) enum Meaning {
     AreYouThere,
     /// End of file: Ctrl-D in the line mode of `PuTTY`.
     EndOfFile,
+    /// Options have changed.
+    Change(Change),
+    /// The client's window has so many columns.
+    Columns(u16),
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +48,7 @@ enum State {
     Text,
     Command,
     Negotiation(u8),
+    /// Within a subnegotiation that has so many bytes so far.
     Subnegotiation(u8),
     SubnegotiationCommand(u8),
 }
@@ -54,33 +57,38 @@ enum State {
 #[derive(Debug, Default)]
 pub(crate) struct Telnet {
     state: State,
-    refused: Option<Box<Refused>>,
-}
-
-/// Which options have been refused already: nobody is told so twice.
-#[derive(Debug, Default)]
-struct Refused {
-    ours: OptionSet,
-    theirs: OptionSet,
-}
-
-#[derive(Debug, Default)]
-struct OptionSet([u64; 4]);
-
-impl OptionSet {
-    /// Adds an option and says whether it is new.
-    fn insert(&mut self, option: u8) -> bool {
-        let (word, bit) = (&mut self.0[usize::from(option >> 6)], 1 << (option & 63));
-        let new = *word & bit == 0;
-        *word |= bit;
-        new
-    }
+    /// The first bytes of the subnegotiation at hand.
+    subnegotiation: [u8; WINDOW_BYTES],
+    /// Made when the first option is talked about.
+    negotiation: Option<Box<Negotiation>>,
 }
 
 impl Telnet {
     /// Whether the next byte is text unless it is [`IAC`].
     pub(crate) fn expects_text(&self) -> bool {
         self.state == State::Text
+    }
+
+    /// Whether the client sends every key by itself.
+    pub(crate) fn is_editing(&self) -> bool {
+        self.negotiation
+            .as_ref()
+            .is_some_and(|negotiation| negotiation.is_editing())
+    }
+
+    /// The person asks for line editing.
+    pub(crate) fn ask_for_editing(&mut self, reply: &mut Vec<u8>) -> Option<Change> {
+        self.negotiation().ask(reply)
+    }
+
+    /// The person wants no line editing any more.
+    pub(crate) fn stop_editing(&mut self, reply: &mut Vec<u8>) -> Option<Change> {
+        self.negotiation().stop(reply)
+    }
+
+    /// The person goes on typing lines: a client that did not agree to editing so far never will.
+    pub(crate) fn give_up_waiting(&mut self) -> Option<Change> {
+        self.negotiation.as_mut()?.give_up_waiting()
     }
 
     /// Takes one byte that is not plain text. Answers go to `reply`.
@@ -94,39 +102,57 @@ impl Telnet {
             (State::Command, SB) => (State::Subnegotiation(0), Meaning::Nothing),
             (State::Command, command) => (State::Text, meaning_of(command)),
             (State::Negotiation(verb), option) => {
-                self.negotiate(verb, option, reply);
-                (State::Text, Meaning::Nothing)
+                let change = self.negotiation().receive(verb, option, reply);
+                (
+                    State::Text,
+                    change.map_or(Meaning::Nothing, Meaning::Change),
+                )
             }
             (State::Subnegotiation(length), IAC) => {
                 (State::SubnegotiationCommand(length), Meaning::Nothing)
             }
-            (State::SubnegotiationCommand(_), SE) => (State::Text, Meaning::Nothing),
-            (State::Subnegotiation(length) | State::SubnegotiationCommand(length), _) => {
-                let given_up = length >= SUBNEGOTIATION_BYTES_MAX;
-                let state = if given_up {
-                    State::Text
-                } else {
-                    State::Subnegotiation(length + 1)
-                };
-                (state, Meaning::Nothing)
+            (State::Subnegotiation(length), byte) => {
+                (self.collect(length, &[byte]), Meaning::Nothing)
+            }
+            (State::SubnegotiationCommand(length), SE) => (State::Text, self.subnegotiated(length)),
+            (State::SubnegotiationCommand(length), IAC) => {
+                (self.collect(length, &[IAC]), Meaning::Nothing)
+            }
+            // Some clients do not double the byte 255 in a window's size.
+            (State::SubnegotiationCommand(length), byte) => {
+                (self.collect(length, &[IAC, byte]), Meaning::Nothing)
             }
         };
         self.state = state;
         meaning
     }
 
-    fn negotiate(&mut self, verb: u8, option: u8, reply: &mut Vec<u8>) {
-        match (verb, option) {
-            (DO, TIMING_MARK) => reply.extend([IAC, WILL, TIMING_MARK]),
-            (DO, _) if self.refused().ours.insert(option) => reply.extend([IAC, WONT, option]),
-            (WILL, _) if self.refused().theirs.insert(option) => reply.extend([IAC, DONT, option]),
-            // Nothing is on, so there is nothing to switch off, and an answer is never answered.
-            _ => {}
+    fn collect(&mut self, length: u8, bytes: &[u8]) -> State {
+        let mut length = length;
+        for byte in bytes {
+            if let Some(slot) = self.subnegotiation.get_mut(usize::from(length)) {
+                *slot = *byte;
+            }
+            length += 1;
+        }
+        if length > SUBNEGOTIATION_BYTES_MAX {
+            State::Text
+        } else {
+            State::Subnegotiation(length)
         }
     }
 
-    fn refused(&mut self) -> &mut Refused {
-        self.refused.get_or_insert_default()
+    fn subnegotiated(&self, length: u8) -> Meaning {
+        match (usize::from(length), self.subnegotiation) {
+            (WINDOW_BYTES, [WINDOW_SIZE, high, low, _, _]) => {
+                Meaning::Columns(u16::from_be_bytes([high, low]))
+            }
+            _ => Meaning::Nothing,
+        }
+    }
+
+    fn negotiation(&mut self) -> &mut Negotiation {
+        self.negotiation.get_or_insert_default()
     }
 }
 
@@ -136,8 +162,8 @@ fn meaning_of(command: u8) -> Meaning {
         IP => Meaning::Interrupt,
         AYT => Meaning::AreYouThere,
         EOF => Meaning::EndOfFile,
-        EC => Meaning::Text(super::text::DEL),
-        EL => Meaning::Text(super::text::NAK),
+        EC => Meaning::Text(text::DEL),
+        EL => Meaning::Text(text::NAK),
         _ => Meaning::Nothing,
     }
 }

@@ -86,8 +86,7 @@ pub(crate) fn encode_reply(reply: &Reply<'_>, out: &mut Vec<u8>) {
         Reply::Told { from, words } => named(out, b"[", from, b"] ", words),
         Reply::YouTold { to, words } => named(out, b"[to ", to, b"] ", words),
         Reply::Help(usage) => note(out, format_args!("{usage}   {}", usage.summary)),
-        Reply::InterruptHint => note(out, "Ctrl-C again, or /quit, to leave"),
-        Reply::StillHere => note(out, "yes, still here"),
+        Reply::Note(text) => note(out, text),
         Reply::Refused(refusal) => error(out, refusal),
         Reply::Farewell(farewell) => match farewell.words() {
             Some(words) if farewell.is_error() => error(out, words),
@@ -99,40 +98,60 @@ pub(crate) fn encode_reply(reply: &Reply<'_>, out: &mut Vec<u8>) {
     }
 }
 
+/// Somebody in a list of those who are here.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Listing<'a> {
+    pub(crate) name: &'a Name,
+    pub(crate) away: bool,
+}
+
 /// Adds a list of those who are here, `here` in number: all of `names`, and how many more there are if not all.
 ///
 /// The list goes on in further lines where one would become longer than 1,000 bytes.
 pub(crate) fn encode_here<'a>(
     here: usize,
-    names: impl Iterator<Item = &'a Name>,
+    names: impl Iterator<Item = Listing<'a>>,
     out: &mut Vec<u8>,
 ) {
-    let mut line = Vec::new();
+    let mut line_begins = out.len();
+    push_display(out, format_args!("-- {here} here: "));
+    let mut separator: &[u8] = b"";
     let mut listed = 0;
-    push_display(&mut line, format_args!("-- {here} here: "));
-    let prefix = line.len();
-    let mut begun = prefix;
-    for name in names {
-        let before = line.len();
-        if before > begun {
-            line.extend(b", ");
+    for Listing { name, away } in names {
+        let before = out.len();
+        out.extend_from_slice(separator);
+        name.write_to(out);
+        out.extend_from_slice(if away { b" (away)" } else { b"" });
+        if out.len() - line_begins > WHO_LINE_BYTES_MAX {
+            let name_begins = before + separator.len();
+            out.splice(before..name_begins, *b"\r\n-- ");
+            line_begins = before + 2;
         }
-        name.write_to(&mut line);
-        if line.len() > WHO_LINE_BYTES_MAX && before > begun {
-            out.extend(&line[..before]);
-            out.extend(b"\r\n");
-            line.clear();
-            line.extend(b"-- ");
-            begun = line.len();
-            name.write_to(&mut line);
-        }
+        separator = b", ";
         listed += 1;
     }
     if listed < here {
-        push_display(&mut line, format_args!(" and {} more", here - listed));
+        push_display(out, format_args!(" and {} more", here - listed));
     }
-    out.extend(line);
-    out.extend(b"\r\n");
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Adds a time of day, so many minutes off UTC, and a space.
+pub(crate) fn encode_time(wall_seconds: u64, offset_minutes: i16, out: &mut Vec<u8>) {
+    let minutes_of_day = i64::try_from(wall_seconds / 60 % 1440).unwrap_or(0);
+    let minutes = (minutes_of_day + i64::from(offset_minutes)).rem_euclid(1440);
+    push_display(
+        out,
+        format_args!("{:02}:{:02} ", minutes / 60, minutes % 60),
+    );
+}
+
+/// Puts a bell into the line that was added last.
+pub(crate) fn ring(out: &mut Vec<u8>) {
+    if out.ends_with(b"\r\n") {
+        out.truncate(out.len() - 2);
+        out.extend_from_slice(b"\x07\r\n");
+    }
 }
 
 fn named(out: &mut Vec<u8>, before: &[u8], name: &Name, after: &[u8], words: &str) {
@@ -183,7 +202,8 @@ mod tests {
 
     fn here(count: usize, names: &[Name]) -> String {
         let mut out = Vec::new();
-        encode_here(count, names.iter(), &mut out);
+        let names = names.iter().map(|name| Listing { name, away: false });
+        encode_here(count, names, &mut out);
         String::from_utf8(out).unwrap()
     }
 
@@ -195,6 +215,31 @@ mod tests {
             here(10, &names),
             "-- 10 here: guest1, guest2, guest3 and 7 more\r\n"
         );
+    }
+
+    #[test]
+    fn those_who_are_away_are_marked() {
+        let name = Name::guest(7);
+        let mut out = Vec::new();
+        let away = Listing {
+            name: &name,
+            away: true,
+        };
+        encode_here(1, [away].into_iter(), &mut out);
+        assert_eq!(out, b"-- 1 here: guest7 (away)\r\n");
+    }
+
+    #[test]
+    fn times_of_day_follow_their_offset() {
+        let time = |seconds, offset| {
+            let mut out = Vec::new();
+            encode_time(seconds, offset, &mut out);
+            String::from_utf8(out).unwrap()
+        };
+        let day = 86_400 * 20_000;
+        assert_eq!(time(day + 14 * 3600 + 5 * 60 + 59, 0), "14:05 ");
+        assert_eq!(time(day + 20 * 3600, 480), "04:00 ");
+        assert_eq!(time(day, -30), "23:30 ");
     }
 
     #[test]

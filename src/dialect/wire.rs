@@ -101,8 +101,7 @@ pub(crate) fn encode_reply(reply: &Reply<'_>, out: &mut Vec<u8>) {
         | Reply::Told { .. }
         | Reply::YouTold { .. }
         | Reply::Help(_)
-        | Reply::InterruptHint
-        | Reply::StillHere => {}
+        | Reply::Note(_) => {}
     }
 }
 

@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use crate::dialect::event::Event;
 use crate::dialect::Dialect;
+use crate::hub::peer::SessionId;
 
 /// A buffer that has grown beyond this gives its memory back after the flush.
 const KEPT_BYTES_MAX: usize = 256 * 1024;
@@ -20,6 +21,8 @@ pub(super) struct Feed {
     said: [Vec<u8>; Dialect::COUNT],
     alone: Vec<u8>,
     marks: Vec<Mark>,
+    /// The lines of the telnet dialect, for those who want to see them in another way.
+    lines: Vec<Entry>,
     /// A copy of `said` that outboxes can share, made when the first one needs it.
     shared: [Option<Bytes>; Dialect::COUNT],
 }
@@ -38,6 +41,25 @@ enum What {
     Skip { to: u32 },
     /// These bytes of `alone` are heard here.
     Alone { from: u32, to: u32 },
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    /// Where the line ends; the next one begins there.
+    to: u32,
+    author: Option<SessionId>,
+    is_presence: bool,
+}
+
+/// One line that was said to all.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SaidLine<'a> {
+    /// The line, with its end.
+    pub(super) bytes: &'a [u8],
+    /// Whom it is from, or about; nobody in a sum of joins or leaves.
+    pub(super) author: Option<SessionId>,
+    /// Whether it tells who came or went.
+    pub(super) is_presence: bool,
 }
 
 /// One session's marks: the ends of a list within the feed.
@@ -96,12 +118,23 @@ impl Feed {
     }
 
     /// Adds what everybody hears, in each dialect that has listeners.
-    pub(super) fn say(&mut self, event: &Event<'_>, listeners: [usize; Dialect::COUNT]) {
+    pub(super) fn say(
+        &mut self,
+        event: &Event<'_>,
+        author: Option<SessionId>,
+        listeners: [usize; Dialect::COUNT],
+    ) {
         for dialect in Dialect::ALL {
             if listeners[dialect as usize] > 0 {
                 dialect.encode_event(event, &mut self.said[dialect as usize]);
             }
         }
+        let to = self.end(Dialect::Telnet);
+        self.lines.push(Entry {
+            to,
+            author,
+            is_presence: event.is_presence(),
+        });
     }
 
     /// Where the feed of `dialect` ends now.
@@ -186,6 +219,69 @@ impl Feed {
         push(false, heard, end);
     }
 
+    /// Collects what a telnet session with these marks hears, its lines as `show` copies them, in one part.
+    pub(super) fn collect_lines(
+        &mut self,
+        marks: Marks,
+        parts: &mut Vec<Part>,
+        mut show: impl FnMut(SaidLine<'_>, &mut Vec<u8>),
+    ) {
+        self.collect(Dialect::Telnet, marks, parts);
+        let said = &self.said[Dialect::Telnet as usize];
+        let from = self.alone.len();
+        for part in parts.drain(..) {
+            if part.alone {
+                self.alone
+                    .extend_from_within(part.from as usize..part.to as usize);
+                continue;
+            }
+            // A part begins and ends where a line does.
+            let first = self.lines.partition_point(|line| line.to <= part.from);
+            let mut begin = part.from;
+            for line in self.lines[first..]
+                .iter()
+                .take_while(|line| line.to <= part.to)
+            {
+                let bytes = &said[begin as usize..line.to as usize];
+                begin = line.to;
+                if !bytes.is_empty() {
+                    let Entry {
+                        author,
+                        is_presence,
+                        ..
+                    } = *line;
+                    show(
+                        SaidLine {
+                            bytes,
+                            author,
+                            is_presence,
+                        },
+                        &mut self.alone,
+                    );
+                }
+            }
+        }
+        if self.alone.len() > from {
+            let (from, to) = (from as u32, self.alone.len() as u32);
+            parts.push(Part {
+                alone: true,
+                from,
+                to,
+            });
+        }
+    }
+
+    /// Lets `write` add bytes for one session; gives them as a part.
+    pub(super) fn write_part(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Part {
+        let from = self.alone.len() as u32;
+        write(&mut self.alone);
+        Part {
+            alone: true,
+            from,
+            to: self.alone.len() as u32,
+        }
+    }
+
     /// The bytes of a part.
     pub(super) fn bytes(&self, dialect: Dialect, part: Part) -> &[u8] {
         let source = if part.alone {
@@ -214,6 +310,8 @@ impl Feed {
             buffer.clear();
             buffer.shrink_to(KEPT_BYTES_MAX);
         }
+        self.lines.clear();
+        self.lines.shrink_to(KEPT_BYTES_MAX / size_of::<Entry>());
         self.marks.clear();
         self.marks.shrink_to(KEPT_BYTES_MAX / size_of::<Mark>());
         self.shared = Default::default();
@@ -233,6 +331,7 @@ mod tests {
                 name: &Name::guest(1),
                 words,
             },
+            None,
             [1, 0],
         );
     }

@@ -63,6 +63,7 @@ impl<T> Hub<T> {
         let mut flush = Flush {
             feed: self.room.take_feed(),
             parts: Vec::new(),
+            wall_seconds: self.wall_seconds,
             now,
         };
         let listed = mem::take(&mut self.flush_list);
@@ -185,6 +186,7 @@ struct Flush {
     /// What the session at hand hears; kept for its buffer.
     parts: Vec<Part>,
     now: Instant,
+    wall_seconds: u64,
 }
 
 impl Flush {
@@ -199,7 +201,25 @@ impl Flush {
         self.parts.clear();
         // Who is no member hears only what stands between marks that were made as it left.
         if peer.is_open() || !marks.is_empty() {
-            self.feed.collect(peer.dialect, marks, &mut self.parts);
+            match peer
+                .comforts
+                .as_deref()
+                .filter(|comforts| comforts.has_view())
+            {
+                None => self.feed.collect(peer.dialect, marks, &mut self.parts),
+                Some(comforts) => {
+                    let Self {
+                        feed,
+                        parts,
+                        wall_seconds,
+                        ..
+                    } = self;
+                    comforts.collect(feed, marks, &peer.name, *wall_seconds, parts);
+                }
+            }
+        }
+        if peer.reader.has_frame() {
+            self.frame(peer);
         }
         let written = if peer.outbox.is_empty() && peer.flow == Flow::Ready {
             self.write_parts(id, peer, outlet)
@@ -218,6 +238,20 @@ impl Flush {
         if peer.flow == Flow::Dead {
             peer.outbox.clear();
         }
+    }
+
+    /// Puts what the editor has drawn around the texts: its row is off the screen while they are written.
+    fn frame<T>(&mut self, peer: &mut Peer<T>) {
+        let texts_follow = !self.parts.is_empty();
+        let begin = self
+            .feed
+            .write_part(|out| peer.reader.begin_frame(texts_follow, out));
+        self.parts.insert(0, begin);
+        if peer.is_open() {
+            self.parts
+                .push(self.feed.write_part(|out| peer.reader.end_frame(out)));
+        }
+        self.parts.retain(|part| part.len() > 0);
     }
 
     /// Writes the parts as far as the socket takes them; gives the number of those that it took whole, and leaves the

@@ -103,22 +103,29 @@ impl<T> Hub<T> {
         }
     }
 
+    /// Understands input as far as one turn allows, and keeps the rest for the next one.
     fn understand(&mut self, id: SessionId, bytes: &[u8], now: Instant) {
         let mut input = bytes;
+        self.understand_some(id, &mut input, now);
+        if let Some(peer) = self.peer(id).filter(|peer| peer.is_open()) {
+            peer.carry = input.to_vec();
+            if peer.reader.has_drawn() {
+                self.list(id);
+            }
+        }
+    }
+
+    fn understand_some(&mut self, id: SessionId, input: &mut &[u8], now: Instant) {
+        let words_bytes_max = self.limits.line_bytes_max;
         let mut protocol_reply = Vec::new();
         let mut interrupted = false;
         for _ in 0..TURN_LINES_MAX {
-            let words_bytes_max = self.limits.line_bytes_max;
             let Some(peer) = self.peer(id).filter(|peer| peer.is_open()) else {
                 return;
             };
             let line_bytes_max = peer.dialect.line_bytes_max(words_bytes_max);
-            let heard = peer
-                .reader
-                .next(&mut input, line_bytes_max, &mut protocol_reply);
-            if !protocol_reply.is_empty() {
-                self.say_alone(id, |_, out| out.append(&mut protocol_reply));
-            }
+            let heard = peer.reader.next(input, line_bytes_max, &mut protocol_reply);
+            self.say_protocol(id, &mut protocol_reply);
             // A client that sends an interrupt throws away what it gets until the timing mark that
             // follows is answered; so the hint comes after that answer.
             if mem::take(&mut interrupted) {
@@ -126,10 +133,8 @@ impl<T> Hub<T> {
             }
             match heard {
                 None => return,
-                Some(Heard::Line(line)) => self.handle_line(id, line, now),
                 Some(Heard::Interrupt) => interrupted = true,
-                Some(Heard::AreYouThere) => self.reply(id, &Reply::StillHere),
-                Some(Heard::EndOfFile) => self.begin_close(id, CloseReason::Quit, now),
+                Some(heard) => self.handle_heard(id, heard, now),
             }
             if self.has_said_enough() {
                 break;
@@ -138,8 +143,17 @@ impl<T> Hub<T> {
         if interrupted {
             self.interrupt(id, now);
         }
-        if let Some(peer) = self.peer(id).filter(|peer| peer.is_open()) {
-            peer.carry = input.to_vec();
+    }
+
+    pub(super) fn handle_heard(&mut self, id: SessionId, heard: Heard<'_>, now: Instant) {
+        match heard {
+            Heard::Line(line) => self.handle_line(id, line, now),
+            Heard::Interrupt => self.interrupt(id, now),
+            Heard::AreYouThere => self.note(id, format_args!("yes, still here")),
+            Heard::EndOfFile => self.begin_close(id, CloseReason::Quit, now),
+            Heard::Complete(word) => self.complete(id, &word),
+            Heard::EditingBegins => self.note(id, format_args!("editing on")),
+            Heard::EditingRefused => self.reply(id, &Reply::Refused(&Refusal::NoEditing)),
         }
     }
 
@@ -148,7 +162,7 @@ impl<T> Hub<T> {
         if mem::replace(&mut peer.interrupted, true) {
             self.begin_close(id, CloseReason::Quit, now);
         } else {
-            self.reply(id, &Reply::InterruptHint);
+            self.note(id, format_args!("Ctrl-C again, or /quit, to leave"));
         }
     }
 
@@ -156,6 +170,10 @@ impl<T> Hub<T> {
         let Some(peer) = self.peer(id) else { return };
         peer.lines_in += 1;
         peer.interrupted = false;
+        if let Some(heard) = peer.reader.give_up_waiting() {
+            self.handle_heard(id, heard, now);
+        }
+        let Some(peer) = self.peer(id) else { return };
         let outcome = match line {
             Line::TooLong(bytes) => {
                 let bytes_max = peer.dialect.line_bytes_max(self.limits.line_bytes_max);
@@ -228,22 +246,66 @@ mod tests {
         },
         idle: None,
         drain: Duration::from_secs(5),
+        history_lines: 0,
     };
 
-    #[test]
     #[allow(
         clippy::disallowed_methods,
         reason = "an arbitrary outset for the test's own clock"
     )]
-    fn the_hint_of_an_interrupt_comes_after_its_timing_mark() {
-        let (mut hub, now) = (Hub::new(LIMITS), Instant::now());
+    fn outset() -> Instant {
+        Instant::now()
+    }
+
+    /// What a person sees who sends these packets, each in a turn of its own, from the last one on.
+    fn seen(packets: &[&[u8]]) -> String {
+        let (mut hub, now) = (Hub::new(LIMITS), outset());
         let from = SocketAddr::from(([127, 0, 0, 1], 1));
         let id = hub.connect(Vec::new(), Dialect::Telnet, from, now);
+        for packet in packets {
+            hub.flush(now, &mut Screen);
+            hub.transport(id).unwrap().clear();
+            hub.handle_input(id, packet, now);
+        }
         hub.flush(now, &mut Screen);
-        hub.transport(id).unwrap().clear();
-        hub.handle_input(id, b"half\xff\xf4\xff\xfd\x06", now);
-        hub.flush(now, &mut Screen);
-        let written = hub.transport(id).unwrap();
-        assert!(written.starts_with(b"\xff\xfb\x06-- Ctrl-C"), "{written:?}");
+        hub.check_invariants();
+        hub.transport(id).unwrap().escape_ascii().to_string()
+    }
+
+    #[test]
+    fn the_hint_of_an_interrupt_comes_after_its_timing_mark() {
+        let seen = seen(&[b"half\xff\xf4\xff\xfd\x06"]);
+        assert!(seen.starts_with(r"\xff\xfb\x06-- Ctrl-C again"), "{seen}");
+    }
+
+    const AGREE: &[u8] = b"\xff\xfd\x01\xff\xfd\x03";
+
+    #[test]
+    fn an_editor_frames_what_is_said_to_its_person() {
+        let seen = seen(&[b"/edit\r\n", AGREE, b"/who\r"]);
+        assert_eq!(seen, r"\r\x1b[J-- 1 here: guest1\r\n\r> \x1b[K");
+    }
+
+    #[test]
+    fn the_row_is_gone_before_what_follows_in_the_turn_in_which_editing_ends() {
+        let seen = seen(&[b"/edit\r\n", AGREE, b"/who\r/edit off\r"]);
+        let words = r"-- 1 here: guest1\r\n\xff\xfc\x01\xff\xfc\x03-- editing off\r\n";
+        assert_eq!(seen, format!(r"\r\x1b[J{words}"));
+    }
+
+    #[test]
+    fn a_client_that_never_answers_stays_in_line_mode() {
+        let offered = seen(&[b"/edit\n"]);
+        assert_eq!(offered, r"\xff\xfb\x01\xff\xfb\x03");
+        let seen = seen(&[b"/edit\n", b"/who\n"]);
+        let refusal = r"!! your client does not speak telnet; staying in line mode\r\n";
+        assert_eq!(seen, format!(r"{refusal}-- 1 here: guest1\r\n"));
+    }
+
+    #[test]
+    fn type_ahead_is_taken_over() {
+        let seen = seen(&[b"/edit\r\nhello w", b"\xff\xfd\x01\xff\xfd\x03or"]);
+        let on = r"\xff\xfd\x1f-- editing on\r\n";
+        assert_eq!(seen, format!(r"\r\x1b[J{on}\r> hello wor\x1b[K"));
     }
 }

@@ -15,8 +15,10 @@
 //! or borrow of the turn is alive any more. Telling the others only adds to the feed, so however many leave at once,
 //! nothing recurses.
 
+mod comforts;
 mod feed;
 mod flush;
+mod history;
 mod input;
 mod invariants;
 mod obey;
@@ -26,6 +28,7 @@ mod presence;
 mod room;
 mod roster;
 
+use std::fmt;
 use std::mem;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -33,7 +36,7 @@ use std::time::{Duration, Instant};
 use slab::Slab;
 
 use crate::dialect::event::{Farewell, Reply};
-use crate::dialect::{text, Dialect, Reader};
+use crate::dialect::{hygiene, text, Dialect, Reader};
 use crate::ledger::{Close, CloseReason, Ledger};
 use crate::name::Name;
 
@@ -61,6 +64,8 @@ pub struct Limits {
     pub idle: Option<Duration>,
     /// How long a closing session gets to take its last bytes.
     pub drain: Duration,
+    /// How many lines are kept for newcomers.
+    pub history_lines: usize,
 }
 
 /// How a transport that [`Hub::reap`] gives back is to be closed.
@@ -111,6 +116,12 @@ pub struct Hub<T> {
     wake_at: Option<Instant>,
     /// The server goes down: nobody is told who leaves, for all do.
     going_down: bool,
+    /// How often anything was said, to tell who spoke last.
+    speeches: u64,
+    /// The time of day, as seconds since 1970 in UTC.
+    wall_seconds: u64,
+    /// What a newcomer is shown behind the greeting, as lines of the server.
+    message_of_the_day: Vec<u8>,
 }
 
 impl<T> Hub<T> {
@@ -122,13 +133,35 @@ impl<T> Hub<T> {
             peers: Slab::new(),
             serial: 0,
             roster: Roster::default(),
-            room: Room::default(),
+            room: Room::new(limits.history_lines),
             ledger: Ledger::default(),
             flush_list: Vec::new(),
             closed: Vec::new(),
             queued_bytes: 0,
             wake_at: None,
             going_down: false,
+            speeches: 0,
+            wall_seconds: 0,
+            message_of_the_day: Vec::new(),
+        }
+    }
+
+    /// Tells the hub the time of day, in seconds since 1970 in UTC. It is only ever shown to people.
+    pub fn set_wall_clock(&mut self, seconds: u64) {
+        self.wall_seconds = seconds;
+    }
+
+    /// Sets what newcomers are shown behind the greeting; it is made fit to be shown.
+    pub fn set_message_of_the_day(&mut self, text: &[u8]) {
+        self.message_of_the_day.clear();
+        for line in text.split(|byte| *byte == b'\n') {
+            let clean = hygiene::clean(line);
+            if !clean.text.is_empty() {
+                text::encode_reply(
+                    &Reply::Note(format_args!("{}", clean.text)),
+                    &mut self.message_of_the_day,
+                );
+            }
         }
     }
 
@@ -326,25 +359,30 @@ impl<T> Hub<T> {
             heard_at: now,
             lines_in: 0,
             bytes_out: 0,
+            spoke: 0,
+            comforts: None,
         });
         id
     }
 
     fn greet(&mut self, id: SessionId) {
-        let Self { peers, room, .. } = self;
-        let me = &peers[id.slot as usize];
-        let names = room
+        let arrivals = self
+            .room
             .arrivals()
-            .map(|id| &peers[id.slot as usize].name)
-            .chain([&me.name]);
+            .chain([id])
+            .take(text::GREETING_NAMES_MAX);
+        let names = arrivals.map(|id| self.listing(id));
         let mut greeting = Vec::new();
-        text::encode_reply(&Reply::Welcome(&me.name), &mut greeting);
-        text::encode_here(
-            room.here() + 1,
-            names.take(text::GREETING_NAMES_MAX),
+        text::encode_reply(
+            &Reply::Welcome(&self.peers[id.slot as usize].name),
             &mut greeting,
         );
-        self.say_alone(id, |_, out| out.extend(greeting));
+        text::encode_here(self.room.here() + 1, names, &mut greeting);
+        greeting.extend_from_slice(&self.message_of_the_day);
+        if !self.room.history.is_empty() {
+            self.room.history.show(usize::MAX, &mut greeting);
+        }
+        self.say_alone(id, |_, out| out.append(&mut greeting));
     }
 
     fn close_with_words(&mut self, id: SessionId, reason: CloseReason, words: &str, now: Instant) {
@@ -365,7 +403,7 @@ impl<T> Hub<T> {
         } = self;
         let peer = &peers[id.slot as usize];
         if !*going_down {
-            room.part(peer.standing, &peer.name, words, now);
+            room.part(id, peer.standing, &peer.name, words, now);
         }
     }
 
@@ -451,20 +489,41 @@ impl<T> Hub<T> {
         self.say_alone(id, |dialect, out| dialect.encode_reply(reply, out));
     }
 
-    /// Queues what one session alone hears. The one place where such output begins, so that it has a waker.
+    fn note(&mut self, id: SessionId, text: fmt::Arguments<'_>) {
+        self.reply(id, &Reply::Note(text));
+    }
+
+    /// Queues lines that one session alone hears, as it wants to see them.
     fn say_alone(&mut self, id: SessionId, write: impl FnOnce(Dialect, &mut Vec<u8>)) {
-        let Some(peer) = self
-            .peers
-            .get_mut(id.slot as usize)
-            .filter(|peer| peer.serial == id.serial)
-        else {
+        let wall_seconds = self.wall_seconds;
+        let Some(peer) = self.peer(id) else { return };
+        let dialect = peer.dialect;
+        let Some(view) = peer.comforts.as_deref().map(|comforts| comforts.view) else {
+            return self.queue_alone(id, |out| write(dialect, out));
+        };
+        let mut lines = Vec::new();
+        write(dialect, &mut lines);
+        self.queue_alone(id, |out| view.show_own(&lines, wall_seconds, out));
+    }
+
+    /// Queues what the protocol below the text has to say.
+    fn say_protocol(&mut self, id: SessionId, bytes: &mut Vec<u8>) {
+        if !bytes.is_empty() {
+            self.queue_alone(id, |out| out.append(bytes));
+        }
+    }
+
+    /// Queues what one session alone hears. The one place where such output begins, so that it has a waker.
+    fn queue_alone(&mut self, id: SessionId, write: impl FnOnce(&mut Vec<u8>)) {
+        let Some(peer) = self.peers.get_mut(id.slot as usize) else {
             return;
         };
-        let dialect = peer.dialect;
-        self.room
-            .feed
-            .say_alone(&mut peer.marks, dialect, |out| write(dialect, out));
-        self.list(id);
+        if peer.serial == id.serial {
+            self.room
+                .feed
+                .say_alone(&mut peer.marks, peer.dialect, write);
+            self.list(id);
+        }
     }
 
     /// Puts a session on the flush list.

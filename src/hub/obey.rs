@@ -4,9 +4,11 @@ use std::time::Instant;
 
 use crate::dialect::command::{Command, Refusal, COMMANDS};
 use crate::dialect::event::{Event, Reply};
+use crate::dialect::text::Listing;
 use crate::dialect::wire::{self, Request};
 use crate::dialect::{hygiene, text, Dialect};
 use crate::hub::peer::{Peer, Standing};
+use crate::hub::room::Author;
 use crate::hub::{Hub, SessionId};
 use crate::ledger::CloseReason;
 use crate::name::Name;
@@ -24,17 +26,34 @@ impl<T> Hub<T> {
             }
             Command::Act(words) => {
                 self.speak(id, words, |name, words| Event::Did { name, words }, now);
-                let name = self.peers[id.slot as usize].name.clone();
-                self.reply(id, &Reply::YouDid { name: &name, words });
+                let Peer { name, reader, .. } = &self.peers[id.slot as usize];
+                if !reader.is_editing() {
+                    let name = name.clone();
+                    self.reply(id, &Reply::YouDid { name: &name, words });
+                }
             }
             Command::Take(name) => self.take_name(id, name, now)?,
             Command::Who => self.list_names(id),
             Command::Tell { to, words } => self.tell(id, to, words)?,
             Command::Help(Some(usage)) => self.reply(id, &Reply::Help(usage)),
-            Command::Help(None) => COMMANDS
-                .iter()
-                .for_each(|usage| self.reply(id, &Reply::Help(usage))),
+            Command::Help(None) => {
+                for usage in COMMANDS {
+                    self.reply(id, &Reply::Help(usage));
+                }
+            }
             Command::Quit(words) => self.close_with_words(id, CloseReason::Quit, words, now),
+            Command::Reply(words) => self.answer(id, words)?,
+            Command::Whois(name) => self.describe(id, name, now)?,
+            Command::Away(reason) => self.set_away(id, Some(reason)),
+            Command::Back => self.set_away(id, None),
+            Command::Ignore(Some(name)) => self.ignore(id, name)?,
+            Command::Ignore(None) => self.list_ignored(id),
+            Command::Unignore(name) => self.unignore(id, name)?,
+            Command::Quiet(on) => self.set_quiet(id, on),
+            Command::Time(offset) => self.set_clock(id, offset),
+            Command::Bell(on) => self.set_bell(id, on),
+            Command::History(lines) => self.show_history(id, lines.unwrap_or(usize::MAX)),
+            Command::Edit(on) => self.set_editing(id, on, now),
         }
         Ok(())
     }
@@ -48,14 +67,30 @@ impl<T> Hub<T> {
         now: Instant,
     ) {
         self.join(id, now);
-        let Self { peers, room, .. } = self;
-        let Peer {
-            name,
-            dialect,
-            marks,
+        self.speeches += 1;
+        let Self {
+            peers,
+            room,
+            wall_seconds,
             ..
-        } = &mut peers[id.slot as usize];
-        room.say(&event(name, words), *dialect, marks);
+        } = self;
+        let peer = &mut peers[id.slot as usize];
+        peer.spoke = self.speeches;
+        let event = event(&peer.name, words);
+        room.history.keep(&event, *wall_seconds);
+        if peer.reader.is_editing() {
+            // Her own line has left the screen with the editor's row, so she hears it like everybody.
+            room.say_to_all(&event, Some(id));
+        } else {
+            room.say_to_others(
+                &event,
+                Author {
+                    id,
+                    dialect: peer.dialect,
+                    marks: &mut peer.marks,
+                },
+            );
+        }
     }
 
     /// Lets the room know of a session that it did not know of.
@@ -63,7 +98,12 @@ impl<T> Hub<T> {
         let Self { peers, room, .. } = self;
         let peer = &mut peers[id.slot as usize];
         if peer.standing == Standing::Unknown {
-            peer.standing = room.join(id, &peer.name, peer.dialect, &mut peer.marks, now);
+            let author = Author {
+                id,
+                dialect: peer.dialect,
+                marks: &mut peer.marks,
+            };
+            peer.standing = room.join(&peer.name, author, now);
         }
     }
 
@@ -82,7 +122,12 @@ impl<T> Hub<T> {
         match peer.standing {
             Standing::Unknown => self.join(id, now),
             Standing::Joined { told, .. } if peer.name != from => {
-                room.rename(told, &from, &peer.name, peer.dialect, &mut peer.marks);
+                let author = Author {
+                    id,
+                    dialect: peer.dialect,
+                    marks: &mut peer.marks,
+                };
+                room.rename(told, &from, &peer.name, author);
             }
             Standing::Joined { .. } => {}
         }
@@ -136,17 +181,24 @@ impl<T> Hub<T> {
     }
 
     fn list_names(&mut self, id: SessionId) {
-        let Self { peers, room, .. } = self;
-        let me = &peers[id.slot as usize];
-        let stranger = (me.standing == Standing::Unknown).then_some(&me.name);
-        let names = room
+        let stranger = self.peers[id.slot as usize].standing == Standing::Unknown;
+        let here = self.room.here() + usize::from(stranger);
+        let names = self
+            .room
             .arrivals()
-            .map(|id| &peers[id.slot as usize].name)
-            .chain(stranger);
-        let here = room.here() + usize::from(stranger.is_some());
+            .chain(stranger.then_some(id))
+            .map(|id| self.listing(id));
         let mut list = Vec::new();
         text::encode_here(here, names, &mut list);
         self.say_alone(id, |_, out| out.append(&mut list));
+    }
+
+    /// A session as it stands in a list of those who are here.
+    pub(super) fn listing(&self, id: SessionId) -> Listing<'_> {
+        Listing {
+            name: &self.peers[id.slot as usize].name,
+            away: self.is_away(id),
+        }
     }
 
     fn tell(&mut self, id: SessionId, to: &str, words: &str) -> Result<(), Refusal> {
@@ -157,10 +209,7 @@ impl<T> Hub<T> {
         if self.peers[receiver.slot as usize].dialect != Dialect::Telnet {
             return Err(Refusal::Deaf(to.into()));
         }
-        let from = self.peers[id.slot as usize].name.clone();
-        let to = self.peers[receiver.slot as usize].name.clone();
-        self.reply(receiver, &Reply::Told { from: &from, words });
-        self.reply(id, &Reply::YouTold { to: &to, words });
+        self.deliver(id, receiver, words);
         Ok(())
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use crate::dialect::{Dialect, Reader};
+use crate::hub::comforts::Comforts;
 use crate::hub::feed::Marks;
 use crate::hub::outbox::Outbox;
 use crate::hub::presence::Told;
@@ -126,6 +127,10 @@ pub(super) struct Peer<T> {
     pub(super) heard_at: Instant,
     pub(super) lines_in: u64,
     pub(super) bytes_out: u64,
+    /// When it last said something, counted in things said; 0 for never.
+    pub(super) spoke: u64,
+    /// What its person has set for herself; most have set nothing.
+    pub(super) comforts: Option<Box<Comforts>>,
 }
 
 impl<T> Peer<T> {

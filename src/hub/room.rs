@@ -6,9 +6,19 @@ use std::time::Instant;
 use crate::dialect::event::Event;
 use crate::dialect::Dialect;
 use crate::hub::feed::{Feed, Marks};
+use crate::hub::history::History;
 use crate::hub::peer::{SessionId, Standing};
 use crate::hub::presence::{Gate, Told};
 use crate::name::Name;
+
+/// Who says something.
+#[derive(Debug)]
+pub(super) struct Author<'a> {
+    pub(super) id: SessionId,
+    pub(super) dialect: Dialect,
+    /// Hers, so that she does not hear herself.
+    pub(super) marks: &'a mut Marks,
+}
 
 /// One room.
 ///
@@ -23,12 +33,20 @@ pub(super) struct Room {
     arrived: u64,
     joins: Gate,
     leaves: Gate,
+    pub(super) history: History,
     pub(super) feed: Feed,
     /// The feed of the last flush, kept for its buffers.
     spare: Feed,
 }
 
 impl Room {
+    pub(super) fn new(history_lines: usize) -> Self {
+        Self {
+            history: History::new(history_lines),
+            ..Self::default()
+        }
+    }
+
     /// How many are here: those told of, or about to be.
     pub(super) fn here(&self) -> usize {
         self.arrivals.len()
@@ -54,36 +72,29 @@ impl Room {
     }
 
     /// Says something to everybody but its author.
-    pub(super) fn say(&mut self, event: &Event<'_>, dialect: Dialect, author: &mut Marks) {
+    pub(super) fn say_to_others(&mut self, event: &Event<'_>, author: Author<'_>) {
+        let Author { id, dialect, marks } = author;
         let from = self.feed.end(dialect);
-        self.feed.say(event, self.listeners);
-        self.feed.skip_since(author, dialect, from);
+        self.feed.say(event, Some(id), self.listeners);
+        self.feed.skip_since(marks, dialect, from);
     }
 
-    /// Says something to everybody.
-    fn announce(&mut self, event: &Event<'_>) {
-        self.feed.say(event, self.listeners);
+    /// Says something to everybody. `about` is who said it or whom it is about, for those who ignore her.
+    pub(super) fn say_to_all(&mut self, event: &Event<'_>, about: Option<SessionId>) {
+        self.feed.say(event, about, self.listeners);
     }
 
     /// Somebody took a name or spoke for the first time.
-    pub(super) fn join(
-        &mut self,
-        id: SessionId,
-        name: &Name,
-        dialect: Dialect,
-        author: &mut Marks,
-        now: Instant,
-    ) -> Standing {
+    pub(super) fn join(&mut self, name: &Name, author: Author<'_>, now: Instant) -> Standing {
         self.arrived += 1;
-        self.arrivals.insert(self.arrived, id);
+        self.arrivals.insert(self.arrived, author.id);
         let told = self.joins.admit(now);
         if told == Told::ByName {
-            self.say(
+            self.say_to_others(
                 &Event::Joined {
                     name,
                     here: self.here(),
                 },
-                dialect,
                 author,
             );
         }
@@ -94,7 +105,14 @@ impl Room {
     }
 
     /// Somebody has gone, with these last words.
-    pub(super) fn part(&mut self, standing: Standing, name: &Name, words: &str, now: Instant) {
+    pub(super) fn part(
+        &mut self,
+        id: SessionId,
+        standing: Standing,
+        name: &Name,
+        words: &str,
+        now: Instant,
+    ) {
         let Standing::Joined { arrival, told } = standing else {
             return;
         };
@@ -103,25 +121,21 @@ impl Room {
             return;
         }
         if self.leaves.admit(now) == Told::ByName {
-            self.announce(&Event::Left {
-                name,
-                words,
-                here: self.here(),
-            });
+            self.say_to_all(
+                &Event::Left {
+                    name,
+                    words,
+                    here: self.here(),
+                },
+                Some(id),
+            );
         }
     }
 
     /// Somebody has another name.
-    pub(super) fn rename(
-        &mut self,
-        told: Told,
-        from: &Name,
-        to: &Name,
-        dialect: Dialect,
-        author: &mut Marks,
-    ) {
+    pub(super) fn rename(&mut self, told: Told, from: &Name, to: &Name, author: Author<'_>) {
         if !self.joins.waits(told) {
-            self.say(&Event::Renamed { from, to }, dialect, author);
+            self.say_to_others(&Event::Renamed { from, to }, author);
         }
     }
 
@@ -138,10 +152,10 @@ impl Room {
     pub(super) fn tick(&mut self, now: Instant) {
         let here = self.here();
         if let Some(count) = self.joins.take_due(now) {
-            self.announce(&Event::MoreJoined { count, here });
+            self.say_to_all(&Event::MoreJoined { count, here }, None);
         }
         if let Some(count) = self.leaves.take_due(now) {
-            self.announce(&Event::MoreLeft { count, here });
+            self.say_to_all(&Event::MoreLeft { count, here }, None);
         }
     }
 

@@ -11,6 +11,7 @@ use crate::dialect::Dialect;
 use crate::hub::{Hub, Limits, Outlet, SessionId};
 use crate::ledger::CloseReason;
 use crate::server::acceptor::{Acceptor, Admission, Origin, Verdict};
+use crate::server::message::MessageFile;
 use crate::server::network::{Event, Network};
 
 pub use crate::diagnosis::Report;
@@ -50,6 +51,8 @@ pub(super) struct EventLoop<N: Network> {
     buffer: Box<[u8]>,
     stops: Stops,
     report_wanted: bool,
+    reload_wanted: bool,
+    message: MessageFile,
     drain: Duration,
     meter: Meter,
 }
@@ -81,20 +84,25 @@ impl<N: Network> EventLoop<N> {
         dialects: Vec<Dialect>,
         limits: Limits,
         admission: Admission,
-    ) -> Self {
-        Self {
+        message: MessageFile,
+    ) -> io::Result<Self> {
+        let mut hub = Hub::new(limits);
+        hub.set_message_of_the_day(&message.read()?);
+        Ok(Self {
             network,
             acceptor: Acceptor::new(admission, dialects.len()),
             dialects,
-            hub: Hub::new(limits),
+            hub,
             ready: VecDeque::new(),
             events: Vec::new(),
             buffer: vec![0; TURN_BYTES_MAX].into(),
             stops: Stops::Running,
             report_wanted: false,
+            reload_wanted: false,
+            message,
             drain: limits.drain,
             meter: Meter::default(),
-        }
+        })
     }
 
     pub(super) fn network(&self) -> &N {
@@ -125,6 +133,7 @@ impl<N: Network> EventLoop<N> {
         let mut events = std::mem::take(&mut self.events);
         self.network.poll(&mut events, timeout)?;
         let now = self.network.now();
+        self.hub.set_wall_clock(self.network.wall_seconds());
         for event in events.drain(..) {
             self.note(event);
         }
@@ -193,6 +202,7 @@ impl<N: Network> EventLoop<N> {
                 };
             }
             Event::Report => self.report_wanted = true,
+            Event::Reload => self.reload_wanted = true,
         }
     }
 
@@ -368,6 +378,12 @@ impl<N: Network> EventLoop<N> {
         }
         if std::mem::take(&mut self.report_wanted) {
             self.report().log();
+        }
+        if std::mem::take(&mut self.reload_wanted) {
+            match self.message.read() {
+                Ok(text) => self.hub.set_message_of_the_day(&text),
+                Err(error) => warn!("{error}; the old one stays"),
+            }
         }
     }
 }

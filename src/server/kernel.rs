@@ -3,11 +3,11 @@
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
-use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook_mio::v1_0::Signals;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
@@ -100,7 +100,7 @@ impl Kernel {
 
     /// Lets signals come as events.
     pub(super) fn handle_signals(&mut self) -> io::Result<()> {
-        let mut signals = Signals::new([SIGTERM, SIGINT, SIGUSR1])?;
+        let mut signals = Signals::new([SIGTERM, SIGINT, SIGUSR1, SIGHUP])?;
         self.poll
             .registry()
             .register(&mut signals, SIGNALS, Interest::READABLE)?;
@@ -124,6 +124,16 @@ impl Network for Kernel {
         Instant::now()
     }
 
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "the time of day is asked here and nowhere else"
+    )]
+    fn wall_seconds(&self) -> u64 {
+        SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .map_or(0, |since| since.as_secs())
+    }
+
     fn poll(&mut self, events: &mut Vec<Event>, timeout: Option<Duration>) -> io::Result<()> {
         match self.poll.poll(&mut self.events, timeout) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
@@ -134,12 +144,10 @@ impl Network for Kernel {
                 WAKER => events.push(Event::Stop),
                 SIGNALS => {
                     let pending = self.signals.iter_mut().flat_map(Signals::pending);
-                    events.extend(pending.map(|signal| {
-                        if signal == SIGUSR1 {
-                            Event::Report
-                        } else {
-                            Event::Stop
-                        }
+                    events.extend(pending.map(|signal| match signal {
+                        SIGUSR1 => Event::Report,
+                        SIGHUP => Event::Reload,
+                        _ => Event::Stop,
                     }));
                 }
                 Token(token @ FIRST_LISTENER..) => {

@@ -13,6 +13,7 @@
 mod acceptor;
 mod event_loop;
 mod kernel;
+mod message;
 mod network;
 
 use std::io;
@@ -27,6 +28,7 @@ use crate::settings::Settings;
 use acceptor::Admission;
 use event_loop::EventLoop;
 use kernel::Kernel;
+use message::MessageFile;
 
 pub use event_loop::Report;
 pub use kernel::Stopper;
@@ -45,7 +47,7 @@ impl Server {
     /// soon as [`Server::run`] is called.
     ///
     /// # Errors
-    /// If an address cannot be resolved or listened on; the message names it.
+    /// If an address cannot be resolved or listened on, or the message of the day cannot be read; the error names it.
     pub fn bind(settings: &Settings) -> io::Result<Self> {
         let sessions_max = sessions_max(settings.sessions_max);
         let mut kernel = Kernel::new()?;
@@ -82,14 +84,16 @@ impl Server {
             },
             idle: settings.idle,
             drain: settings.drain,
+            history_lines: settings.history_lines,
         };
         let admission = Admission {
             sessions_max,
             per_address_max: settings.sessions_per_address_max,
         };
+        let message = MessageFile(settings.motd_file.clone());
         let dialects = addresses.iter().map(|(dialect, _)| *dialect).collect();
         Ok(Self {
-            event_loop: EventLoop::new(kernel, dialects, limits, admission),
+            event_loop: EventLoop::new(kernel, dialects, limits, admission, message)?,
             addresses,
         })
     }
@@ -106,7 +110,8 @@ impl Server {
         self.event_loop.network().stopper()
     }
 
-    /// Lets SIGTERM and SIGINT stop this server, and SIGUSR1 write a report into the log.
+    /// Lets SIGTERM and SIGINT stop this server, SIGUSR1 write a report into the log, and SIGHUP read the message of
+    /// the day again.
     ///
     /// # Errors
     /// If the handlers cannot be installed.

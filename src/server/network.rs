@@ -28,6 +28,8 @@ pub(crate) enum Event {
     Stop,
     /// A report is to be written into the log.
     Report,
+    /// Files that may have changed are to be read again.
+    Reload,
 }
 
 /// The outside of the loop. Edge-triggered: an event comes when something changes, and is not repeated.
@@ -37,6 +39,9 @@ pub(crate) trait Network {
 
     /// The time, which never goes back.
     fn now(&self) -> Instant;
+
+    /// The time of day, in seconds since 1970 in UTC, which may be anything.
+    fn wall_seconds(&self) -> u64;
 
     /// Waits for events, at most for `timeout` (`None`: for ever), and adds them to `events`.
     fn poll(&mut self, events: &mut Vec<Event>, timeout: Option<Duration>) -> io::Result<()>;

@@ -1,0 +1,408 @@
+//! The read side of a session: bytes in, what was heard out, whatever the cutting into packets.
+
+use memchr::memchr;
+
+use super::editor::{Editor, Outcome, Word};
+use super::line::{Line, LineBuffer};
+use super::negotiation::Change;
+use super::telnet::{Meaning, Telnet, IAC};
+use super::{text, Dialect};
+
+/// Ctrl-C, as a key.
+const ETX: u8 = 0x03;
+
+/// What a session was heard to say or do.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Heard<'a> {
+    /// A line.
+    Line(Line<'a>),
+    /// Ctrl-C. The line being typed is forgotten.
+    Interrupt,
+    /// Telnet's Are You There.
+    AreYouThere,
+    /// Ctrl-D on an empty line, or telnet's EOF: the person wants to leave.
+    EndOfFile,
+    /// Tab behind a word, to be answered with [`Reader::complete`].
+    Complete(Word),
+    /// The person asked for line editing, and here it is.
+    EditingBegins,
+    /// The person asked for line editing, and the client does not go along.
+    EditingRefused,
+}
+
+/// Turns the bytes of one session into what was heard.
+///
+/// Invariant: there is an editor that has not ended exactly while the client sends every key by itself.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    lines: LineBuffer,
+    /// `None` for programs.
+    telnet: Option<Telnet>,
+    editing: Option<Box<Editing>>,
+}
+
+/// The editor of a session that has one.
+#[derive(Debug)]
+struct Editing {
+    editor: Editor,
+    /// What it has drawn since the last frame.
+    drawn: Vec<u8>,
+    /// The client edits lines itself again; only what was drawn is still to be sent.
+    ended: bool,
+}
+
+impl Reader {
+    pub(crate) fn new(dialect: Dialect) -> Self {
+        let telnet = (dialect == Dialect::Telnet).then(Telnet::default);
+        Self {
+            lines: LineBuffer::default(),
+            telnet,
+            editing: None,
+        }
+    }
+
+    /// Takes bytes from `input` until something was heard, or gives `None` when they are used up. What the protocol
+    /// below the text has to answer is added to `reply`.
+    pub(crate) fn next<'a>(
+        &mut self,
+        input: &mut &'a [u8],
+        line_bytes_max: usize,
+        reply: &mut Vec<u8>,
+    ) -> Option<Heard<'a>> {
+        if self.telnet.is_none() {
+            return self
+                .lines
+                .next(input, line_bytes_max, None)
+                .map(Heard::Line);
+        }
+        loop {
+            if self.telnet.as_ref().is_some_and(Telnet::expects_text) {
+                if let Some(heard) = self.next_of_text(input, line_bytes_max) {
+                    return Some(heard);
+                }
+            }
+            let Some((&byte, rest)) = input.split_first() else {
+                return self.pause();
+            };
+            *input = rest;
+            let meaning = self.telnet.as_mut()?.byte(byte, reply);
+            if let Some(heard) = self.act(meaning, line_bytes_max) {
+                return Some(heard);
+            }
+        }
+    }
+
+    /// Takes text up to the next telnet command.
+    fn next_of_text<'a>(
+        &mut self,
+        input: &mut &'a [u8],
+        line_bytes_max: usize,
+    ) -> Option<Heard<'a>> {
+        let Some(Editing { editor, drawn, .. }) = self.editing() else {
+            return self
+                .lines
+                .next(input, line_bytes_max, Some(IAC))
+                .map(Heard::Line);
+        };
+        let (mut text, _) = input.split_at(memchr(IAC, input).unwrap_or(input.len()));
+        let length = text.len();
+        let outcome = editor.input(&mut text, drawn);
+        *input = &input[length - text.len()..];
+        outcome.map(heard)
+    }
+
+    fn act<'a>(&mut self, meaning: Meaning, line_bytes_max: usize) -> Option<Heard<'a>> {
+        match meaning {
+            Meaning::Nothing => None,
+            Meaning::AreYouThere => Some(Heard::AreYouThere),
+            Meaning::EndOfFile => Some(Heard::EndOfFile),
+            Meaning::Text(byte) => self.press(byte, line_bytes_max),
+            Meaning::Interrupt if self.is_editing() => self.press(ETX, line_bytes_max),
+            Meaning::Interrupt => {
+                self.lines.clear();
+                Some(Heard::Interrupt)
+            }
+            Meaning::Columns(columns) => {
+                if let Some(Editing { editor, drawn, .. }) = self.editing() {
+                    editor.resize(columns, drawn);
+                }
+                None
+            }
+            Meaning::Change(change) => self.change(change, line_bytes_max),
+        }
+    }
+
+    /// Takes one byte of text that came in other ways than as itself.
+    fn press<'a>(&mut self, byte: u8, line_bytes_max: usize) -> Option<Heard<'a>> {
+        if let Some(Editing { editor, drawn, .. }) = self.editing() {
+            return editor.input(&mut &[byte][..], drawn).map(heard);
+        }
+        self.lines.push(&[byte], line_bytes_max);
+        None
+    }
+
+    fn change<'a>(&mut self, change: Change, line_bytes_max: usize) -> Option<Heard<'a>> {
+        match change {
+            Change::Begins { asked } => {
+                let mut drawn = Vec::new();
+                self.begin_frame(true, &mut drawn);
+                // What was typed ahead is on the screen already, and the editor takes it over.
+                drawn.extend_from_slice(b"\r\x1b[J");
+                let editor = Editor::new(line_bytes_max, &self.lines.take_partial());
+                self.editing = Some(Box::new(Editing {
+                    editor,
+                    drawn,
+                    ended: false,
+                }));
+                asked.then_some(Heard::EditingBegins)
+            }
+            Change::Ends => {
+                if let Some(editing) = self.editing() {
+                    editing.ended = true;
+                }
+                None
+            }
+            Change::Refused => Some(Heard::EditingRefused),
+        }
+    }
+
+    /// The bytes are used up; a Ctrl-D is not followed by a line end.
+    fn pause<'a>(&mut self) -> Option<Heard<'a>> {
+        if !text::asks_to_leave(self.lines.partial()) {
+            return None;
+        }
+        self.lines.clear();
+        Some(Heard::EndOfFile)
+    }
+
+    /// The last line of a stream that ended without a line end.
+    pub(crate) fn finish(&mut self) -> Option<Line<'static>> {
+        self.lines.finish()
+    }
+}
+
+/// Line editing.
+impl Reader {
+    /// Whether the server edits the line, so that the person sees her own lines only if they are sent back.
+    pub(crate) fn is_editing(&self) -> bool {
+        self.editing.as_ref().is_some_and(|editing| !editing.ended)
+    }
+
+    fn editing(&mut self) -> Option<&mut Editing> {
+        self.editing.as_deref_mut().filter(|editing| !editing.ended)
+    }
+
+    /// The person wants line editing, or wants it no more. What is to be sent to her client goes to `reply`.
+    pub(crate) fn set_editing(
+        &mut self,
+        on: bool,
+        line_bytes_max: usize,
+        reply: &mut Vec<u8>,
+    ) -> Option<Heard<'static>> {
+        let telnet = self.telnet.as_mut()?;
+        let change = match (on, telnet.is_editing()) {
+            (true, true) => return Some(Heard::EditingBegins),
+            (true, false) => telnet.ask_for_editing(reply),
+            (false, true) => telnet.stop_editing(reply),
+            (false, false) => None,
+        }?;
+        self.change(change, line_bytes_max)
+    }
+
+    /// A line was typed in line mode. If line editing was asked for and the client did not answer, it never will.
+    pub(crate) fn give_up_waiting(&mut self) -> Option<Heard<'static>> {
+        let change = self.telnet.as_mut()?.give_up_waiting()?;
+        self.change(change, 0)
+    }
+
+    /// Answers [`Heard::Complete`] with what the word may stand for, the best first.
+    pub(crate) fn complete(&mut self, candidates: &[String]) {
+        if let Some(Editing { editor, drawn, .. }) = self.editing() {
+            editor.complete(candidates, drawn);
+        }
+    }
+
+    /// Whether texts must be framed by what the editor draws.
+    pub(crate) fn has_frame(&self) -> bool {
+        self.editing.is_some()
+    }
+
+    /// Whether the editor has drawn something that has not been sent.
+    pub(crate) fn has_drawn(&self) -> bool {
+        self.editing
+            .as_ref()
+            .is_some_and(|editing| !editing.drawn.is_empty())
+    }
+
+    /// Adds what was drawn since the last frame, and takes the row off the screen if texts follow.
+    pub(crate) fn begin_frame(&mut self, texts_follow: bool, out: &mut Vec<u8>) {
+        let Some(Editing {
+            editor,
+            drawn,
+            ended,
+        }) = self.editing.as_deref_mut()
+        else {
+            return;
+        };
+        out.extend(std::mem::take(drawn));
+        if texts_follow {
+            editor.erase(out);
+        }
+        if *ended {
+            self.editing = None;
+        }
+    }
+
+    /// Puts the row back on the screen, behind the texts.
+    pub(crate) fn end_frame(&mut self, out: &mut Vec<u8>) {
+        if let Some(Editing { editor, .. }) = self.editing() {
+            editor.draw(out);
+        }
+    }
+}
+
+fn heard<'a>(outcome: Outcome) -> Heard<'a> {
+    match outcome {
+        Outcome::Line(line) => Heard::Line(Line::Whole(line.into_bytes().into())),
+        Outcome::Complete(word) => Heard::Complete(word),
+        Outcome::Interrupt => Heard::Interrupt,
+        Outcome::Quit => Heard::EndOfFile,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Debug, PartialEq, Eq)]
+    enum Seen {
+        Text(String),
+        TooLong(usize),
+        Interrupt,
+        AreYouThere,
+        EndOfFile,
+    }
+
+    fn line(line: Line<'_>) -> Seen {
+        match line {
+            Line::Whole(text) => Seen::Text(String::from_utf8_lossy(&text).into_owned()),
+            Line::TooLong(bytes) => Seen::TooLong(bytes),
+        }
+    }
+
+    /// What a telnet session hears and answers when `bytes` come in packets of at most `packet` bytes.
+    fn hear(bytes: &[u8], packet: usize) -> (Vec<Seen>, Vec<u8>) {
+        let (mut reader, mut seen, mut reply) =
+            (Reader::new(Dialect::Telnet), Vec::new(), Vec::new());
+        for mut input in bytes.chunks(packet) {
+            while let Some(heard) = reader.next(&mut input, 20, &mut reply) {
+                seen.push(match heard {
+                    Heard::Line(heard) => line(heard),
+                    Heard::Interrupt => Seen::Interrupt,
+                    Heard::AreYouThere => Seen::AreYouThere,
+                    Heard::EndOfFile => Seen::EndOfFile,
+                    other => panic!("not in line mode: {other:?}"),
+                });
+            }
+            assert!(input.is_empty());
+        }
+        seen.extend(reader.finish().map(line));
+        (seen, reply)
+    }
+
+    fn hear_however_cut(bytes: &[u8]) -> (Vec<Seen>, Vec<u8>) {
+        let whole = hear(bytes, usize::MAX);
+        for packet in 1..=bytes.len() {
+            assert_eq!(hear(bytes, packet), whole, "in packets of {packet}");
+        }
+        whole
+    }
+
+    fn text(text: &str) -> Seen {
+        Seen::Text(text.into())
+    }
+
+    #[test]
+    fn control_c_of_the_usual_client_is_an_interrupt_and_its_mark_is_answered() {
+        let (seen, reply) = hear_however_cut(b"half\xff\xf4\xff\xfd\x06hello\r\n\xff\xfd\x06");
+        assert_eq!(seen, [Seen::Interrupt, text("hello")]);
+        assert_eq!(
+            reply, b"\xff\xfb\x06\xff\xfb\x06",
+            "every mark, each time anew"
+        );
+    }
+
+    #[test]
+    fn an_option_is_refused_once() {
+        let (seen, reply) = hear_however_cut(
+            b"\xff\xfd\x05a\xff\xfd\x05\xff\xfb\x18\xff\xfb\x18\xff\xfc\x05\xff\xfe\x05b\n",
+        );
+        assert_eq!(seen, [text("ab")]);
+        assert_eq!(reply, b"\xff\xfc\x05\xff\xfe\x18");
+    }
+
+    #[test]
+    fn plain_text_is_never_answered() {
+        let (seen, reply) = hear_however_cut("你好 héllo\r\nplain\n".as_bytes());
+        assert_eq!(seen, [text("你好 héllo"), text("plain")]);
+        assert!(reply.is_empty());
+    }
+
+    #[test]
+    fn commands_act_and_unknown_ones_vanish() {
+        let (seen, _) = hear_however_cut(b"a\xff\xf6b\xff\xf1\xff\xf9\xff\x00c\xff\xffd\n\xff\xec");
+        assert_eq!(
+            seen,
+            [Seen::AreYouThere, text("abc\u{fffd}d"), Seen::EndOfFile]
+        );
+    }
+
+    #[test]
+    fn erasing_commands_are_keys() {
+        let (seen, _) = hear_however_cut(b"ab\xff\xf7c\xff\xf8d\n");
+        assert_eq!(seen, [text("ab\x7fc\x15d")]);
+    }
+
+    #[test]
+    fn subnegotiations_are_skipped() {
+        let (seen, reply) = hear_however_cut(
+            b"a\xff\xfa\x1f\x00\xff\xff\x00\x10\xff\xf0b\xff\xfa\x1f\x00\xff\x00\x10\xff\xf0c\n",
+        );
+        assert_eq!(seen, [text("abc")]);
+        assert!(reply.is_empty());
+    }
+
+    #[test]
+    fn an_endless_subnegotiation_does_not_swallow_the_connection() {
+        let mut bytes = b"\xff\xfa\x1f".to_vec();
+        bytes.extend([b'x'; 200]);
+        bytes.extend(b"\nhello\n");
+        let (seen, _) = hear_however_cut(&bytes);
+        assert_eq!(seen.last(), Some(&text("hello")));
+    }
+
+    #[test]
+    fn control_d_leaves_on_an_empty_line_only() {
+        assert_eq!(hear(b"\x04", 1).0, [Seen::EndOfFile]);
+        assert_eq!(hear(b"ab\x7f\x08\x04", 1).0, [Seen::EndOfFile]);
+        assert_eq!(hear(b"a\x04\n", 1).0, [text("a\x04")]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_cutting_is_heard_the_same(
+            bytes in prop::collection::vec(
+                prop_oneof![
+                    Just(0xff), Just(0xf4), Just(0xfa), Just(0xf0), Just(0xfb), Just(0xfd), Just(0xfe), Just(6), Just(1),
+                    Just(b'\r'), Just(b'\n'), Just(0), Just(b'x'), any::<u8>()
+                ].prop_filter("Control-D is judged when the packet ends", |byte| *byte != 4),
+                0..80,
+            ),
+            packet in 1_usize..8,
+        ) {
+            prop_assert_eq!(hear(&bytes, packet), hear(&bytes, usize::MAX));
+        }
+    }
+}
