@@ -1,0 +1,182 @@
+//! Runs what was asked for: the floor and chatd one after the other, workload by workload, run by run.
+
+mod clients;
+mod floor;
+mod options;
+mod report;
+mod server;
+mod sessions;
+mod talk;
+mod workload;
+
+use std::fs;
+use std::io;
+use std::process::ExitCode;
+
+use options::Options;
+use report::{FanOut, Judging};
+use server::{Cores, Subject};
+use sessions::{Figure, MEASUREMENTS};
+use workload::{Conditions, Measured};
+
+/// How many come, stay idle and go, where sessions as such are measured.
+const SESSIONS: usize = 15_000;
+
+pub(super) fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1).peekable();
+    let result = match arguments.peek().map(String::as_str) {
+        Some(server::FLOOR_ARGUMENT) => floor::run().map(|()| true),
+        Some(server::LAUNCH_ARGUMENT) => Err(server::launch(arguments.skip(1))),
+        _ => bench(&arguments.collect::<Vec<_>>()),
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("loopback: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Tells whether all could be measured and nothing was lost.
+fn bench(arguments: &[String]) -> io::Result<bool> {
+    let descriptors = rlimit::increase_nofile_limit(u64::MAX)?;
+    let options = Options::parse(arguments, descriptors).map_err(io::Error::other)?;
+    if let Some(help) = options.help {
+        println!("{help}");
+        return Ok(true);
+    }
+    let cores = Cores::split()?;
+    println!("{}", machine(cores, descriptors));
+    let mut run = Run {
+        conditions: Conditions {
+            cores,
+            settings: options.settings.clone(),
+            time: options.time,
+            clients_max: options.clients_max,
+        },
+        is_whole: true,
+        options,
+    };
+    let mut fan_outs: Vec<FanOut> = run
+        .options
+        .workloads()
+        .into_iter()
+        .map(FanOut::new)
+        .collect();
+    let mut figures = Vec::new();
+    for number in 1..=run.options.runs {
+        eprintln!("run {number} of {}", run.options.runs);
+        for fan_out in &mut fan_outs {
+            run.measure(fan_out);
+        }
+        figures.push(run.measure_sessions());
+    }
+    let judging = if run.options.is_quick {
+        Judging::No
+    } else {
+        Judging::Yes
+    };
+    report::tell(&fan_outs, &figures, judging)?;
+    if !run.is_whole {
+        println!("\nFAILED: see above; the figures of what failed are not to be trusted");
+    }
+    Ok(run.is_whole)
+}
+
+struct Run {
+    options: Options,
+    conditions: Conditions,
+    /// Nothing was lost, and all could be measured.
+    is_whole: bool,
+}
+
+impl Run {
+    fn measure(&mut self, fan_out: &mut FanOut) {
+        let name = fan_out.workload.name;
+        for (subject, result) in fan_out
+            .workload
+            .measure(&self.options.subjects, &self.conditions)
+        {
+            let measured = match result {
+                Ok(measured) => measured,
+                Err(error) => {
+                    self.fail(&format!("{name}, {}: {error}", subject.name()));
+                    continue;
+                }
+            };
+            eprintln!("  {name}, {}: {}", subject.name(), progress(&measured));
+            if let Some(fault) = &measured.fault {
+                self.fail(&format!("{name}, {}: {fault}", subject.name()));
+            }
+            match subject {
+                Subject::Floor => fan_out.floor.push(measured),
+                Subject::Chatd => fan_out.chatd.push(measured),
+            }
+        }
+    }
+
+    fn measure_sessions(&mut self) -> Vec<Figure> {
+        let mut figures = Vec::new();
+        for (name, measurement) in MEASUREMENTS {
+            if !self.options.subjects.contains(&Subject::Chatd) || !self.options.wants(name) {
+                continue;
+            }
+            match measurement(&self.conditions, self.options.clients(SESSIONS)) {
+                Ok(more) => {
+                    eprintln!("  {name}: done");
+                    figures.extend(more);
+                }
+                Err(error) => self.fail(&format!("{name}: {error}")),
+            }
+        }
+        figures
+    }
+
+    fn fail(&mut self, what: &str) {
+        self.is_whole = false;
+        println!("FAILED: {what}");
+    }
+}
+
+impl FanOut {
+    fn new(workload: workload::Workload) -> Self {
+        Self {
+            workload,
+            floor: Vec::new(),
+            chatd: Vec::new(),
+        }
+    }
+}
+
+fn progress(measured: &Measured) -> String {
+    format!(
+        "{} lines, {} deliveries, {:.0} ns each, {:.0} % of a core, p50 {:.2} ms, p99 {:.2} ms",
+        measured.lines,
+        measured.deliveries,
+        measured.cpu_ns,
+        measured.cpu_share * 100.0,
+        measured.p50_ms,
+        measured.p99_ms
+    )
+}
+
+/// On what it was measured, for whoever reads the tables.
+fn machine(cores: Cores, descriptors: u64) -> String {
+    let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpu
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(':'))
+        .map_or("unknown processor", |(_, model)| model.trim());
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let placement = if cores.are_apart() {
+        "server on one core, load on another"
+    } else {
+        "server and load on the ONLY core: latencies say little"
+    };
+    format!(
+        "{model}, Linux {}; {placement}; {descriptors} descriptors",
+        kernel.trim()
+    )
+}

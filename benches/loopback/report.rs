@@ -1,0 +1,308 @@
+//! The tables, the CSV and the plot.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+
+use super::sessions::Figure;
+use super::workload::{LatencyBound, Measured, Workload};
+
+/// What came out for one workload, run by run.
+pub(super) struct FanOut {
+    pub(super) workload: Workload,
+    pub(super) floor: Vec<Measured>,
+    pub(super) chatd: Vec<Measured>,
+}
+
+/// Medians over the runs; what was not measured is not there.
+struct Row<'a> {
+    workload: &'a Workload,
+    floor: Option<Summary>,
+    chatd: Option<Summary>,
+    ratio: Option<f64>,
+}
+
+struct Summary {
+    cpu_ns: f64,
+    cpu_share: f64,
+    p50_ms: f64,
+    p99_ms: f64,
+}
+
+/// Whether figures are within their bounds; sizes and times of a trial are not judged.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Judging {
+    Yes,
+    No,
+}
+
+impl Row<'_> {
+    fn new(fan_out: &FanOut) -> Row<'_> {
+        let ratios = fan_out.floor.iter().zip(&fan_out.chatd);
+        Row {
+            workload: &fan_out.workload,
+            floor: Summary::new(&fan_out.floor),
+            chatd: Summary::new(&fan_out.chatd),
+            ratio: median(ratios.map(|(floor, chatd)| chatd.cpu_ns / floor.cpu_ns)),
+        }
+    }
+
+    fn verdict(&self, judging: Judging) -> &'static str {
+        let (Some(floor), Some(chatd), Some(ratio), Judging::Yes) =
+            (&self.floor, &self.chatd, self.ratio, judging)
+        else {
+            return "-";
+        };
+        let p99_ms_max = match self.workload.latency_bound {
+            Some(LatencyBound::Milliseconds(most)) => most,
+            Some(LatencyBound::TimesFloor(times)) => times * floor.p99_ms,
+            None => f64::INFINITY,
+        };
+        match (ratio <= self.workload.bound, chatd.p99_ms <= p99_ms_max) {
+            (true, true) => "within",
+            (true, false) => "OVER (p99)",
+            (false, true) => "OVER",
+            (false, false) => "OVER (both)",
+        }
+    }
+}
+
+impl Summary {
+    fn new(runs: &[Measured]) -> Option<Self> {
+        let of = |field: fn(&Measured) -> f64| median(runs.iter().map(field));
+        Some(Self {
+            cpu_ns: of(|run| run.cpu_ns)?,
+            cpu_share: of(|run| run.cpu_share)?,
+            p50_ms: of(|run| run.p50_ms)?,
+            p99_ms: of(|run| run.p99_ms)?,
+        })
+    }
+}
+
+/// Prints both tables and writes the files.
+pub(super) fn tell(
+    fan_outs: &[FanOut],
+    figures: &[Vec<Figure>],
+    judging: Judging,
+) -> io::Result<()> {
+    let rows: Vec<Row> = fan_outs.iter().map(Row::new).collect();
+    let figures = medians(figures);
+    if !rows.is_empty() {
+        println!("\nServer CPU per delivered line, and latency\n");
+        print!("{}", fan_out_table(&rows, judging));
+    }
+    if !figures.is_empty() {
+        println!("\nWhat sessions cost\n");
+        print!("{}", figure_table(&figures, judging));
+    }
+    let csv_path = target_path("loopback.csv")?;
+    fs::write(&csv_path, csv(&rows, &figures, judging))?;
+    let svg_path = target_path("loopback.svg")?;
+    fs::write(&svg_path, svg(&rows))?;
+    println!("\n{}\n{}", csv_path.display(), svg_path.display());
+    Ok(())
+}
+
+/// A file in the directory in which cargo builds.
+pub(super) fn target_path(file: &str) -> io::Result<PathBuf> {
+    let directory = std::env::var_os("CARGO_TARGET_DIR").map_or_else(
+        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target"),
+        PathBuf::from,
+    );
+    fs::create_dir_all(&directory)?;
+    Ok(directory.join(file))
+}
+
+fn fan_out_table(rows: &[Row], judging: Judging) -> String {
+    let mut table = String::from(
+        "| workload | clients | floor ns/line | chatd ns/line | ratio | at most | floor CPU | chatd CPU \
+         | floor p50/p99 ms | chatd p50/p99 ms | verdict |\n\
+         |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|\n",
+    );
+    for row in rows {
+        let cell = |summary: &Option<Summary>, text: fn(&Summary) -> String| {
+            summary.as_ref().map_or("-".into(), text)
+        };
+        let cpu = |summary: &Summary| format!("{:.0}", summary.cpu_ns);
+        let share = |summary: &Summary| format!("{:.0} %", summary.cpu_share * 100.0);
+        let latency = |summary: &Summary| format!("{:.2} / {:.2}", summary.p50_ms, summary.p99_ms);
+        let _ = writeln!(
+            table,
+            "| {} | {} | {} | {} | {} | {:.2} | {} | {} | {} | {} | {} |",
+            row.workload.name,
+            row.workload.clients,
+            cell(&row.floor, cpu),
+            cell(&row.chatd, cpu),
+            row.ratio.map_or("-".into(), |ratio| format!("{ratio:.2}")),
+            row.workload.bound,
+            cell(&row.floor, share),
+            cell(&row.chatd, share),
+            cell(&row.floor, latency),
+            cell(&row.chatd, latency),
+            row.verdict(judging),
+        );
+    }
+    table
+}
+
+fn figure_table(figures: &[Figure], judging: Judging) -> String {
+    let mut table =
+        String::from("| measure | clients | chatd | at most | verdict |\n|---|--:|--:|--:|---|\n");
+    for figure in figures {
+        let _ = writeln!(
+            table,
+            "| {} | {} | {:.2} {} | {} | {} |",
+            figure.what,
+            figure.clients,
+            figure.value,
+            figure.unit,
+            figure
+                .at_most
+                .map_or("-".into(), |most| format!("{most} {}", figure.unit)),
+            figure_verdict(figure, judging),
+        );
+    }
+    table
+}
+
+fn figure_verdict(figure: &Figure, judging: Judging) -> &'static str {
+    match (figure.at_most, judging) {
+        (Some(most), Judging::Yes) if figure.value > most => "OVER",
+        (Some(_), Judging::Yes) => "within",
+        _ => "-",
+    }
+}
+
+fn csv(rows: &[Row], figures: &[Figure], judging: Judging) -> String {
+    let mut csv = String::from("measure,clients,subject,value,unit,at_most,verdict\n");
+    for row in rows {
+        let Workload {
+            name,
+            clients,
+            bound,
+            ..
+        } = row.workload;
+        for (subject, summary) in [("floor", &row.floor), ("chatd", &row.chatd)] {
+            let Some(summary) = summary else { continue };
+            for (what, value, unit) in [
+                ("CPU per line", summary.cpu_ns, "ns"),
+                ("CPU share", summary.cpu_share, "x"),
+                ("p50", summary.p50_ms, "ms"),
+                ("p99", summary.p99_ms, "ms"),
+            ] {
+                let _ = writeln!(csv, "{name} {what},{clients},{subject},{value:.3},{unit},,");
+            }
+        }
+        if let Some(ratio) = row.ratio {
+            let verdict = row.verdict(judging);
+            let _ = writeln!(
+                csv,
+                "{name} ratio,{clients},chatd,{ratio:.3},x,{bound},{verdict}"
+            );
+        }
+    }
+    for figure in figures {
+        let _ = writeln!(
+            csv,
+            "\"{}\",{},chatd,{:.3},{},{},{}",
+            figure.what,
+            figure.clients,
+            figure.value,
+            figure.unit,
+            figure
+                .at_most
+                .map_or(String::new(), |most| most.to_string()),
+            figure_verdict(figure, judging),
+        );
+    }
+    csv
+}
+
+/// One bar for each ratio, a tick where its bound lies, and a line for the floor.
+fn svg(rows: &[Row]) -> String {
+    const LABEL_WIDTH: f64 = 150.0;
+    const UNIT_WIDTH: f64 = 320.0;
+    const ROW_HEIGHT: f64 = 34.0;
+    const TOP: f64 = 50.0;
+    let longest = rows
+        .iter()
+        .filter_map(|row| row.ratio)
+        .fold(1.2, f64::max)
+        .min(4.0);
+    let (width, bottom) = (
+        LABEL_WIDTH + UNIT_WIDTH * longest + 80.0,
+        TOP + ROW_HEIGHT * rows.len() as f64,
+    );
+    let mut svg = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width:.0}\" height=\"{:.0}\" font-family=\"sans-serif\" \
+         font-size=\"13\">\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n\
+         <text x=\"10\" y=\"22\" font-size=\"15\">Server CPU per delivered line, as a ratio to the floor \
+         (tick: at most)</text>\n",
+        bottom + 20.0
+    );
+    for (index, row) in rows.iter().enumerate() {
+        let y = TOP + ROW_HEIGHT * index as f64;
+        let ratio = row.ratio.unwrap_or(0.0);
+        let bar = ratio.min(longest) * UNIT_WIDTH;
+        let color = if ratio <= row.workload.bound {
+            "#4a8"
+        } else {
+            "#c63"
+        };
+        let tick = LABEL_WIDTH + row.workload.bound * UNIT_WIDTH;
+        let _ = writeln!(
+            svg,
+            "<text x=\"10\" y=\"{:.0}\">{}</text>\n\
+             <rect x=\"{LABEL_WIDTH}\" y=\"{y:.0}\" width=\"{bar:.1}\" height=\"22\" fill=\"{color}\"/>\n\
+             <path d=\"M{tick:.1} {:.0}v28\" stroke=\"black\" stroke-width=\"2\"/>\n\
+             <text x=\"{:.1}\" y=\"{:.0}\">{}</text>",
+            y + 16.0,
+            row.workload.name,
+            y - 3.0,
+            LABEL_WIDTH + bar.max(row.workload.bound * UNIT_WIDTH) + 8.0,
+            y + 16.0,
+            row.ratio.map_or("not measured".into(), |ratio| format!("{ratio:.2}")),
+        );
+    }
+    let floor = LABEL_WIDTH + UNIT_WIDTH;
+    let _ = writeln!(
+        svg,
+        "<path d=\"M{floor:.1} {:.0}V{bottom:.0}\" stroke=\"#888\" stroke-dasharray=\"4\"/>\n\
+         <text x=\"{:.1}\" y=\"{:.0}\" fill=\"#666\">floor</text>\n</svg>",
+        TOP - 8.0,
+        floor - 14.0,
+        TOP - 12.0,
+    );
+    svg
+}
+
+/// Of each figure the median over the runs in which it was measured.
+fn medians(runs: &[Vec<Figure>]) -> Vec<Figure> {
+    let mut told: Vec<Figure> = Vec::new();
+    for figure in runs.iter().flatten() {
+        let is_same =
+            |other: &&Figure| other.what == figure.what && other.clients == figure.clients;
+        if told.iter().any(|other| is_same(&other)) {
+            continue;
+        }
+        let values = runs
+            .iter()
+            .flatten()
+            .filter(is_same)
+            .map(|other| other.value);
+        if let Some(value) = median(values) {
+            told.push(Figure {
+                value,
+                ..figure.clone()
+            });
+        }
+    }
+    told
+}
+
+fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_unstable_by(f64::total_cmp);
+    values.get(values.len() / 2).copied()
+}

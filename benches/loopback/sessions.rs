@@ -1,0 +1,361 @@
+//! What sessions cost as such: to start the server, to be idle, to come and to go.
+//!
+//! Only chatd is measured here, against fixed bounds. What a client does beside it costs the load, not the server.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use super::clients::{each_line, name, Crowd, CLIENTS_MAX, NAME_BYTES};
+use super::server::{ServerProcess, Subject};
+use super::talk::percentile;
+use super::workload::{Arrivals, Conditions, Pace, Room, Talkers, Workload};
+
+const STARTS: usize = 20;
+/// Memory is looked at when the server has been at rest for so long.
+const REST: Duration = Duration::from_millis(1500);
+/// So many leave between two turns of the load.
+const LEAVING_PER_TURN: usize = 64;
+/// Until all that was said has been heard, and all presence told.
+const TOLD_SECONDS_MAX: u64 = 30;
+const STAYING: usize = 10;
+/// Two chat beside the crowd, with names that nobody in it has.
+const PAIR: usize = 2;
+const PAIR_NAMES: usize = CLIENTS_MAX;
+const PRIVATE_GAP: Duration = Duration::from_millis(5);
+const ALOUD_GAP: Duration = Duration::from_millis(200);
+
+/// One number and what it must be at most.
+#[derive(Clone, Debug)]
+pub(super) struct Figure {
+    pub(super) what: String,
+    pub(super) clients: usize,
+    pub(super) value: f64,
+    pub(super) unit: &'static str,
+    pub(super) at_most: Option<f64>,
+}
+
+/// Takes how many come and go.
+type Measurement = fn(&Conditions, usize) -> io::Result<Vec<Figure>>;
+
+/// All of them by name, in the order in which they are made.
+pub(super) const MEASUREMENTS: [(&str, Measurement); 4] = [
+    ("start-up", start_up),
+    ("memory", memory),
+    ("joining", joining),
+    ("shrunk-room", shrunk_room),
+];
+
+fn start_up(conditions: &Conditions, _: usize) -> io::Result<Vec<Figure>> {
+    let mut times_ms = Vec::new();
+    for _ in 0..STARTS {
+        let server = ServerProcess::start_bare(&conditions.settings)?;
+        times_ms.push(server.started_in.as_secs_f64() * 1000.0);
+        server.stop()?;
+    }
+    times_ms.sort_unstable_by(f64::total_cmp);
+    Ok(vec![Figure {
+        what: format!("start to `listening`, median of {STARTS}"),
+        clients: 0,
+        value: times_ms[STARTS / 2],
+        unit: "ms",
+        at_most: Some(10.0),
+    }])
+}
+
+fn memory(conditions: &Conditions, clients: usize) -> io::Result<Vec<Figure>> {
+    let mut figures = Vec::new();
+    for (what, are_named, counts) in [
+        ("idle session, connected", false, [clients * 2 / 3, clients]),
+        ("idle session, named", true, [clients * 2 / 3, clients]),
+    ] {
+        let server = ServerProcess::start(Subject::Chatd, conditions.cores, &conditions.settings)?;
+        let mut crowd = Crowd::new(&server, 0)?;
+        let empty_bytes = server.resident_bytes()?;
+        for clients in counts {
+            crowd.join(clients, are_named, || Ok(()))?;
+            rest(&mut crowd)?;
+            let grown_bytes = server.resident_bytes()?.saturating_sub(empty_bytes);
+            figures.push(Figure {
+                what: what.to_owned(),
+                clients,
+                value: grown_bytes as f64 / clients as f64,
+                unit: "B",
+                at_most: Some(400.0),
+            });
+        }
+        server.stop()?;
+    }
+    Ok(figures)
+}
+
+fn rest(crowd: &mut Crowd) -> io::Result<()> {
+    let deadline = Instant::now() + REST;
+    while Instant::now() < deadline {
+        crowd.turn(Duration::from_millis(50), |_, _, _| {})?;
+    }
+    Ok(())
+}
+
+/// Two people chat while all the others come at once, and while they go at once. When they chat privately, often, their
+/// lines tell how long the server's turns are; when they chat aloud, seldom, each line goes to all who are there.
+fn joining(conditions: &Conditions, clients: usize) -> io::Result<Vec<Figure>> {
+    let mut figures = come_and_go(conditions, clients / 3, Voice::Private)?;
+    figures.extend(come_and_go(conditions, clients, Voice::Private)?);
+    figures.extend(come_and_go(conditions, clients, Voice::Aloud)?);
+    Ok(figures)
+}
+
+fn come_and_go(conditions: &Conditions, clients: usize, voice: Voice) -> io::Result<Vec<Figure>> {
+    let server = ServerProcess::start(Subject::Chatd, conditions.cores, &conditions.settings)?;
+    let mut pair = Pair::join(&server, voice)?;
+    let mut crowd = Crowd::new(&server, 0)?;
+    let mut figures = Vec::new();
+
+    let (cpu_before, began_at) = (server.cpu()?, Instant::now());
+    crowd.join(clients, true, || pair.chat(Duration::ZERO))?;
+    pair.until_told_of(&mut crowd, clients + PAIR)?;
+    let cpu = server.cpu()?.saturating_sub(cpu_before);
+    let elapsed = began_at.elapsed();
+    pair.until_heard(&mut crowd)?;
+    figures.extend(pair.take_figures("joining", clients, cpu, elapsed));
+
+    let (cpu_before, began_at) = (server.cpu()?, Instant::now());
+    while crowd.len() > 0 {
+        crowd.leave(crowd.len().saturating_sub(LEAVING_PER_TURN));
+        pair.chat(Duration::ZERO)?;
+        crowd.turn(Duration::ZERO, |_, _, _| {})?;
+    }
+    pair.until_told_of(&mut crowd, PAIR)?;
+    let cpu = server.cpu()?.saturating_sub(cpu_before);
+    let elapsed = began_at.elapsed();
+    pair.until_heard(&mut crowd)?;
+    figures.extend(pair.take_figures("leaving", clients, cpu, elapsed));
+    server.stop()?;
+    Ok(figures)
+}
+
+/// What a line costs in a room of ten, and what in one of ten that has been large.
+fn shrunk_room(conditions: &Conditions, clients: usize) -> io::Result<Vec<Figure>> {
+    let clients = clients.max(STAYING + 1);
+    let workload = Workload {
+        name: "shrunk-room",
+        clients: STAYING,
+        talkers: Talkers::All,
+        line_bytes: 64,
+        // One after the other, so that the turns are the same before and after.
+        pace: Pace::InFlight(1),
+        arrivals: Arrivals::Even,
+        bound: 1.0,
+        latency_bound: None,
+    };
+    let mut fresh = Room::open(Subject::Chatd, STAYING, conditions)?;
+    let mut shrunk = Room::open(Subject::Chatd, STAYING, conditions)?;
+    come_and_leave(&mut shrunk, clients)?;
+    let mut costs_ns = [0.0; 2];
+    let measured = workload.measure_by_turns([&mut fresh, &mut shrunk], conditions.time);
+    for (cost_ns, measured) in costs_ns.iter_mut().zip(measured) {
+        let measured = measured?;
+        *cost_ns = measured.cpu_ns;
+        if let Some(fault) = measured.fault {
+            return Err(io::Error::other(fault));
+        }
+    }
+    fresh.close()?;
+    shrunk.close()?;
+    let [fresh, shrunk] = costs_ns;
+    let figure = |what: &str, value, unit, at_most| Figure {
+        what: what.to_owned(),
+        clients: STAYING,
+        value,
+        unit,
+        at_most,
+    };
+    Ok(vec![
+        figure("fresh room, per delivered line", fresh, "ns", None),
+        figure(
+            &format!("room that held {clients}, per delivered line"),
+            shrunk,
+            "ns",
+            None,
+        ),
+        figure(
+            "room that was large : fresh room",
+            shrunk / fresh,
+            "x",
+            Some(1.10),
+        ),
+    ])
+}
+
+/// Has the room filled up to so many clients, and those who came leave again.
+fn come_and_leave(room: &mut Room, clients: usize) -> io::Result<()> {
+    let mut pair = Pair::join(&room.server, Voice::Silent)?;
+    let mut visitors = Crowd::new(&room.server, STAYING)?;
+    visitors.join(clients - STAYING, true, || pair.chat(Duration::ZERO))?;
+    pair.until_told_of(&mut visitors, clients + PAIR)?;
+    visitors.leave(0);
+    pair.until_told_of(&mut visitors, STAYING + PAIR)?;
+    drop(pair);
+    rest(&mut room.crowd)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Voice {
+    Silent,
+    Private,
+    Aloud,
+}
+
+/// Two clients beside the crowd, who chat with each other by a fixed schedule and hear what presence is told. They have a
+/// poll of their own, so that what they wait for is the server and not the load's reading of everybody else.
+struct Pair {
+    crowd: Crowd,
+    voice: Voice,
+    next_at: Instant,
+    due_at: Vec<Instant>,
+    delays_us: Vec<u32>,
+    heard: usize,
+    partial: [Vec<u8>; 2],
+    /// How many are here, as last told to the first.
+    here: usize,
+}
+
+impl Pair {
+    fn join(server: &ServerProcess, voice: Voice) -> io::Result<Self> {
+        let mut crowd = Crowd::new(server, PAIR_NAMES)?;
+        crowd.join(PAIR, true, || Ok(()))?;
+        Ok(Self {
+            crowd,
+            voice,
+            next_at: Instant::now(),
+            due_at: Vec::new(),
+            delays_us: Vec::new(),
+            heard: 0,
+            partial: [Vec::new(), Vec::new()],
+            here: 0,
+        })
+    }
+
+    /// Says what is due, and hears what comes within `timeout`.
+    fn chat(&mut self, timeout: Duration) -> io::Result<()> {
+        let now = Instant::now();
+        while self.voice != Voice::Silent && self.next_at <= now {
+            let number = self.due_at.len();
+            let (talker, other) = (number % 2, name(PAIR_NAMES + 1 - number % 2));
+            let line = if self.voice == Voice::Private {
+                format!("/msg {other} {number:08} hello\n")
+            } else {
+                format!("{number:08} hello\n")
+            };
+            self.due_at.push(self.next_at);
+            self.next_at += self.gap();
+            self.crowd.client(talker).say(line.as_bytes());
+        }
+        self.hear(timeout)
+    }
+
+    fn gap(&self) -> Duration {
+        if self.voice == Voice::Private {
+            PRIVATE_GAP
+        } else {
+            ALOUD_GAP
+        }
+    }
+
+    fn hear(&mut self, timeout: Duration) -> io::Result<()> {
+        self.crowd.turn(timeout, |index, _, bytes| {
+            let now = Instant::now();
+            each_line(&mut self.partial[index], bytes, |line| {
+                if let (0, Some(here)) = (index, told_here(line)) {
+                    self.here = here;
+                } else if let Some(due_at) =
+                    chat_number(line).and_then(|number| self.due_at.get(number))
+                {
+                    self.heard += 1;
+                    let delay = now.saturating_duration_since(*due_at);
+                    self.delays_us.push(delay.as_micros() as u32);
+                }
+            });
+        })
+    }
+
+    /// Chats on until told that so many are here, while `others` read what comes.
+    fn until_told_of(&mut self, others: &mut Crowd, here: usize) -> io::Result<()> {
+        let deadline = Instant::now() + Duration::from_secs(TOLD_SECONDS_MAX);
+        while self.here != here {
+            self.chat(Duration::from_millis(1))?;
+            others.turn(Duration::ZERO, |_, _, _| {})?;
+            if Instant::now() > deadline {
+                let told = self.here;
+                return Err(io::Error::other(format!(
+                    "told of {told} people, not of {here}"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Says nothing more until everything said has been heard: the late ones are what matters.
+    fn until_heard(&mut self, others: &mut Crowd) -> io::Result<()> {
+        let deadline = Instant::now() + Duration::from_secs(TOLD_SECONDS_MAX);
+        while self.heard < self.due_at.len() {
+            self.hear(Duration::from_millis(1))?;
+            others.turn(Duration::ZERO, |_, _, _| {})?;
+            if Instant::now() > deadline {
+                let lost = self.due_at.len() - self.heard;
+                return Err(io::Error::other(format!(
+                    "{lost} lines between two people were lost"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// What came out since the last time, with the two of them chatting.
+    fn take_figures(
+        &mut self,
+        verb: &str,
+        clients: usize,
+        cpu: Duration,
+        elapsed: Duration,
+    ) -> [Figure; 3] {
+        let mut delays_us = std::mem::take(&mut self.delays_us);
+        delays_us.sort_unstable();
+        self.next_at = Instant::now();
+        let chat = if self.voice == Voice::Private {
+            "privately"
+        } else {
+            "aloud"
+        };
+        let figure = |what: &str, value, unit, at_most| Figure {
+            what: format!("{verb} while two chat {chat}: {what}"),
+            clients,
+            value,
+            unit,
+            at_most,
+        };
+        let cpu_us = cpu.as_secs_f64() * 1e6 / clients as f64;
+        let (told_s, p99_ms) = (elapsed.as_secs_f64(), percentile(&delays_us, 99));
+        [
+            figure("server CPU per client", cpu_us, "us", Some(40.0)),
+            figure("until all is told", told_s, "s", None),
+            figure("p99 of the two", p99_ms, "ms", Some(50.0)),
+        ]
+    }
+}
+
+/// The number in `-- ann joined (4 here)`.
+fn told_here(line: &[u8]) -> Option<usize> {
+    let text = std::str::from_utf8(line.strip_prefix(b"-- ")?).ok()?;
+    let (_, count) = text.strip_suffix(" here)")?.rsplit_once('(')?;
+    count.parse().ok()
+}
+
+/// The number in `[ann] 00000017 hello` and `<ann> 00000017 hello`, not in one's own copy.
+fn chat_number(line: &[u8]) -> Option<usize> {
+    let text = std::str::from_utf8(line).ok()?;
+    if text.starts_with("[to ") || !text.starts_with(['[', '<']) {
+        return None;
+    }
+    text.get(NAME_BYTES + 3..NAME_BYTES + 11)?.parse().ok()
+}

@@ -1,0 +1,377 @@
+//! Talking in a room: saying lines by a schedule, and seeing that everybody has had them.
+//!
+//! Every line ends in a mark that no other line has, so that counting deliveries is counting one byte, whatever frame a
+//! server puts around it. A sample of the clients reads its lines in full, for latency and for wholeness. Lines carry
+//! their number, and the latency of an open loop counts from when the line was *due*, not from when the load got to it.
+//!
+//! The CPU time of a server is taken between two moments at which nothing is under way.
+
+use std::collections::VecDeque;
+use std::io;
+use std::time::{Duration, Instant};
+
+use super::clients::{each_line, Crowd, NAME_BYTES};
+use super::server::{ServerProcess, Subject};
+use super::workload::{Arrivals, Measured, Pace, Room, Talkers, Workload};
+
+/// The last byte of each line's text.
+const MARK: u8 = b'~';
+/// The number at the beginning of each line.
+const NUMBER_DIGITS: usize = 8;
+/// What the lines are filled with.
+const WORDS: &[u8] = b" the quick brown fox jumps over the lazy dog and says so to everybody";
+
+/// About so many clients read their lines in full.
+const SAMPLED_CLIENTS: usize = 32;
+/// Before the measured time, as a share of it.
+const WARM_UP_SHARE: f64 = 0.25;
+/// Deliveries that have not moved for so long are lost.
+const LOST_AFTER: Duration = Duration::from_secs(10);
+
+/// People who talk in a room.
+pub(super) struct Talk<'a> {
+    server: &'a ServerProcess,
+    crowd: &'a mut Crowd,
+    talkers: usize,
+    schedule: Schedule,
+    progress: Progress,
+    /// When each line was due.
+    due_at: Vec<Instant>,
+    /// Those of the clients that read in full.
+    ears: Vec<Option<Ear>>,
+    line: Vec<u8>,
+    /// The first line that counts, and what the server and the clock have spent on them.
+    measured_from: u64,
+    cpu: Duration,
+    elapsed: Duration,
+}
+
+impl<'a> Talk<'a> {
+    pub(super) fn warmed_up(
+        workload: &Workload,
+        room: &'a mut Room,
+        time: Duration,
+    ) -> io::Result<Self> {
+        let mut talk = Self::new(workload, room);
+        talk.go_on_for(time.mul_f64(WARM_UP_SHARE))?;
+        talk.settle()?;
+        talk.measured_from = talk.progress.said;
+        Ok(talk)
+    }
+
+    fn new(workload: &Workload, room: &'a mut Room) -> Self {
+        let clients = room.crowd.len();
+        let stride = clients.div_ceil(SAMPLED_CLIENTS);
+        let frame_bytes = match room.server.subject {
+            Subject::Floor => 0,
+            Subject::Chatd => "<> ".len() + NAME_BYTES,
+        };
+        let ear = |index: usize| {
+            // The one who talks alone, the first, hears nothing.
+            (index % stride == stride - 1).then(|| Ear {
+                line_bytes: frame_bytes + workload.line_bytes - 1,
+                frame_bytes,
+                ..Ear::default()
+            })
+        };
+        Self {
+            server: &room.server,
+            crowd: &mut room.crowd,
+            talkers: match workload.talkers {
+                Talkers::One => 1,
+                Talkers::All => clients,
+            },
+            schedule: Schedule::new(workload.pace, workload.arrivals),
+            progress: Progress::new(clients),
+            due_at: Vec::new(),
+            ears: (0..clients).map(ear).collect(),
+            line: template(workload.line_bytes),
+            measured_from: 0,
+            cpu: Duration::ZERO,
+            elapsed: Duration::ZERO,
+        }
+    }
+
+    /// Talks for `time`, from a moment when nothing is under way to another such one.
+    pub(super) fn round(&mut self, time: Duration) -> io::Result<()> {
+        if self.progress.in_flight() > 0 {
+            return Ok(()); // Lines were lost already, so no moment is quiet any more.
+        }
+        let (cpu_before, began_at) = (self.server.cpu()?, Instant::now());
+        self.go_on_for(time)?;
+        self.settle()?;
+        self.cpu += self.server.cpu()?.saturating_sub(cpu_before);
+        self.elapsed += began_at.elapsed();
+        Ok(())
+    }
+
+    fn go_on_for(&mut self, time: Duration) -> io::Result<()> {
+        let began_at = Instant::now();
+        self.schedule.restart(began_at);
+        loop {
+            let now = Instant::now();
+            if now >= began_at + time || self.crowd.dropped > 0 {
+                return Ok(());
+            }
+            while let Some(due_at) = self.schedule.next(now, self.progress.in_flight()) {
+                self.say(due_at);
+            }
+            self.turn(self.schedule.patience(now))?;
+        }
+    }
+
+    /// Waits until everybody has had everything, or nothing comes any more.
+    fn settle(&mut self) -> io::Result<()> {
+        let mut moved_at = Instant::now();
+        let mut seen = self.progress.delivered;
+        while self.progress.in_flight() > 0
+            && moved_at.elapsed() < LOST_AFTER
+            && self.crowd.dropped == 0
+        {
+            self.turn(Duration::from_millis(10))?;
+            if self.progress.delivered != seen {
+                seen = self.progress.delivered;
+                moved_at = Instant::now();
+            }
+        }
+        Ok(())
+    }
+
+    fn say(&mut self, due_at: Instant) {
+        let number = self.progress.said;
+        let talker = (number % self.talkers as u64) as usize;
+        let digits = format!("{number:0NUMBER_DIGITS$}");
+        self.line[..NUMBER_DIGITS].copy_from_slice(&digits.as_bytes()[..NUMBER_DIGITS]);
+        self.due_at.push(due_at);
+        self.progress.say(talker);
+        self.crowd.client(talker).say(&self.line);
+    }
+
+    fn turn(&mut self, timeout: Duration) -> io::Result<()> {
+        let (progress, ears) = (&mut self.progress, &mut self.ears);
+        let (due_at, measured_from) = (&self.due_at, self.measured_from);
+        self.crowd.turn(timeout, |index, _, bytes| {
+            let lines = memchr::memchr_iter(MARK, bytes).count();
+            progress.heard(index, lines);
+            if let Some(ear) = &mut ears[index] {
+                ear.hear(bytes, due_at, measured_from);
+            }
+        })
+    }
+
+    pub(super) fn result(self) -> Measured {
+        let lines = self.progress.said - self.measured_from;
+        let deliveries = lines * (self.crowd.len() as u64 - 1);
+        let mut delays_us: Vec<u32> = Vec::new();
+        let mut garbled = 0;
+        for ear in self.ears.into_iter().flatten() {
+            delays_us.extend(ear.delays_us);
+            garbled += ear.garbled;
+        }
+        delays_us.sort_unstable();
+        let lost = self.progress.missing();
+        let doubled = self.progress.too_many;
+        let faults: Vec<String> = [
+            (lost, "deliveries lost"),
+            (doubled, "deliveries too many"),
+            (garbled, "lines garbled"),
+            (self.crowd.dropped as u64, "sessions dropped"),
+        ]
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+        Measured {
+            lines,
+            deliveries,
+            cpu_ns: self.cpu.as_nanos() as f64 / deliveries.max(1) as f64,
+            cpu_share: self.cpu.as_secs_f64() / self.elapsed.as_secs_f64(),
+            p50_ms: percentile(&delays_us, 50),
+            p99_ms: percentile(&delays_us, 99),
+            fault: (!faults.is_empty()).then(|| faults.join(", ")),
+        }
+    }
+}
+
+/// Who has had how many of the lines said, and how many of these everybody has had.
+///
+/// A room has one order, so whoever has had `n` lines has had the first `n`. One's own lines count as had when they are
+/// said, as they do not come back.
+struct Progress {
+    said: u64,
+    delivered: u64,
+    /// Lines that everybody has had.
+    settled: u64,
+    /// Of each client: how many it has had.
+    had: Vec<u64>,
+    /// How many clients have had `settled + i` lines.
+    ///
+    /// Invariant: sums up to the number of clients; has `said - settled + 1` places.
+    clients_at: VecDeque<usize>,
+    /// Deliveries of lines that nobody had said.
+    too_many: u64,
+}
+
+impl Progress {
+    fn new(clients: usize) -> Self {
+        Self {
+            said: 0,
+            delivered: 0,
+            settled: 0,
+            had: vec![0; clients],
+            clients_at: VecDeque::from([clients]),
+            too_many: 0,
+        }
+    }
+
+    fn in_flight(&self) -> u64 {
+        self.said - self.settled
+    }
+
+    fn missing(&self) -> u64 {
+        self.had.iter().map(|had| self.said - had).sum()
+    }
+
+    fn say(&mut self, talker: usize) {
+        self.said += 1;
+        self.clients_at.push_back(0);
+        self.advance(talker, 1);
+    }
+
+    fn heard(&mut self, index: usize, lines: usize) {
+        let due = self.said - self.had[index];
+        let lines = lines as u64;
+        self.too_many += lines.saturating_sub(due);
+        self.delivered += lines;
+        self.advance(index, lines.min(due));
+    }
+
+    fn advance(&mut self, index: usize, lines: u64) {
+        let from = (self.had[index] - self.settled) as usize;
+        self.had[index] += lines;
+        self.clients_at[from] -= 1;
+        self.clients_at[from + lines as usize] += 1;
+        while self.clients_at.len() > 1 && self.clients_at[0] == 0 {
+            self.clients_at.pop_front();
+            self.settled += 1;
+        }
+    }
+}
+
+/// One client that reads its lines in full.
+#[derive(Default)]
+struct Ear {
+    /// Of a whole line without its end, and of what the server puts before the text.
+    line_bytes: usize,
+    frame_bytes: usize,
+    partial: Vec<u8>,
+    delays_us: Vec<u32>,
+    garbled: u64,
+}
+
+impl Ear {
+    fn hear(&mut self, bytes: &[u8], due_at: &[Instant], measured_from: u64) {
+        let now = Instant::now();
+        each_line(&mut self.partial, bytes, |line| {
+            if line.last() != Some(&MARK) {
+                return; // Presence, or the rest of a line from before.
+            }
+            let number = line
+                .get(self.frame_bytes..self.frame_bytes + NUMBER_DIGITS)
+                .and_then(|digits| std::str::from_utf8(digits).ok())
+                .and_then(|digits| digits.parse::<u64>().ok());
+            let due_at = number.and_then(|number| due_at.get(number as usize));
+            match (number, due_at) {
+                (Some(number), Some(&due_at)) if line.len() == self.line_bytes => {
+                    if number >= measured_from {
+                        let delay = now.saturating_duration_since(due_at);
+                        self.delays_us.push(delay.as_micros() as u32);
+                    }
+                }
+                _ => self.garbled += 1,
+            }
+        });
+    }
+}
+
+/// When lines are due.
+struct Schedule {
+    pace: Pace,
+    arrivals: Arrivals,
+    next_at: Instant,
+    /// The state of a small generator (splitmix64); its seed is the same in every run.
+    random: u64,
+}
+
+impl Schedule {
+    fn new(pace: Pace, arrivals: Arrivals) -> Self {
+        Self {
+            pace,
+            arrivals,
+            next_at: Instant::now(),
+            random: 1,
+        }
+    }
+
+    fn restart(&mut self, now: Instant) {
+        self.next_at = now;
+    }
+
+    /// When the next line was due, if that is by now.
+    fn next(&mut self, now: Instant, in_flight: u64) -> Option<Instant> {
+        match self.pace {
+            Pace::InFlight(most) => (in_flight < most).then_some(now),
+            Pace::PerSecond(rate) => {
+                let due_at = self.next_at;
+                if due_at > now {
+                    return None;
+                }
+                let gap = self.gap() / rate;
+                self.next_at += Duration::from_secs_f64(gap);
+                Some(due_at)
+            }
+        }
+    }
+
+    /// How long to wait for what comes. The poll counts in milliseconds, so the last one is spent awake.
+    fn patience(&self, now: Instant) -> Duration {
+        match self.pace {
+            Pace::InFlight(_) => Duration::from_millis(10),
+            Pace::PerSecond(_) => {
+                let left = self.next_at.saturating_duration_since(now).as_millis() as u64;
+                Duration::from_millis(left.min(10))
+            }
+        }
+    }
+
+    /// From one line to the next, in units of the mean.
+    fn gap(&mut self) -> f64 {
+        if self.arrivals == Arrivals::Even {
+            return 1.0;
+        }
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.random;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^= mixed >> 31;
+        // 53 bits make a number above 0 and at most 1.
+        let uniform = ((mixed >> 11) + 1) as f64 / (1_u64 << 53) as f64;
+        -uniform.ln()
+    }
+}
+
+/// A line of `bytes` bytes in all, with zeros where its number will be.
+fn template(bytes: usize) -> Vec<u8> {
+    let mut line = vec![b'0'; NUMBER_DIGITS];
+    line.extend(WORDS.iter().cycle().take(bytes - NUMBER_DIGITS - 2));
+    line.extend([MARK, b'\n']);
+    line
+}
+
+/// Of sorted microseconds, in milliseconds; 0 when there are none.
+pub(super) fn percentile(sorted_us: &[u32], percent: usize) -> f64 {
+    let place = sorted_us.len() * percent / 100;
+    sorted_us
+        .get(place)
+        .map_or(0.0, |&delay| f64::from(delay) / 1000.0)
+}

@@ -1,0 +1,234 @@
+//! What must be measured and how it must come out, and the rooms in which it is.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use super::clients::Crowd;
+use super::server::{Cores, ServerProcess, Subject};
+use super::talk::Talk;
+
+/// Presence is summed up by the second; it is all told when so long has passed.
+const PRESENCE_TOLD: Duration = Duration::from_millis(1200);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Talkers {
+    One,
+    All,
+}
+
+/// When the next line is said.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Pace {
+    /// Closed loop: so many lines of the whole room are under way; one is so until everybody has had it.
+    InFlight(u64),
+    /// Open loop: so many lines in a second, of the whole room, by a schedule that waits for nobody.
+    PerSecond(f64),
+}
+
+/// How the lines of an open loop lie in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Arrivals {
+    /// As a clock ticks.
+    Even,
+    /// As people who do not know of each other talk: gaps of an exponential distribution, the same ones in each run.
+    Random,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum LatencyBound {
+    Milliseconds(f64),
+    TimesFloor(f64),
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Workload {
+    pub(super) name: &'static str,
+    pub(super) clients: usize,
+    pub(super) talkers: Talkers,
+    /// What a talker sends, with the line end.
+    pub(super) line_bytes: usize,
+    pub(super) pace: Pace,
+    pub(super) arrivals: Arrivals,
+    /// CPU per delivered line, as a ratio to the floor's, at most.
+    pub(super) bound: f64,
+    /// The 99th percentile of the latency.
+    pub(super) latency_bound: Option<LatencyBound>,
+}
+
+const fn workload(
+    name: &'static str,
+    (clients, talkers): (usize, Talkers),
+    line_bytes: usize,
+    pace: Pace,
+    bound: f64,
+    latency_bound: Option<LatencyBound>,
+) -> Workload {
+    Workload {
+        name,
+        clients,
+        talkers,
+        line_bytes,
+        pace,
+        arrivals: Arrivals::Even,
+        bound,
+        latency_bound,
+    }
+}
+
+/// What must be measured, and how it must come out.
+pub(super) const WORKLOADS: [Workload; 7] = {
+    use LatencyBound::{Milliseconds, TimesFloor};
+    use Pace::{InFlight, PerSecond};
+    use Talkers::{All, One};
+    [
+        workload("burst", (500, One), 64, InFlight(64), 1.00, None),
+        workload("crowd", (500, All), 64, InFlight(64), 1.10, None),
+        workload("long-lines", (500, All), 512, InFlight(64), 1.10, None),
+        workload("big-room", (5_000, All), 64, InFlight(64), 1.10, None),
+        workload("lone-talker", (500, One), 64, PerSecond(100.0), 1.05, None),
+        workload(
+            "chatter",
+            (500, All),
+            64,
+            PerSecond(250.0),
+            0.65,
+            Some(Milliseconds(25.0)),
+        ),
+        workload(
+            "huge-room",
+            (15_000, All),
+            64,
+            PerSecond(20.0),
+            0.60,
+            Some(TimesFloor(2.2)),
+        ),
+    ]
+};
+
+/// What came out for one server.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Measured {
+    pub(super) lines: u64,
+    pub(super) deliveries: u64,
+    /// Of the server process, for each delivered line.
+    pub(super) cpu_ns: f64,
+    pub(super) cpu_share: f64,
+    pub(super) p50_ms: f64,
+    pub(super) p99_ms: f64,
+    /// What was not as it must be.
+    pub(super) fault: Option<String>,
+}
+
+impl Workload {
+    /// Measures each subject for `time`, and tells of each what came out.
+    ///
+    /// Where the descriptors of the load suffice, all rooms are filled first and then measured by turns, a second each,
+    /// so that what else goes on in the machine meets all of them alike.
+    pub(super) fn measure(
+        &self,
+        subjects: &[Subject],
+        conditions: &Conditions,
+    ) -> Vec<(Subject, io::Result<Measured>)> {
+        let at_once = if self.clients * subjects.len() <= conditions.clients_max {
+            subjects.len()
+        } else {
+            1
+        };
+        subjects
+            .chunks(at_once)
+            .flat_map(|subjects| self.measure_subjects(subjects, conditions))
+            .collect()
+    }
+
+    fn measure_subjects(
+        &self,
+        subjects: &[Subject],
+        conditions: &Conditions,
+    ) -> Vec<(Subject, io::Result<Measured>)> {
+        let mut rooms: Vec<(Subject, io::Result<Room>)> = subjects
+            .iter()
+            .map(|&subject| (subject, Room::open(subject, self.clients, conditions)))
+            .collect();
+        let opened = rooms.iter_mut().filter_map(|(_, room)| room.as_mut().ok());
+        let mut results = self.measure_by_turns(opened, conditions.time).into_iter();
+        let result = |(subject, room): (Subject, io::Result<Room>)| {
+            // A room that could not be opened has no result; all others have theirs, in the same order.
+            let result = room.and_then(|room| {
+                let measured = results.next().ok_or(io::ErrorKind::NotFound)?;
+                room.close().and(measured)
+            });
+            (subject, result)
+        };
+        rooms.into_iter().map(result).collect()
+    }
+
+    /// Has people talk in each of the rooms for `time`, after a warm-up; where there are several, a second in each.
+    pub(super) fn measure_by_turns<'a>(
+        &self,
+        rooms: impl IntoIterator<Item = &'a mut Room>,
+        time: Duration,
+    ) -> Vec<io::Result<Measured>> {
+        let mut talks: Vec<io::Result<Talk>> = rooms
+            .into_iter()
+            .map(|room| Talk::warmed_up(self, room, time))
+            .collect();
+        let rounds = if talks.len() > 1 {
+            time.as_secs().max(1) as u32
+        } else {
+            1
+        };
+        for _ in 0..rounds {
+            for talk in &mut talks {
+                let Ok(going_on) = talk else { continue };
+                if let Err(error) = going_on.round(time / rounds) {
+                    *talk = Err(error);
+                }
+            }
+        }
+        talks
+            .into_iter()
+            .map(|talk| talk.map(Talk::result))
+            .collect()
+    }
+}
+
+/// How to measure.
+pub(super) struct Conditions {
+    pub(super) cores: Cores,
+    /// Further settings of chatd.
+    pub(super) settings: Vec<String>,
+    /// The measured time.
+    pub(super) time: Duration,
+    /// How many clients the load can have at once.
+    pub(super) clients_max: usize,
+}
+
+/// A server and its clients, who have all joined.
+pub(super) struct Room {
+    pub(super) server: ServerProcess,
+    pub(super) crowd: Crowd,
+}
+
+impl Room {
+    pub(super) fn open(
+        subject: Subject,
+        clients: usize,
+        conditions: &Conditions,
+    ) -> io::Result<Self> {
+        let server = ServerProcess::start(subject, conditions.cores, &conditions.settings)?;
+        let mut crowd = Crowd::new(&server, 0)?;
+        crowd.join(clients, true, || Ok(()))?;
+        if subject == Subject::Chatd {
+            let deadline = Instant::now() + PRESENCE_TOLD;
+            while Instant::now() < deadline {
+                crowd.turn(Duration::from_millis(50), |_, _, _| {})?;
+            }
+        }
+        Ok(Self { server, crowd })
+    }
+
+    pub(super) fn close(self) -> io::Result<()> {
+        drop(self.crowd);
+        self.server.stop()
+    }
+}
