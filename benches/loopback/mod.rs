@@ -21,6 +21,8 @@ use workload::{Conditions, Measured};
 
 /// How many come, stay idle and go, where sessions as such are measured.
 const SESSIONS: usize = 15_000;
+/// A server that waits longer than this share of the time for its core was not alone there, and its latency says little.
+const WAITED_SHARE_MAX: f64 = 0.05;
 
 pub(super) fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1).peekable();
@@ -107,6 +109,13 @@ impl Run {
                 }
             };
             eprintln!("  {name}, {}: {}", subject.name(), progress(&measured));
+            if measured.waited_share > WAITED_SHARE_MAX {
+                println!(
+                    "DISTURBED: {name}, {}: something else had the server's core for {:.0} % of the time",
+                    subject.name(),
+                    measured.waited_share * 100.0
+                );
+            }
             if let Some(fault) = &measured.fault {
                 self.fail(&format!("{name}, {}: {fault}", subject.name()));
             }

@@ -72,6 +72,13 @@ impl Cores {
     }
 }
 
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct CoreTime {
+    pub(super) ran: Duration,
+    /// Ready to run, while something else had the core.
+    pub(super) waited: Duration,
+}
+
 pub(super) struct ServerProcess {
     child: Child,
     /// Kept open, so that the server never writes to a closed pipe.
@@ -142,16 +149,25 @@ impl ServerProcess {
         }
     }
 
+    /// What all its threads have had of their core so far.
+    pub(super) fn core_time(&self) -> io::Result<CoreTime> {
+        let mut sum = CoreTime::default();
+        for task in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+            // The time spent running, then that spent waiting to run, in nanoseconds (the kernel's sched-stats.rst).
+            let text = fs::read_to_string(task?.path().join("schedstat"))?;
+            let mut fields = text.split_whitespace().map(str::parse);
+            let (Some(Ok(ran)), Some(Ok(waited))) = (fields.next(), fields.next()) else {
+                return Err(io::Error::other("schedstat without its numbers"));
+            };
+            sum.ran += Duration::from_nanos(ran);
+            sum.waited += Duration::from_nanos(waited);
+        }
+        Ok(sum)
+    }
+
     /// CPU time of all its threads so far, user and system.
     pub(super) fn cpu(&self) -> io::Result<Duration> {
-        let mut nanoseconds = 0;
-        for task in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
-            // The first field is the time spent running, in nanoseconds (the kernel's sched-stats.rst).
-            let text = fs::read_to_string(task?.path().join("schedstat"))?;
-            nanoseconds += first_number(&text)
-                .ok_or_else(|| io::Error::other("schedstat without a number"))?;
-        }
-        Ok(Duration::from_nanos(nanoseconds))
+        self.core_time().map(|time| time.ran)
     }
 
     /// Resident memory, in bytes.
@@ -160,7 +176,7 @@ impl ServerProcess {
         status
             .lines()
             .find_map(|line| line.strip_prefix("VmRSS:"))
-            .and_then(first_number)
+            .and_then(|size| size.split_whitespace().next()?.parse::<u64>().ok())
             .map(|kibibytes| kibibytes * 1024)
             .ok_or_else(|| io::Error::other("no VmRSS in the status of the server"))
     }
@@ -259,8 +275,4 @@ fn only(core: usize) -> CpuSet {
     let mut cores = CpuSet::new();
     cores.set(core);
     cores
-}
-
-fn first_number(text: &str) -> Option<u64> {
-    text.split_whitespace().next()?.parse().ok()
 }

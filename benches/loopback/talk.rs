@@ -11,7 +11,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use super::clients::{each_line, Crowd, NAME_BYTES};
-use super::server::{ServerProcess, Subject};
+use super::server::{CoreTime, ServerProcess, Subject};
 use super::workload::{Arrivals, Measured, Pace, Room, Talkers, Workload};
 
 /// The last byte of each line's text.
@@ -42,7 +42,7 @@ pub(super) struct Talk<'a> {
     line: Vec<u8>,
     /// The first line that counts, and what the server and the clock have spent on them.
     measured_from: u64,
-    cpu: Duration,
+    spent: CoreTime,
     elapsed: Duration,
 }
 
@@ -87,7 +87,7 @@ impl<'a> Talk<'a> {
             ears: (0..clients).map(ear).collect(),
             line: template(workload.line_bytes),
             measured_from: 0,
-            cpu: Duration::ZERO,
+            spent: CoreTime::default(),
             elapsed: Duration::ZERO,
         }
     }
@@ -97,10 +97,12 @@ impl<'a> Talk<'a> {
         if self.progress.in_flight() > 0 {
             return Ok(()); // Lines were lost already, so no moment is quiet any more.
         }
-        let (cpu_before, began_at) = (self.server.cpu()?, Instant::now());
+        let (before, began_at) = (self.server.core_time()?, Instant::now());
         self.go_on_for(time)?;
         self.settle()?;
-        self.cpu += self.server.cpu()?.saturating_sub(cpu_before);
+        let after = self.server.core_time()?;
+        self.spent.ran += after.ran.saturating_sub(before.ran);
+        self.spent.waited += after.waited.saturating_sub(before.waited);
         self.elapsed += began_at.elapsed();
         Ok(())
     }
@@ -184,8 +186,9 @@ impl<'a> Talk<'a> {
         Measured {
             lines,
             deliveries,
-            cpu_ns: self.cpu.as_nanos() as f64 / deliveries.max(1) as f64,
-            cpu_share: self.cpu.as_secs_f64() / self.elapsed.as_secs_f64(),
+            cpu_ns: self.spent.ran.as_nanos() as f64 / deliveries.max(1) as f64,
+            cpu_share: self.spent.ran.as_secs_f64() / self.elapsed.as_secs_f64(),
+            waited_share: self.spent.waited.as_secs_f64() / self.elapsed.as_secs_f64(),
             p50_ms: percentile(&delays_us, 50),
             p99_ms: percentile(&delays_us, 99),
             fault: (!faults.is_empty()).then(|| faults.join(", ")),

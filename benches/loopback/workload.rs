@@ -113,6 +113,8 @@ pub(super) struct Measured {
     /// Of the server process, for each delivered line.
     pub(super) cpu_ns: f64,
     pub(super) cpu_share: f64,
+    /// Of the time, how much the server was ready to run while something else had its core.
+    pub(super) waited_share: f64,
     pub(super) p50_ms: f64,
     pub(super) p99_ms: f64,
     /// What was not as it must be.
