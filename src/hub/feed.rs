@@ -23,6 +23,8 @@ pub(super) struct Feed {
     marks: Vec<Mark>,
     /// The lines of the telnet dialect, for those who want to see them in another way.
     lines: Vec<Entry>,
+    /// How many things were said to all that somebody hears.
+    happenings: usize,
     /// A copy of `said` that outboxes can share, made when the first one needs it.
     shared: [Option<Bytes>; Dialect::COUNT],
 }
@@ -112,6 +114,11 @@ impl Feed {
         self.said.iter().all(Vec::is_empty)
     }
 
+    /// How many things were said to all.
+    pub(super) fn happenings(&self) -> usize {
+        self.happenings
+    }
+
     /// Bytes said to all and to single sessions, in all dialects.
     pub(super) fn len(&self) -> usize {
         self.said.iter().map(Vec::len).sum::<usize>() + self.alone.len()
@@ -124,17 +131,22 @@ impl Feed {
         author: Option<SessionId>,
         listeners: [usize; Dialect::COUNT],
     ) {
+        let (before, lines_before) = (self.len(), self.end(Dialect::Telnet));
         for dialect in Dialect::ALL {
             if listeners[dialect as usize] > 0 {
                 dialect.encode_event(event, &mut self.said[dialect as usize]);
             }
         }
+        self.happenings += usize::from(self.len() > before);
         let to = self.end(Dialect::Telnet);
-        self.lines.push(Entry {
-            to,
-            author,
-            is_presence: event.is_presence(),
-        });
+        if to > lines_before {
+            let is_presence = event.is_presence();
+            self.lines.push(Entry {
+                to,
+                author,
+                is_presence,
+            });
+        }
     }
 
     /// Where the feed of `dialect` ends now.
@@ -244,21 +256,19 @@ impl Feed {
             {
                 let bytes = &said[begin as usize..line.to as usize];
                 begin = line.to;
-                if !bytes.is_empty() {
-                    let Entry {
+                let Entry {
+                    author,
+                    is_presence,
+                    ..
+                } = *line;
+                show(
+                    SaidLine {
+                        bytes,
                         author,
                         is_presence,
-                        ..
-                    } = *line;
-                    show(
-                        SaidLine {
-                            bytes,
-                            author,
-                            is_presence,
-                        },
-                        &mut self.alone,
-                    );
-                }
+                    },
+                    &mut self.alone,
+                );
             }
         }
         if self.alone.len() > from {
@@ -310,6 +320,7 @@ impl Feed {
             buffer.clear();
             buffer.shrink_to(KEPT_BYTES_MAX);
         }
+        self.happenings = 0;
         self.lines.clear();
         self.lines.shrink_to(KEPT_BYTES_MAX / size_of::<Entry>());
         self.marks.clear();

@@ -226,10 +226,22 @@ impl<T> Hub<T> {
         self.wake_at.into_iter().chain(self.room.wake_at()).min()
     }
 
-    /// Whether a turn has something to do without any event: something is to be flushed or freed.
+    /// Whether something is to be flushed, to all or to some.
     #[must_use]
-    pub fn is_busy(&self) -> bool {
-        !self.room.feed.is_silent() || !self.flush_list.is_empty() || !self.closed.is_empty()
+    pub fn waits_for_flush(&self) -> bool {
+        !self.room.feed.is_silent() || !self.flush_list.is_empty()
+    }
+
+    /// How many lines wait to be flushed to all.
+    #[must_use]
+    pub fn lines_waiting(&self) -> usize {
+        self.room.feed.happenings()
+    }
+
+    /// Whether sessions wait to be freed.
+    #[must_use]
+    pub fn has_closed(&self) -> bool {
+        !self.closed.is_empty()
     }
 
     /// Whether so much was said in this turn that it should be flushed before more is read.

@@ -13,6 +13,7 @@ use crate::ledger::CloseReason;
 use crate::server::acceptor::{Acceptor, Admission, Origin, Verdict};
 use crate::server::message::MessageFile;
 use crate::server::network::{Event, Network};
+use crate::server::pace::Pace;
 
 pub use crate::diagnosis::Report;
 
@@ -21,6 +22,10 @@ const TURN_ACCEPTS_MAX: usize = 64;
 
 /// At most so much is read from one session in one turn.
 const TURN_BYTES_MAX: usize = 64 * 1024;
+
+/// At most so many sessions whose stream seems to have ended are read in one turn: freeing one costs the kernel more
+/// than reading one.
+const TURN_LEAVES_MAX: usize = 64;
 
 /// A turn that takes longer is worth a line in the log.
 const SLOW_TURN: Duration = Duration::from_millis(100);
@@ -40,13 +45,17 @@ pub(super) struct Carrier<S> {
 
 /// The loop: it owns the network, the hub with all sessions, and the lists of what is to be done.
 ///
-/// Invariant: a session is on the `ready` list, once, exactly while its carrier says so.
+/// Invariant: a session is on `ready` or `leaving`, once, exactly while its carrier says so.
 pub(super) struct EventLoop<N: Network> {
     network: N,
     dialects: Vec<Dialect>,
     hub: Hub<Carrier<N::Stream>>,
     acceptor: Acceptor,
+    /// Sessions that may have something to be read.
     ready: VecDeque<SessionId>,
+    /// Those of them whose stream seems to have ended. When thousands leave at once, the others are not to wait for it.
+    leaving: VecDeque<SessionId>,
+    pace: Pace,
     events: Vec<Event>,
     buffer: Box<[u8]>,
     stops: Stops,
@@ -84,6 +93,7 @@ impl<N: Network> EventLoop<N> {
         dialects: Vec<Dialect>,
         limits: Limits,
         admission: Admission,
+        pace_max: Option<Duration>,
         message: MessageFile,
     ) -> io::Result<Self> {
         let mut hub = Hub::new(limits);
@@ -94,6 +104,8 @@ impl<N: Network> EventLoop<N> {
             dialects,
             hub,
             ready: VecDeque::new(),
+            leaving: VecDeque::new(),
+            pace: Pace::new(pace_max),
             events: Vec::new(),
             buffer: vec![0; TURN_BYTES_MAX].into(),
             stops: Stops::Running,
@@ -155,22 +167,30 @@ impl<N: Network> EventLoop<N> {
 
     /// How long the poll may wait: not at all while a list has work that no edge will tell of.
     fn timeout(&self) -> Option<Duration> {
-        if !self.ready.is_empty() || self.hub.is_busy() {
+        if !self.ready.is_empty() || !self.leaving.is_empty() || self.hub.has_closed() {
             return Some(Duration::ZERO);
         }
         let now = self.network.now();
-        let deadline = match self.stops {
+        let flush = self
+            .hub
+            .waits_for_flush()
+            .then(|| self.flush_at().unwrap_or(now));
+        let stop = match self.stops {
             Stops::Draining(at) => Some(at),
             _ => None,
         };
-        let wake_at = self
-            .hub
-            .wake_at()
-            .into_iter()
-            .chain(self.acceptor.wake_at(now))
-            .chain(deadline)
-            .min()?;
+        let deadlines = [self.hub.wake_at(), self.acceptor.wake_at(now), flush, stop];
+        let wake_at = deadlines.into_iter().flatten().min()?;
         Some(wake_at.saturating_duration_since(now))
+    }
+
+    /// When what waits is to be flushed; `None` for at once.
+    fn flush_at(&self) -> Option<Instant> {
+        match self.hub.lines_waiting() {
+            0 => None,
+            _ if self.hub.has_said_enough() || self.stops != Stops::Running => None,
+            lines => self.pace.due_at(lines),
+        }
     }
 
     fn note(&mut self, event: Event) {
@@ -191,7 +211,7 @@ impl<N: Network> EventLoop<N> {
                 carrier.may_have_ended |= closed;
                 if (readable || closed) && !carrier.ready {
                     carrier.ready = true;
-                    self.ready.push_back(id);
+                    self.enqueue(id, closed);
                 }
             }
             Event::Stop => {
@@ -256,23 +276,43 @@ impl<N: Network> EventLoop<N> {
         }
     }
 
+    fn enqueue(&mut self, id: SessionId, may_have_ended: bool) {
+        let list = if may_have_ended {
+            &mut self.leaving
+        } else {
+            &mut self.ready
+        };
+        list.push_back(id);
+    }
+
     /// Reads once from each session that is ready, as long as there is room in the feed.
     fn read(&mut self, now: Instant) {
         for _ in 0..self.ready.len() {
             if self.hub.has_said_enough() {
                 return;
             }
-            let Some(id) = self.ready.pop_front() else {
+            let next = self.ready.pop_front();
+            self.read_next(next, now);
+        }
+        for _ in 0..self.leaving.len().min(TURN_LEAVES_MAX) {
+            if self.hub.has_said_enough() {
                 return;
-            };
-            let still_ready = self.read_session(id, now);
-            let Some(carrier) = self.hub.transport(id) else {
-                continue;
-            };
-            carrier.ready = still_ready;
-            if still_ready {
-                self.ready.push_back(id);
             }
+            let next = self.leaving.pop_front();
+            self.read_next(next, now);
+        }
+    }
+
+    fn read_next(&mut self, next: Option<SessionId>, now: Instant) {
+        let Some(id) = next else { return };
+        let still_ready = self.read_session(id, now);
+        let Some(carrier) = self.hub.transport(id) else {
+            return;
+        };
+        carrier.ready = still_ready;
+        let may_have_ended = carrier.may_have_ended;
+        if still_ready {
+            self.enqueue(id, may_have_ended);
         }
     }
 
@@ -339,11 +379,19 @@ impl<N: Network> EventLoop<N> {
     }
 
     fn flush(&mut self, now: Instant) {
+        if !self.hub.waits_for_flush() || self.flush_at().is_some_and(|at| now < at) {
+            return;
+        }
+        let to_all = self.hub.lines_waiting() > 0;
+        let began_at = self.network.now();
         let mut outlet = Writer {
             network: &mut self.network,
-            ready: &mut self.ready,
+            leaving: &mut self.leaving,
         };
         self.hub.flush(now, &mut outlet);
+        if to_all {
+            self.pace.flushed(began_at, self.network.now());
+        }
     }
 
     fn reap(&mut self, now: Instant) {
@@ -391,7 +439,7 @@ impl<N: Network> EventLoop<N> {
 /// Lends the network to the hub for a flush.
 struct Writer<'a, N> {
     network: &'a mut N,
-    ready: &'a mut VecDeque<SessionId>,
+    leaving: &'a mut VecDeque<SessionId>,
 }
 
 impl<N: Network> Outlet<Carrier<N::Stream>> for Writer<'_, N> {
@@ -411,7 +459,7 @@ impl<N: Network> Outlet<Carrier<N::Stream>> for Writer<'_, N> {
             if broken && !carrier.ready {
                 carrier.ready = true;
                 carrier.may_have_ended = true;
-                self.ready.push_back(id);
+                self.leaving.push_back(id);
             }
         }
         outcome

@@ -15,6 +15,7 @@ mod event_loop;
 mod kernel;
 mod message;
 mod network;
+mod pace;
 
 use std::io;
 use std::net::SocketAddr;
@@ -93,7 +94,14 @@ impl Server {
         let message = MessageFile(settings.motd_file.clone());
         let dialects = addresses.iter().map(|(dialect, _)| *dialect).collect();
         Ok(Self {
-            event_loop: EventLoop::new(kernel, dialects, limits, admission, message)?,
+            event_loop: EventLoop::new(
+                kernel,
+                dialects,
+                limits,
+                admission,
+                settings.pace_max,
+                message,
+            )?,
             addresses,
         })
     }
