@@ -132,6 +132,8 @@ impl Feed {
         listeners: [usize; Dialect::COUNT],
     ) {
         let (before, lines_before) = (self.len(), self.end(Dialect::Telnet));
+        // It grows, so a copy is one no more.
+        self.shared = Default::default();
         for dialect in Dialect::ALL {
             if listeners[dialect as usize] > 0 {
                 dialect.encode_event(event, &mut self.said[dialect as usize]);
@@ -312,6 +314,17 @@ impl Feed {
         let shared =
             self.shared[dialect as usize].get_or_insert_with(|| Bytes::copy_from_slice(said));
         Some(shared.slice(part.from as usize..part.to as usize))
+    }
+
+    /// Whether nothing but presence was said to all.
+    pub(super) fn is_presence_only(&self) -> bool {
+        self.lines.iter().all(|line| line.is_presence) && self.happenings == self.lines.len()
+    }
+
+    /// Everybody who was to hear something alone has heard it, so those bytes are of no use any more.
+    pub(super) fn forget_what_one_heard(&mut self) {
+        self.alone.clear();
+        self.alone.shrink_to(KEPT_BYTES_MAX);
     }
 
     /// Empties the feed but keeps its buffers, if they are not too large.

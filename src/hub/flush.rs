@@ -60,39 +60,62 @@ impl<T> Hub<T> {
 
     /// Writes what was said since the last flush: one write for each session that has something to hear.
     pub fn flush(&mut self, now: Instant, outlet: &mut impl Outlet<T>) {
-        let mut flush = Flush {
-            feed: self.room.take_feed(),
-            parts: Vec::new(),
-            wall_seconds: self.wall_seconds,
-            now,
-        };
-        let listed = mem::take(&mut self.flush_list);
+        let mut flush = self.begin_flush(now);
         let members: &[SessionId] = if flush.feed.is_silent() {
             &[]
         } else {
             &self.room.members
         };
-        let mut unfinished = Vec::new();
-        let mut visit = |id: SessionId, peer: &mut Peer<T>| {
-            let queued_before = peer.outbox.bytes();
-            flush.flush_peer(id, peer, outlet);
-            self.queued_bytes = self.queued_bytes + peer.outbox.bytes() - queued_before;
-            if !peer.outbox.is_empty() || !peer.is_open() {
-                unfinished.push(id);
-            }
-        };
         for &id in members {
-            visit(id, &mut self.peers[id.slot as usize]);
+            flush.visit(id, &mut self.peers[id.slot as usize], outlet);
         }
-        for id in listed {
-            // Who is a member has just been visited, and may have left its slot to nobody else in the meantime.
-            if let Some(peer) = self.peers.get_mut(id.slot as usize) {
-                if peer.serial == id.serial && peer.listed {
-                    visit(id, peer);
+        self.visit_listed(&mut flush, outlet);
+        self.room.recycle(flush.feed);
+        self.end_flush(flush.queued_bytes, flush.unfinished, now, outlet);
+    }
+
+    /// Writes what was said since the last flush only to those for whom something else waits, too: they are not to
+    /// wait for a flush to all.
+    pub fn flush_listed(&mut self, now: Instant, outlet: &mut impl Outlet<T>) {
+        let mut flush = self.begin_flush(now);
+        self.visit_listed(&mut flush, outlet);
+        flush.feed.forget_what_one_heard();
+        self.room.put_back(flush.feed);
+        self.end_flush(flush.queued_bytes, flush.unfinished, now, outlet);
+    }
+
+    fn begin_flush(&mut self, now: Instant) -> Flush {
+        Flush {
+            feed: self.room.take_feed(),
+            parts: Vec::new(),
+            queued_bytes: self.queued_bytes,
+            unfinished: Vec::new(),
+            now,
+            wall_seconds: self.wall_seconds,
+        }
+    }
+
+    fn visit_listed(&mut self, flush: &mut Flush, outlet: &mut impl Outlet<T>) {
+        for id in mem::take(&mut self.flush_list) {
+            // Who is a member may have been visited already.
+            let listed = |peer: &&mut Peer<T>| peer.serial == id.serial && peer.listed;
+            if let Some(peer) = self.peers.get_mut(id.slot as usize).filter(listed) {
+                flush.visit(id, peer, outlet);
+                if peer.is_open() {
+                    flush.feed.skip_since(&mut peer.marks, peer.dialect, 0);
                 }
             }
         }
-        self.room.recycle(flush.feed);
+    }
+
+    fn end_flush(
+        &mut self,
+        queued_bytes: usize,
+        unfinished: Vec<SessionId>,
+        now: Instant,
+        outlet: &mut impl Outlet<T>,
+    ) {
+        self.queued_bytes = queued_bytes;
         for id in unfinished {
             self.follow_up(id, now, outlet);
         }
@@ -102,27 +125,28 @@ impl<T> Hub<T> {
     fn follow_up(&mut self, id: SessionId, now: Instant, outlet: &mut impl Outlet<T>) {
         let limits = self.limits;
         let Some(peer) = self.peer(id) else { return };
-        if let Phase::Closing {
-            stage: stage @ Stage::Draining { .. },
-            until,
-            ..
-        } = &mut peer.phase
-        {
-            if peer.flow == Flow::Dead || (peer.ended && peer.outbox.is_empty()) {
+        if let Some(Stage::Draining { slow }) = peer.stage() {
+            let done = peer.outbox.is_empty();
+            if peer.flow == Flow::Dead || (peer.ended && done) {
                 return self.finish_close(id, Ending::Orderly);
             }
-            if peer.outbox.is_empty() {
+            if done {
                 outlet.finish(&mut peer.transport);
-                // What a slow peer was given may still be in the kernel, and a reset would throw
-                // that away.
-                let ending = match stage {
-                    Stage::Draining { slow: false } => Ending::Abrupt,
-                    _ => Ending::Orderly,
-                };
-                *stage = Stage::Lingering { dropped: 0, ending };
-                *until = (*until).min(now + LINGER);
-            } else {
-                *stage = Stage::Draining { slow: true };
+            }
+            if let Some(closing) = peer.closing() {
+                if done {
+                    // What a slow peer was given may still be in the kernel, and a reset would
+                    // throw that away.
+                    let ending = if slow {
+                        Ending::Orderly
+                    } else {
+                        Ending::Abrupt
+                    };
+                    closing.stage = Stage::Lingering { dropped: 0, ending };
+                    closing.until = closing.until.min(now + LINGER);
+                } else {
+                    closing.stage = Stage::Draining { slow: true };
+                }
             }
         }
         match peer.judge(&limits, now) {
@@ -152,16 +176,13 @@ enum Fate {
 impl<T> Peer<T> {
     /// When the next deadline of this session is, or what becomes of it because one has passed.
     fn judge(&mut self, limits: &Limits, now: Instant) -> Result<Option<Instant>, Fate> {
-        match self.phase {
-            Phase::Closing {
-                stage: Stage::Closed(_),
-                ..
-            } => Ok(None),
-            Phase::Closing { stage, until, .. } if until <= now => Err(Fate::Free(match stage {
-                Stage::Lingering { ending, .. } => ending,
-                _ => Ending::Orderly,
-            })),
-            Phase::Closing { until, .. } => Ok(Some(until)),
+        match &self.phase {
+            Phase::Closing(closing) => match closing.stage {
+                Stage::Closed(_) => Ok(None),
+                _ if now < closing.until => Ok(Some(closing.until)),
+                Stage::Lingering { ending, .. } => Err(Fate::Free(ending)),
+                Stage::Draining { .. } => Err(Fate::Free(Ending::Abrupt)),
+            },
             Phase::Open => {
                 let queue_at =
                     self.outbox
@@ -185,11 +206,24 @@ struct Flush {
     feed: Feed,
     /// What the session at hand hears; kept for its buffer.
     parts: Vec<Part>,
+    /// What waits in all outboxes together.
+    queued_bytes: usize,
+    /// Sessions that did not take everything, or are on their way out.
+    unfinished: Vec<SessionId>,
     now: Instant,
     wall_seconds: u64,
 }
 
 impl Flush {
+    fn visit<T>(&mut self, id: SessionId, peer: &mut Peer<T>, outlet: &mut impl Outlet<T>) {
+        let queued_before = peer.outbox.bytes();
+        self.flush_peer(id, peer, outlet);
+        self.queued_bytes = self.queued_bytes + peer.outbox.bytes() - queued_before;
+        if !peer.outbox.is_empty() || !peer.is_open() {
+            self.unfinished.push(id);
+        }
+    }
+
     /// Writes to one session what it hears of this feed, behind what still waited for it. What its socket does not
     /// take stays in its outbox.
     fn flush_peer<T>(&mut self, id: SessionId, peer: &mut Peer<T>, outlet: &mut impl Outlet<T>) {

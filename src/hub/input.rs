@@ -25,16 +25,14 @@ impl<T> Hub<T> {
         peer.heard_at = now;
         match &mut peer.phase {
             Phase::Open => self.understand(id, bytes, now),
-            Phase::Closing {
-                stage: Stage::Lingering { dropped, .. },
-                ..
-            } => {
-                *dropped += bytes.len();
-                if *dropped > LINGER_BYTES_MAX {
-                    self.finish_close(id, Ending::Orderly);
+            Phase::Closing(closing) => {
+                if let Stage::Lingering { dropped, .. } = &mut closing.stage {
+                    *dropped += bytes.len();
+                    if *dropped > LINGER_BYTES_MAX {
+                        self.finish_close(id, Ending::Orderly);
+                    }
                 }
             }
-            Phase::Closing { .. } => {}
         }
     }
 
@@ -108,7 +106,7 @@ impl<T> Hub<T> {
         let mut input = bytes;
         self.understand_some(id, &mut input, now);
         if let Some(peer) = self.peer(id).filter(|peer| peer.is_open()) {
-            peer.carry = input.to_vec();
+            peer.carry = input.into();
             if peer.reader.has_drawn() {
                 self.list(id);
             }

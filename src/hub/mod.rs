@@ -46,7 +46,7 @@ pub use peer::SessionId;
 
 use feed::Marks;
 use outbox::Outbox;
-use peer::{Flow, Peer, Phase, Stage, Standing};
+use peer::{Closing, Flow, Peer, Phase, Stage, Standing};
 use room::Room;
 use roster::Roster;
 
@@ -226,16 +226,22 @@ impl<T> Hub<T> {
         self.wake_at.into_iter().chain(self.room.wake_at()).min()
     }
 
-    /// Whether something is to be flushed, to all or to some.
+    /// Whether something is to be flushed to some sessions alone.
     #[must_use]
-    pub fn waits_for_flush(&self) -> bool {
-        !self.room.feed.is_silent() || !self.flush_list.is_empty()
+    pub fn has_listed(&self) -> bool {
+        !self.flush_list.is_empty()
     }
 
     /// How many lines wait to be flushed to all.
     #[must_use]
     pub fn lines_waiting(&self) -> usize {
         self.room.feed.happenings()
+    }
+
+    /// Whether these lines tell of nothing but who came and went.
+    #[must_use]
+    pub fn only_presence_waits(&self) -> bool {
+        self.room.feed.is_presence_only()
     }
 
     /// Whether sessions wait to be freed.
@@ -364,7 +370,7 @@ impl<T> Hub<T> {
             standing: Standing::Unknown,
             name: Name::guest(number),
             reader: Reader::new(dialect),
-            carry: Vec::new(),
+            carry: Box::default(),
             marks: Marks::default(),
             outbox: Outbox::default(),
             opened_at: now,
@@ -428,12 +434,13 @@ impl<T> Hub<T> {
         self.reply(id, &Reply::Farewell(farewell));
         let until = now + self.limits.drain;
         let peer = &mut self.peers[id.slot as usize];
-        peer.phase = Phase::Closing {
+        let stage = Stage::Draining { slow: false };
+        peer.phase = Phase::Closing(Box::new(Closing {
             reason,
-            stage: Stage::Draining { slow: false },
+            stage,
             until,
-        };
-        peer.carry = Vec::new();
+        }));
+        peer.carry = Box::default();
         self.room.feed.skip_rest(&mut peer.marks, peer.dialect);
         let hopeless = peer.flow == Flow::Dead
             || matches!(reason, CloseReason::Reset | CloseReason::WriteStall);
@@ -447,12 +454,12 @@ impl<T> Hub<T> {
 
     /// Nothing more is to be done for this session but to free it.
     fn finish_close(&mut self, id: SessionId, ending: Ending) {
-        let Some(peer) = self.peer(id) else { return };
-        if let Phase::Closing { stage, .. } = &mut peer.phase {
-            if !matches!(stage, Stage::Closed(_)) {
-                *stage = Stage::Closed(ending);
-                self.closed.push(id);
-            }
+        let Some(closing) = self.peer(id).and_then(Peer::closing) else {
+            return;
+        };
+        if !matches!(closing.stage, Stage::Closed(_)) {
+            closing.stage = Stage::Closed(ending);
+            self.closed.push(id);
         }
     }
 
@@ -462,11 +469,14 @@ impl<T> Hub<T> {
             let Some(peer) = self.peers.try_remove(id.slot as usize) else {
                 continue;
             };
-            let Phase::Closing {
+            let Phase::Closing(closing) = peer.phase else {
+                continue;
+            };
+            let Closing {
                 reason,
                 stage: Stage::Closed(ending),
                 ..
-            } = peer.phase
+            } = *closing
             else {
                 continue;
             };

@@ -52,18 +52,25 @@ impl SessionId {
 }
 
 /// Where a session is on its way, which goes in one direction only.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Phase {
     /// It hears and is heard.
     Open,
-    /// It is on its way out, at the latest at `until`.
-    Closing {
-        reason: CloseReason,
-        stage: Stage,
-        until: Instant,
-    },
+    /// It is on its way out.
+    Closing(Box<Closing>),
 }
 
+/// How a session ends.
+#[derive(Debug)]
+pub(super) struct Closing {
+    /// Why; the first reason stays.
+    pub(super) reason: CloseReason,
+    pub(super) stage: Stage,
+    /// When it is over at the latest.
+    pub(super) until: Instant,
+}
+
+/// How far a session is on its way out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
     /// What was queued for it, and the farewell, goes out. `slow` if its socket did not take all of it at once.
@@ -120,7 +127,7 @@ pub(super) struct Peer<T> {
     pub(super) name: Name,
     pub(super) reader: Reader,
     /// Input that was read but not understood yet, because the turn had done enough for this session.
-    pub(super) carry: Vec<u8>,
+    pub(super) carry: Box<[u8]>,
     pub(super) marks: Marks,
     pub(super) outbox: Outbox,
     pub(super) opened_at: Instant,
@@ -135,13 +142,22 @@ pub(super) struct Peer<T> {
 
 impl<T> Peer<T> {
     pub(super) fn is_open(&self) -> bool {
-        self.phase == Phase::Open
+        matches!(self.phase, Phase::Open)
     }
 
+    /// How far it is on its way out; `None` if it is not.
     pub(super) fn stage(&self) -> Option<Stage> {
-        match self.phase {
+        match &self.phase {
             Phase::Open => None,
-            Phase::Closing { stage, .. } => Some(stage),
+            Phase::Closing(closing) => Some(closing.stage),
+        }
+    }
+
+    /// Its way out, if it is on it.
+    pub(super) fn closing(&mut self) -> Option<&mut Closing> {
+        match &mut self.phase {
+            Phase::Open => None,
+            Phase::Closing(closing) => Some(closing),
         }
     }
 }
@@ -154,9 +170,9 @@ mod tests {
     fn an_idle_session_is_small() {
         // The kernel's side of a session costs kilobytes; ours must not show beside it.
         assert!(
-            size_of::<Peer<[u64; 6]>>() <= 336,
+            size_of::<Peer<[u64; 4]>>() <= 256,
             "{}",
-            size_of::<Peer<[u64; 6]>>()
+            size_of::<Peer<[u64; 4]>>()
         );
     }
 

@@ -18,7 +18,7 @@ pub(super) struct Gate {
     withheld: usize,
     due_at: Option<Instant>,
     /// How many sums have been told, so that a session can tell whether the one that counts it is still to come.
-    sums: u64,
+    sums: u32,
 }
 
 /// How one join or leave is to be told.
@@ -27,7 +27,7 @@ pub(super) enum Told {
     /// At once, by name.
     ByName,
     /// In the sum with this number.
-    InSum(u64),
+    InSum(u32),
 }
 
 impl Gate {
@@ -52,7 +52,7 @@ impl Gate {
             self.withheld -= 1;
             if self.withheld == 0 {
                 self.due_at = None;
-                self.sums += 1;
+                self.sums = self.sums.wrapping_add(1);
             }
         }
         waits
@@ -72,7 +72,7 @@ impl Gate {
     pub(super) fn take_due(&mut self, now: Instant) -> Option<usize> {
         self.due_at.filter(|at| *at <= now)?;
         self.due_at = None;
-        self.sums += 1;
+        self.sums = self.sums.wrapping_add(1);
         Some(std::mem::take(&mut self.withheld))
     }
 }

@@ -164,6 +164,11 @@ impl Room {
         std::mem::replace(&mut self.feed, std::mem::take(&mut self.spare))
     }
 
+    /// Gives back a feed that was taken only to be looked at.
+    pub(super) fn put_back(&mut self, feed: Feed) {
+        self.spare = std::mem::replace(&mut self.feed, feed);
+    }
+
     /// Gives a flushed feed back.
     pub(super) fn recycle(&mut self, mut feed: Feed) {
         feed.clear();

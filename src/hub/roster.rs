@@ -8,6 +8,7 @@
 //! Invariant: memory follows the number of names held, down as well as up.
 
 use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasher, RandomState};
 
 use crate::name::{Keys, Kind, Name, NAME_BYTES_MAX};
 
@@ -16,12 +17,17 @@ use crate::name::{Keys, Kind, Name, NAME_BYTES_MAX};
 pub(super) struct Roster<I> {
     /// By their number, without a string: most sessions of a crowd never choose a name.
     guests: BTreeMap<u64, I>,
-    /// By each key of a chosen name, one or two entries a name. The hasher is keyed, for people
-    /// choose what is hashed.
-    chosen: HashMap<Box<str>, I>,
+    /// By each key of a chosen name, one or two entries a name.
+    chosen: HashMap<Digest, I>,
+    /// Makes digests of keys. It has a secret of its own, for people choose what is hashed.
+    hasher: RandomState,
     /// How many chosen names those entries are.
     chosen_names: usize,
 }
+
+/// What is left of a key: a name need not be kept twice. That two keys of all the names held at a time have the same
+/// digest is less likely than a fault of the machine, and then a name that is free counts as taken.
+type Digest = u64;
 
 /// The name, or one too much like it, is held by somebody else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +38,7 @@ impl<I> Default for Roster<I> {
         Roster {
             guests: BTreeMap::new(),
             chosen: HashMap::new(),
+            hasher: RandomState::new(),
             chosen_names: 0,
         }
     }
@@ -52,10 +59,13 @@ impl<I: Copy + Eq> Roster<I> {
             }
             Kind::Chosen(text) => {
                 let keys = Keys::of(text);
-                if keys.iter().any(|key| self.chosen.contains_key(key)) {
+                if keys
+                    .iter()
+                    .any(|key| self.chosen.contains_key(&self.digest(key)))
+                {
                     return Err(Taken);
                 }
-                self.insert(id, keys);
+                self.insert(id, &keys);
             }
         }
         Ok(())
@@ -103,7 +113,7 @@ impl<I: Copy + Eq> Roster<I> {
         // `text`: then the one who is spelled so is meant, not the one who looks so.
         Keys::of(text)
             .iter()
-            .find_map(|key| self.chosen.get(key).copied())
+            .find_map(|key| self.chosen.get(&self.digest(key)).copied())
     }
 
     /// How many names are held.
@@ -132,7 +142,7 @@ impl<I: Copy + Eq> Roster<I> {
                     for key in Keys::of(text).iter() {
                         entries += 1;
                         assert!(
-                            self.chosen.get(key) == Some(&id),
+                            self.chosen.get(&self.digest(key)) == Some(&id),
                             "{name} ({key}) is not with its holder"
                         );
                     }
@@ -151,25 +161,33 @@ impl<I: Copy + Eq> Roster<I> {
     fn is_free_for(&self, id: I, name: &Name) -> bool {
         match name.kind() {
             Kind::Guest(number) => self.guests.get(number).is_none_or(|holder| *holder == id),
-            Kind::Chosen(text) => Keys::of(text)
-                .iter()
-                .all(|key| self.chosen.get(key).is_none_or(|holder| *holder == id)),
+            Kind::Chosen(text) => Keys::of(text).iter().all(|key| {
+                self.chosen
+                    .get(&self.digest(key))
+                    .is_none_or(|holder| *holder == id)
+            }),
         }
     }
 
-    fn insert(&mut self, id: I, keys: Keys) {
+    fn insert(&mut self, id: I, keys: &Keys) {
         self.chosen_names += 1;
-        self.chosen.insert(keys.by_letter, id);
-        if let Some(by_look) = keys.by_look {
-            self.chosen.insert(by_look, id);
+        for key in keys.iter() {
+            self.chosen.insert(self.digest(key), id);
         }
+    }
+
+    fn digest(&self, key: &str) -> Digest {
+        self.hasher.hash_one(key)
     }
 
     fn remove(&mut self, id: I, keys: &Keys) {
-        if keys.iter().all(|key| self.chosen.get(key) == Some(&id)) {
+        if keys
+            .iter()
+            .all(|key| self.chosen.get(&self.digest(key)) == Some(&id))
+        {
             self.chosen_names -= 1;
             for key in keys.iter() {
-                self.chosen.remove(key);
+                self.chosen.remove(&self.digest(key));
             }
         }
     }

@@ -154,6 +154,9 @@ impl<N: Network> EventLoop<N> {
         self.read(now);
         self.hub.tick(now);
         self.stop(now);
+        if self.hub.lines_waiting() > 0 {
+            self.pace.wait_from(now);
+        }
         self.flush(now);
         self.reap(now);
         self.measure(now);
@@ -167,30 +170,33 @@ impl<N: Network> EventLoop<N> {
 
     /// How long the poll may wait: not at all while a list has work that no edge will tell of.
     fn timeout(&self) -> Option<Duration> {
-        if !self.ready.is_empty() || !self.leaving.is_empty() || self.hub.has_closed() {
+        let listed = !self.ready.is_empty() || !self.leaving.is_empty();
+        if listed || self.hub.has_listed() || self.hub.has_closed() {
             return Some(Duration::ZERO);
         }
         let now = self.network.now();
-        let flush = self
-            .hub
-            .waits_for_flush()
-            .then(|| self.flush_at().unwrap_or(now));
         let stop = match self.stops {
             Stops::Draining(at) => Some(at),
             _ => None,
         };
+        let flush = self.flush_at(now);
         let deadlines = [self.hub.wake_at(), self.acceptor.wake_at(now), flush, stop];
         let wake_at = deadlines.into_iter().flatten().min()?;
         Some(wake_at.saturating_duration_since(now))
     }
 
-    /// When what waits is to be flushed; `None` for at once.
-    fn flush_at(&self) -> Option<Instant> {
-        match self.hub.lines_waiting() {
-            0 => None,
-            _ if self.hub.has_said_enough() || self.stops != Stops::Running => None,
-            lines => self.pace.due_at(lines),
+    /// When what was said is to be flushed to all; `None` if nothing was said.
+    fn flush_at(&self, now: Instant) -> Option<Instant> {
+        let lines = self.hub.lines_waiting();
+        if lines == 0 {
+            return None;
         }
+        if self.hub.has_said_enough() || self.stops != Stops::Running {
+            return Some(now);
+        }
+        // Those who leave need not be told who else does, so that is told when they have gone.
+        let patient = !self.leaving.is_empty() && self.hub.only_presence_waits();
+        Some(self.pace.due_at(lines, patient, now))
     }
 
     fn note(&mut self, event: Event) {
@@ -378,20 +384,19 @@ impl<N: Network> EventLoop<N> {
         self.network.stop_listening();
     }
 
+    /// Writes to everybody what was said, if it is time for that; else only to those who wait for more than that.
     fn flush(&mut self, now: Instant) {
-        if !self.hub.waits_for_flush() || self.flush_at().is_some_and(|at| now < at) {
-            return;
-        }
-        let to_all = self.hub.lines_waiting() > 0;
-        let began_at = self.network.now();
+        let due = self.flush_at(now).is_some_and(|at| at <= now);
         let mut outlet = Writer {
             network: &mut self.network,
             leaving: &mut self.leaving,
         };
-        self.hub.flush(now, &mut outlet);
-        if to_all {
-            self.pace.flushed(began_at, self.network.now());
+        if !due {
+            return self.hub.flush_listed(now, &mut outlet);
         }
+        let began_at = outlet.network.now();
+        self.hub.flush(now, &mut outlet);
+        self.pace.flushed(began_at, self.network.now());
     }
 
     fn reap(&mut self, now: Instant) {
