@@ -12,6 +12,7 @@ use crate::hub::{Hub, Limits, Outlet, SessionId};
 use crate::ledger::CloseReason;
 use crate::server::acceptor::{Acceptor, Admission, Origin, Verdict};
 use crate::server::message::MessageFile;
+use crate::server::meter::{Meter, SlowTurn};
 use crate::server::network::{Event, Network};
 use crate::server::pace::Pace;
 
@@ -26,9 +27,6 @@ const TURN_BYTES_MAX: usize = 64 * 1024;
 /// At most so many sessions whose stream seems to have ended are read in one turn: freeing one costs the kernel more
 /// than reading one.
 const TURN_LEAVES_MAX: usize = 64;
-
-/// A turn that takes longer is worth a line in the log.
-const SLOW_TURN: Duration = Duration::from_millis(100);
 
 /// What carries one session.
 #[derive(Debug)]
@@ -79,14 +77,6 @@ enum Stops {
     AtOnce,
 }
 
-/// How many turns there were, and how long they took.
-#[derive(Debug, Default, Clone, Copy)]
-struct Meter {
-    turns: u64,
-    longest: Duration,
-    complained_at: Option<Instant>,
-}
-
 impl<N: Network> EventLoop<N> {
     pub(super) fn new(
         network: N,
@@ -98,6 +88,7 @@ impl<N: Network> EventLoop<N> {
     ) -> io::Result<Self> {
         let mut hub = Hub::new(limits);
         hub.set_message_of_the_day(&message.read()?);
+        let meter = Meter::new(network.now());
         Ok(Self {
             network,
             acceptor: Acceptor::new(admission, dialects.len()),
@@ -113,7 +104,7 @@ impl<N: Network> EventLoop<N> {
             reload_wanted: false,
             message,
             drain: limits.drain,
-            meter: Meter::default(),
+            meter,
         })
     }
 
@@ -145,21 +136,25 @@ impl<N: Network> EventLoop<N> {
         let mut events = std::mem::take(&mut self.events);
         self.network.poll(&mut events, timeout)?;
         let now = self.network.now();
+        self.meter.begin(now);
         self.hub.set_wall_clock(self.network.wall_seconds());
         for event in events.drain(..) {
             self.note(event);
         }
         self.events = events;
+        self.lap("note");
         self.accept(now);
+        self.lap("accept");
         self.read(now);
+        self.lap("read");
         self.hub.tick(now);
         self.stop(now);
-        if self.hub.lines_waiting() > 0 {
-            self.pace.wait_from(now);
-        }
+        self.lap("tick");
         self.flush(now);
+        self.lap("flush");
         self.reap(now);
-        self.measure(now);
+        self.lap("reap");
+        self.tell_the_operator();
         let done = match self.stops {
             Stops::Running | Stops::Asked => false,
             Stops::Draining(_) => self.hub.is_empty(),
@@ -386,6 +381,9 @@ impl<N: Network> EventLoop<N> {
 
     /// Writes to everybody what was said, if it is time for that; else only to those who wait for more than that.
     fn flush(&mut self, now: Instant) {
+        if self.hub.lines_waiting() > 0 {
+            self.pace.wait_from(now);
+        }
         let due = self.flush_at(now).is_some_and(|at| at <= now);
         let mut outlet = Writer {
             network: &mut self.network,
@@ -412,21 +410,17 @@ impl<N: Network> EventLoop<N> {
         });
     }
 
-    fn measure(&mut self, began_at: Instant) {
-        let took = self.network.now().saturating_duration_since(began_at);
-        self.meter.turns += 1;
-        self.meter.longest = self.meter.longest.max(took);
-        if took >= SLOW_TURN
-            && self
-                .meter
-                .complained_at
-                .is_none_or(|at| began_at >= at + Duration::from_secs(1))
-        {
-            self.meter.complained_at = Some(began_at);
+    fn lap(&mut self, phase: &'static str) {
+        self.meter.lap(phase, self.network.now());
+    }
+
+    /// Ends the turn with what the operator is to know, or wants.
+    fn tell_the_operator(&mut self) {
+        if let Some(SlowTurn { took, phase }) = self.meter.end() {
+            let sessions = self.hub.len();
             warn!(
-                "slow turn: {} ms with {} sessions",
-                took.as_millis(),
-                self.hub.len()
+                "slow turn: {} ms, most of it in {phase}, with {sessions} sessions",
+                took.as_millis()
             );
         }
         if std::mem::take(&mut self.report_wanted) {

@@ -14,6 +14,7 @@ mod acceptor;
 mod event_loop;
 mod kernel;
 mod message;
+mod meter;
 mod network;
 mod pace;
 
