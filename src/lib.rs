@@ -6,5 +6,6 @@ pub mod dialect;
 pub mod hub;
 pub mod ledger;
 pub mod name;
+mod outbox;
 pub mod server;
 pub mod settings;

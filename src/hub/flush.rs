@@ -5,10 +5,10 @@ use std::mem;
 use std::time::{Duration, Instant};
 
 use crate::hub::feed::{Feed, Part};
-use crate::hub::outbox::Overdue;
 use crate::hub::peer::{Flow, Peer, Phase, SessionId, Stage};
 use crate::hub::{Ending, Hub, Limits};
 use crate::ledger::CloseReason;
+use crate::outbox::Overdue;
 
 /// A session that has nothing more to be told is given so long to close its own side.
 const LINGER: Duration = Duration::from_secs(1);

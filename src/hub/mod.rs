@@ -22,7 +22,6 @@ mod history;
 mod input;
 mod invariants;
 mod obey;
-mod outbox;
 mod peer;
 mod presence;
 mod room;
@@ -39,13 +38,13 @@ use crate::dialect::event::{Farewell, Reply};
 use crate::dialect::{hygiene, text, Dialect, Reader};
 use crate::ledger::{Close, CloseReason, Ledger};
 use crate::name::Name;
+use crate::outbox::Outbox;
 
+pub use crate::outbox::QueueLimits;
 pub use flush::Outlet;
-pub use outbox::QueueLimits;
 pub use peer::SessionId;
 
 use feed::Marks;
-use outbox::Outbox;
 use peer::{Closing, Flow, Peer, Phase, Stage, Standing};
 use room::Room;
 use roster::Roster;

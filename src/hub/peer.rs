@@ -5,11 +5,11 @@ use std::time::Instant;
 use crate::dialect::{Dialect, Reader};
 use crate::hub::comforts::Comforts;
 use crate::hub::feed::Marks;
-use crate::hub::outbox::Outbox;
 use crate::hub::presence::Told;
 use crate::hub::Ending;
 use crate::ledger::CloseReason;
 use crate::name::Name;
+use crate::outbox::Outbox;
 
 /// Names one session, and never another one: the slot is used again, the serial is not for a long time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -1,4 +1,4 @@
-//! One session's write queue: what its socket did not take.
+//! A connection's write queue: what its socket did not take. Sessions of the server and clients each have one.
 //!
 //! Invariants: an empty outbox owns no heap; `bytes` is the sum of what waits; memory is at most about twice that and
 //! one feed, because a slice of a feed is only kept where it is at least half of it.
@@ -27,7 +27,7 @@ pub struct QueueLimits {
 
 /// Why an outbox is past its limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Overdue {
+pub(crate) enum Overdue {
     /// Too much waits, or much for too long.
     TooSlow,
     /// None of it is taken.
@@ -36,7 +36,7 @@ pub(super) enum Overdue {
 
 /// Bytes that wait for a socket.
 #[derive(Debug, Default)]
-pub(super) struct Outbox(Option<Box<Backlog>>);
+pub(crate) struct Outbox(Option<Box<Backlog>>);
 
 #[derive(Debug)]
 struct Backlog {
@@ -51,17 +51,17 @@ struct Backlog {
 }
 
 impl Outbox {
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_none()
     }
 
     /// Bytes that wait.
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.0.as_ref().map_or(0, |backlog| backlog.bytes)
     }
 
     /// Adds a copy of `bytes`.
-    pub(super) fn push_copy(&mut self, bytes: &[u8], now: Instant) {
+    pub(crate) fn push_copy(&mut self, bytes: &[u8], now: Instant) {
         if !bytes.is_empty() {
             let backlog = self.backlog(now);
             backlog.tail.extend_from_slice(bytes);
@@ -73,7 +73,7 @@ impl Outbox {
     }
 
     /// Adds a slice of a shared buffer.
-    pub(super) fn push_shared(&mut self, slice: Bytes, now: Instant) {
+    pub(crate) fn push_shared(&mut self, slice: Bytes, now: Instant) {
         if !slice.is_empty() {
             let backlog = self.backlog(now);
             backlog.seal();
@@ -83,7 +83,7 @@ impl Outbox {
     }
 
     /// The first bytes that wait, as many slices as there is room for; gives how many it filled in.
-    pub(super) fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+    pub(crate) fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
         let Some(backlog) = &self.0 else { return 0 };
         let waiting = backlog
             .chunks
@@ -102,7 +102,7 @@ impl Outbox {
     }
 
     /// Takes off the first `bytes`, which a socket took.
-    pub(super) fn advance(&mut self, bytes: usize, now: Instant) {
+    pub(crate) fn advance(&mut self, bytes: usize, now: Instant) {
         let Some(backlog) = &mut self.0 else { return };
         let mut left = bytes;
         while let Some(chunk) = backlog.chunks.front_mut() {
@@ -123,12 +123,12 @@ impl Outbox {
     }
 
     /// Throws away what waits.
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.0 = None;
     }
 
     /// Sees whether more than the soft limit waits, and says when that, or a stall, becomes too much.
-    pub(super) fn judge(
+    pub(crate) fn judge(
         &mut self,
         limits: &QueueLimits,
         now: Instant,
@@ -156,7 +156,7 @@ impl Outbox {
     }
 
     /// Counts again what waits.
-    pub(super) fn recount(&self) -> usize {
+    pub(crate) fn recount(&self) -> usize {
         self.0.as_ref().map_or(0, |backlog| {
             backlog.chunks.iter().map(Bytes::len).sum::<usize>() + backlog.tail.len()
         })
