@@ -9,3 +9,4 @@ pub mod name;
 mod outbox;
 pub mod server;
 pub mod settings;
+mod socket;

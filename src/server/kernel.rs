@@ -1,7 +1,7 @@
 //! The real network: mio's poll, TCP listeners and streams, signals, and the waker of a [`Stopper`].
 
-use std::io::{self, IoSlice, Read, Write};
-use std::net::{Shutdown, SocketAddr};
+use std::io::{self, IoSlice, Read};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -9,10 +9,11 @@ use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook_mio::v1_0::Signals;
-use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use crate::hub::{Ending, SessionId};
 use crate::server::network::{Event, Network};
+use crate::socket;
 
 /// Tokens of sessions are below the half of the range, see [`SessionId::to_bits`]; listeners count from here.
 const FIRST_LISTENER: usize = usize::MAX / 2 + 1;
@@ -24,14 +25,6 @@ const EVENTS_MAX: usize = 1024;
 
 /// Five hundred clients that connect during one slow turn must find room; mio's own default is 128.
 const BACKLOG: i32 = 1024;
-
-/// A dead peer is noticed after a minute of silence and three unanswered probes.
-const KEEPALIVE_AFTER: Duration = Duration::from_secs(60);
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
-const KEEPALIVE_PROBES: u32 = 3;
-/// Bytes that stay unacknowledged for so long break the connection (`TCP_USER_TIMEOUT`, RFC 5482).
-#[cfg(any(target_os = "linux", target_os = "android", target_os = "fuchsia"))]
-const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(60);
 
 /// The kernel's side of the server.
 pub(super) struct Kernel {
@@ -169,19 +162,9 @@ impl Network for Kernel {
             return Err(io::ErrorKind::WouldBlock.into());
         };
         let (stream, from) = listener.accept()?;
-        // Each of these makes the session better but none is worth losing it for.
-        let socket = SockRef::from(&stream);
-        let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_AFTER);
-        #[cfg(not(target_os = "openbsd"))]
-        let keepalive = keepalive
-            .with_interval(KEEPALIVE_INTERVAL)
-            .with_retries(KEEPALIVE_PROBES);
-        let _ = socket.set_tcp_keepalive(&keepalive);
-        let _ = socket.set_tcp_nodelay(true);
+        socket::tune(&stream);
         // Telnet's Synch puts its mark into urgent data (RFC 854); out of line, the byte behind it would be torn off.
-        let _ = socket.set_out_of_band_inline(true);
-        #[cfg(any(target_os = "linux", target_os = "android", target_os = "fuchsia"))]
-        let _ = socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED_MAX));
+        let _ = SockRef::from(&stream).set_out_of_band_inline(true);
         Ok((stream, from))
     }
 
@@ -198,24 +181,18 @@ impl Network for Kernel {
     }
 
     fn write(&mut self, stream: &mut TcpStream, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        match slices {
-            // A plain send is cheaper than a gathering one.
-            [slice] => stream.write(slice),
-            slices => stream.write_vectored(slices),
-        }
+        socket::write(stream, slices)
     }
 
     fn finish(&mut self, stream: &mut TcpStream) {
-        // It fails only where the peer has gone already.
-        let _ = stream.shutdown(Shutdown::Write);
+        socket::finish(stream);
     }
 
     fn close(&mut self, stream: TcpStream, ending: Ending) {
-        if ending == Ending::Abrupt {
-            // A reset, so that the kernel does not keep for minutes what its peer does not take.
-            let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+        match ending {
+            Ending::Orderly => drop(stream),
+            Ending::Abrupt => socket::reset(stream),
         }
-        drop(stream);
     }
 
     fn stop_listening(&mut self) {
