@@ -7,6 +7,7 @@ pub mod editor;
 pub mod event;
 pub mod hygiene;
 pub mod line;
+pub mod message;
 mod negotiation;
 mod reader;
 pub(crate) mod telnet;

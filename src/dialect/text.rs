@@ -8,6 +8,7 @@ use std::fmt::Display;
 use std::io::Write;
 
 use crate::dialect::event::{Event, Reply};
+use crate::dialect::message::Message;
 use crate::name::Name;
 
 /// Ctrl-D.
@@ -152,6 +153,41 @@ pub(crate) fn ring(out: &mut Vec<u8>) {
         out.truncate(out.len() - 2);
         out.extend_from_slice(b"\x07\r\n");
     }
+}
+
+/// Understands a line of a server, for a client.
+pub(crate) fn parse_message(line: &[u8]) -> Option<Message<'_>> {
+    let line = std::str::from_utf8(line).ok()?;
+    let between = |begin: &str, end: &str| {
+        let (name, words) = line.strip_prefix(begin)?.split_once(end)?;
+        Some((Cow::Borrowed(name), Cow::Borrowed(words)))
+    };
+    if let Some(text) = line.strip_prefix("-- ") {
+        return Some(match text.strip_prefix("you are ") {
+            Some(name) => Message::Named(name.into()),
+            None => Message::Note(text.into()),
+        });
+    }
+    if let Some(reason) = line.strip_prefix("!! ") {
+        return Some(Message::Refused(reason.into()));
+    }
+    if line.starts_with("[to ") {
+        return Some(Message::Note(line.into()));
+    }
+    if let Some((name, words)) = between("<", "> ") {
+        return Some(Message::Said { name, words });
+    }
+    if let Some((name, words)) = between("* ", " ") {
+        return Some(Message::Did { name, words });
+    }
+    between("[", "] ").map(|(name, words)| Message::Told { name, words })
+}
+
+/// Adds a line that a client sends.
+pub(crate) fn encode_request(command: &str, argument: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(command.as_bytes());
+    out.extend_from_slice(argument.as_bytes());
+    out.extend_from_slice(b"\r\n");
 }
 
 fn named(out: &mut Vec<u8>, before: &[u8], name: &Name, after: &[u8], words: &str) {

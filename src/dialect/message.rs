@@ -1,0 +1,298 @@
+//! What a server says, as a client understands it: events and replies, read back from a dialect.
+
+use std::borrow::Cow;
+
+use crate::dialect::line::Line;
+use crate::dialect::{text, wire, Dialect};
+
+/// One line of a server, understood. It borrows from the bytes that were read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Message<'a> {
+    /// Somebody said something.
+    Said {
+        /// Who said it.
+        name: Cow<'a, str>,
+        /// What was said.
+        words: Cow<'a, str>,
+    },
+    /// Somebody did something (`/me`).
+    Did {
+        /// Who did it.
+        name: Cow<'a, str>,
+        /// What was done.
+        words: Cow<'a, str>,
+    },
+    /// Somebody said something that nobody else hears. Only telnet has it.
+    Told {
+        /// Who said it.
+        name: Cow<'a, str>,
+        /// What was said.
+        words: Cow<'a, str>,
+    },
+    /// The name that was asked for is taken.
+    Named(Cow<'a, str>),
+    /// The token of a `PING` came back. Only the wire dialect has it.
+    Pong(Cow<'a, str>),
+    /// A line could not be understood or obeyed, or the server says why it closes.
+    Refused(Cow<'a, str>),
+    /// Anything else that the server tells: a greeting, who came and went. Only telnet has it.
+    Note(Cow<'a, str>),
+    /// A line that no chatd sends; what is not UTF-8 in it is U+FFFD.
+    Unknown(Cow<'a, str>),
+    /// A line that was longer than the client takes, and is gone; it had so many bytes.
+    TooLong(usize),
+}
+
+impl Message<'_> {
+    /// The same message, borrowing nothing.
+    #[must_use]
+    pub fn into_owned(self) -> Message<'static> {
+        fn own(text: Cow<'_, str>) -> Cow<'static, str> {
+            Cow::Owned(text.into_owned())
+        }
+        match self {
+            Self::Said { name, words } => Message::Said {
+                name: own(name),
+                words: own(words),
+            },
+            Self::Did { name, words } => Message::Did {
+                name: own(name),
+                words: own(words),
+            },
+            Self::Told { name, words } => Message::Told {
+                name: own(name),
+                words: own(words),
+            },
+            Self::Named(name) => Message::Named(own(name)),
+            Self::Pong(token) => Message::Pong(own(token)),
+            Self::Refused(reason) => Message::Refused(own(reason)),
+            Self::Note(text) => Message::Note(own(text)),
+            Self::Unknown(line) => Message::Unknown(own(line)),
+            Self::TooLong(bytes) => Message::TooLong(bytes),
+        }
+    }
+
+    /// Understands a line of a server. `scratch` lends room for what has to be decoded. `None` is an empty line.
+    pub(crate) fn parse<'a>(
+        dialect: Dialect,
+        line: &'a Line<'_>,
+        scratch: &'a mut Vec<u8>,
+    ) -> Option<Message<'a>> {
+        let line: &[u8] = match line {
+            Line::TooLong(bytes) => return Some(Message::TooLong(*bytes)),
+            Line::Whole(line) if line.is_empty() => return None,
+            Line::Whole(line) => line,
+        };
+        let understood = match dialect {
+            Dialect::Telnet => text::parse_message(line),
+            Dialect::Wire => wire::parse_message(line, scratch),
+        };
+        Some(understood.unwrap_or_else(|| Message::Unknown(String::from_utf8_lossy(line))))
+    }
+}
+
+/// Adds the request for a name.
+pub(crate) fn encode_name(dialect: Dialect, name: &str, out: &mut Vec<u8>) {
+    match dialect {
+        Dialect::Telnet => text::encode_request("/name ", name, out),
+        Dialect::Wire => wire::line(out, "NAME", &[name]),
+    }
+}
+
+/// Adds the request to say `words`, which are one line, under `name`, which the server does not believe.
+pub(crate) fn encode_words(dialect: Dialect, name: &str, words: &str, out: &mut Vec<u8>) {
+    match dialect {
+        Dialect::Telnet if words.starts_with('/') && wire::action(words).is_none() => {
+            text::encode_request("/", words, out);
+        }
+        Dialect::Telnet => text::encode_request("", words, out),
+        Dialect::Wire => wire::line(out, "CHAT", &[name, words]),
+    }
+}
+
+/// Adds the request to close.
+pub(crate) fn encode_quit(dialect: Dialect, out: &mut Vec<u8>) {
+    match dialect {
+        Dialect::Telnet => text::encode_request("/quit", "", out),
+        Dialect::Wire => wire::line(out, "QUIT", &[]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::time::Instant;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::dialect::event::{Event, Reply};
+    use crate::name::Name;
+
+    fn parse(dialect: Dialect, line: &[u8]) -> Option<Message<'static>> {
+        let line = Line::Whole(Cow::Borrowed(line));
+        Message::parse(dialect, &line, &mut Vec::new()).map(Message::into_owned)
+    }
+
+    fn said(name: &str, words: &str) -> Option<Message<'static>> {
+        Some(Message::Said {
+            name: Cow::Owned(name.into()),
+            words: Cow::Owned(words.into()),
+        })
+    }
+
+    #[test]
+    fn what_the_server_encodes_is_read_back() {
+        let name = Name::parse("老罗").unwrap();
+        for dialect in Dialect::ALL {
+            let read_back = |encode: &dyn Fn(&mut Vec<u8>)| {
+                let mut out = Vec::new();
+                encode(&mut out);
+                let line = out.strip_suffix(b"\n").unwrap();
+                parse(dialect, line.strip_suffix(b"\r").unwrap_or(line))
+            };
+            let words = "a > b: <c>  é";
+            let event = Event::Said { name: &name, words };
+            assert_eq!(
+                read_back(&|out| dialect.encode_event(&event, out)),
+                said("老罗", words)
+            );
+            let event = Event::Did { name: &name, words };
+            assert_eq!(
+                read_back(&|out| dialect.encode_event(&event, out)),
+                Some(Message::Did {
+                    name: "老罗".into(),
+                    words: words.into()
+                })
+            );
+            let named = read_back(&|out| dialect.encode_reply(&Reply::YouAre(&name), out));
+            assert_eq!(named, Some(Message::Named("老罗".into())));
+            let refusal = crate::dialect::command::Refusal::NoText;
+            let refused = read_back(&|out| dialect.encode_reply(&Reply::Refused(&refusal), out));
+            assert_eq!(
+                refused,
+                Some(Message::Refused("you have no text to send".into()))
+            );
+        }
+    }
+
+    #[test]
+    fn what_only_one_dialect_has_is_read_back() {
+        let mut out = Vec::new();
+        Dialect::Wire.encode_reply(&Reply::Pong("t0"), &mut out);
+        assert_eq!(
+            parse(Dialect::Wire, &out[..out.len() - 1]),
+            Some(Message::Pong("t0".into()))
+        );
+        assert_eq!(
+            parse(Dialect::Telnet, b"[ann] psst"),
+            Some(Message::Told {
+                name: "ann".into(),
+                words: "psst".into()
+            })
+        );
+        assert_eq!(
+            parse(Dialect::Telnet, b"[to ann] psst"),
+            Some(Message::Note("[to ann] psst".into()))
+        );
+        assert_eq!(
+            parse(Dialect::Telnet, b"-- ann joined (4 here)"),
+            Some(Message::Note("ann joined (4 here)".into()))
+        );
+    }
+
+    #[test]
+    fn rubbish_is_unknown() {
+        for line in [
+            &b"chat YQ== YQ=="[..],
+            b"CHAT YQ==",
+            b"CHAT YQ== YQ== YQ==",
+            b"CHAT YQ YQ==",
+            b"CHAT YQ==  YQ==",
+            b"CHAT /w== YQ==",
+            b"NAME",
+            b"NAME !",
+            b"FAIL",
+            b"PONG",
+            b"PONG a b",
+            b"\xff\xfe",
+            b" ",
+        ] {
+            assert!(
+                matches!(parse(Dialect::Wire, line), Some(Message::Unknown(_))),
+                "{line:?}"
+            );
+        }
+        for line in [&b"<ann>hello"[..], b"hello", b"* ann", b"--", b"\xff"] {
+            assert!(
+                matches!(parse(Dialect::Telnet, line), Some(Message::Unknown(_))),
+                "{line:?}"
+            );
+        }
+        assert_eq!(parse(Dialect::Wire, b""), None);
+    }
+
+    #[test]
+    fn words_reach_the_server_as_they_are() {
+        use crate::dialect::command::{Command, Typed};
+        for words in ["hello", "/quit", "//x", "/", "1/2", "/me", "/men"] {
+            let mut out = Vec::new();
+            encode_words(Dialect::Telnet, "ann", words, &mut out);
+            let typed = Typed {
+                text: std::str::from_utf8(out.strip_suffix(b"\r\n").unwrap()).unwrap(),
+                altered: false,
+            };
+            assert_eq!(Command::parse(typed), Ok(Some(Command::Say(words))));
+        }
+        let mut out = Vec::new();
+        encode_words(Dialect::Telnet, "ann", "/me waves", &mut out);
+        assert_eq!(out, b"/me waves\r\n");
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_of_a_server_panics_a_client(
+            begin in prop_oneof![Just("CHAT "), Just("NAME "), Just("FAIL "), Just("<"), Just("* "), Just("[to "), Just("")],
+            rest in prop::collection::vec(any::<u8>(), 0..40),
+        ) {
+            for dialect in Dialect::ALL {
+                let line = [begin.as_bytes(), &rest].concat();
+                prop_assert!(parse(dialect, &line).is_some() != line.is_empty());
+            }
+        }
+    }
+
+    /// The requests of a client, as a server obeys them.
+    #[test]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "an arbitrary outset for the test's own clock"
+    )]
+    fn requests_are_obeyed() {
+        use crate::hub::{Hub, Limits, QueueLimits};
+        use std::time::Duration;
+        for dialect in Dialect::ALL {
+            let mut hub = Hub::new(Limits {
+                line_bytes_max: 4096,
+                queue: QueueLimits {
+                    bytes_max: 1 << 20,
+                    bytes_soft: 1 << 20,
+                    soft: Duration::MAX,
+                    stall: None,
+                },
+                idle: None,
+                drain: Duration::from_secs(1),
+            });
+            let now = Instant::now();
+            let id = hub.connect((), dialect, SocketAddr::from(([127, 0, 0, 1], 1)), now);
+            let mut out = Vec::new();
+            encode_name(dialect, "ann", &mut out);
+            hub.handle_input(id, &out, now);
+            assert_eq!(hub.census().here, 1, "a name is taken");
+            out.clear();
+            encode_quit(dialect, &mut out);
+            hub.handle_input(id, &out, now);
+            assert_eq!(hub.open_sessions(), 0);
+        }
+    }
+}
