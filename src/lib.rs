@@ -4,6 +4,7 @@
 pub mod diagnosis;
 pub mod dialect;
 pub mod hub;
+pub mod journal;
 pub mod ledger;
 pub mod name;
 mod outbox;
