@@ -1,6 +1,7 @@
 //! chatd: a chat server in one thread and one event loop.
 #![forbid(unsafe_code)]
 
+pub mod client;
 pub mod diagnosis;
 pub mod dialect;
 pub mod hub;

@@ -1,0 +1,367 @@
+//! One client but for its socket: what it says and hears, how it leaves, and what becomes of it.
+//!
+//! It does no i/o by itself: what a program does with it only changes it, and [`drive`] is how
+//! [`Clients`](super::Clients) lends it its socket and tells it the time.
+//!
+//! Invariants: lines that wait have a waker: the write side is blocked or not connected yet, so that an edge comes, or
+//! [`Connection::is_busy`] says that there is work without one; the phase goes one way, `Open -> Leaving -> Closed` or
+//! `Open -> Closed`; `accepted = written + waiting + unsent` messages.
+
+pub(super) mod drive;
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::client::backoff::Backoff;
+use crate::client::clients::ClientId;
+use crate::client::queue::{Queue, What};
+use crate::client::{Leave, Message, Options, SendError, Why};
+use crate::dialect::line::LineBuffer;
+use crate::dialect::{message, wire, Dialect};
+
+/// A longer name cannot be one, and must not fill the lines of messages.
+const NAME_BYTES_MAX: usize = 256;
+
+/// What a connection has done, in numbers that only grow.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Connections that were established.
+    pub connects: u64,
+    /// Messages that [`Connection::send`] accepted.
+    pub accepted: u64,
+    /// Those of them that the kernel has taken whole.
+    pub written: u64,
+    /// Those of them that were left over in the end.
+    pub unsent: u64,
+    /// Messages that were not accepted because too many waited.
+    pub dropped: u64,
+    /// What somebody said or did that was heard.
+    pub heard: u64,
+    /// Lines of the server that could not be understood.
+    pub unknown: u64,
+    /// Lines of the server that were too long.
+    pub too_long: u64,
+    /// Lines of the server that were not ended when the stream was.
+    pub cut_off: u64,
+    /// Bytes that were read.
+    pub bytes_in: u64,
+    /// Bytes that the kernel has taken.
+    pub bytes_out: u64,
+    /// Calls that read something.
+    pub reads: u64,
+    /// Calls that wrote something.
+    pub writes: u64,
+}
+
+/// Messages that are remembered; the oldest give way.
+#[derive(Debug, Default)]
+struct Memory {
+    sent: VecDeque<Box<str>>,
+    dropped: VecDeque<Box<str>>,
+    received: VecDeque<Message<'static>>,
+}
+
+/// On its way in one direction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Open,
+    Leaving {
+        how: Leave,
+        /// `None` until the clock is asked next.
+        until: Option<Instant>,
+        /// The stream was finished: half-closed.
+        finished: bool,
+    },
+    Closed(Why),
+}
+
+/// How far the connection to the server is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Link {
+    /// There is none. It is to be dialled at this time, or at once.
+    Down(Option<Instant>),
+    /// It is under way, at most until then.
+    Dialing(Instant),
+    /// It stands, since then.
+    Up(Instant),
+}
+
+/// The write side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Flow {
+    Ready,
+    /// The last write would have blocked, and no writable edge has come since.
+    Blocked,
+    /// It will never take a byte again.
+    Dead(io::ErrorKind),
+}
+
+/// The read side.
+#[derive(Debug, Clone, Copy, Default)]
+struct Reading {
+    /// There may be something to read.
+    ready: bool,
+    /// An event said that the stream has ended or broken: read until that is seen.
+    may_have_ended: bool,
+    /// Nothing is to be read for now.
+    paused: bool,
+}
+
+/// One client, as [`Clients`](super::Clients) and handlers lend it.
+#[derive(Debug)]
+pub struct Connection {
+    id: ClientId,
+    dialect: Dialect,
+    addresses: Arc<[SocketAddr]>,
+    /// Which of them is dialled.
+    address: usize,
+    options: Options,
+    backoff: Option<Backoff>,
+    phase: Phase,
+    link: Link,
+    flow: Flow,
+    reading: Reading,
+    /// Its socket is to be closed with a reset.
+    abrupt: bool,
+    lines: LineBuffer,
+    queue: Queue,
+    /// The name that the server has confirmed.
+    name: Box<str>,
+    /// The name that messages carry, which the server does not believe.
+    asked_name: Box<str>,
+    /// The last name that was asked for on any connection.
+    written_name: Option<Box<str>>,
+    counters: Counters,
+    memory: Option<Box<Memory>>,
+    local_address: Option<SocketAddr>,
+    heard_at: Option<Instant>,
+    written_at: Option<Instant>,
+}
+
+/// What a program does with it.
+impl Connection {
+    /// Says `words` to everybody else; gives the number of the message, which counts from 0. Words that begin with
+    /// `/me ` are an action. They are written when the clients are polled next.
+    ///
+    /// # Errors
+    /// If they are not accepted; a [`SendError::Dropped`] message is remembered if that was asked for.
+    pub fn send(&mut self, words: &str) -> Result<u64, SendError> {
+        self.check(words)?;
+        if !self.queue.has_room(true) {
+            self.counters.dropped += 1;
+            self.remember(|memory| &mut memory.dropped, || words.into());
+            return Err(SendError::Dropped);
+        }
+        let number = self.counters.accepted;
+        self.counters.accepted += 1;
+        let mut line = Vec::new();
+        message::encode_words(self.dialect, &self.asked_name, words, &mut line);
+        let words = self.memory.as_ref().map(|_| words.into());
+        self.queue.push(line, What::Message { number, words });
+        Ok(number)
+    }
+
+    /// Asks for a name. The server answers with [`Message::Named`] or [`Message::Refused`]. After a reconnect the last
+    /// name is asked for again before anything else.
+    ///
+    /// # Errors
+    /// If the request is not accepted.
+    pub fn set_name(&mut self, name: &str) -> Result<(), SendError> {
+        self.check(name)?;
+        let mut line = Vec::new();
+        message::encode_name(self.dialect, name, &mut line);
+        self.request(line, What::Name(name.into()))?;
+        self.asked_name = if name.len() <= NAME_BYTES_MAX {
+            name.into()
+        } else {
+            Box::default()
+        };
+        Ok(())
+    }
+
+    /// Asks the server for a sign of life: it sends `token` back as [`Message::Pong`], behind everything it said
+    /// before.
+    ///
+    /// # Errors
+    /// If the request is not accepted: telnet has none, and a token is 1 to 64 printable ASCII characters.
+    pub fn ping(&mut self, token: &str) -> Result<(), SendError> {
+        self.check(token)?;
+        if self.dialect != Dialect::Wire || !wire::is_token(token) {
+            return Err(SendError::WrongDialect);
+        }
+        self.request(format!("PING {token}\n").into(), What::Passing)
+    }
+
+    /// Leaves in good order: [`Leave::Quit`].
+    pub fn close(&mut self) {
+        self.leave(Leave::Quit);
+    }
+
+    /// Leaves: the one door out. Safe at any moment. A second call does nothing, but that [`Leave::Reset`] cuts short
+    /// what another one began.
+    pub fn leave(&mut self, how: Leave) {
+        match self.phase {
+            Phase::Open => {}
+            Phase::Leaving { .. } if how == Leave::Reset => {}
+            Phase::Leaving { .. } | Phase::Closed(_) => return,
+        }
+        if how == Leave::Quit && self.phase == Phase::Open {
+            let mut line = Vec::new();
+            message::encode_quit(self.dialect, &mut line);
+            self.queue.push(line, What::Quit);
+        }
+        if self.reading.paused {
+            self.resume_reading();
+        }
+        self.phase = Phase::Leaving {
+            how,
+            until: None,
+            finished: false,
+        };
+    }
+
+    /// Reads nothing more, so that the server must keep what it says, or lose patience. The end of the connection is
+    /// then only seen if it is a reset; one that leaves reads what still comes and throws it away.
+    pub fn pause_reading(&mut self) {
+        self.reading.paused = true;
+    }
+
+    /// Reads again.
+    pub fn resume_reading(&mut self) {
+        // What edges told in the meantime is not known any more, so look.
+        self.reading = Reading {
+            ready: true,
+            may_have_ended: true,
+            paused: false,
+        };
+    }
+
+    fn check(&self, words: &str) -> Result<(), SendError> {
+        if self.phase != Phase::Open {
+            return Err(SendError::Closed);
+        }
+        if words.is_empty() {
+            return Err(SendError::Empty);
+        }
+        if !wire::is_one_line(words.as_bytes()) {
+            return Err(SendError::SeveralLines);
+        }
+        if words.len() > self.options.words_bytes_max {
+            return Err(SendError::TooLong);
+        }
+        Ok(())
+    }
+
+    fn request(&mut self, line: Vec<u8>, what: What) -> Result<(), SendError> {
+        if !self.queue.has_room(false) {
+            return Err(SendError::Dropped);
+        }
+        self.queue.push(line, what);
+        Ok(())
+    }
+
+    fn remember<T>(
+        &mut self,
+        log: impl FnOnce(&mut Memory) -> &mut VecDeque<T>,
+        item: impl FnOnce() -> T,
+    ) {
+        if let Some(memory) = &mut self.memory {
+            let log = log(memory);
+            if log.len() == self.options.keep_max {
+                log.pop_front();
+            }
+            log.push_back(item());
+        }
+    }
+}
+
+/// What a program can know of it.
+impl Connection {
+    /// Which of the clients it is.
+    pub fn id(&self) -> ClientId {
+        self.id
+    }
+
+    /// Whether it is connected now.
+    pub fn is_connected(&self) -> bool {
+        matches!(self.link, Link::Up(_))
+    }
+
+    /// Whether it was told to leave, or is closed.
+    pub fn is_leaving(&self) -> bool {
+        self.phase != Phase::Open
+    }
+
+    /// Whether it is done.
+    pub fn is_closed(&self) -> bool {
+        self.closed().is_some()
+    }
+
+    /// Why it ended, once it is done.
+    pub fn closed(&self) -> Option<Why> {
+        match self.phase {
+            Phase::Closed(why) => Some(why),
+            _ => None,
+        }
+    }
+
+    /// Since when it is connected, if it is.
+    pub fn connected_at(&self) -> Option<Instant> {
+        match self.link {
+            Link::Up(since) => Some(since),
+            _ => None,
+        }
+    }
+
+    /// Our own address of the last connection that stood.
+    pub fn local_address(&self) -> Option<SocketAddr> {
+        self.local_address
+    }
+
+    /// The name that the server has confirmed last; empty before.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How many messages wait to be written.
+    pub fn waiting(&self) -> usize {
+        self.queue.messages()
+    }
+
+    /// What it has done so far.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// When bytes were read last. While a message is told of: when it was read.
+    pub fn heard_at(&self) -> Option<Instant> {
+        self.heard_at
+    }
+
+    /// When the kernel took bytes last. While [`Event::Written`] is told: when it took the message.
+    pub fn written_at(&self) -> Option<Instant> {
+        self.written_at
+    }
+
+    /// The last messages that the kernel has taken, oldest first, if they are kept.
+    pub fn sent(&self) -> impl ExactSizeIterator<Item = &str> {
+        let log = self.memory.as_ref().map(|memory| memory.sent.iter());
+        log.unwrap_or_default().map(|words| &**words)
+    }
+
+    /// The last messages that were not accepted because too many waited, or that were left over in the end; oldest
+    /// first, if they are kept.
+    pub fn dropped(&self) -> impl ExactSizeIterator<Item = &str> {
+        let log = self.memory.as_ref().map(|memory| memory.dropped.iter());
+        log.unwrap_or_default().map(|words| &**words)
+    }
+
+    /// The last messages of other people, oldest first, if they are kept.
+    pub fn received(&self) -> impl ExactSizeIterator<Item = &Message<'static>> {
+        let log = self.memory.as_ref().map(|memory| memory.received.iter());
+        log.unwrap_or_default()
+    }
+}

@@ -1,0 +1,235 @@
+//! The lines of one client that wait to be written, and which of them the kernel has taken.
+//!
+//! Invariants: at most [`WAITING_MAX`] messages wait, and as many other requests, and one farewell; what is in the
+//! outbox is the rest of the first line and then whole lines, in their order; a line leaves when its last byte is
+//! taken, so that after a lost connection every line that was not taken whole can be written again.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+use std::time::Instant;
+
+use crate::client::WAITING_MAX;
+use crate::outbox::Outbox;
+
+/// A line that waits.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    line: Box<[u8]>,
+    pub(super) what: What,
+}
+
+/// What a line is for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum What {
+    /// A message with its number, and its words if they are to be remembered.
+    Message {
+        number: u64,
+        words: Option<Box<str>>,
+    },
+    /// The request for a name.
+    Name(Box<str>),
+    /// The request to close.
+    Quit,
+    /// A request that is worth nothing on another connection.
+    Passing,
+}
+
+/// The write queue.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    waiting: VecDeque<Waiting>,
+    messages: usize,
+    outbox: Outbox,
+    /// So many of `waiting` are in the outbox.
+    staged: usize,
+    /// So much of the first line is not taken yet, if that is in the outbox.
+    front_left: usize,
+    /// Messages taken whole, and lines for names, for the caller to look after.
+    written: VecDeque<What>,
+}
+
+impl Queue {
+    /// Whether the kernel has taken everything.
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Messages that wait.
+    pub(super) fn messages(&self) -> usize {
+        self.messages
+    }
+
+    /// Whether there is room for one more message, or for one more request of another kind.
+    pub(super) fn has_room(&self, message: bool) -> bool {
+        let others = self.waiting.len() - self.messages;
+        WAITING_MAX > if message { self.messages } else { others }
+    }
+
+    /// Adds a line. The caller has seen that there is room.
+    pub(super) fn push(&mut self, line: Vec<u8>, what: What) {
+        self.messages += usize::from(matches!(what, What::Message { .. }));
+        self.waiting.push_back(Waiting {
+            line: line.into(),
+            what,
+        });
+    }
+
+    /// Puts all that waits into the outbox.
+    pub(super) fn stage(&mut self, now: Instant) {
+        for waiting in self.waiting.range(self.staged..) {
+            self.outbox.push_copy(&waiting.line, now);
+        }
+        if self.staged == 0 {
+            self.front_left = self.waiting.front().map_or(0, |front| front.line.len());
+        }
+        self.staged = self.waiting.len();
+    }
+
+    /// Whether nothing of what was staged waits any more.
+    pub(super) fn is_flushed(&self) -> bool {
+        self.outbox.is_empty()
+    }
+
+    /// The first bytes of what was staged.
+    pub(super) fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        self.outbox.slices(slices)
+    }
+
+    /// The kernel took so many bytes.
+    pub(super) fn advance(&mut self, bytes: usize, now: Instant) {
+        self.outbox.advance(bytes, now);
+        let mut left = bytes;
+        while self.staged > 0 && left >= self.front_left {
+            left -= self.front_left;
+            self.staged -= 1;
+            if let Some(Waiting { what, .. }) = self.waiting.pop_front() {
+                self.messages -= usize::from(matches!(what, What::Message { .. }));
+                self.written.push_back(what);
+            }
+            let next = self.waiting.front().filter(|_| self.staged > 0);
+            self.front_left = next.map_or(0, |front| front.line.len());
+        }
+        self.front_left -= left;
+    }
+
+    /// The next line that was taken whole.
+    pub(super) fn take_written(&mut self) -> Option<What> {
+        self.written.pop_front()
+    }
+
+    /// The connection is lost: what was not taken whole is to be written again, behind `first`.
+    pub(super) fn rewind(&mut self, first: Option<(Vec<u8>, What)>) {
+        self.outbox.clear();
+        self.staged = 0;
+        self.waiting.retain(|waiting| waiting.what != What::Passing);
+        if let Some((line, what)) = first {
+            self.waiting.push_front(Waiting {
+                line: line.into(),
+                what,
+            });
+        }
+    }
+
+    /// Empties it; gives the messages that were not taken whole.
+    pub(super) fn clear(&mut self) -> impl Iterator<Item = What> {
+        let Self { waiting, .. } = std::mem::take(self);
+        let all = waiting.into_iter().map(|waiting| waiting.what);
+        all.filter(|what| matches!(what, What::Message { .. }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "an arbitrary outset for the test's own clock"
+    )]
+    fn outset() -> Instant {
+        Instant::now()
+    }
+
+    fn message(number: u64) -> What {
+        What::Message {
+            number,
+            words: None,
+        }
+    }
+
+    fn staged(queue: &Queue) -> Vec<u8> {
+        let mut slices = [IoSlice::new(&[]); 64];
+        let filled = queue.slices(&mut slices);
+        slices[..filled]
+            .iter()
+            .flat_map(|slice| slice.to_vec())
+            .collect()
+    }
+
+    #[test]
+    fn what_was_begun_is_written_again_from_its_start() {
+        let (mut queue, now) = (Queue::default(), outset());
+        queue.push(b"PING\n".to_vec(), What::Passing);
+        for number in 0..3 {
+            queue.push(format!("line{number}\n").into(), message(number));
+        }
+        queue.stage(now);
+        queue.advance(5 + 6 + 2, now);
+        assert_eq!(queue.take_written(), Some(What::Passing));
+        assert_eq!(queue.take_written(), Some(message(0)));
+        assert_eq!(queue.take_written(), None);
+        queue.push(b"PING\n".to_vec(), What::Passing);
+        queue.rewind(Some((b"NAME\n".to_vec(), What::Name("ann".into()))));
+        queue.stage(now);
+        assert_eq!(staged(&queue), b"NAME\nline1\nline2\n");
+        assert_eq!(queue.messages(), 2);
+        assert_eq!(queue.clear().collect::<Vec<_>>(), [message(1), message(2)]);
+        assert!(queue.is_empty() && queue.is_flushed());
+    }
+
+    #[test]
+    fn messages_and_other_requests_each_have_their_room() {
+        let mut queue = Queue::default();
+        for number in 0..WAITING_MAX as u64 {
+            assert!(queue.has_room(true));
+            queue.push(b"x\n".to_vec(), message(number));
+        }
+        assert!(!queue.has_room(true));
+        for _ in 0..WAITING_MAX {
+            assert!(queue.has_room(false));
+            queue.push(b"x\n".to_vec(), What::Passing);
+        }
+        assert!(!queue.has_room(false));
+    }
+
+    proptest! {
+        #[test]
+        fn every_line_is_taken_once_in_its_order(
+            steps in prop::collection::vec((0_usize..4, 1_usize..20, 0_usize..40), 1..40),
+        ) {
+            let (mut queue, now) = (Queue::default(), outset());
+            let (mut pushed, mut ends, mut taken_bytes) = (0, Vec::new(), 0);
+            let mut taken = 0_u64;
+            for (lines, length, bytes) in steps {
+                for _ in 0..lines {
+                    queue.push(vec![b'x'; length], message(pushed));
+                    pushed += 1;
+                    ends.push(ends.last().unwrap_or(&0) + length);
+                }
+                queue.stage(now);
+                let bytes = bytes.min(staged(&queue).len());
+                queue.advance(bytes, now);
+                taken_bytes += bytes;
+                while let Some(what) = queue.take_written() {
+                    prop_assert_eq!(what, message(taken));
+                    taken += 1;
+                }
+                let due = ends.iter().filter(|end| **end <= taken_bytes).count();
+                prop_assert_eq!(taken, due as u64);
+                prop_assert_eq!(queue.messages(), ends.len() - due);
+            }
+        }
+    }
+}
