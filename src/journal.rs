@@ -289,6 +289,6 @@ mod tests {
         assert!(journal.wait_until(DEADLINE, ends_with_9));
         writer.join().unwrap();
         assert!(journal.wait_until(Duration::ZERO, ends_with_9));
-        assert!(!journal.wait_until(Duration::ZERO, |lines| lines.is_empty()));
+        assert!(!journal.wait_until(Duration::ZERO, <[String]>::is_empty));
     }
 }

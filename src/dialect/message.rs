@@ -134,13 +134,6 @@ mod tests {
         Message::parse(dialect, &line, &mut Vec::new()).map(Message::into_owned)
     }
 
-    fn said(name: &str, words: &str) -> Option<Message<'static>> {
-        Some(Message::Said {
-            name: Cow::Owned(name.into()),
-            words: Cow::Owned(words.into()),
-        })
-    }
-
     #[test]
     fn what_the_server_encodes_is_read_back() {
         let name = Name::parse("老罗").unwrap();
@@ -155,7 +148,10 @@ mod tests {
             let event = Event::Said { name: &name, words };
             assert_eq!(
                 read_back(&|out| dialect.encode_event(&event, out)),
-                said("老罗", words)
+                Some(Message::Said {
+                    name: "老罗".into(),
+                    words: words.into()
+                })
             );
             let event = Event::Did { name: &name, words };
             assert_eq!(
