@@ -160,6 +160,10 @@ impl<T> Hub<T> {
                     return Err(Refusal::SeveralLines);
                 }
                 let clean = hygiene::clean(&words);
+                // Cleaning takes the space off an action without words, which must not become words itself.
+                if wire::is_bare_action(&words) {
+                    return Err(Refusal::NoText);
+                }
                 let (command, words) = match wire::action(&clean.text) {
                     Some(words) => (Command::Act(words), words),
                     None => (Command::Say(&clean.text), &*clean.text),
