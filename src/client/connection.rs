@@ -341,7 +341,7 @@ impl Connection {
         self.heard_at
     }
 
-    /// When the kernel took bytes last. While [`Event::Written`] is told: when it took the message.
+    /// When the kernel took bytes last. While [`Event::Written`](super::Event::Written) is told: when it took the message.
     pub fn written_at(&self) -> Option<Instant> {
         self.written_at
     }
