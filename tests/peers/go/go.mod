@@ -1,0 +1,3 @@
+module chatd.test/peer
+
+go 1.19
