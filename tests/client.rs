@@ -271,6 +271,7 @@ mod the_real_server {
             "queue-bytes-max=64k",
             "send-buffer-bytes=4k",
             "drain-seconds=0.1",
+            "lines-per-second=0",
         ]);
         let options = Options {
             receive_buffer_bytes: Some(4096),
@@ -608,7 +609,7 @@ mod closing {
 
     #[test]
     fn from_inside_the_handler_at_each_event() {
-        let server = InProcess::start(&[]);
+        let server = InProcess::start(&["lines-per-second=0"]);
         let mut bob = join(&server, Dialect::Wire, "bob");
         // At the n-th event: connected, written, named, said.
         for nth in 1..=4 {
@@ -648,7 +649,7 @@ mod closing {
 
     #[test]
     fn by_dropping_is_seen_by_the_server() {
-        let server = InProcess::start(&[]);
+        let server = InProcess::start(&["lines-per-second=0"]);
         drop(join(&server, Dialect::Wire, "ann"));
         let mut bob = join(&server, Dialect::Telnet, "bob");
         // The name is free again once the server has seen it.

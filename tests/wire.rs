@@ -182,7 +182,7 @@ fn names_are_taken_or_refused() {
 }
 
 fn malformed_lines_are_refused() {
-    let server = InProcess::start(&[]);
+    let server = InProcess::start(&["lines-per-second=0"]);
     let mut ann = Peer::program(&server, "ann");
     let mut person = Peer::person(&server, "pat");
     let (name, chat) = ("usage: NAME B64(name)", "usage: CHAT B64(name) B64(words)");

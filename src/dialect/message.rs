@@ -120,9 +120,6 @@ pub(crate) fn encode_quit(dialect: Dialect, out: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
-    use std::net::SocketAddr;
-    use std::time::Instant;
-
     use proptest::prelude::*;
 
     use super::*;
@@ -255,40 +252,6 @@ mod tests {
                 let line = [begin.as_bytes(), &rest].concat();
                 prop_assert!(parse(dialect, &line).is_some() != line.is_empty());
             }
-        }
-    }
-
-    /// The requests of a client, as a server obeys them.
-    #[test]
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "an arbitrary outset for the test's own clock"
-    )]
-    fn requests_are_obeyed() {
-        use crate::hub::{Hub, Limits, QueueLimits};
-        use std::time::Duration;
-        for dialect in Dialect::ALL {
-            let mut hub = Hub::new(Limits {
-                line_bytes_max: 4096,
-                queue: QueueLimits {
-                    bytes_max: 1 << 20,
-                    bytes_soft: 1 << 20,
-                    soft: Duration::MAX,
-                    stall: None,
-                },
-                idle: None,
-                drain: Duration::from_secs(1),
-            });
-            let now = Instant::now();
-            let id = hub.connect((), dialect, SocketAddr::from(([127, 0, 0, 1], 1)), now);
-            let mut out = Vec::new();
-            encode_name(dialect, "ann", &mut out);
-            hub.handle_input(id, &out, now);
-            assert_eq!(hub.census().here, 1, "a name is taken");
-            out.clear();
-            encode_quit(dialect, &mut out);
-            hub.handle_input(id, &out, now);
-            assert_eq!(hub.open_sessions(), 0);
         }
     }
 }
