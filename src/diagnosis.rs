@@ -51,10 +51,11 @@ impl Report {
             names,
             here,
             queued_bytes,
+            input_bytes,
         } = self.census;
         info!(
             "report sessions={} open={open} draining={draining} lingering={lingering} names={names} here={here} \
-             queued_bytes={queued_bytes}",
+             queued_bytes={queued_bytes} input_bytes={input_bytes}",
             open + draining + lingering
         );
         let closed: u64 = self.closes.iter().map(|(_, count)| count).sum();

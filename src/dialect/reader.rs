@@ -175,9 +175,30 @@ impl Reader {
         Some(Heard::EndOfFile)
     }
 
-    /// The last line of a stream that ended without a line end.
+    /// The last line of a stream that ended without a line end. A program's line is not one without it: base64 that
+    /// was cut off may still be base64.
     pub(crate) fn finish(&mut self) -> Option<Line<'static>> {
-        self.lines.finish()
+        self.telnet.is_some().then(|| self.lines.finish()).flatten()
+    }
+
+    /// The unfinished line as far as it is known.
+    pub(crate) fn partial(&self) -> &[u8] {
+        self.lines.partial()
+    }
+
+    /// Bytes of an over-long line that goes on and on.
+    pub(crate) fn discarded(&self) -> usize {
+        self.lines.discarded()
+    }
+
+    /// Bytes that are kept of an unfinished line.
+    pub(crate) fn buffered(&self) -> usize {
+        self.lines.partial().len()
+    }
+
+    /// Forgets the unfinished line.
+    pub(crate) fn clear(&mut self) {
+        self.lines.clear();
     }
 }
 

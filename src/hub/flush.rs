@@ -53,6 +53,7 @@ impl<T> Hub<T> {
             }
         }
         self.wake_at = next.map(|at| at.max(now + TICK));
+        self.end_pauses(now);
         for (id, fate) in due {
             self.carry_out(id, fate, now);
         }
@@ -119,6 +120,7 @@ impl<T> Hub<T> {
         for id in unfinished {
             self.follow_up(id, now, outlet);
         }
+        self.enforce_memory_limit(now);
     }
 
     /// Looks after a session that did not take everything, or that is on its way out.
@@ -195,7 +197,11 @@ impl<T> Peer<T> {
                 if idle_at.is_some_and(|at| at <= now) {
                     return Err(Fate::Close(CloseReason::Idle));
                 }
-                Ok(queue_at.into_iter().chain(idle_at).min())
+                if self.is_ghost(now) {
+                    return Err(Fate::Close(CloseReason::Eof));
+                }
+                let deadlines = [queue_at, idle_at, self.pause_ends_at()];
+                Ok(deadlines.into_iter().flatten().min())
             }
         }
     }

@@ -5,10 +5,11 @@ use std::time::Instant;
 
 use crate::dialect::command::{Command, Refusal, Typed};
 use crate::dialect::event::Reply;
+use crate::dialect::foreign::is_foreign;
 use crate::dialect::line::Line;
 use crate::dialect::{hygiene, text, wire, Dialect, Heard};
 use crate::hub::peer::{Flow, Phase, Stage};
-use crate::hub::{Ending, Hub, SessionId};
+use crate::hub::{Ending, Hub, Limits, SessionId};
 use crate::ledger::CloseReason;
 
 /// At most so many lines of one session are understood in one turn; the rest waits for the next one.
@@ -16,6 +17,9 @@ const TURN_LINES_MAX: usize = 64;
 
 /// A session that has nothing more to be told may send so many bytes, which are dropped, before it is cut off.
 const LINGER_BYTES_MAX: usize = 64 * 1024;
+
+/// A line is refused if it is too long; who then still does not end it means no line at all.
+const FLOOD_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 impl<T> Hub<T> {
     /// Passes on what was read from a session. Only so much of it is understood at once; while
@@ -39,16 +43,19 @@ impl<T> Hub<T> {
     /// Whether input of this session waits to be understood.
     #[must_use]
     pub fn has_carry(&self, id: SessionId) -> bool {
-        self.peers
+        let peer = self
+            .peers
             .get(id.slot as usize)
-            .is_some_and(|peer| peer.serial == id.serial && !peer.carry.is_empty())
+            .filter(|peer| peer.serial == id.serial);
+        peer.is_some_and(|peer| peer.held.is_some())
     }
 
     /// Goes on with the input of a session that was too much for one turn.
     pub fn resume(&mut self, id: SessionId, now: Instant) {
-        let Some(peer) = self.peer(id) else { return };
-        let carry = mem::take(&mut peer.carry);
-        self.understand(id, &carry, now);
+        let Some(held) = self.peer(id).and_then(|peer| peer.held.take()) else {
+            return;
+        };
+        self.understand(id, &held.bytes, now);
     }
 
     /// The stream of a session has ended: its last line counts even without a line end.
@@ -104,25 +111,49 @@ impl<T> Hub<T> {
     /// Understands input as far as one turn allows, and keeps the rest for the next one.
     fn understand(&mut self, id: SessionId, bytes: &[u8], now: Instant) {
         let mut input = bytes;
-        self.understand_some(id, &mut input, now);
-        if let Some(peer) = self.peer(id).filter(|peer| peer.is_open()) {
-            peer.carry = input.into();
-            if peer.reader.has_drawn() {
-                self.list(id);
-            }
+        let paused_until = self.understand_some(id, &mut input, now);
+        let Some(peer) = self.peer(id).filter(|peer| peer.is_open()) else {
+            return;
+        };
+        peer.hold(input, paused_until);
+        let foreign = peer.lines_in == 0 && is_foreign(peer.reader.partial());
+        let flood = peer.reader.discarded() > FLOOD_BYTES_MAX;
+        let has_drawn = peer.reader.has_drawn();
+        self.count_input(id);
+        if let Some(until) = paused_until {
+            self.wake_by(until);
+        }
+        if foreign {
+            self.begin_close(id, CloseReason::WrongProtocol, now);
+        } else if flood {
+            self.begin_close(id, CloseReason::Flood, now);
+        } else if has_drawn {
+            self.list(id);
         }
     }
 
-    fn understand_some(&mut self, id: SessionId, input: &mut &[u8], now: Instant) {
-        let words_bytes_max = self.limits.line_bytes_max;
+    /// Gives until when the session has been heard enough.
+    fn understand_some(
+        &mut self,
+        id: SessionId,
+        input: &mut &[u8],
+        now: Instant,
+    ) -> Option<Instant> {
+        let Limits {
+            line_bytes_max: words_bytes_max,
+            line_rate,
+            ..
+        } = self.limits;
         let mut protocol_reply = Vec::new();
         let mut interrupted = false;
+        let mut paused_until = None;
         for _ in 0..TURN_LINES_MAX {
-            let Some(peer) = self.peer(id).filter(|peer| peer.is_open()) else {
-                return;
-            };
+            let peer = self.peer(id).filter(|peer| peer.is_open())?;
             let line_bytes_max = peer.dialect.line_bytes_max(words_bytes_max);
             let heard = peer.reader.next(input, line_bytes_max, &mut protocol_reply);
+            if heard.is_some() {
+                paused_until = line_rate.and_then(|rate| peer.charge(rate, now));
+            }
             self.say_protocol(id, &mut protocol_reply);
             // A client that sends an interrupt throws away what it gets until the timing mark that
             // follows is answered; so the hint comes after that answer.
@@ -130,17 +161,18 @@ impl<T> Hub<T> {
                 self.interrupt(id, now);
             }
             match heard {
-                None => return,
+                None => return None,
                 Some(Heard::Interrupt) => interrupted = true,
                 Some(heard) => self.handle_heard(id, heard, now),
             }
-            if self.has_said_enough() {
+            if paused_until.is_some() || self.has_said_enough() {
                 break;
             }
         }
         if interrupted {
             self.interrupt(id, now);
         }
+        paused_until
     }
 
     pub(super) fn handle_heard(&mut self, id: SessionId, heard: Heard<'_>, now: Instant) {
@@ -172,7 +204,11 @@ impl<T> Hub<T> {
             self.handle_heard(id, heard, now);
         }
         let Some(peer) = self.peer(id) else { return };
+        let first = peer.lines_in == 1;
         let outcome = match line {
+            Line::Whole(bytes) if first && is_foreign(&bytes) => {
+                return self.begin_close(id, CloseReason::WrongProtocol, now);
+            }
             Line::TooLong(bytes) => {
                 let bytes_max = peer.dialect.line_bytes_max(self.limits.line_bytes_max);
                 Err(Refusal::LineTooLong { bytes, bytes_max })
@@ -245,6 +281,8 @@ mod tests {
         idle: None,
         drain: Duration::from_secs(5),
         history_lines: 0,
+        line_rate: None,
+        memory_max: usize::MAX,
     };
 
     #[allow(

@@ -66,6 +66,8 @@ impl<T> Hub<T> {
         );
         let queued: usize = self.peers.iter().map(|(_, peer)| peer.outbox.bytes()).sum();
         assert_eq!(queued, self.queued_bytes, "queued bytes");
+        let input: usize = self.peers.iter().map(|(_, peer)| peer.input_bytes()).sum();
+        assert_eq!(input, self.input_bytes, "bytes of input");
         let joined = |(_, peer): &(usize, &crate::hub::peer::Peer<T>)| {
             peer.is_open() && peer.standing != Standing::Unknown
         };

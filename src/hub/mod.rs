@@ -15,6 +15,7 @@
 //! or borrow of the turn is alive any more. Telling the others only adds to the feed, so however many leave at once,
 //! nothing recurses.
 
+mod bounds;
 mod comforts;
 mod feed;
 mod flush;
@@ -41,6 +42,7 @@ use crate::name::Name;
 use crate::outbox::Outbox;
 
 pub use crate::outbox::QueueLimits;
+pub use bounds::LineRate;
 pub use flush::Outlet;
 pub use peer::SessionId;
 
@@ -59,6 +61,10 @@ pub struct Limits {
     pub line_bytes_max: usize,
     /// What may wait for one session.
     pub queue: QueueLimits,
+    /// How fast a session is heard; `None` for as fast as it sends.
+    pub line_rate: Option<LineRate>,
+    /// What all queues and buffers may hold together, in bytes.
+    pub memory_max: usize,
     /// How long a session may be silent; `None` for ever.
     pub idle: Option<Duration>,
     /// How long a closing session gets to take its last bytes.
@@ -92,6 +98,8 @@ pub struct Census {
     pub here: usize,
     /// Bytes that wait for all sockets together.
     pub queued_bytes: usize,
+    /// Bytes of input that wait to be understood, and of unfinished lines.
+    pub input_bytes: usize,
 }
 
 /// The chat.
@@ -111,12 +119,16 @@ pub struct Hub<T> {
     /// Sessions to be freed at the end of the turn.
     closed: Vec<SessionId>,
     queued_bytes: usize,
+    /// Bytes of input that wait to be understood, and of unfinished lines, of all sessions.
+    input_bytes: usize,
+    /// Sessions whose pause has ended, to be read again.
+    resumed: Vec<SessionId>,
     /// A lower bound of the first deadline of any session.
     wake_at: Option<Instant>,
     /// The server goes down: nobody is told who leaves, for all do.
     going_down: bool,
     /// How often anything was said, to tell who spoke last.
-    speeches: u64,
+    speeches: u32,
     /// The time of day, as seconds since 1970 in UTC.
     wall_seconds: u64,
     /// What a newcomer is shown behind the greeting, as lines of the server.
@@ -137,6 +149,8 @@ impl<T> Hub<T> {
             flush_list: Vec::new(),
             closed: Vec::new(),
             queued_bytes: 0,
+            input_bytes: 0,
+            resumed: Vec::new(),
             wake_at: None,
             going_down: false,
             speeches: 0,
@@ -195,6 +209,7 @@ impl<T> Hub<T> {
             names: self.roster.len(),
             here: self.room.here(),
             queued_bytes: self.queued_bytes,
+            input_bytes: self.input_bytes,
             ..Census::default()
         };
         for (_, peer) in &self.peers {
@@ -369,11 +384,13 @@ impl<T> Hub<T> {
             standing: Standing::Unknown,
             name: Name::guest(number),
             reader: Reader::new(dialect),
-            carry: Box::default(),
+            held: None,
+            input_counted: 0,
             marks: Marks::default(),
             outbox: Outbox::default(),
             opened_at: now,
             heard_at: now,
+            paid_micros: 0,
             lines_in: 0,
             bytes_out: 0,
             spoke: 0,
@@ -426,11 +443,16 @@ impl<T> Hub<T> {
 
     /// Tells a session, which is not or no longer in the room, why it ends, and lets it drain.
     fn bid_farewell(&mut self, id: SessionId, reason: CloseReason, now: Instant) {
-        let farewell = Farewell {
-            reason,
-            idle_seconds: self.limits.idle.map_or(0, |idle| idle.as_secs()),
-        };
-        self.reply(id, &Reply::Farewell(farewell));
+        self.drop_input(id);
+        let heard_at = self.peers[id.slot as usize].heard_at;
+        let idle_seconds = now.saturating_duration_since(heard_at).as_secs();
+        self.reply(
+            id,
+            &Reply::Farewell(Farewell {
+                reason,
+                idle_seconds,
+            }),
+        );
         let until = now + self.limits.drain;
         let peer = &mut self.peers[id.slot as usize];
         let stage = Stage::Draining { slow: false };
@@ -439,7 +461,6 @@ impl<T> Hub<T> {
             stage,
             until,
         }));
-        peer.carry = Box::default();
         self.room.feed.skip_rest(&mut peer.marks, peer.dialect);
         let hopeless = peer.flow == Flow::Dead
             || matches!(reason, CloseReason::Reset | CloseReason::WriteStall);
@@ -481,6 +502,7 @@ impl<T> Hub<T> {
             };
             let waits = peer.outbox.bytes();
             self.queued_bytes -= waits;
+            self.input_bytes -= peer.input_counted as usize;
             self.ledger.close(
                 Close {
                     id: peer.number,

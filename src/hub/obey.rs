@@ -67,7 +67,7 @@ impl<T> Hub<T> {
         now: Instant,
     ) {
         self.join(id, now);
-        self.speeches += 1;
+        self.speeches = self.speeches.wrapping_add(1);
         let Self {
             peers,
             room,

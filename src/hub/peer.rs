@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use crate::dialect::{Dialect, Reader};
+use crate::hub::bounds::Held;
 use crate::hub::comforts::Comforts;
 use crate::hub::feed::Marks;
 use crate::hub::presence::Told;
@@ -126,16 +127,22 @@ pub(super) struct Peer<T> {
     pub(super) standing: Standing,
     pub(super) name: Name,
     pub(super) reader: Reader,
-    /// Input that was read but not understood yet, because the turn had done enough for this session.
-    pub(super) carry: Box<[u8]>,
+    /// Input that was read but not understood yet, because it has been heard enough for this turn, or longer.
+    pub(super) held: Option<Box<Held>>,
+    /// What the hub's sum of input counts for it.
+    pub(super) input_counted: u32,
     pub(super) marks: Marks,
     pub(super) outbox: Outbox,
     pub(super) opened_at: Instant,
     pub(super) heard_at: Instant,
+    /// What was heard of it is paid for until so many microseconds after `opened_at`, at the rate at which it may
+    /// speak.
+    pub(super) paid_micros: u64,
     pub(super) lines_in: u64,
     pub(super) bytes_out: u64,
-    /// When it last said something, counted in things said; 0 for never.
-    pub(super) spoke: u64,
+    /// When it last said something, counted in things said; 0 for never. After four billion the count begins anew,
+    /// and all that suffers is the order in which Tab offers names.
+    pub(super) spoke: u32,
     /// What its person has set for herself; most have set nothing.
     pub(super) comforts: Option<Box<Comforts>>,
 }

@@ -116,6 +116,11 @@ impl<I: Copy + Eq> Roster<I> {
             .find_map(|key| self.chosen.get(&self.digest(key)).copied())
     }
 
+    /// Those who have not chosen a name, in the order in which they came.
+    pub(super) fn guests(&self) -> impl Iterator<Item = I> + '_ {
+        self.guests.values().copied()
+    }
+
     /// How many names are held.
     #[must_use]
     pub(super) fn len(&self) -> usize {

@@ -24,6 +24,9 @@ const TURN_ACCEPTS_MAX: usize = 64;
 /// At most so much is read from one session in one turn.
 const TURN_BYTES_MAX: usize = 64 * 1024;
 
+/// The same where sessions are heard at a limited rate: what waits for its time is better kept by the kernel.
+const PACED_TURN_BYTES_MAX: usize = 8 * 1024;
+
 /// At most so many sessions whose stream seems to have ended are read in one turn: freeing one costs the kernel more
 /// than reading one.
 const TURN_LEAVES_MAX: usize = 64;
@@ -89,6 +92,10 @@ impl<N: Network> EventLoop<N> {
         let mut hub = Hub::new(limits);
         hub.set_message_of_the_day(&message.read()?);
         let meter = Meter::new(network.now());
+        let read_bytes_max = match limits.line_rate {
+            None => TURN_BYTES_MAX,
+            Some(_) => PACED_TURN_BYTES_MAX,
+        };
         Ok(Self {
             network,
             acceptor: Acceptor::new(admission, dialects.len()),
@@ -98,7 +105,7 @@ impl<N: Network> EventLoop<N> {
             leaving: VecDeque::new(),
             pace: Pace::new(pace_max),
             events: Vec::new(),
-            buffer: vec![0; TURN_BYTES_MAX].into(),
+            buffer: vec![0; read_bytes_max].into(),
             stops: Stops::Running,
             report_wanted: false,
             reload_wanted: false,
@@ -148,6 +155,7 @@ impl<N: Network> EventLoop<N> {
         self.read(now);
         self.lap("read");
         self.hub.tick(now);
+        self.resume();
         self.stop(now);
         self.lap("tick");
         self.flush(now);
@@ -245,7 +253,14 @@ impl<N: Network> EventLoop<N> {
     fn admit(&mut self, mut stream: N::Stream, dialect: Dialect, from: SocketAddr, now: Instant) {
         let origin = Origin::of(from.ip());
         let verdict = match self.stops {
-            Stops::Running => self.acceptor.judge(origin, self.hub.open_sessions()),
+            Stops::Running => match self.acceptor.judge(origin, self.hub.open_sessions()) {
+                Verdict::Refuse(CloseReason::Full) | Verdict::TurnAway(CloseReason::Full)
+                    if self.hub.make_room(now) =>
+                {
+                    self.acceptor.judge(origin, self.hub.open_sessions())
+                }
+                verdict => verdict,
+            },
             _ => Verdict::TurnAway(CloseReason::Shutdown),
         };
         if let Verdict::TurnAway(reason) = verdict {
@@ -319,14 +334,23 @@ impl<N: Network> EventLoop<N> {
 
     /// Reads once from a session; gives whether there may be more, of which no edge will tell.
     fn read_session(&mut self, id: SessionId, now: Instant) -> bool {
-        if self.hub.has_carry(id) {
-            self.hub.resume(id, now);
-            return true;
-        }
         let Some(carrier) = self.hub.transport(id) else {
             return false;
         };
         let may_have_ended = carrier.may_have_ended;
+        if self.hub.is_paused(id) {
+            if may_have_ended {
+                self.hub.handle_hangup(id, now);
+            }
+            return false;
+        }
+        if self.hub.has_carry(id) {
+            self.hub.resume(id, now);
+            return !self.hub.is_paused(id);
+        }
+        let Some(carrier) = self.hub.transport(id) else {
+            return false;
+        };
         match self.network.read(&mut carrier.stream, &mut self.buffer) {
             Ok(0) => {
                 self.hub.handle_eof(id, now);
@@ -334,6 +358,12 @@ impl<N: Network> EventLoop<N> {
             }
             Ok(length) => {
                 self.hub.handle_input(id, &self.buffer[..length], now);
+                if self.hub.is_paused(id) {
+                    if may_have_ended {
+                        self.hub.handle_hangup(id, now);
+                    }
+                    return false;
+                }
                 // A short read has emptied the socket, unless its end is all that is left.
                 length == self.buffer.len() || may_have_ended || self.hub.has_carry(id)
             }
@@ -345,6 +375,19 @@ impl<N: Network> EventLoop<N> {
             Err(_) => {
                 self.hub.handle_reset(id, now);
                 false
+            }
+        }
+    }
+
+    /// Lets those be read again who were paused long enough.
+    fn resume(&mut self) {
+        for id in self.hub.take_resumed() {
+            let Some(carrier) = self.hub.transport(id) else {
+                continue;
+            };
+            if !std::mem::replace(&mut carrier.ready, true) {
+                let may_have_ended = carrier.may_have_ended;
+                self.enqueue(id, may_have_ended);
             }
         }
     }

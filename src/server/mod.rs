@@ -24,7 +24,7 @@ use std::net::SocketAddr;
 use log::warn;
 
 use crate::dialect::Dialect;
-use crate::hub::{Limits, QueueLimits};
+use crate::hub::{Limits, LineRate, QueueLimits};
 use crate::settings::Settings;
 
 use acceptor::Admission;
@@ -84,6 +84,14 @@ impl Server {
                 soft: settings.queue_soft,
                 stall: settings.stall,
             },
+            line_rate: settings
+                .lines_per_second
+                .filter(|_| settings.lines_burst > 0)
+                .map(|lines_per_second| LineRate {
+                    lines_per_second,
+                    lines_burst: settings.lines_burst,
+                }),
+            memory_max: settings.memory_max,
             idle: settings.idle,
             drain: settings.drain,
             history_lines: settings.history_lines,

@@ -1,0 +1,67 @@
+//! Other protocols, told by their first bytes: what they say is not chat.
+//!
+//! A browser can be made to send any text to any port; so the first line of a request ends the session, before the
+//! lines behind it could speak.
+
+/// The first bytes of a TLS handshake (RFC 8446, section 5.1): its type and the version of the record.
+const TLS_HANDSHAKE: &[u8] = &[0x16, 0x03];
+
+/// Whether a stream that begins so is not spoken by a person or a program of ours.
+pub(crate) fn is_foreign(first_line: &[u8]) -> bool {
+    first_line.starts_with(TLS_HANDSHAKE)
+        // RFC 4253, section 4.2.
+        || first_line.starts_with(b"SSH-")
+        // The header of a proxy in front of us, version 1.
+        || first_line.starts_with(b"PROXY TCP")
+        || first_line.starts_with(b"PROXY UNKNOWN")
+        || is_http_request(first_line)
+}
+
+/// `METHOD TARGET HTTP/x.y` (RFC 9112, section 3).
+fn is_http_request(line: &[u8]) -> bool {
+    let mut words = line.split(|byte| *byte == b' ');
+    let method = words.next().unwrap_or_default();
+    let version = words.next_back().unwrap_or_default();
+    (3..=16).contains(&method.len())
+        && method.iter().all(u8::is_ascii_uppercase)
+        && words.next().is_some()
+        && version
+            .strip_prefix(b"HTTP/")
+            .is_some_and(|version| version.first().is_some_and(u8::is_ascii_digit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_protocols_are_told_by_their_first_bytes() {
+        for line in [
+            &b"\x16\x03\x01\x02\x00\x01\x00"[..],
+            b"GET / HTTP/1.1",
+            b"POST /chat?x HTTP/1.0",
+            b"OPTIONS * HTTP/1.1",
+            b"PRI * HTTP/2.0",
+            b"SSH-2.0-OpenSSH_9.2p1",
+            b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2",
+        ] {
+            assert!(is_foreign(line), "{}", line.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn people_may_say_such_words() {
+        for line in [
+            "",
+            "GET it",
+            "get / HTTP/1.1",
+            "what is HTTP/2",
+            "SSHhh",
+            "PROXY votes",
+            "GET HTTP/1.1",
+            "NAME YW5u",
+        ] {
+            assert!(!is_foreign(line.as_bytes()), "{line}");
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! What one session may ask of all: how fast it is heard, and how much memory waits for it.
+
+use std::time::{Duration, Instant};
+
+use crate::hub::peer::{Peer, Phase, Standing};
+use crate::hub::{Ending, Hub, SessionId};
+use crate::ledger::CloseReason;
+
+/// How fast a session is heard.
+#[derive(Debug, Clone, Copy)]
+pub struct LineRate {
+    /// So many lines in a second …
+    pub lines_per_second: u32,
+    /// … and so many at once before that counts.
+    pub lines_burst: u32,
+}
+
+/// A session that is paused and whose client has gone is heard for so long, and no longer.
+const GHOST: Duration = Duration::from_secs(5);
+
+/// A session that never took a name nor spoke makes room for a newcomer when it is so old.
+const SILENT_AGE_MIN: Duration = Duration::from_secs(10);
+
+/// Input that was read but is not understood yet, and why.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) bytes: Box<[u8]>,
+    /// The session has been heard enough for now; until then nothing more is read.
+    pub(super) paused_until: Option<Instant>,
+    /// When its client was seen to have gone, behind what it has sent.
+    gone_at: Option<Instant>,
+}
+
+impl<T> Peer<T> {
+    /// Counts something heard; gives until when the session has then been heard enough.
+    pub(super) fn charge(&mut self, rate: LineRate, now: Instant) -> Option<Instant> {
+        let interval = 1_000_000 / u64::from(rate.lines_per_second);
+        let now_micros = now.saturating_duration_since(self.opened_at).as_micros() as u64;
+        self.paid_micros = self.paid_micros.max(now_micros) + interval;
+        let credit = interval * u64::from(rate.lines_burst.saturating_sub(1));
+        let until = self.paid_micros.saturating_sub(credit);
+        (until > now_micros).then(|| self.opened_at + Duration::from_micros(until))
+    }
+
+    /// Keeps input for later.
+    pub(super) fn hold(&mut self, bytes: &[u8], paused_until: Option<Instant>) {
+        let gone_at = self.held.take().and_then(|held| held.gone_at);
+        if !bytes.is_empty() || paused_until.is_some() {
+            self.held = Some(Box::new(Held {
+                bytes: bytes.into(),
+                paused_until,
+                gone_at,
+            }));
+        }
+    }
+
+    /// When a pause ends, or a ghost behind it is given up.
+    pub(super) fn pause_ends_at(&self) -> Option<Instant> {
+        let held = self.held.as_ref()?;
+        let ghost_at = held.gone_at.map(|at| at + GHOST);
+        held.paused_until.into_iter().chain(ghost_at).min()
+    }
+
+    /// Whether the client has gone and what it sent was too much to be heard in time.
+    pub(super) fn is_ghost(&self, now: Instant) -> bool {
+        self.held
+            .as_ref()
+            .and_then(|held| held.gone_at)
+            .is_some_and(|at| at + GHOST <= now)
+    }
+
+    /// Bytes of input that are kept.
+    pub(super) fn input_bytes(&self) -> usize {
+        self.held.as_ref().map_or(0, |held| held.bytes.len()) + self.reader.buffered()
+    }
+}
+
+impl<T> Hub<T> {
+    /// Whether a session has been heard enough for now: nothing is to be read from it until it is among
+    /// [`Hub::take_resumed`].
+    #[must_use]
+    pub fn is_paused(&self, id: SessionId) -> bool {
+        let peer = self
+            .peers
+            .get(id.slot as usize)
+            .filter(|peer| peer.serial == id.serial);
+        let held = peer.and_then(|peer| peer.held.as_ref());
+        held.is_some_and(|held| held.paused_until.is_some())
+    }
+
+    /// The sessions whose pause has ended.
+    pub fn take_resumed(&mut self) -> Vec<SessionId> {
+        std::mem::take(&mut self.resumed)
+    }
+
+    /// The client of a session seems to have gone. If the session is paused, that could not be seen by reading.
+    pub fn handle_hangup(&mut self, id: SessionId, now: Instant) {
+        let Some(held) = self.peer(id).and_then(|peer| peer.held.as_mut()) else {
+            return;
+        };
+        if held.paused_until.is_some() && held.gone_at.is_none() {
+            held.gone_at = Some(now);
+            self.wake_by(now + GHOST);
+        }
+    }
+
+    /// Closes the oldest session that never took a name nor spoke, if it is old enough, so that a newcomer finds room.
+    pub fn make_room(&mut self, now: Instant) -> bool {
+        let silent = |id: &SessionId| {
+            let peer = &self.peers[id.slot as usize];
+            peer.standing == Standing::Unknown
+                && now.saturating_duration_since(peer.opened_at) >= SILENT_AGE_MIN
+        };
+        let Some(id) = self.roster.guests().find(silent) else {
+            return false;
+        };
+        self.begin_close(id, CloseReason::Idle, now);
+        true
+    }
+
+    /// What all queues and buffers hold together, in bytes.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        self.queued_bytes + self.input_bytes
+    }
+
+    /// Frees memory: who makes the others wait for most goes first.
+    pub(super) fn enforce_memory_limit(&mut self, now: Instant) {
+        while self.memory() > self.limits.memory_max {
+            let weight = |peer: &Peer<T>| peer.outbox.bytes() + peer.input_bytes();
+            let heaviest = self.peers.iter().max_by_key(|(_, peer)| weight(peer));
+            let Some((slot, peer)) = heaviest.filter(|(_, peer)| weight(peer) > 0) else {
+                return;
+            };
+            let id = SessionId::new(slot, peer.serial);
+            self.begin_close(id, CloseReason::SlowConsumer, now);
+            self.drop_buffers(id);
+            self.finish_close(id, Ending::Abrupt);
+        }
+    }
+
+    /// Throws away what waits for a session and from it.
+    fn drop_buffers(&mut self, id: SessionId) {
+        let Some(peer) = self.peer(id) else { return };
+        let queued = peer.outbox.bytes();
+        peer.outbox.clear();
+        self.queued_bytes -= queued;
+        self.drop_input(id);
+    }
+
+    /// Throws away what came from a session and is not understood yet.
+    pub(super) fn drop_input(&mut self, id: SessionId) {
+        if let Some(peer) = self.peer(id) {
+            peer.held = None;
+            peer.reader.clear();
+            self.count_input(id);
+        }
+    }
+
+    /// Brings the sum of input up to date.
+    pub(super) fn count_input(&mut self, id: SessionId) {
+        let Some(peer) = self.peer(id) else { return };
+        let now = peer.input_bytes();
+        let before = std::mem::replace(&mut peer.input_counted, now as u32) as usize;
+        self.input_bytes = self.input_bytes + now - before;
+    }
+
+    /// Ends the pauses that are over.
+    pub(super) fn end_pauses(&mut self, now: Instant) {
+        for (slot, peer) in &mut self.peers {
+            let open = matches!(peer.phase, Phase::Open);
+            let Some(held) = peer.held.as_mut().filter(|_| open) else {
+                continue;
+            };
+            if held.paused_until.is_some_and(|until| until <= now) {
+                held.paused_until = None;
+                self.resumed.push(SessionId::new(slot, peer.serial));
+            }
+        }
+    }
+}
