@@ -1,0 +1,55 @@
+//! What the tests over real sockets share: the server as a process, people and programs who talk to it, and
+//! conversations written as text.
+//!
+//! Nothing here sleeps to let things happen: every wait is for a condition, and fails at [`DEADLINE`] with what was
+//! seen until then.
+
+#![allow(dead_code, reason = "each test crate uses a part of it")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "deadlines of tests are real time"
+)]
+
+pub(crate) mod person;
+pub(crate) mod server;
+pub(crate) mod transcript;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Nothing that a test waits for takes so long, however loaded the machine is.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Waits until `condition` holds.
+#[track_caller]
+pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let give_up_at = Instant::now() + DEADLINE;
+    while !condition() {
+        assert!(Instant::now() < give_up_at, "never came true: {what}");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// How many TCP sockets with this local port there are in each state, as `/proc/net/tcp` has it (`01` is established,
+/// `08` is CLOSE_WAIT).
+pub(crate) fn tcp_states(port: u16) -> BTreeMap<String, usize> {
+    let mut states = BTreeMap::new();
+    let local_end = format!(":{port:04X}");
+    for table in ["/proc/self/net/tcp", "/proc/self/net/tcp6"] {
+        for line in fs::read_to_string(table)
+            .unwrap_or_default()
+            .lines()
+            .skip(1)
+        {
+            let mut fields = line.split_whitespace();
+            if let (Some(local), Some(state)) = (fields.nth(1), fields.nth(1)) {
+                if local.ends_with(&local_end) {
+                    *states.entry(state.to_owned()).or_default() += 1;
+                }
+            }
+        }
+    }
+    states
+}
