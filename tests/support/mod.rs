@@ -33,7 +33,7 @@ pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
 }
 
 /// How many TCP sockets with this local port there are in each state, as `/proc/net/tcp` has it (`01` is established,
-/// `08` is CLOSE_WAIT).
+/// `08` is `CLOSE_WAIT`).
 pub(crate) fn tcp_states(port: u16) -> BTreeMap<String, usize> {
     let mut states = BTreeMap::new();
     let local_end = format!(":{port:04X}");

@@ -14,6 +14,7 @@ use super::DEADLINE;
 /// dialect has it.
 pub(crate) struct Person {
     stream: TcpStream,
+    address: SocketAddr,
     unread: Vec<u8>,
     is_program: bool,
     round_trips: u32,
@@ -48,6 +49,7 @@ impl Person {
     fn on(stream: TcpStream, is_program: bool) -> Self {
         stream.set_nodelay(true).expect("a TCP socket");
         Self {
+            address: stream.local_addr().expect("it is connected"),
             stream,
             unread: Vec::new(),
             is_program,
@@ -62,7 +64,7 @@ impl Person {
 
     /// The end of the connection that is this person's, as it stands in the server's log.
     pub(crate) fn address(&self) -> SocketAddr {
-        self.stream.local_addr().expect("it is connected")
+        self.address
     }
 
     /// Sends a line.
@@ -145,6 +147,22 @@ impl Person {
         }
         self.say(&format!("/silence-{n}"));
         format!("!! no such command: /silence-{n}; /help lists them")
+    }
+
+    /// Reads these very bytes next.
+    #[track_caller]
+    pub(crate) fn expect_bytes(&mut self, bytes: &[u8]) {
+        let give_up_at = Instant::now() + DEADLINE;
+        while self.unread.len() < bytes.len() {
+            if let Err(why) = self.read_more(give_up_at) {
+                panic!("{why:?} after {}", self.unread.escape_ascii());
+            }
+        }
+        let got: Vec<u8> = self.unread.drain(..bytes.len()).collect();
+        assert_eq!(
+            got.escape_ascii().to_string(),
+            bytes.escape_ascii().to_string()
+        );
     }
 
     /// Sees that the server closes in order, with nothing more to say.

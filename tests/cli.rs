@@ -1,0 +1,284 @@
+//! How the program is called, what it writes where, and how it stops.
+
+mod support;
+
+use std::net::TcpListener;
+use std::process::Output;
+
+use rustix::process::Signal;
+use support::eventually;
+use support::server::{chatd, Server};
+
+fn output(arguments: &[&str]) -> Output {
+    let output = chatd().args(arguments).output();
+    output.expect("the program can be run")
+}
+
+/// What a failure writes: one line to standard error, and nothing to standard output.
+#[track_caller]
+fn complaint(arguments: &[&str], status: i32) -> String {
+    let Output {
+        status: got,
+        stdout,
+        stderr,
+    } = output(arguments);
+    let stderr = String::from_utf8(stderr).expect("UTF-8");
+    assert_eq!(got.code(), Some(status), "{stderr}");
+    assert_eq!(stdout, b"", "nothing on standard output");
+    assert!(stderr.starts_with("chatd: "), "{stderr}");
+    assert!(
+        stderr.ends_with('\n') && stderr.matches('\n').count() == 1,
+        "{stderr}"
+    );
+    stderr
+}
+
+#[test]
+fn wrong_usage_is_told_in_one_line() {
+    for (arguments, named) in [
+        (&["--nosuch"][..], "nosuch"),
+        (&["free"], "free"),
+        (&["-l"], "l"),
+        (&["-l", "127.0.0.1"], "127.0.0.1"),
+        (&["-l", "irc://127.0.0.1:1"], "irc"),
+        (&["-o", "nosuch=1"], "nosuch"),
+        (&["-o", "idle-seconds"], "idle-seconds"),
+        (&["-o", "idle-seconds=soon"], "idle-seconds"),
+        (&["-o", "line-bytes-max=1"], "line-bytes-max"),
+        (&["-o", "line-bytes-max=4\nk"], "line-bytes-max"),
+    ] {
+        let complaint = complaint(arguments, 2);
+        assert!(complaint.contains(named), "{arguments:?}: {complaint}");
+    }
+}
+
+#[test]
+fn a_settings_file_that_is_not_there_is_told_in_one_line() {
+    let output = output(&["-f", "/nonexistent/chatd.conf"]);
+    let stderr = String::from_utf8(output.stderr).expect("UTF-8");
+    assert!(!output.status.success());
+    assert!(stderr.contains("/nonexistent/chatd.conf"), "{stderr}");
+    assert_eq!(stderr.matches('\n').count(), 1, "{stderr}");
+}
+
+#[test]
+fn a_port_in_use_is_told_in_one_line() {
+    let other = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = other.local_addr().expect("it listens").to_string();
+    let complaint = complaint(&["-l", &address], 1);
+    assert!(complaint.contains(&address), "{complaint}");
+}
+
+#[test]
+fn help_and_version_go_to_standard_output() {
+    let version = output(&["--version"]);
+    assert!(version.status.success());
+    let expected = format!("chatd {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(String::from_utf8(version.stdout).expect("UTF-8"), expected);
+
+    let help = output(&["--help"]);
+    assert!(help.status.success());
+    let help = String::from_utf8(help.stdout).expect("UTF-8");
+    for part in ["-l", "-o", "-f", "-h", "-V", "queue-bytes-max", "256k"] {
+        assert!(help.contains(part), "no {part} in:\n{help}");
+    }
+    assert_eq!(output(&["-h"]).stdout, help.as_bytes());
+    assert_eq!(output(&["-V"]).stdout, expected.as_bytes());
+}
+
+#[test]
+fn the_listening_lines_are_all_that_standard_output_gets() {
+    let mut command = chatd();
+    command.args([
+        "-l",
+        "127.0.0.1:0",
+        "-l",
+        "wire://127.0.0.1:0",
+        "-l",
+        "telnet://127.0.0.1:0",
+    ]);
+    let mut server = Server::spawn(&mut command);
+    server.output.wait_for_count("listening ", 3);
+    drop(server.join("ann"));
+    server.log.wait_for(" close id=1 ");
+    let _ = server.report();
+    assert_eq!(server.stop().code(), Some(0));
+    let lines = server.output.all();
+    let dialects: Vec<&str> = lines
+        .iter()
+        .map(|line| line.split_once("://127.0.0.1:").expect("an address").0)
+        .collect();
+    assert_eq!(
+        dialects,
+        ["listening telnet", "listening wire", "listening telnet"]
+    );
+    assert!(lines.iter().all(|line| !line.ends_with(":0")), "{lines:?}");
+}
+
+#[test]
+fn ipv6_is_listened_on_where_there_is_any() {
+    if TcpListener::bind("[::1]:0").is_err() {
+        // Nothing of IPv6 on this machine: then it must be said.
+        assert!(complaint(&["-l", "[::1]:0"], 1).contains("[::1]:0"));
+        return;
+    }
+    let server = Server::spawn(chatd().args(["-l", "[::1]:0"]));
+    server.output.wait_for("listening telnet://[::1]:");
+    let mut ann = server.join("ann");
+    ann.expect_silence();
+    server.log.wait_for("open id=1 dialect=telnet from=[::1]:");
+}
+
+#[test]
+fn settings_come_from_a_file_and_the_command_line_wins() {
+    let path = std::env::temp_dir().join(format!("chatd-cli-{}.conf", std::process::id()));
+    let text =
+        "# a test\nlisten = 127.0.0.1:0\nlisten = wire://127.0.0.1:0\nline-bytes-max = 100 # few\n\
+                history-lines = 0\n";
+    std::fs::write(&path, text).expect("it can be written");
+    let server = Server::spawn(
+        chatd()
+            .arg("-f")
+            .arg(&path)
+            .args(["-o", "line-bytes-max=200"]),
+    );
+    server.output.wait_for("listening wire://");
+    let mut ann = server.join("ann");
+    ann.say(&"x".repeat(201));
+    ann.expect("!! line too long: 201 bytes, at most 200; not sent");
+    std::fs::remove_file(&path).expect("it is there");
+}
+
+#[test]
+fn the_log_is_as_loud_as_it_is_told_to_be() {
+    let mut command = chatd();
+    command.args(["-l", "127.0.0.1:0"]).env("RUST_LOG", "error");
+    let mut server = Server::spawn(&mut command);
+    server.join("ann").expect_silence();
+    assert_eq!(server.stop().code(), Some(0));
+    assert_eq!(server.log.all(), [""; 0]);
+}
+
+/// What people say is not the log's business, at the level that is the default.
+#[test]
+fn the_log_tells_who_came_and_went_and_not_what_was_said() {
+    let mut server = Server::start(&[]);
+    let mut ann = server.join("ann");
+    let mut bob = server.join("bob");
+    ann.expect("-- bob joined (2 here)");
+    ann.say("the secret word");
+    bob.expect("<ann> the secret word");
+    ann.say("/msg bob another secret");
+    bob.expect("[ann] another secret");
+    bob.say("/quit with a secret");
+    bob.expect("-- goodbye");
+    bob.expect_end();
+    drop(bob);
+    let from = ann.address();
+    server
+        .log
+        .wait_for(&format!("open id=1 dialect=telnet from={from} sessions=1"));
+    let close = server
+        .log
+        .wait_for("close id=2 name=bob reason=quit seconds=");
+    assert!(close.contains(" lines_in=2 bytes_out="), "{close}");
+    assert!(close.ends_with(" sessions=1"), "{close}");
+    server.stop();
+    server
+        .log
+        .wait_for("close id=1 name=ann reason=shutdown seconds=");
+    assert_eq!(server.log.matching("secret"), [""; 0]);
+}
+
+#[test]
+fn sigterm_and_sigint_tell_everybody_and_end_well() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let mut server = Server::start(&[]);
+        let mut people: Vec<_> = (0..20).map(|n| server.join(&format!("p{n}"))).collect();
+        let mut program = server.program();
+        server.signal(signal);
+        for person in &mut people {
+            person.skip_until("-- goodbye: the server is going down");
+            person.expect_end();
+        }
+        // `FAIL goodbye: the server is going down`
+        program.expect("FAIL Z29vZGJ5ZTogdGhlIHNlcnZlciBpcyBnb2luZyBkb3du");
+        program.expect_end();
+        drop((people, program));
+        assert_eq!(server.wait().code(), Some(0));
+        let closes = server.log.matching(" close id=");
+        assert_eq!(closes.len(), 21);
+        assert!(
+            closes.iter().all(|line| line.contains(" reason=shutdown ")),
+            "{closes:#?}"
+        );
+        assert_eq!(server.output.all().len(), 2, "only the listening lines");
+    }
+}
+
+/// Fills what waits for somebody who never reads, so that she cannot be told anything.
+fn deafen(server: &Server) -> support::person::Person {
+    let deaf = server.join("deaf");
+    let mut ann = server.join("ann");
+    let filler = "x".repeat(4000);
+    // Until something waits in the server: then the kernel takes no more.
+    eventually("something waits", || {
+        (0..10).for_each(|_| ann.say(&filler));
+        ann.expect_silence();
+        server.report()["queued_bytes"] > 0
+    });
+    deaf
+}
+
+#[test]
+fn one_who_never_reads_does_not_hold_up_the_end() {
+    let settings = [
+        "send-buffer-bytes=4k",
+        "queue-bytes-max=64m",
+        "queue-bytes-soft=64m",
+        "drain-seconds=0.5",
+    ];
+    let mut server = Server::start(&settings);
+    let deaf = deafen(&server);
+    assert_eq!(server.stop().code(), Some(0));
+    let close = server.log.wait_for("name=deaf");
+    assert!(close.contains(" reason=shutdown "), "{close}");
+    drop(deaf);
+}
+
+#[test]
+fn the_second_signal_ends_it_at_once() {
+    let settings = [
+        "send-buffer-bytes=4k",
+        "queue-bytes-max=64m",
+        "queue-bytes-soft=64m",
+        "drain-seconds=3600",
+    ];
+    let mut server = Server::start(&settings);
+    let deaf = deafen(&server);
+    server.signal(Signal::TERM);
+    server.log.wait_for("stopping");
+    server.signal(Signal::TERM);
+    // Far sooner than the drain of an hour.
+    assert_eq!(server.wait().code(), Some(0));
+    let close = server.log.wait_for("name=deaf");
+    assert!(close.contains(" reason=shutdown "), "{close}");
+    drop(deaf);
+}
+
+#[test]
+fn who_waits_at_the_door_when_it_stops_is_told() {
+    let mut server = Server::start(&[]);
+    server.signal(Signal::STOP);
+    let mut late: Vec<_> = (0..5).map(|_| server.connect()).collect();
+    server.signal(Signal::TERM);
+    server.signal(Signal::CONT);
+    for person in &mut late {
+        // Whether it was let in first is a matter of chance.
+        person.skip_until("-- goodbye: the server is going down");
+        person.expect_end();
+    }
+    drop(late);
+    assert_eq!(server.wait().code(), Some(0));
+    assert_eq!(server.log.matching(" reason=shutdown ").len(), 5);
+}

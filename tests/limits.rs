@@ -1,0 +1,206 @@
+//! What one client may take, and that the others notice nothing of what it tries.
+
+mod support;
+
+use std::io::Write;
+use std::net::TcpStream;
+use std::{fs, iter};
+
+use chatd::diagnosis::Process;
+use support::person::Person;
+use support::server::Server;
+
+const MIB: usize = 1024 * 1024;
+
+#[test]
+fn one_too_many_is_told_so_and_the_others_notice_nothing() {
+    let server = Server::start(&["sessions-max=3"]);
+    let mut ann = server.join("ann");
+    let mut bob = server.join("bob");
+    ann.expect("-- bob joined (2 here)");
+    let mut bot = server.program();
+    // More than are kept until they have read why.
+    let mut late: Vec<Person> = (0..50).map(|_| server.connect()).collect();
+    for person in &mut late {
+        person.expect("!! goodbye: the server is full");
+        person.expect_end();
+    }
+    let mut program = Person::program(server.wire());
+    // `FAIL goodbye: the server is full`
+    program.expect("FAIL Z29vZGJ5ZTogdGhlIHNlcnZlciBpcyBmdWxs");
+    program.expect_end();
+    drop((late, program));
+    server.log.wait_for_count(" reason=full ", 51);
+    ann.say("nobody else here");
+    bob.expect("<ann> nobody else here");
+    bot.expect("CHAT YW5u bm9ib2R5IGVsc2UgaGVyZQ==");
+    ann.expect_silence();
+    bob.expect_silence();
+
+    bob.say("/quit");
+    bob.expect("-- goodbye");
+    drop(bob);
+    ann.expect("-- bob left (1 here)");
+    server.log.wait_for("name=bob reason=quit");
+    let mut carl = server.join("carl");
+    ann.expect("-- carl joined (2 here)");
+    carl.expect_silence();
+}
+
+/// Everybody on this machine has the same address, so that must not count against anybody.
+#[test]
+fn loopback_is_exempt_from_the_limit_on_addresses() {
+    let server = Server::start(&["sessions-per-address-max=1"]);
+    let mut people: Vec<Person> = (0..5).map(|_| server.connect()).collect();
+    people.iter_mut().for_each(Person::skip_greeting);
+    people.iter_mut().for_each(Person::expect_silence);
+    assert_eq!(server.report()["sessions"], 5);
+}
+
+/// Without a descriptor for the next newcomer the server goes on, does not spin, and lets her in when there is one.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_shortage_of_descriptors_is_waited_out() {
+    use rustix::process::{getrlimit, prlimit, Pid, Resource, Rlimit};
+
+    let server = Server::start(&[]);
+    let mut ann = server.join("ann");
+    let mut bob = server.join("bob");
+    ann.expect("-- bob joined (2 here)");
+    let pid = Pid::from_raw(server.pid().try_into().expect("a process id"));
+    let limit = |descriptors| {
+        let limit = Rlimit {
+            current: Some(descriptors),
+            maximum: getrlimit(Resource::Nofile).maximum,
+        };
+        prlimit(pid, Resource::Nofile, limit).expect("it may be lowered and raised again");
+    };
+    // The next descriptor would be the lowest number that is free.
+    let is_free = |number: &u64| {
+        let entry = format!("/proc/{}/fd/{number}", server.pid());
+        fs::symlink_metadata(entry).is_err()
+    };
+    limit((0..1000).find(is_free).expect("it holds a few"));
+
+    let mut late: Vec<Person> = (0..3).map(|_| server.connect()).collect();
+    server.log.wait_for_count("cannot accept, trying again", 1);
+    let turns_before = server.report()["turns"];
+    server.log.wait_for_count("cannot accept, trying again", 2);
+    let turns = server.report()["turns"] - turns_before;
+    assert!(turns < 200, "{turns} turns for nothing");
+    ann.say("still here");
+    bob.expect("<ann> still here");
+
+    // Somebody leaves, so somebody comes in, and nobody had to connect for that.
+    bob.say("/quit");
+    bob.expect("-- goodbye");
+    drop(bob);
+    ann.expect("-- bob left (1 here)");
+    late[0].skip_greeting();
+    limit(1000);
+    late[1].skip_greeting();
+    late[2].skip_greeting();
+    ann.expect_silence();
+}
+
+/// Ten megabytes without a line end are one line that is too long, and cost nothing.
+#[test]
+fn ten_megabytes_without_a_line_end_cost_nothing() {
+    let server = Server::start(&[]);
+    let mut ann = server.join("ann");
+    let mut bot = server.program();
+    let mut stranger = server.connect();
+    let mut program = server.program();
+    let before = Process::of(&server.pid().to_string()).resident_bytes;
+    let megabyte = vec![b'x'; MIB];
+    for _ in 0..10 {
+        stranger.send(&megabyte);
+        program.send(&megabyte);
+    }
+    ann.say("anybody here?");
+    bot.expect("CHAT YW5u YW55Ym9keSBoZXJlPw==");
+    let bytes = 10 * MIB;
+    stranger.skip_until("<ann> anybody here?");
+    stranger.say("");
+    stranger.expect(&format!(
+        "!! line too long: {bytes} bytes, at most 4096; not sent"
+    ));
+    program.expect("CHAT YW5u YW55Ym9keSBoZXJlPw==");
+    program.say("");
+    let told = program.read_line().expect("it is told");
+    assert!(told.starts_with("FAIL "), "{told}");
+    let after = Process::of(&server.pid().to_string()).resident_bytes;
+    let grown = after.saturating_sub(before);
+    assert!(grown < MIB as u64, "grown by {grown} bytes");
+    ann.expect_silence();
+    bot.expect_silence();
+}
+
+/// Programs that speak something else, and noise: whatever becomes of it, the others hear nothing but lines of the
+/// protocol, each said by the stranger or about her.
+#[test]
+fn other_protocols_and_noise_disturb_nobody() {
+    const HTTP: &[u8] =
+        b"GET / HTTP/1.1\r\nHost: 127.0.0.1:3333\r\nUser-Agent: curl/8.0\r\nAccept: */*\r\n\r\n";
+    const TLS: &[u8] =
+        b"\x16\x03\x01\x00\xc8\x01\x00\x00\xc4\x03\x03\x00\x0a\x0d\x1b[2J\x01\xff\xfd\x01\r\n";
+    let server = Server::start(&[]);
+    let mut ann = server.join("ann");
+    let mut bot = server.program();
+    let noise = [noise(1, 64 * 1024), noise(2, 64 * 1024)];
+    let inputs = [HTTP, TLS, b"SSH-2.0-OpenSSH_9.2\r\n", &noise[0], &noise[1]];
+    for (n, input) in inputs.into_iter().enumerate() {
+        for (dialect, address) in [("telnet", server.telnet()), ("wire", server.wire())] {
+            let mut stranger = TcpStream::connect(address).expect("the server listens");
+            let own_address = stranger.local_addr().expect("connected");
+            let from = format!(" dialect={dialect} from={own_address} ");
+            // The server may have had enough of it before it is through.
+            let _ = stranger.write_all(input);
+            drop(stranger);
+            let open = server.log.wait_for(&from);
+            let id = open.split_whitespace().find(|word| word.starts_with("id="));
+            let id = id.expect("every open has an id");
+            server.log.wait_for(&format!(" close {id} "));
+        }
+        let mut bob = server.join(&format!("bob{n}"));
+        bob.say("that was it");
+        hear_until(&mut ann, &format!("<bob{n}> that was it"));
+        bob.say("/quit");
+        bob.skip_until("-- goodbye");
+    }
+    // The last bob, `bob4`, in base64; a program, too, has heard only lines of its protocol until then.
+    hear_until(&mut bot, "CHAT Ym9iNA== dGhhdCB3YXMgaXQ=");
+    assert_eq!(server.report()["open"], 2);
+}
+
+/// Reads lines that others may cause until `end` comes.
+#[track_caller]
+fn hear_until(person: &mut Person, end: &str) {
+    let known = if person.is_program() {
+        &["CHAT "][..]
+    } else {
+        &["<", "* ", "-- "]
+    };
+    loop {
+        match person.read_line() {
+            Ok(line) if line == end => return,
+            Ok(line) => assert!(
+                known.iter().any(|begins| line.starts_with(begins)),
+                "{line}"
+            ),
+            Err(why) => panic!("{why:?} before {end:?}"),
+        }
+    }
+}
+
+/// Bytes that look like nothing, the same for the same seed (xorshift).
+fn noise(seed: u64, length: usize) -> Vec<u8> {
+    let mut state = seed;
+    let next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        Some((state >> 32) as u8)
+    };
+    iter::from_fn(next).take(length).collect()
+}
