@@ -12,6 +12,7 @@
 
 pub(crate) mod person;
 pub(crate) mod server;
+pub(crate) mod terminal;
 pub(crate) mod transcript;
 
 use std::collections::BTreeMap;
