@@ -40,7 +40,8 @@ pub(super) struct Carrier<S> {
     refused: bool,
     /// It is on the list of those to be read.
     ready: bool,
-    /// An event said that the stream has ended or broken: read until that is seen.
+    /// An event said that the stream has ended or broken, or has urgent data: a short read does not tell that it is
+    /// empty.
     may_have_ended: bool,
 }
 
@@ -364,7 +365,7 @@ impl<N: Network> EventLoop<N> {
                     }
                     return false;
                 }
-                // A short read has emptied the socket, unless its end is all that is left.
+                // A short read has emptied the socket, unless its end is all that is left or it stopped at urgent data.
                 length == self.buffer.len() || may_have_ended || self.hub.has_carry(id)
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => true,

@@ -150,7 +150,7 @@ impl Network for Kernel {
                     id: SessionId::from_bits(bits),
                     readable: event.is_readable(),
                     writable: event.is_writable(),
-                    closed: event.is_read_closed() || event.is_error(),
+                    closed: event.is_read_closed() || event.is_error() || event.is_priority(),
                 }),
             }
         }
@@ -169,11 +169,13 @@ impl Network for Kernel {
     }
 
     fn register(&mut self, stream: &mut TcpStream, id: SessionId) -> io::Result<()> {
-        self.poll.registry().register(
-            stream,
-            Token(id.to_bits()),
-            Interest::READABLE | Interest::WRITABLE,
-        )
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        // Urgent data must be known of, for a read stops short at it.
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        let interest = interest | Interest::PRIORITY;
+        self.poll
+            .registry()
+            .register(stream, Token(id.to_bits()), interest)
     }
 
     fn read(&mut self, stream: &mut TcpStream, buffer: &mut [u8]) -> io::Result<usize> {

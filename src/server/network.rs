@@ -21,7 +21,8 @@ pub(crate) enum Event {
         readable: bool,
         /// There may be room to write.
         writable: bool,
-        /// The stream may have ended or broken.
+        /// The stream may have ended or broken, or a read of it stop short of what is there: it is to be read until
+        /// there is nothing more.
         closed: bool,
     },
     /// The server is to stop; for the second time, at once.

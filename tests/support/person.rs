@@ -152,17 +152,20 @@ impl Person {
     /// Reads these very bytes next.
     #[track_caller]
     pub(crate) fn expect_bytes(&mut self, bytes: &[u8]) {
+        let got = self.read_bytes(bytes.len()).escape_ascii().to_string();
+        assert_eq!(got, bytes.escape_ascii().to_string());
+    }
+
+    /// Reads so many bytes, whatever they are.
+    #[track_caller]
+    pub(crate) fn read_bytes(&mut self, count: usize) -> Vec<u8> {
         let give_up_at = Instant::now() + DEADLINE;
-        while self.unread.len() < bytes.len() {
+        while self.unread.len() < count {
             if let Err(why) = self.read_more(give_up_at) {
                 panic!("{why:?} after {}", self.unread.escape_ascii());
             }
         }
-        let got: Vec<u8> = self.unread.drain(..bytes.len()).collect();
-        assert_eq!(
-            got.escape_ascii().to_string(),
-            bytes.escape_ascii().to_string()
-        );
+        self.unread.drain(..count).collect()
     }
 
     /// Sees that the server closes in order, with nothing more to say.
