@@ -71,6 +71,7 @@ fn main() {
         control_c_does_not_freeze,
     );
     add("ctrl-c twice leaves", telnet, control_c_twice_leaves);
+    add("every letter", telnet, every_letter_passes);
     add("ctrl-d leaves", telnet, control_d_leaves);
     add("killed", telnet, who_is_killed_has_left);
     add("killed", TERMINAL_CLIENTS[1], who_is_killed_has_left);
@@ -194,6 +195,35 @@ fn control_c_does_not_freeze(client: &[&str]) {
         }
         bob.expect(&format!("<guest2> {own}"));
     }
+}
+
+/// Telnet takes the byte 0x83 of `у` for Ctrl-C, 0x9a of `的` for Ctrl-Z, and others for other keys, until it is asked
+/// not to.
+fn every_letter_passes(client: &[&str]) {
+    let server = Server::start(&[]);
+    let mut bob = server.join("bob");
+    let mut ann = open(client, &server);
+    ann.press("/name ann\r");
+    bob.expect("-- ann joined (2 here)");
+    for line in [
+        "Кто тут?",
+        "好的，ニュース，“Übung”",
+        "Åland, Ýmir, à la carte, 🌏",
+    ] {
+        ann.press(line);
+        ann.press("\r");
+        bob.expect(&format!("<ann> {line}"));
+    }
+    let all: String = ('\u{80}'..'\u{17f}')
+        .filter(|char| char.is_alphabetic())
+        .collect();
+    ann.press(&format!("{all}\r"));
+    bob.expect(&format!("<ann> {all}"));
+    // Its keys are still keys.
+    ann.press("\x03");
+    ann.screen.wait_for("-- Ctrl-C again, or /quit, to leave");
+    bob.say("还在吗？");
+    ann.screen.wait_for("<bob> 还在吗？");
 }
 
 fn control_c_twice_leaves(client: &[&str]) {

@@ -16,6 +16,8 @@ pub(super) const WONT: u8 = 0xfc;
 pub(super) const DO: u8 = 0xfd;
 pub(super) const DONT: u8 = 0xfe;
 
+/// Bytes of eight bits, sent as they are (RFC 856).
+const BINARY: u8 = 0;
 const ECHO: u8 = 1;
 const SUPPRESS_GO_AHEAD: u8 = 3;
 /// A client discards all output until its mark is answered, so every request must be (RFC 860).
@@ -60,8 +62,10 @@ pub(super) struct Negotiation {
     go_ahead_suppressed: Switch,
     /// What the client does: it tells the size of its window …
     window_size: Switch,
-    /// … and sends no go-ahead.
+    /// … sends no go-ahead …
     their_go_ahead_suppressed: Switch,
+    /// … and sends bytes of eight bits as they are.
+    eight_bits: Switch,
     editing: bool,
     /// The person asked for editing and the client has not agreed yet.
     asked: bool,
@@ -97,6 +101,7 @@ impl Negotiation {
                 self.switch_on(verb, option, reply);
                 self.offer_once(reply);
             }
+            (WILL, BINARY) => self.switch_on(verb, option, reply),
             (DO | WILL, _) => self.refuse(verb, option, reply),
             (DONT | WONT, _) => return self.switch_off(verb, option, reply),
             _ => {}
@@ -144,6 +149,14 @@ impl Negotiation {
         self.editing
     }
 
+    /// The client should send bytes of eight bits as they are, and does not.
+    pub(super) fn ask_for_eight_bits(&mut self, reply: &mut Vec<u8>) {
+        if self.eight_bits == Switch::Off && self.count_change() {
+            self.eight_bits = Switch::Asked;
+            reply.extend([IAC, DO, BINARY]);
+        }
+    }
+
     fn switch_on(&mut self, verb: u8, option: u8, reply: &mut Vec<u8>) {
         let Some((switch, answer, _)) = self.switch(verb, option) else {
             return;
@@ -185,6 +198,7 @@ impl Negotiation {
             (DO | DONT, ECHO) => Some((&mut self.echo, WILL, WONT)),
             (DO | DONT, SUPPRESS_GO_AHEAD) => Some((&mut self.go_ahead_suppressed, WILL, WONT)),
             (WILL | WONT, WINDOW_SIZE) => Some((&mut self.window_size, DO, DONT)),
+            (WILL | WONT, BINARY) => Some((&mut self.eight_bits, DO, DONT)),
             (WILL | WONT, SUPPRESS_GO_AHEAD) => {
                 Some((&mut self.their_go_ahead_suppressed, DO, DONT))
             }

@@ -5,11 +5,12 @@ use memchr::memchr;
 use super::editor::{Editor, Outcome, Word};
 use super::line::{Line, LineBuffer};
 use super::negotiation::Change;
-use super::telnet::{Meaning, Telnet, IAC};
+use super::telnet::{Meaning, Telnet, ETX, IAC};
 use super::{text, Dialect};
 
-/// Ctrl-C, as a key.
-const ETX: u8 = 0x03;
+/// The usual telnet client does not look at this bit when it looks for keys of its own. So it takes the byte 0x83 of
+/// `у` for Ctrl-C, and 0x9a of `的` for Ctrl-Z, and sends the command for the key in the middle of the character.
+const EIGHTH_BIT: u8 = 0x80;
 
 /// What a session was heard to say or do.
 #[derive(Debug, PartialEq, Eq)]
@@ -85,7 +86,14 @@ impl Reader {
                 return self.pause();
             };
             *input = rest;
-            let meaning = self.telnet.as_mut()?.byte(byte, reply);
+            let telnet = self.telnet.as_mut()?;
+            let meaning = match telnet.byte(byte, reply) {
+                Meaning::Key(key) if breaks_off(self.lines.partial()) => {
+                    telnet.ask_for_eight_bits(reply);
+                    Meaning::Text(EIGHTH_BIT | key)
+                }
+                meaning => meaning,
+            };
             if let Some(heard) = self.act(meaning, line_bytes_max) {
                 return Some(heard);
             }
@@ -113,15 +121,15 @@ impl Reader {
 
     fn act<'a>(&mut self, meaning: Meaning, line_bytes_max: usize) -> Option<Heard<'a>> {
         match meaning {
-            Meaning::Nothing => None,
             Meaning::AreYouThere => Some(Heard::AreYouThere),
             Meaning::EndOfFile => Some(Heard::EndOfFile),
             Meaning::Text(byte) => self.press(byte, line_bytes_max),
-            Meaning::Interrupt if self.is_editing() => self.press(ETX, line_bytes_max),
-            Meaning::Interrupt => {
+            Meaning::Key(ETX) if self.is_editing() => self.press(ETX, line_bytes_max),
+            Meaning::Key(ETX) => {
                 self.lines.clear();
                 Some(Heard::Interrupt)
             }
+            Meaning::Nothing | Meaning::Key(_) => None,
             Meaning::Columns(columns) => {
                 if let Some(Editing { editor, drawn, .. }) = self.editing() {
                     editor.resize(columns, drawn);
@@ -282,6 +290,15 @@ impl Reader {
     }
 }
 
+/// Whether the text breaks off within a character.
+fn breaks_off(text: &[u8]) -> bool {
+    let is_first = |byte: &u8| *byte & 0xc0 != 0x80;
+    let Some(last) = text.iter().rposition(is_first) else {
+        return false;
+    };
+    std::str::from_utf8(&text[last..]).is_err_and(|error| error.error_len().is_none())
+}
+
 fn heard<'a>(outcome: Outcome) -> Heard<'a> {
     match outcome {
         Outcome::Line(line) => Heard::Line(Line::Whole(line.into_bytes().into())),
@@ -353,6 +370,22 @@ mod tests {
             reply, b"\xff\xfb\x06\xff\xfb\x06",
             "every mark, each time anew"
         );
+    }
+
+    #[test]
+    fn a_byte_that_the_client_took_for_a_key_is_put_back() {
+        // `у` is d1 83, `的` is e7 9a 84, `“` is e2 80 9c, `🌏` is f0 9f 8c 8f.
+        let (seen, reply) = hear_however_cut(
+            b"t\xd1\xff\xf4\xff\xfd\x06t \xe7\xff\xed\xff\xfd\x06\x84 \xe2\x80\xff\xf3 \xf0\x9f\x8c\xff\xf5\r\n",
+        );
+        assert_eq!(seen, [text("tуt 的 “ 🌏")]);
+        assert_eq!(
+            reply, b"\xff\xfd\x00\xff\xfb\x06\xff\xfb\x06",
+            "the client is asked once to stop that"
+        );
+        let (seen, reply) = hear_however_cut(b"\xd1\xff\xf4\n\xff\xfb\x00\xff\xfb\x00\xff\xf4");
+        assert_eq!(seen, [text("у"), Seen::Interrupt]);
+        assert_eq!(reply, b"\xff\xfd\x00", "its answer is not answered");
     }
 
     #[test]

@@ -9,8 +9,18 @@ use super::text;
 /// The byte that begins a telnet command: Interpret As Command.
 pub(crate) const IAC: u8 = 0xff;
 
+/// Ctrl-C, as a key.
+pub(crate) const ETX: u8 = 0x03;
+/// Ctrl-O, Ctrl-Z and Ctrl-\\: throw output away, suspend, break.
+const SI: u8 = 0x0f;
+const SUB: u8 = 0x1a;
+const FS: u8 = 0x1c;
+
+const SUSP: u8 = 0xed;
 const SE: u8 = 0xf0;
+const BRK: u8 = 0xf3;
 const IP: u8 = 0xf4;
+const AO: u8 = 0xf5;
 const AYT: u8 = 0xf6;
 const EC: u8 = 0xf7;
 const EL: u8 = 0xf8;
@@ -30,8 +40,8 @@ pub(crate) enum Meaning {
     Nothing,
     /// A byte of text: 0xff that was doubled, or a key (DEL, NAK) that the client sent as a command.
     Text(u8),
-    /// Interrupt Process: Ctrl-C in the usual clients.
-    Interrupt,
+    /// A key that the client took for itself and made a command of: [`ETX`], Ctrl-C, is Interrupt Process.
+    Key(u8),
     /// Are You There.
     AreYouThere,
     /// End of file: Ctrl-D in the line mode of `PuTTY`.
@@ -79,6 +89,11 @@ impl Telnet {
     /// The person asks for line editing.
     pub(crate) fn ask_for_editing(&mut self, reply: &mut Vec<u8>) -> Option<Change> {
         self.negotiation().ask(reply)
+    }
+
+    /// Asks the client to send bytes of eight bits as they are.
+    pub(crate) fn ask_for_eight_bits(&mut self, reply: &mut Vec<u8>) {
+        self.negotiation().ask_for_eight_bits(reply);
     }
 
     /// The person wants no line editing any more.
@@ -159,7 +174,10 @@ impl Telnet {
 fn meaning_of(command: u8) -> Meaning {
     match command {
         IAC => Meaning::Text(IAC),
-        IP => Meaning::Interrupt,
+        IP => Meaning::Key(ETX),
+        AO => Meaning::Key(SI),
+        SUSP => Meaning::Key(SUB),
+        BRK => Meaning::Key(FS),
         AYT => Meaning::AreYouThere,
         EOF => Meaning::EndOfFile,
         EC => Meaning::Text(text::DEL),
