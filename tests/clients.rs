@@ -72,6 +72,11 @@ fn main() {
     );
     add("ctrl-c twice leaves", telnet, control_c_twice_leaves);
     add("every letter", telnet, every_letter_passes);
+    for client in TERMINAL_CLIENTS {
+        if client.contains(&"telnet") || client[0] == "plink" {
+            add("edited lines", client, edited_lines_pass);
+        }
+    }
     add("ctrl-d leaves", telnet, control_d_leaves);
     add("killed", telnet, who_is_killed_has_left);
     add("killed", TERMINAL_CLIENTS[1], who_is_killed_has_left);
@@ -224,6 +229,28 @@ fn every_letter_passes(client: &[&str]) {
     ann.screen.wait_for("-- Ctrl-C again, or /quit, to leave");
     bob.say("还在吗？");
     ann.screen.wait_for("<bob> 还在吗？");
+}
+
+/// Each key comes by itself, and the server draws the line.
+fn edited_lines_pass(client: &[&str]) {
+    let server = Server::start(&[]);
+    let mut bob = server.join("bob");
+    let mut ann = open(client, &server);
+    ann.press("/edit\r");
+    ann.screen.wait_for("-- editing on");
+    ann.press("/name ann\r");
+    bob.expect("-- ann joined (2 here)");
+    ann.press("“Кто” тут, Åland? 好的的\x7f。\r");
+    bob.expect("<ann> “Кто” тут, Åland? 好的。");
+    ann.screen.wait_for("<ann> “Кто” тут, Åland? 好的。");
+    ann.press("half a li");
+    bob.say("你好");
+    ann.screen.wait_for("<bob> 你好");
+    ann.press("ne\r");
+    bob.expect("<ann> half a line");
+    ann.press("\x04");
+    ann.screen.wait_for("-- goodbye");
+    bob.expect("-- ann left (1 here)");
 }
 
 fn control_c_twice_leaves(client: &[&str]) {

@@ -240,6 +240,8 @@ impl Negotiation {
             self.window_size = Switch::Asked;
             reply.extend([IAC, DO, WINDOW_SIZE]);
         }
+        // Else the usual telnet client takes the byte 0x9d of `”` for its escape key.
+        self.ask_for_eight_bits(reply);
         Some(Change::Begins {
             asked: std::mem::take(&mut self.asked),
         })

@@ -341,7 +341,7 @@ mod tests {
     #[test]
     fn type_ahead_is_taken_over() {
         let seen = seen(&[b"/edit\r\nhello w", b"\xff\xfd\x01\xff\xfd\x03or"]);
-        let on = r"\xff\xfd\x1f-- editing on\r\n";
+        let on = r"\xff\xfd\x1f\xff\xfd\x00-- editing on\r\n";
         assert_eq!(seen, format!(r"\r\x1b[J{on}\r> hello wor\x1b[K"));
     }
 }
