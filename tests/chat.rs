@@ -5,6 +5,8 @@ mod support;
 use std::collections::BTreeSet;
 use std::fs;
 
+use rustix::process::Signal;
+use support::person::Person;
 use support::server::{chatd, Server};
 use support::transcript;
 
@@ -35,6 +37,7 @@ macro_rules! transcripts {
 
 transcripts! {
     greeting names say me msg who quit unknown help presence long hygiene keys wire wire_long
+    reply away ignore quiet short
 }
 
 /// The conversation in the README, with the settings that a reader of it has.
@@ -48,6 +51,96 @@ fn readme() {
         .expect("a block of chat");
     let server = Server::spawn(chatd().args(["-l", "127.0.0.1:0"]));
     transcript::play("README.md, its chat", conversation, &server);
+}
+
+/// A newcomer is shown the last lines, each with its time; who asks for them, too; a program is not.
+#[test]
+fn the_last_lines_are_shown_to_newcomers() {
+    let server = Server::start(&["history-lines=2"]);
+    let mut ann = server.join("ann");
+    ann.say("one");
+    ann.say("/me two");
+    ann.expect("* ann two");
+    ann.say("three");
+    // Her answer shows that all has been said, and who comes is no part of it.
+    ann.expect_silence();
+    let mut bob = server.connect();
+    bob.skip_greeting();
+    let expect_history = |person: &mut Person, lines: &[&str]| {
+        person.expect("-- earlier:");
+        for line in lines {
+            assert_eq!(after_time(&person.read_line().expect("a line")), *line);
+        }
+        person.expect("-- now");
+    };
+    expect_history(&mut bob, &["* ann two", "<ann> three"]);
+    bob.say("/history 1");
+    expect_history(&mut bob, &["<ann> three"]);
+    bob.say("/history");
+    expect_history(&mut bob, &["* ann two", "<ann> three"]);
+    bob.expect_silence();
+    server.program().expect_silence();
+}
+
+/// What follows `HH:MM ` in a line.
+#[track_caller]
+fn after_time(line: &str) -> &str {
+    let (time, rest) = line.split_once(' ').expect("a time and a line");
+    let digits = |text: &str| text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_time = time
+        .split_once(':')
+        .is_some_and(|(hours, minutes)| digits(hours) && digits(minutes));
+    assert!(is_time, "{line}");
+    rest
+}
+
+#[test]
+fn who_wants_it_sees_the_time_and_is_rung_for() {
+    let server = Server::start(&[]);
+    let mut ann = server.join("ann");
+    let mut bob = server.join("bob");
+    ann.expect("-- bob joined (2 here)");
+    ann.say("/time on +08:00");
+    let told = ann.read_line().expect("an answer");
+    assert_eq!(after_time(&told), "-- times on, +08:00");
+    bob.say("hello");
+    let heard = ann.read_line().expect("a line");
+    assert_eq!(after_time(&heard), "<bob> hello");
+    ann.say("/time off");
+    ann.expect("-- times off");
+
+    ann.say("/bell on");
+    ann.expect("-- bell on");
+    bob.say("nobody is named");
+    ann.expect("<bob> nobody is named");
+    bob.say("Ann is");
+    bob.say("/msg ann psst");
+    bob.expect("[to ann] psst");
+    let bytes = ann.read_bytes("<bob> Ann is\x07\r\n[bob] psst\x07\r\n".len());
+    assert_eq!(
+        bytes.escape_ascii().to_string(),
+        r"<bob> Ann is\x07\r\n[bob] psst\x07\r\n"
+    );
+}
+
+#[test]
+fn a_message_of_the_day_follows_the_greeting_and_is_read_anew_at_sighup() {
+    let path = std::env::temp_dir().join(format!("chatd-motd-{}.txt", std::process::id()));
+    fs::write(&path, "Be kind.\n\x1b[2JBe brief.\n").expect("it can be written");
+    let server = Server::start(&[&format!("motd-file={}", path.display())]);
+    let mut ann = server.connect();
+    ann.skip_greeting();
+    ann.expect("-- Be kind.");
+    ann.expect("-- Be brief.");
+    ann.expect_silence();
+    fs::write(&path, "Be patient.\n").expect("it can be written");
+    server.signal(Signal::HUP);
+    server.report();
+    let mut bob = server.connect();
+    bob.skip_greeting();
+    bob.expect("-- Be patient.");
+    bob.expect_silence();
+    fs::remove_file(&path).expect("it is there");
 }
 
 /// A long list goes on in further lines, and a newcomer is told of the first twenty only.
@@ -98,7 +191,7 @@ fn a_crowd_that_comes_and_goes_is_summed_up() {
 }
 
 /// Reads who came or went until so many are here; gives how many have.
-fn count_told(ann: &mut support::person::Person, what: &str, here: usize) -> usize {
+fn count_told(ann: &mut Person, what: &str, here: usize) -> usize {
     let mut count = 0;
     loop {
         let line = ann.read_line().expect("somebody comes or goes");
