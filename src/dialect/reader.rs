@@ -183,10 +183,9 @@ impl Reader {
         Some(Heard::EndOfFile)
     }
 
-    /// The last line of a stream that ended without a line end. A program's line is not one without it: base64 that
-    /// was cut off may still be base64.
+    /// The last line of a stream that ended without a line end.
     pub(crate) fn finish(&mut self) -> Option<Line<'static>> {
-        self.telnet.is_some().then(|| self.lines.finish()).flatten()
+        self.lines.finish()
     }
 
     /// The unfinished line as far as it is known.

@@ -45,7 +45,7 @@ impl<T> Peer<T> {
     /// Keeps input for later.
     pub(super) fn hold(&mut self, bytes: &[u8], paused_until: Option<Instant>) {
         let gone_at = self.held.take().and_then(|held| held.gone_at);
-        if !bytes.is_empty() || paused_until.is_some() {
+        if !bytes.is_empty() || paused_until.is_some() || gone_at.is_some() {
             self.held = Some(Box::new(Held {
                 bytes: bytes.into(),
                 paused_until,

@@ -47,15 +47,16 @@ impl<T> Hub<T> {
             .peers
             .get(id.slot as usize)
             .filter(|peer| peer.serial == id.serial);
-        peer.is_some_and(|peer| peer.held.is_some())
+        let held = peer.and_then(|peer| peer.held.as_ref());
+        held.is_some_and(|held| !held.bytes.is_empty())
     }
 
     /// Goes on with the input of a session that was too much for one turn.
     pub fn resume(&mut self, id: SessionId, now: Instant) {
-        let Some(held) = self.peer(id).and_then(|peer| peer.held.take()) else {
-            return;
-        };
-        self.understand(id, &held.bytes, now);
+        if let Some(held) = self.peer(id).and_then(|peer| peer.held.as_mut()) {
+            let bytes = mem::take(&mut held.bytes);
+            self.understand(id, &bytes, now);
+        }
     }
 
     /// The stream of a session has ended: its last line counts even without a line end.

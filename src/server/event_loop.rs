@@ -40,9 +40,10 @@ pub(super) struct Carrier<S> {
     refused: bool,
     /// It is on the list of those to be read.
     ready: bool,
-    /// An event said that the stream has ended or broken, or has urgent data: a short read does not tell that it is
-    /// empty.
+    /// An event said that the stream has ended or broken: read until that is seen.
     may_have_ended: bool,
+    /// An event told of urgent data, at which a read stops: a short read does not tell that there is no more.
+    may_stop_short: bool,
 }
 
 /// The loop: it owns the network, the hub with all sessions, and the lists of what is to be done.
@@ -211,6 +212,7 @@ impl<N: Network> EventLoop<N> {
                 readable,
                 writable,
                 closed,
+                urgent,
             } => {
                 if writable {
                     self.hub.handle_writable(id);
@@ -219,7 +221,8 @@ impl<N: Network> EventLoop<N> {
                     return;
                 };
                 carrier.may_have_ended |= closed;
-                if (readable || closed) && !carrier.ready {
+                carrier.may_stop_short |= urgent;
+                if (readable || closed || urgent) && !carrier.ready {
                     carrier.ready = true;
                     self.enqueue(id, closed);
                 }
@@ -279,6 +282,7 @@ impl<N: Network> EventLoop<N> {
             refused,
             ready: false,
             may_have_ended: false,
+            may_stop_short: false,
         };
         let id = match verdict {
             Verdict::Refuse(reason) => self.hub.refuse(carrier, dialect, from, reason, now),
@@ -335,23 +339,33 @@ impl<N: Network> EventLoop<N> {
 
     /// Reads once from a session; gives whether there may be more, of which no edge will tell.
     fn read_session(&mut self, id: SessionId, now: Instant) -> bool {
-        let Some(carrier) = self.hub.transport(id) else {
-            return false;
-        };
-        let may_have_ended = carrier.may_have_ended;
-        if self.hub.is_paused(id) {
-            if may_have_ended {
-                self.hub.handle_hangup(id, now);
-            }
-            return false;
-        }
-        if self.hub.has_carry(id) {
+        let more = if self.hub.is_paused(id) {
+            false
+        } else if self.hub.has_carry(id) {
             self.hub.resume(id, now);
-            return !self.hub.is_paused(id);
+            true
+        } else {
+            self.read_stream(id, now)
+        };
+        if !self.hub.is_paused(id) {
+            return more;
         }
+        // What it sent stays where it is, and its end may hide behind that.
+        if self
+            .hub
+            .transport(id)
+            .is_some_and(|carrier| carrier.may_have_ended)
+        {
+            self.hub.handle_hangup(id, now);
+        }
+        false
+    }
+
+    fn read_stream(&mut self, id: SessionId, now: Instant) -> bool {
         let Some(carrier) = self.hub.transport(id) else {
             return false;
         };
+        let read_on = carrier.may_have_ended || carrier.may_stop_short;
         match self.network.read(&mut carrier.stream, &mut self.buffer) {
             Ok(0) => {
                 self.hub.handle_eof(id, now);
@@ -359,17 +373,13 @@ impl<N: Network> EventLoop<N> {
             }
             Ok(length) => {
                 self.hub.handle_input(id, &self.buffer[..length], now);
-                if self.hub.is_paused(id) {
-                    if may_have_ended {
-                        self.hub.handle_hangup(id, now);
-                    }
-                    return false;
-                }
                 // A short read has emptied the socket, unless its end is all that is left or it stopped at urgent data.
-                length == self.buffer.len() || may_have_ended || self.hub.has_carry(id)
+                length == self.buffer.len() || read_on || self.hub.has_carry(id)
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => true,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                carrier.may_have_ended = false;
+                carrier.may_stop_short = false;
                 self.hub.handle_drained(id, now);
                 false
             }

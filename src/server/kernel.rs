@@ -150,7 +150,8 @@ impl Network for Kernel {
                     id: SessionId::from_bits(bits),
                     readable: event.is_readable(),
                     writable: event.is_writable(),
-                    closed: event.is_read_closed() || event.is_error() || event.is_priority(),
+                    closed: event.is_read_closed() || event.is_error(),
+                    urgent: event.is_priority(),
                 }),
             }
         }

@@ -21,9 +21,10 @@ pub(crate) enum Event {
         readable: bool,
         /// There may be room to write.
         writable: bool,
-        /// The stream may have ended or broken, or a read of it stop short of what is there: it is to be read until
-        /// there is nothing more.
+        /// The stream may have ended or broken.
         closed: bool,
+        /// There may be urgent data, at which a read stops short of what is there.
+        urgent: bool,
     },
     /// The server is to stop; for the second time, at once.
     Stop,
