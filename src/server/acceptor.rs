@@ -55,6 +55,24 @@ pub(super) enum Verdict {
     TurnAway(CloseReason),
 }
 
+/// What a session counts as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// One that is only told why it cannot stay.
+    Refused,
+    /// One from an address that may have any number.
+    Uncounted,
+    /// One of those from this address.
+    Counted(Origin),
+}
+
+impl Place {
+    /// The place of a session that is let in.
+    pub(super) fn of(origin: Option<Origin>) -> Self {
+        origin.map_or(Self::Uncounted, Self::Counted)
+    }
+}
+
 /// The state of accepting.
 ///
 /// Invariant: `per_address` has an entry for exactly the origins of sessions that are held.
@@ -163,25 +181,27 @@ impl Acceptor {
     }
 
     /// A session holds a descriptor from now on.
-    pub(super) fn hold(&mut self, origin: Option<Origin>, refused: bool) {
-        if refused {
-            self.refused += 1;
-        } else if let Some(origin) = origin {
-            *self.per_address.entry(origin).or_default() += 1;
+    pub(super) fn hold(&mut self, place: Place) {
+        match place {
+            Place::Refused => self.refused += 1,
+            Place::Uncounted => {}
+            Place::Counted(origin) => *self.per_address.entry(origin).or_default() += 1,
         }
     }
 
     /// A session's descriptor is free again, so that an accept that failed for want of one may succeed.
-    pub(super) fn release(&mut self, origin: Option<Origin>, refused: bool) {
+    pub(super) fn release(&mut self, place: Place) {
         self.retry_at = None;
         self.back_off = BACK_OFF_MIN;
-        if refused {
-            self.refused -= 1;
-        } else if let Some(origin) = origin {
-            if let Some(count) = self.per_address.get_mut(&origin) {
-                *count -= 1;
-                if *count == 0 {
-                    self.per_address.remove(&origin);
+        match place {
+            Place::Refused => self.refused -= 1,
+            Place::Uncounted => {}
+            Place::Counted(origin) => {
+                if let Some(count) = self.per_address.get_mut(&origin) {
+                    *count -= 1;
+                    if *count == 0 {
+                        self.per_address.remove(&origin);
+                    }
                 }
             }
         }
@@ -247,7 +267,7 @@ mod tests {
         let here = origin("192.0.2.1");
         for _ in 0..2 {
             assert_eq!(acceptor.judge(here, 0), Verdict::Admit);
-            acceptor.hold(here, false);
+            acceptor.hold(Place::of(here));
         }
         assert_eq!(
             acceptor.judge(here, 2),
@@ -256,7 +276,7 @@ mod tests {
         assert_eq!(acceptor.judge(origin("192.0.2.2"), 2), Verdict::Admit);
         assert_eq!(acceptor.judge(None, 2), Verdict::Admit);
         for _ in 0..2 {
-            acceptor.release(here, false);
+            acceptor.release(Place::of(here));
         }
         assert!(acceptor.per_address.is_empty());
     }
@@ -266,13 +286,13 @@ mod tests {
         let mut acceptor = Acceptor::new(ADMISSION, 1);
         for _ in 0..REFUSED_MAX {
             assert_eq!(acceptor.judge(None, 10), Verdict::Refuse(CloseReason::Full));
-            acceptor.hold(None, true);
+            acceptor.hold(Place::Refused);
         }
         assert_eq!(
             acceptor.judge(None, 10),
             Verdict::TurnAway(CloseReason::Full)
         );
-        acceptor.release(None, true);
+        acceptor.release(Place::Refused);
         assert_eq!(acceptor.judge(None, 10), Verdict::Refuse(CloseReason::Full));
     }
 
@@ -293,7 +313,7 @@ mod tests {
             expected = (expected * 2).min(BACK_OFF_MAX);
         }
         acceptor.failed(0, &shortage, now);
-        acceptor.release(None, false);
+        acceptor.release(Place::Uncounted);
         assert_eq!(
             acceptor.next_ready(now),
             Some(0),

@@ -10,7 +10,7 @@ use log::{info, warn};
 use crate::dialect::Dialect;
 use crate::hub::{Hub, Limits, Outlet, SessionId};
 use crate::ledger::CloseReason;
-use crate::server::acceptor::{Acceptor, Admission, Origin, Verdict};
+use crate::server::acceptor::{Acceptor, Admission, Origin, Place, Verdict};
 use crate::server::message::MessageFile;
 use crate::server::meter::{Meter, SlowTurn};
 use crate::server::network::{Event, Network};
@@ -35,9 +35,7 @@ const TURN_LEAVES_MAX: usize = 64;
 #[derive(Debug)]
 pub(super) struct Carrier<S> {
     stream: S,
-    origin: Option<Origin>,
-    /// It was only taken in to be told why it cannot stay.
-    refused: bool,
+    place: Place,
     /// It is on the list of those to be read.
     ready: bool,
     /// An event said that the stream has ended or broken: read until that is seen.
@@ -274,12 +272,15 @@ impl<N: Network> EventLoop<N> {
             self.network.finish(&mut stream);
             return self.network.close(stream, crate::hub::Ending::Orderly);
         }
-        let refused = verdict != Verdict::Admit;
-        self.acceptor.hold(origin, refused);
+        let place = if verdict == Verdict::Admit {
+            Place::of(origin)
+        } else {
+            Place::Refused
+        };
+        self.acceptor.hold(place);
         let carrier = Carrier {
             stream,
-            origin,
-            refused,
+            place,
             ready: false,
             may_have_ended: false,
             may_stop_short: false,
@@ -459,7 +460,7 @@ impl<N: Network> EventLoop<N> {
             ..
         } = self;
         hub.reap(now, |carrier, ending| {
-            acceptor.release(carrier.origin, carrier.refused);
+            acceptor.release(carrier.place);
             network.close(carrier.stream, ending);
         });
     }
