@@ -12,3 +12,4 @@ mod outbox;
 pub mod server;
 pub mod settings;
 mod socket;
+pub mod stderr_log;

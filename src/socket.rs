@@ -1,11 +1,11 @@
 //! What the server and the clients do in the same way to a TCP stream: its options, one write, its end.
 
 use std::io::{self, IoSlice, Write};
-use std::net::Shutdown;
+use std::net::{Shutdown, SocketAddr, TcpListener};
 use std::time::Duration;
 
 use mio::net::TcpStream;
-use socket2::{SockRef, TcpKeepalive};
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
 /// A dead peer is noticed after a minute of silence and three unanswered probes.
 const KEEPALIVE_AFTER: Duration = Duration::from_secs(60);
@@ -14,6 +14,22 @@ const KEEPALIVE_PROBES: u32 = 3;
 /// Bytes that stay unacknowledged for so long break the connection (`TCP_USER_TIMEOUT`, RFC 5482).
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "fuchsia"))]
 const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(60);
+
+/// Five hundred clients that connect during one slow turn must find room; mio's own default is 128.
+const BACKLOG: i32 = 1024;
+
+/// Listens on an address. A server that was stopped a moment ago does not hold it any more.
+pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
 
 /// Sets the options of a connected stream. Each makes it better but none is worth losing it for.
 pub(crate) fn tune(stream: &TcpStream) {

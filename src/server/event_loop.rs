@@ -15,11 +15,18 @@ use crate::server::message::MessageFile;
 use crate::server::meter::{Meter, SlowTurn};
 use crate::server::network::{Event, Network};
 use crate::server::pace::Pace;
+use crate::stderr_log;
 
 pub use crate::diagnosis::Report;
 
 /// At most so many newcomers are accepted in one turn.
 const TURN_ACCEPTS_MAX: usize = 64;
+
+/// At most so many who wait at the door are told that the server goes down: no more fit there.
+const LAST_ACCEPTS_MAX: usize = 1024;
+
+/// What is left of the log is offered again so often.
+const LOG_RETRY: Duration = Duration::from_millis(100);
 
 /// At most so much is read from one session in one turn.
 const TURN_BYTES_MAX: usize = 64 * 1024;
@@ -183,7 +190,14 @@ impl<N: Network> EventLoop<N> {
             _ => None,
         };
         let flush = self.flush_at(now);
-        let deadlines = [self.hub.wake_at(), self.acceptor.wake_at(now), flush, stop];
+        let log = stderr_log::is_behind().then(|| now + LOG_RETRY);
+        let deadlines = [
+            self.hub.wake_at(),
+            self.acceptor.wake_at(now),
+            flush,
+            stop,
+            log,
+        ];
         let wake_at = deadlines.into_iter().flatten().min()?;
         Some(wake_at.saturating_duration_since(now))
     }
@@ -425,9 +439,14 @@ impl<N: Network> EventLoop<N> {
 
     /// Tells those who wait at the door, whom closing the listeners would reset without a word.
     fn accept_the_last(&mut self, now: Instant) {
-        for listener in 0..self.dialects.len() {
-            while let Ok((stream, from)) = self.network.accept(listener) {
-                self.admit(stream, self.dialects[listener], from, now);
+        if !self.network.keeps_listening() {
+            for listener in 0..self.dialects.len() {
+                for _ in 0..LAST_ACCEPTS_MAX {
+                    let Ok((stream, from)) = self.network.accept(listener) else {
+                        break;
+                    };
+                    self.admit(stream, self.dialects[listener], from, now);
+                }
             }
         }
         self.acceptor.stop();
@@ -471,6 +490,7 @@ impl<N: Network> EventLoop<N> {
 
     /// Ends the turn with what the operator is to know, or wants.
     fn tell_the_operator(&mut self) {
+        log::logger().flush();
         if let Some(SlowTurn { took, phase }) = self.meter.end() {
             let sessions = self.hub.len();
             warn!(

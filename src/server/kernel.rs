@@ -7,9 +7,10 @@ use std::time::{Duration, Instant, SystemTime};
 
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
+use sd_notify::NotifyState;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook_mio::v1_0::Signals;
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use socket2::SockRef;
 
 use crate::hub::{Ending, SessionId};
 use crate::server::network::{Event, Network};
@@ -23,9 +24,6 @@ const SIGNALS: Token = Token(usize::MAX - 2);
 /// So many events are taken from the kernel at once.
 const EVENTS_MAX: usize = 1024;
 
-/// Five hundred clients that connect during one slow turn must find room; mio's own default is 128.
-const BACKLOG: i32 = 1024;
-
 /// The kernel's side of the server.
 pub(super) struct Kernel {
     poll: Poll,
@@ -33,6 +31,7 @@ pub(super) struct Kernel {
     listeners: Vec<TcpListener>,
     waker: Arc<Waker>,
     signals: Option<Signals>,
+    held_elsewhere: bool,
 }
 
 /// Stops a server from anywhere, once it runs or before.
@@ -50,7 +49,8 @@ impl Stopper {
 }
 
 impl Kernel {
-    pub(super) fn new() -> io::Result<Self> {
+    /// `held_elsewhere` if somebody else goes on to hold the listeners when we close them.
+    pub(super) fn new(held_elsewhere: bool) -> io::Result<Self> {
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
         Ok(Self {
@@ -59,29 +59,22 @@ impl Kernel {
             listeners: Vec::new(),
             waker,
             signals: None,
+            held_elsewhere,
         })
     }
 
-    /// Listens on an address; gives the real one, whose port is never 0.
-    pub(super) fn listen(
+    /// Waits for connections on a listener, too; gives its address.
+    pub(super) fn add_listener(
         &mut self,
-        address: SocketAddr,
+        listener: std::net::TcpListener,
         send_buffer_bytes: Option<usize>,
     ) -> io::Result<SocketAddr> {
-        let socket = Socket::new(
-            Domain::for_address(address),
-            Type::STREAM,
-            Some(Protocol::TCP),
-        )?;
-        socket.set_reuse_address(true)?;
-        socket.set_nonblocking(true)?;
+        listener.set_nonblocking(true)?;
         // Accepted sockets inherit it. Without it the kernel takes megabytes for a client that never reads.
         if let Some(bytes) = send_buffer_bytes {
-            socket.set_send_buffer_size(bytes)?;
+            SockRef::from(&listener).set_send_buffer_size(bytes)?;
         }
-        socket.bind(&address.into())?;
-        socket.listen(BACKLOG)?;
-        let mut listener = TcpListener::from_std(socket.into());
+        let mut listener = TcpListener::from_std(listener);
         let token = Token(FIRST_LISTENER + self.listeners.len());
         self.poll
             .registry()
@@ -198,7 +191,13 @@ impl Network for Kernel {
         }
     }
 
+    fn keeps_listening(&self) -> bool {
+        self.held_elsewhere
+    }
+
     fn stop_listening(&mut self) {
         self.listeners.clear();
+        // Who did not start us does not listen, and need not.
+        let _ = sd_notify::notify(&[NotifyState::Stopping]);
     }
 }

@@ -19,13 +19,14 @@ mod network;
 mod pace;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 
 use log::warn;
 
 use crate::dialect::Dialect;
 use crate::hub::{Limits, LineRate, QueueLimits};
 use crate::settings::Settings;
+use crate::socket;
 
 use acceptor::Admission;
 use event_loop::EventLoop;
@@ -51,66 +52,62 @@ impl Server {
     /// # Errors
     /// If an address cannot be resolved or listened on, or the message of the day cannot be read; the error names it.
     pub fn bind(settings: &Settings) -> io::Result<Self> {
-        let sessions_max = sessions_max(settings.sessions_max);
-        let mut kernel = Kernel::new()?;
-        let mut addresses = Vec::new();
+        let mut listeners = Vec::new();
         for listen in &settings.listen {
             let explain = |error: io::Error| {
                 io::Error::new(error.kind(), format!("cannot listen on {listen}: {error}"))
             };
             // A name may stand for several addresses (`localhost` for two); one that cannot be used here is enough
             // reason to stop only if none can.
-            let mut outcomes: Vec<_> = listen
-                .resolve()
-                .map_err(explain)?
-                .into_iter()
-                .map(|address| kernel.listen(address, settings.send_buffer_bytes))
-                .collect();
+            let addresses = listen.resolve().map_err(explain)?;
+            let mut outcomes: Vec<_> = addresses.into_iter().map(socket::listen).collect();
             if outcomes.iter().all(Result::is_err) {
                 return Err(explain(outcomes.swap_remove(0).unwrap_err()));
             }
-            addresses.extend(
-                outcomes
-                    .into_iter()
-                    .flatten()
-                    .map(|address| (listen.dialect, address)),
-            );
+            let bound = outcomes.into_iter().flatten();
+            listeners.extend(bound.map(|listener| (listen.dialect, listener)));
         }
-        let limits = Limits {
-            line_bytes_max: settings.line_bytes_max,
-            queue: QueueLimits {
-                bytes_max: settings.queue_bytes_max,
-                bytes_soft: settings.queue_bytes_soft,
-                soft: settings.queue_soft,
-                stall: settings.stall,
-            },
-            line_rate: settings
-                .lines_per_second
-                .filter(|_| settings.lines_burst > 0)
-                .map(|lines_per_second| LineRate {
-                    lines_per_second,
-                    lines_burst: settings.lines_burst,
-                }),
-            memory_max: settings.memory_max,
-            idle: settings.idle,
-            drain: settings.drain,
-            history_lines: settings.history_lines,
-        };
+        Self::new(settings, listeners, false)
+    }
+
+    /// Serves listeners that somebody else has opened and goes on to hold, whatever `settings.listen` says.
+    ///
+    /// # Errors
+    /// If a listener cannot be used, or the message of the day cannot be read.
+    pub fn adopt(settings: &Settings, listeners: Vec<(Dialect, TcpListener)>) -> io::Result<Self> {
+        Self::new(settings, listeners, true)
+    }
+
+    fn new(
+        settings: &Settings,
+        listeners: Vec<(Dialect, TcpListener)>,
+        held_elsewhere: bool,
+    ) -> io::Result<Self> {
+        let mut kernel = Kernel::new(held_elsewhere)?;
+        let mut addresses = Vec::new();
+        for (dialect, listener) in listeners {
+            addresses.push((
+                dialect,
+                kernel.add_listener(listener, settings.send_buffer_bytes)?,
+            ));
+        }
         let admission = Admission {
-            sessions_max,
+            sessions_max: sessions_max(settings.sessions_max),
             per_address_max: settings.sessions_per_address_max,
         };
-        let message = MessageFile(settings.motd_file.clone());
         let dialects = addresses.iter().map(|(dialect, _)| *dialect).collect();
+        let message = MessageFile(settings.motd_file.clone());
+        let limits = limits(settings);
+        let event_loop = EventLoop::new(
+            kernel,
+            dialects,
+            limits,
+            admission,
+            settings.pace_max,
+            message,
+        )?;
         Ok(Self {
-            event_loop: EventLoop::new(
-                kernel,
-                dialects,
-                limits,
-                admission,
-                settings.pace_max,
-                message,
-            )?,
+            event_loop,
             addresses,
         })
     }
@@ -148,6 +145,30 @@ impl Server {
     #[must_use]
     pub fn report(&self) -> Report {
         self.event_loop.report()
+    }
+}
+
+/// What the hub needs of the settings.
+fn limits(settings: &Settings) -> Limits {
+    Limits {
+        line_bytes_max: settings.line_bytes_max,
+        queue: QueueLimits {
+            bytes_max: settings.queue_bytes_max,
+            bytes_soft: settings.queue_bytes_soft,
+            soft: settings.queue_soft,
+            stall: settings.stall,
+        },
+        line_rate: settings
+            .lines_per_second
+            .filter(|_| settings.lines_burst > 0)
+            .map(|lines_per_second| LineRate {
+                lines_per_second,
+                lines_burst: settings.lines_burst,
+            }),
+        memory_max: settings.memory_max,
+        idle: settings.idle,
+        drain: settings.drain,
+        history_lines: settings.history_lines,
     }
 }
 

@@ -66,6 +66,12 @@ pub(crate) trait Network {
     /// Closes a stream for good.
     fn close(&mut self, stream: Self::Stream, ending: Ending);
 
+    /// Whether somebody else goes on listening when we stop, so that those who wait at the door are not ours to send
+    /// away.
+    fn keeps_listening(&self) -> bool {
+        false
+    }
+
     /// Closes all listeners.
     fn stop_listening(&mut self);
 }
