@@ -235,7 +235,8 @@ impl Flush {
     fn flush_peer<T>(&mut self, id: SessionId, peer: &mut Peer<T>, outlet: &mut impl Outlet<T>) {
         peer.listed = false;
         let marks = mem::take(&mut peer.marks);
-        if peer.flow == Flow::Dead {
+        // Nobody is there any more, or nobody is to be told any more: it only waits to be freed.
+        if peer.flow == Flow::Dead || matches!(peer.stage(), Some(Stage::Closed(_))) {
             return;
         }
         self.parts.clear();

@@ -406,6 +406,17 @@ fn a_leap_of_a_day_fires_each_deadline_once() {
 }
 
 #[test]
+fn who_is_reset_gets_no_byte_more() {
+    let mut house = House::new();
+    let (ann, bob) = (house.person("ann"), house.person("bob"));
+    house.types(ann, "hello");
+    house.hub.handle_reset(bob, house.now);
+    house.socket(bob).shut = true;
+    house.turn();
+    assert!(!house.is_held(bob));
+}
+
+#[test]
 fn an_interrupted_write_is_tried_again_in_the_same_flush() {
     let mut house = House::new();
     let (ann, bob) = (house.person("ann"), house.person("bob"));
