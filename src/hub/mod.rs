@@ -436,7 +436,9 @@ impl<T> Hub<T> {
             ..
         } = self;
         let peer = &peers[id.slot as usize];
-        if !*going_down {
+        if *going_down {
+            room.forget(peer.standing);
+        } else {
             room.part(id, peer.standing, &peer.name, words, now);
         }
     }

@@ -113,10 +113,9 @@ impl Room {
         words: &str,
         now: Instant,
     ) {
-        let Standing::Joined { arrival, told } = standing else {
+        let Some(told) = self.forget(standing) else {
             return;
         };
-        self.arrivals.remove(&arrival);
         if self.joins.retract(told) {
             return;
         }
@@ -130,6 +129,15 @@ impl Room {
                 Some(id),
             );
         }
+    }
+
+    /// Somebody is not here any more; gives how that she is was told, if she was.
+    pub(super) fn forget(&mut self, standing: Standing) -> Option<Told> {
+        let Standing::Joined { arrival, told } = standing else {
+            return None;
+        };
+        self.arrivals.remove(&arrival);
+        Some(told)
     }
 
     /// Somebody has another name.

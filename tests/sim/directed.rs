@@ -417,6 +417,21 @@ fn who_is_reset_gets_no_byte_more() {
 }
 
 #[test]
+fn after_a_shutdown_nobody_is_counted_as_here() {
+    let mut house = House::new();
+    let (ann, bob) = (house.person("ann"), house.person("bob"));
+    house.hub.shut_down(house.now);
+    house.turn();
+    assert_eq!(house.hub.census().here, 0);
+    for id in [ann, bob] {
+        assert_eq!(house.heard(id), "-- goodbye: the server is going down\r\n");
+        house.hub.handle_eof(id, house.now);
+    }
+    house.turn();
+    assert_eq!(house.hub.census(), Census::default());
+}
+
+#[test]
 fn an_interrupted_write_is_tried_again_in_the_same_flush() {
     let mut house = House::new();
     let (ann, bob) = (house.person("ann"), house.person("bob"));
