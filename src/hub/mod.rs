@@ -287,7 +287,6 @@ impl<T> Hub<T> {
             .claim(id, &peer.name)
             .unwrap_or_else(|_| unreachable!("a guest's number is its own"));
         peer.member = self.room.enter(id, dialect);
-        self.room.feed.skip_since(&mut peer.marks, dialect, 0);
         if dialect == Dialect::Telnet {
             self.greet(id);
         }
@@ -368,6 +367,9 @@ impl<T> Hub<T> {
     ) -> SessionId {
         let number = self.ledger.open(dialect, from, self.peers.len() + 1);
         self.serial = self.serial.wrapping_add(1);
+        // Whoever comes, to stay or not, hears nothing of what was said before.
+        let mut marks = Marks::default();
+        self.room.feed.skip_since(&mut marks, dialect, 0);
         let entry = self.peers.vacant_entry();
         let id = SessionId::new(entry.key(), self.serial);
         entry.insert(Peer {
@@ -386,7 +388,7 @@ impl<T> Hub<T> {
             reader: Reader::new(dialect),
             held: None,
             input_counted: 0,
-            marks: Marks::default(),
+            marks,
             outbox: Outbox::default(),
             opened_at: now,
             heard_at: now,

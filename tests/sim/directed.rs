@@ -417,6 +417,22 @@ fn who_is_reset_gets_no_byte_more() {
 }
 
 #[test]
+fn who_is_refused_does_not_hear_what_was_said_before() {
+    let mut house = House::new();
+    let (ann, bob) = (house.person("ann"), house.person("bob"));
+    house.types(ann, "behind closed doors");
+    let from = SocketAddr::from(([127, 0, 0, 1], 1));
+    let transport = Transport::new(3);
+    let reason = CloseReason::Full;
+    let refused = house
+        .hub
+        .refuse(transport, Dialect::Telnet, from, reason, house.now);
+    house.turn();
+    assert_eq!(house.heard(bob), "<ann> behind closed doors\r\n");
+    assert_eq!(house.heard(refused), "!! goodbye: the server is full\r\n");
+}
+
+#[test]
 fn after_a_shutdown_nobody_is_counted_as_here() {
     let mut house = House::new();
     let (ann, bob) = (house.person("ann"), house.person("bob"));
