@@ -160,6 +160,10 @@ impl<T> Hub<T> {
             // follows is answered; so the hint comes after that answer.
             if mem::take(&mut interrupted) {
                 self.interrupt(id, now);
+                // What follows the one that was meant is not heard any more.
+                if !self.peer(id).is_some_and(|peer| peer.is_open()) {
+                    return None;
+                }
             }
             match heard {
                 None => return None,

@@ -417,6 +417,20 @@ fn who_is_reset_gets_no_byte_more() {
 }
 
 #[test]
+fn behind_the_second_interrupt_nothing_is_heard() {
+    let mut house = House::new();
+    let (ann, bob) = (house.person("ann"), house.connect());
+    let interrupt = b"\xff\xf4";
+    let input = [interrupt, interrupt, b"hello\r\n".as_slice()].concat();
+    house.hub.handle_input(bob, &input, house.now);
+    house.turn();
+    assert_eq!(house.heard(ann), "");
+    let expected = "-- Ctrl-C again, or /quit, to leave\r\n-- goodbye\r\n";
+    assert_eq!(house.heard(bob), expected);
+    assert_eq!(house.hub.census().here, 1);
+}
+
+#[test]
 fn who_is_refused_does_not_hear_what_was_said_before() {
     let mut house = House::new();
     let (ann, bob) = (house.person("ann"), house.person("bob"));
