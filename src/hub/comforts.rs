@@ -184,9 +184,11 @@ impl<T> Hub<T> {
         if found == id {
             return Err(Refusal::Yourself);
         }
-        self.forget_the_gone(id);
-        let ignored = &mut self.comforts(id).ignored;
-        if !ignored.contains(&found) {
+        if !self.comforts(id).ignored.contains(&found) {
+            if self.comforts(id).ignored.len() >= IGNORED_MAX {
+                self.forget_the_gone(id);
+            }
+            let ignored = &mut self.comforts(id).ignored;
             if ignored.len() >= IGNORED_MAX {
                 return Err(Refusal::IgnoresTooMany(IGNORED_MAX));
             }
@@ -211,10 +213,10 @@ impl<T> Hub<T> {
     }
 
     pub(super) fn list_ignored(&mut self, id: SessionId) {
-        self.forget_the_gone(id);
         let ignored = self.comforts(id).ignored.clone();
         let names: Vec<_> = ignored
             .iter()
+            .filter(|ignored| self.is_open(**ignored))
             .map(|id| self.peers[id.slot as usize].name.text())
             .collect();
         if names.is_empty() {
@@ -313,7 +315,8 @@ impl<T> Hub<T> {
         peer.is_some_and(|peer| peer.serial == id.serial && peer.is_open())
     }
 
-    /// Takes those who have left off the list of those she ignores.
+    /// Takes those who have left off the list of those she ignores. Their last lines may not have been flushed yet, so
+    /// this is only done when there is no room for others.
     fn forget_the_gone(&mut self, id: SessionId) {
         let mut ignored = std::mem::take(&mut self.comforts(id).ignored);
         ignored.retain(|ignored| self.is_open(*ignored));

@@ -431,6 +431,23 @@ fn behind_the_second_interrupt_nothing_is_heard() {
 }
 
 #[test]
+fn the_last_lines_of_one_who_is_ignored_are_not_heard_whatever_list_is_asked_for() {
+    let mut house = House::new();
+    let (ann, bob, cy) = (house.person("ann"), house.person("bob"), house.person("cy"));
+    house.types(ann, "/ignore bob");
+    house.turn();
+    assert_eq!(house.heard(ann), "-- ignoring bob\r\n");
+    house.types(bob, "you will miss me");
+    house.types(bob, "/quit");
+    house.types(ann, "/ignore");
+    house.types(ann, "/ignore cy");
+    house.types(cy, "at last");
+    house.turn();
+    let expected = "-- ignoring nobody\r\n-- ignoring cy\r\n";
+    assert_eq!(house.heard(ann), expected);
+}
+
+#[test]
 fn who_is_refused_does_not_hear_what_was_said_before() {
     let mut house = House::new();
     let (ann, bob) = (house.person("ann"), house.person("bob"));
