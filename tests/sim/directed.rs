@@ -281,6 +281,22 @@ fn who_never_reads_is_closed_at_the_hard_limit_and_the_others_lose_nothing() {
 }
 
 #[test]
+fn the_hard_limit_is_exact() {
+    let mut house = House::new();
+    let (ann, never) = (house.person("ann"), house.connect());
+    house.socket(never).room = 0;
+    for _ in 0..8 {
+        house.types(ann, &"z".repeat(512 - "<ann> \r\n".len()));
+    }
+    house.turn();
+    assert_eq!(house.hub.census().queued_bytes, LIMITS.queue.bytes_max);
+    assert_eq!(house.hub.open_sessions(), 2);
+    house.types(ann, "z");
+    house.turn();
+    assert_eq!(house.hub.open_sessions(), 1);
+}
+
+#[test]
 fn much_for_too_long_is_too_much_even_when_nothing_more_is_said() {
     let mut house = House::new();
     let (ann, slow) = (house.person("ann"), house.connect());

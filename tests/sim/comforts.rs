@@ -1,0 +1,196 @@
+//! What people set for themselves, in the model: being away, ignoring, and their own view of what is said.
+
+use std::collections::VecDeque;
+
+use crate::model::Model;
+use crate::script::Item;
+use crate::session::Phase;
+
+#[derive(Debug, Default)]
+pub(crate) struct Comforts {
+    pub(crate) away: Option<String>,
+    pub(crate) ignored: Vec<u64>,
+    teller: Option<u64>,
+    pub(crate) quiet: bool,
+    pub(crate) clock: bool,
+}
+
+/// What was said, for those who come later.
+#[derive(Debug)]
+pub(crate) struct History {
+    lines_max: usize,
+    lines: VecDeque<String>,
+}
+
+impl History {
+    pub(crate) fn new(lines_max: usize) -> Self {
+        Self {
+            lines_max,
+            lines: VecDeque::new(),
+        }
+    }
+
+    /// Keeps a line that was said at `time`.
+    pub(crate) fn keep(&mut self, time: &str, line: &str) {
+        self.lines.push_back(format!("{time}{line}"));
+        while self.lines.len() > self.lines_max {
+            self.lines.pop_front();
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
+    pub(crate) fn show(&self) -> Vec<String> {
+        let begin = "-- earlier:".to_owned();
+        let kept = self.lines.iter().cloned();
+        [begin]
+            .into_iter()
+            .chain(kept)
+            .chain(["-- now".to_owned()])
+            .collect()
+    }
+}
+
+impl Model {
+    /// The time as it stands before a line, in UTC.
+    pub(crate) fn time(&self) -> String {
+        let minutes = self.wall_seconds / 60 % 1440;
+        format!("{:02}:{:02} ", minutes / 60, minutes % 60)
+    }
+
+    /// A name in a list.
+    pub(crate) fn listing(&self, number: u64) -> String {
+        let it = &self.sessions[&number];
+        let away = if it.comforts.away.is_some() {
+            " (away)"
+        } else {
+            ""
+        };
+        format!("{}{away}", it.name)
+    }
+
+    /// Does what concerns one person alone.
+    pub(crate) fn comfort(&mut self, number: u64, item: &Item) -> Result<(), String> {
+        match item {
+            Item::Away(reason) => {
+                self.it(number).comforts.away = Some(reason.clone());
+                self.tell(number, "-- you are away");
+            }
+            Item::Back => {
+                self.it(number).comforts.away = None;
+                self.tell(number, "-- you are back");
+            }
+            Item::Quiet(on) => {
+                self.it(number).comforts.quiet = *on;
+                let state = if *on { "off" } else { "on" };
+                self.tell(number, &format!("-- presence {state}"));
+            }
+            Item::Clock(on) => {
+                self.it(number).comforts.clock = *on;
+                let state = if *on { "on, +00:00" } else { "off" };
+                self.tell(number, &format!("-- times {state}"));
+            }
+            Item::History => {
+                for line in self.history.show() {
+                    self.tell(number, &line);
+                }
+            }
+            Item::Ignore(name) => self.ignore(number, name)?,
+            Item::Unignore(name) => {
+                let found = self.find_or_say(name)?;
+                let ignored = &mut self.it(number).comforts.ignored;
+                ignored.retain(|ignored| *ignored != found);
+                let name = &self.sessions[&found].name;
+                self.tell(number, &format!("-- no longer ignoring {name}"));
+            }
+            Item::Ignored => self.list_ignored(number),
+            Item::Answer(words) => {
+                let teller = self.sessions[&number].comforts.teller;
+                let teller = teller.filter(|teller| self.is_open(*teller));
+                let teller = teller.ok_or_else(|| "nobody has written to you".to_owned())?;
+                self.deliver(number, teller, words);
+                self.hit("answered");
+            }
+            _ => unreachable!("{item:?} is no such thing"),
+        }
+        Ok(())
+    }
+
+    fn ignore(&mut self, number: u64, name: &str) -> Result<(), String> {
+        let found = self.find_or_say(name)?;
+        if found == number {
+            return Err("that is you".to_owned());
+        }
+        let ignored = &mut self.it(number).comforts.ignored;
+        if !ignored.contains(&found) {
+            ignored.push(found);
+        }
+        let name = &self.sessions[&found].name;
+        self.tell(number, &format!("-- ignoring {name}"));
+        Ok(())
+    }
+
+    fn list_ignored(&mut self, number: u64) {
+        let ignored = self.sessions[&number].comforts.ignored.iter();
+        let names: Vec<&str> = ignored
+            .filter(|other| self.is_open(**other))
+            .map(|other| self.sessions[other].name.as_str())
+            .collect();
+        let line = if names.is_empty() {
+            "-- ignoring nobody".to_owned()
+        } else {
+            format!("-- ignoring: {}", names.join(", "))
+        };
+        self.tell(number, &line);
+    }
+
+    pub(crate) fn find_or_say(&self, name: &str) -> Result<u64, String> {
+        self.find(name)
+            .ok_or_else(|| format!("nobody here is called {name}"))
+    }
+
+    /// Says something to one person, unless she does not want to hear it.
+    pub(crate) fn deliver(&mut self, number: u64, receiver: u64, words: &str) {
+        let from = self.sessions[&number].name.clone();
+        let to = self.sessions[&receiver].name.clone();
+        let comforts = &mut self.it(receiver).comforts;
+        let away = comforts.away.clone();
+        if comforts.ignored.contains(&number) {
+            self.hit("private, but ignored");
+        } else {
+            comforts.teller = Some(number);
+            self.tell(receiver, &format!("[{from}] {words}"));
+        }
+        self.tell(number, &format!("[to {to}] {words}"));
+        let Some(reason) = away else { return };
+        self.hit("told of being away");
+        let colon = if reason.is_empty() { "" } else { ": " };
+        self.tell(number, &format!("-- {to} is away{colon}{reason}"));
+    }
+
+    fn is_open(&self, number: u64) -> bool {
+        let it = self.sessions.get(&number);
+        it.is_some_and(|it| it.phase == Phase::Open)
+    }
+}
+
+impl Item {
+    /// How a person asks for what concerns her alone.
+    pub(crate) fn spell_comfort(&self) -> Option<String> {
+        let switch = |on: &bool| if *on { "on" } else { "off" };
+        Some(match self {
+            Self::Away(reason) => format!("/away {reason}"),
+            Self::Back => "/back".to_owned(),
+            Self::Quiet(on) => format!("/quiet {}", switch(on)),
+            Self::Clock(on) => format!("/time {}", switch(on)),
+            Self::History => "/history".to_owned(),
+            Self::Ignore(name) => format!("/ignore {name}"),
+            Self::Unignore(name) => format!("/unignore {name}"),
+            Self::Ignored => "/ignore".to_owned(),
+            Self::Answer(words) => format!("/reply {words}"),
+            _ => return None,
+        })
+    }
+}

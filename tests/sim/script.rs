@@ -1,0 +1,249 @@
+//! What a person or a program means, and how that is spelled in bytes. The model goes by the meaning, the hub by the
+//! bytes, so neither can copy a mistake of the other.
+
+use base64::engine::general_purpose::STANDARD as BASE64;
+use base64::Engine;
+use chatd::dialect::Dialect;
+
+use crate::random::Random;
+
+/// Names that people want, each with a number that it shares with those which nobody could tell apart from it.
+pub(crate) const NAMES: [(&str, usize); 11] = [
+    ("ann", 0),
+    ("Ann", 0),
+    ("\u{430}nn", 0),
+    ("bob", 1),
+    ("BOB", 1),
+    ("b0b", 1),
+    ("老罗", 2),
+    ("cy", 3),
+    ("dora", 4),
+    ("eve.2", 5),
+    ("ｆｒｅｄ", 6),
+];
+const MALFORMED_NAMES: [&str; 3] = ["-dash", "two words", "abcdefghijklmnopqrstuvwxyz"];
+const RESERVED_NAMES: [&str; 3] = ["guest7", "Server", "chatd"];
+
+/// How many lines one burst has at least: more than a turn takes.
+pub(crate) const BURST_LINES: usize = 70;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Item {
+    Say(String),
+    /// Said by way of two slashes: the words begin with one.
+    SaySlash(String),
+    Act(String),
+    Name(&'static str),
+    MalformedName(&'static str),
+    ReservedName(&'static str),
+    Who,
+    Tell(String, String),
+    Help,
+    Quit(String),
+    Empty,
+    TooLong(usize),
+    Unknown,
+    NoText,
+    // What concerns oneself.
+    Away(String),
+    Back,
+    Quiet(bool),
+    Clock(bool),
+    History,
+    Ignore(String),
+    Unignore(String),
+    Ignored,
+    Answer(String),
+    // What only telnet clients send.
+    AreYouThere,
+    TimingMark,
+    Interrupt,
+    // What only programs send.
+    Ping(String),
+    Garbage,
+    SeveralLines,
+    LongWords(usize),
+}
+
+impl Item {
+    /// Whether it is one of those things of which a turn takes only so many.
+    pub(crate) fn counts(&self) -> bool {
+        *self != Self::TimingMark
+    }
+
+    /// Whether it is a line, as the ledger counts them.
+    pub(crate) fn is_line(&self) -> bool {
+        !matches!(self, Self::AreYouThere | Self::TimingMark | Self::Interrupt)
+    }
+
+    /// The bytes without a line end.
+    pub(crate) fn spell(&self, dialect: Dialect) -> Vec<u8> {
+        match dialect {
+            Dialect::Telnet => self.spell_typed(),
+            Dialect::Wire => self.spell_wire(),
+        }
+    }
+
+    fn spell_typed(&self) -> Vec<u8> {
+        match self {
+            Self::Say(words) => words.clone(),
+            Self::SaySlash(words) => format!("/{words}"),
+            Self::Act(words) => format!("/me {words}"),
+            Self::Name(name) | Self::MalformedName(name) | Self::ReservedName(name) => {
+                format!("/name {name}")
+            }
+            Self::Who => "/who".to_owned(),
+            Self::Tell(to, words) => format!("/msg {to} {words}"),
+            Self::Help => "/help".to_owned(),
+            Self::Quit(words) => format!("/quit {words}"),
+            Self::TooLong(bytes) => "x".repeat(*bytes),
+            Self::Unknown => "/frobnicate it".to_owned(),
+            Self::NoText => "/me".to_owned(),
+            Self::AreYouThere => return vec![0xff, 0xf6],
+            Self::TimingMark => return vec![0xff, 0xfd, 6],
+            Self::Interrupt => return vec![0xff, 0xf4],
+            item => item.spell_comfort().unwrap_or_default(),
+        }
+        .into_bytes()
+    }
+
+    fn spell_wire(&self) -> Vec<u8> {
+        // The name in a CHAT is not believed, so it is always somebody else's.
+        let chat = |words: &str| wire_line("CHAT", &["mallory", words]);
+        match self {
+            Self::Say(words) | Self::SaySlash(words) => chat(words),
+            Self::Act(words) => chat(&format!("/me {words}")),
+            Self::Name(name) | Self::MalformedName(name) | Self::ReservedName(name) => {
+                wire_line("NAME", &[name])
+            }
+            Self::Quit(_) => "QUIT".to_owned(),
+            Self::TooLong(bytes) => "x".repeat(*bytes),
+            Self::NoText => chat(" "),
+            Self::Ping(token) => format!("PING {token}"),
+            Self::Garbage => "HELLO".to_owned(),
+            Self::SeveralLines => chat("one\ntwo"),
+            Self::LongWords(bytes) => chat(&"y".repeat(*bytes)),
+            _ => String::new(),
+        }
+        .into_bytes()
+    }
+}
+
+/// A line of the wire dialect without its end.
+pub(crate) fn wire_line(verb: &str, values: &[&str]) -> String {
+    let values = values.iter().map(|value| BASE64.encode(value));
+    [verb.to_owned()]
+        .into_iter()
+        .chain(values)
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// The longest line of the wire dialect: so much that the longest words fit in base64, and a name with them.
+pub(crate) fn wire_line_bytes_max(line_bytes_max: usize) -> usize {
+    line_bytes_max.div_ceil(3) * 4 + 512
+}
+
+/// How a line ends. Empty lines and keys of the telnet protocol need care: see the callers.
+pub(crate) fn any_line_end(random: &mut Random) -> &'static [u8] {
+    random.pick(&[b"\r\n".as_slice(), b"\n", b"\r\0", b"\r"])
+}
+
+/// Thinks up what people say and do.
+pub(crate) struct Author {
+    pub(crate) line_bytes_max: usize,
+    /// How many things were thought up, so that no two lines are alike.
+    count: usize,
+}
+
+impl Author {
+    pub(crate) fn new(line_bytes_max: usize) -> Self {
+        Self {
+            line_bytes_max,
+            count: 0,
+        }
+    }
+
+    /// Words that were never said before, with some room left for a command and a name before them.
+    pub(crate) fn words(&mut self, random: &mut Random) -> String {
+        self.count += 1;
+        let mut words = format!("w{}", self.count);
+        if random.percent(10) {
+            words.push_str(" 你好 é");
+        }
+        let room = self.line_bytes_max - 24 - words.len();
+        if random.percent(20) {
+            words.push_str(&" z".repeat(random.within(0..=room / 2 - 1)));
+        }
+        words
+    }
+
+    pub(crate) fn name(random: &mut Random) -> Item {
+        match random.within(0..=19) {
+            0 => Item::MalformedName(random.pick(&MALFORMED_NAMES)),
+            1 => Item::ReservedName(random.pick(&RESERVED_NAMES)),
+            _ => Item::Name(random.pick(&NAMES).0),
+        }
+    }
+
+    pub(crate) fn item(&mut self, dialect: Dialect, opened: u64, random: &mut Random) -> Item {
+        let over = random.within(1..=200);
+        match (random.within(0..=99), dialect) {
+            (0..=39, _) => Item::Say(self.words(random)),
+            (40..=44, _) => Item::SaySlash(format!("/{}", self.words(random))),
+            (45..=51, _) => Item::Act(self.words(random)),
+            (52..=63, _) => Self::name(random),
+            (64..=66, _) => Item::Empty,
+            (67..=68, Dialect::Telnet) => Item::TooLong(self.line_bytes_max + over),
+            (67..=68, Dialect::Wire) => {
+                Item::TooLong(wire_line_bytes_max(self.line_bytes_max) + over)
+            }
+            (69..=70, _) => Item::NoText,
+            (71, _) => Item::Quit(self.last_words(random)),
+            (72..=75, Dialect::Telnet) => Item::Who,
+            (76..=77, Dialect::Telnet) => Item::Help,
+            (78..=80, Dialect::Telnet) => Item::Unknown,
+            (81..=82, Dialect::Telnet) => Item::AreYouThere,
+            (83..=84, Dialect::Telnet) => Item::TimingMark,
+            (85, Dialect::Telnet) => Item::Interrupt,
+            (86..=92, Dialect::Telnet) => Item::Tell(any_name(opened, random), self.words(random)),
+            (_, Dialect::Telnet) => self.comfort(opened, random),
+            (72..=79, Dialect::Wire) => Item::Ping(format!("t{over}")),
+            (80..=83, Dialect::Wire) => Item::Garbage,
+            (84..=87, Dialect::Wire) => Item::SeveralLines,
+            (88..=91, Dialect::Wire) => Item::LongWords(self.line_bytes_max + over),
+            (_, Dialect::Wire) => Item::Say(self.words(random)),
+        }
+    }
+
+    fn comfort(&mut self, opened: u64, random: &mut Random) -> Item {
+        match random.within(0..=19) {
+            0..=1 => Item::Away(self.last_words(random)),
+            2 => Item::Back,
+            3..=4 => Item::Quiet(random.percent(70)),
+            5..=6 => Item::Clock(random.percent(60)),
+            7 => Item::History,
+            8..=12 => Item::Ignore(any_name(opened, random)),
+            13 => Item::Unignore(any_name(opened, random)),
+            14 => Item::Ignored,
+            _ => Item::Answer(self.words(random)),
+        }
+    }
+
+    pub(crate) fn last_words(&mut self, random: &mut Random) -> String {
+        if random.percent(50) {
+            self.words(random)
+        } else {
+            String::new()
+        }
+    }
+}
+
+/// A name that somebody may have.
+fn any_name(opened: u64, random: &mut Random) -> String {
+    if random.percent(50) {
+        format!("guest{}", random.within(1..=opened as usize + 1))
+    } else {
+        random.pick(&NAMES).0.to_owned()
+    }
+}
