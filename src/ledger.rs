@@ -118,12 +118,14 @@ impl Ledger {
 
     /// Writes down a close. `sessions` does not count it any more.
     pub fn close(&mut self, close: Close, sessions: usize) {
+        let tenths = close.lasted.as_millis() / 100;
         info!(
-            "close id={} name={} reason={} seconds={:.1} lines_in={} bytes_out={} sessions={sessions}",
+            "close id={} name={} reason={} seconds={}.{} lines_in={} bytes_out={} sessions={sessions}",
             close.id,
             close.name,
             close.reason,
-            close.lasted.as_secs_f64(),
+            tenths / 10,
+            tenths % 10,
             close.lines_in,
             close.bytes_out,
         );

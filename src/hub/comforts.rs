@@ -1,5 +1,8 @@
 //! What a person sets for herself: being away, ignoring, and her own view of the feed.
 
+use std::borrow::Cow;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::time::{Duration, Instant};
 
 use crate::dialect::command::{Refusal, Usage, COMMANDS};
@@ -288,15 +291,12 @@ impl<T> Hub<T> {
             _ => {
                 let others = self.room.arrivals().filter(|other| *other != id);
                 let peers = others.map(|other| &self.peers[other.slot as usize]);
-                let mut named: Vec<_> = peers.map(|peer| (peer.spoke, peer.name.text())).collect();
-                named.retain(|(_, name)| name.to_lowercase().starts_with(&prefix));
-                // The sort is stable, so those who never spoke stay in the order of their arrival.
-                named.sort_by_key(|(spoke, _)| std::cmp::Reverse(*spoke));
-                named
-                    .into_iter()
-                    .take(CANDIDATES_MAX)
-                    .map(|(_, name)| name.into_owned())
-                    .collect()
+                let named = peers.map(|peer| (Reverse(peer.spoke), peer.name.text()));
+                let fits = |(_, name): &(_, Cow<'_, str>)| name.to_lowercase().starts_with(&prefix);
+                // Those who never spoke stand at the end, in no order that anybody would look for.
+                let mut named: BinaryHeap<_> = named.filter(fits).map(Reverse).collect();
+                let sorted = std::iter::from_fn(|| named.pop().map(|Reverse((_, name))| name));
+                sorted.take(CANDIDATES_MAX).map(Cow::into_owned).collect()
             }
         };
         if let Some(peer) = self.peer(id) {
