@@ -1,4 +1,31 @@
 //! chatd: a chat server in one thread and one event loop.
+//!
+//! People reach it with telnet or nc, programs with a line protocol or with [`client`]. One loop owns every session;
+//! what one says is pushed into the others' queues in the same turn; closing is decided in one place and carried out
+//! in one place. So there is no thread, task, timer or channel that could be left over.
+//!
+//! # The map
+//! | module | owns | must not know |
+//! |---|---|---|
+//! | [`server`] | the loop, the sockets, signals, who may come in | what is said |
+//! | [`hub`] | sessions, names, the room, what everybody is to hear | sockets, the clock |
+//! | [`dialect`] | bytes to lines to commands, events to bytes | who is connected |
+//! | [`name`], [`ledger`], `outbox`, `socket` | one idea each | anything above |
+//! | [`settings`] | one table of settings, for flags, file and help | what they are for |
+//! | [`diagnosis`], [`journal`], [`stderr_log`] | what an operator sees | |
+//! | [`client`] | connections to such a server, many on one poll | the server |
+//!
+//! # A turn
+//! `note -> accept -> read -> tick -> flush -> reap`, always in this order; see [`server`]. What people say is encoded
+//! once a turn into a feed for each dialect, and each session is written its slices of it; see [`hub`].
+//!
+//! # Invariants
+//! - A session is announced at most once, reaped exactly once, and has one open and one close in the [`ledger`].
+//! - The first reason to close stays. A closed session gets no byte.
+//! - No bytes without a waker: output that waits is on the flush list, or an edge will tell when it can go.
+//! - Everything that a peer can make grow has a bound.
+//!
+//! [`hub::Hub::check_invariants`] sweeps those of the hub.
 #![forbid(unsafe_code)]
 
 pub mod client;
