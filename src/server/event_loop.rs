@@ -14,7 +14,7 @@ use crate::server::acceptor::{Acceptor, Admission, Origin, Place, Verdict};
 use crate::server::message::MessageFile;
 use crate::server::meter::{Meter, SlowTurn};
 use crate::server::network::{Event, Network};
-use crate::server::pace::Pace;
+use crate::server::pace::{Pace, Waiting};
 use crate::stderr_log;
 
 pub use crate::diagnosis::Report;
@@ -211,9 +211,11 @@ impl<N: Network> EventLoop<N> {
         if self.hub.has_said_enough() || self.stops != Stops::Running {
             return Some(now);
         }
-        // Those who leave need not be told who else does, so that is told when they have gone.
-        let patient = !self.leaving.is_empty() && self.hub.only_presence_waits();
-        Some(self.pace.due_at(lines, patient, now))
+        let waiting = Waiting {
+            lines,
+            is_presence: self.hub.only_presence_waits(),
+        };
+        Some(self.pace.due_at(waiting, now))
     }
 
     fn note(&mut self, event: Event) {
@@ -329,6 +331,9 @@ impl<N: Network> EventLoop<N> {
             }
             let next = self.ready.pop_front();
             self.read_next(next, now);
+        }
+        if !self.leaving.is_empty() {
+            self.pace.see_leaving(now);
         }
         for _ in 0..self.leaving.len().min(TURN_LEAVES_MAX) {
             if self.hub.has_said_enough() {

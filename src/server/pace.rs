@@ -24,6 +24,16 @@ pub(super) struct Pace {
     took: Duration,
     ended_at: Option<Instant>,
     waits_since: Option<Instant>,
+    somebody_left_at: Option<Instant>,
+}
+
+/// What waits to be flushed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Waiting {
+    /// How many lines.
+    pub(super) lines: usize,
+    /// Whether they tell of nothing but who came and went.
+    pub(super) is_presence: bool,
 }
 
 impl Pace {
@@ -34,6 +44,7 @@ impl Pace {
             took: Duration::ZERO,
             ended_at: None,
             waits_since: None,
+            somebody_left_at: None,
         }
     }
 
@@ -42,19 +53,29 @@ impl Pace {
         self.waits_since.get_or_insert(now);
     }
 
-    /// When `lines` lines that wait are to be flushed. If they are `patient`, they can wait until others have left.
-    pub(super) fn due_at(&self, lines: usize, patient: bool, now: Instant) -> Instant {
+    /// Somebody leaves.
+    pub(super) fn see_leaving(&mut self, now: Instant) {
+        self.somebody_left_at = Some(now);
+    }
+
+    /// When what waits is to be flushed.
+    pub(super) fn due_at(&self, waiting: Waiting, now: Instant) -> Instant {
         let (Some(delay_max), Some(ended_at)) = (self.delay_max, self.ended_at) else {
             return now;
         };
-        if patient {
-            return self.waits_since.unwrap_or(now) + PRESENCE_WAITS;
-        }
         if self.took < WORTH_WAITING {
             return now;
         }
-        let lines = u32::try_from(lines).unwrap_or(u32::MAX).max(1);
-        ended_at + (self.took * PATIENCE / lines).min(delay_max)
+        let lines = u32::try_from(waiting.lines).unwrap_or(u32::MAX).max(1);
+        let due_at = ended_at + (self.took * PATIENCE / lines).min(delay_max);
+        match self.somebody_left_at {
+            // Who leaves seldom leaves alone, and those who leave need not be told who else does.
+            Some(left_at) if waiting.is_presence => {
+                let waits_until = self.waits_since.unwrap_or(now) + PRESENCE_WAITS;
+                due_at.max(waits_until.min(left_at + delay_max))
+            }
+            _ => due_at,
+        }
     }
 
     /// A flush to the whole room took from `began_at` to `ended_at`.
@@ -87,28 +108,44 @@ mod tests {
         (pace, began_at + took)
     }
 
+    const fn chat(lines: usize) -> Waiting {
+        Waiting {
+            lines,
+            is_presence: false,
+        }
+    }
+
+    const fn presence(lines: usize) -> Waiting {
+        Waiting {
+            lines,
+            is_presence: true,
+        }
+    }
+
     #[test]
     fn the_more_lines_wait_the_sooner_they_go() {
         let (pace, ended_at) = paced(ms(2), Some(ms(100)));
-        assert_eq!(pace.due_at(1, false, ended_at), ended_at + ms(8));
-        assert_eq!(pace.due_at(2, false, ended_at), ended_at + ms(4));
-        assert_eq!(pace.due_at(8, false, ended_at), ended_at + ms(1));
+        assert_eq!(pace.due_at(chat(1), ended_at), ended_at + ms(8));
+        assert_eq!(pace.due_at(chat(2), ended_at), ended_at + ms(4));
+        assert_eq!(pace.due_at(chat(8), ended_at), ended_at + ms(1));
     }
 
     #[test]
     fn the_delay_has_a_bound() {
         let (pace, ended_at) = paced(ms(80), Some(ms(100)));
-        assert_eq!(pace.due_at(1, false, ended_at), ended_at + ms(100));
+        assert_eq!(pace.due_at(chat(1), ended_at), ended_at + ms(100));
     }
 
     #[test]
     fn small_rooms_and_those_who_switched_it_off_never_wait() {
         let now = outset();
-        assert_eq!(Pace::new(Some(ms(100))).due_at(1, false, now), now);
-        let (pace, ended_at) = paced(Duration::from_micros(900), Some(ms(100)));
-        assert_eq!(pace.due_at(1, false, ended_at), ended_at);
-        let (pace, ended_at) = paced(ms(80), None);
-        assert_eq!(pace.due_at(1, true, ended_at), ended_at);
+        assert_eq!(Pace::new(Some(ms(100))).due_at(chat(1), now), now);
+        let (mut pace, ended_at) = paced(Duration::from_micros(900), Some(ms(100)));
+        pace.see_leaving(ended_at);
+        assert_eq!(pace.due_at(presence(1), ended_at), ended_at);
+        let (mut pace, ended_at) = paced(ms(80), None);
+        pace.see_leaving(ended_at);
+        assert_eq!(pace.due_at(presence(1), ended_at), ended_at);
     }
 
     #[test]
@@ -116,16 +153,17 @@ mod tests {
         let (mut pace, ended_at) = paced(ms(2), Some(ms(100)));
         let begins_at = ended_at + ms(5000);
         pace.wait_from(begins_at);
-        pace.wait_from(begins_at + ms(500));
-        assert_eq!(
-            pace.due_at(3, true, begins_at + ms(500)),
-            begins_at + ms(1000)
-        );
-        pace.flushed(begins_at, begins_at + ms(2));
-        pace.wait_from(begins_at + ms(3000));
-        assert_eq!(
-            pace.due_at(3, true, begins_at + ms(3000)),
-            begins_at + ms(4000)
-        );
+        for left in [0, 90, 180, 270, 360, 450] {
+            let now = begins_at + ms(left);
+            pace.see_leaving(now);
+            assert_eq!(pace.due_at(presence(3), now), now + ms(100), "more leave");
+            assert!(
+                pace.due_at(chat(3), now) <= now,
+                "chat does not wait for them"
+            );
+        }
+        let late = begins_at + ms(950);
+        pace.see_leaving(late);
+        assert_eq!(pace.due_at(presence(3), late), begins_at + ms(1000));
     }
 }
