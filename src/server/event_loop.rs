@@ -37,6 +37,8 @@ const PACED_TURN_BYTES_MAX: usize = 8 * 1024;
 /// At most so many sessions whose stream seems to have ended are read in one turn: freeing one costs the kernel more
 /// than reading one.
 const TURN_LEAVES_MAX: usize = 64;
+/// So many of them are read in every turn, even if there is no more room in the feed.
+const TURN_LEAVES_MIN: usize = 8;
 
 /// What carries one session.
 #[derive(Debug)]
@@ -327,7 +329,7 @@ impl<N: Network> EventLoop<N> {
     fn read(&mut self, now: Instant) {
         for _ in 0..self.ready.len() {
             if self.hub.has_said_enough() {
-                return;
+                break;
             }
             let next = self.ready.pop_front();
             self.read_next(next, now);
@@ -335,9 +337,10 @@ impl<N: Network> EventLoop<N> {
         if !self.leaving.is_empty() {
             self.pace.see_leaving(now);
         }
-        for _ in 0..self.leaving.len().min(TURN_LEAVES_MAX) {
-            if self.hub.has_said_enough() {
-                return;
+        for read in 0..self.leaving.len().min(TURN_LEAVES_MAX) {
+            // However much those who stay have to say, those who leave do leave.
+            if read >= TURN_LEAVES_MIN && self.hub.has_said_enough() {
+                break;
             }
             let next = self.leaving.pop_front();
             self.read_next(next, now);
