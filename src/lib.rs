@@ -40,3 +40,5 @@ pub mod server;
 pub mod settings;
 mod socket;
 pub mod stderr_log;
+#[cfg(test)]
+mod test_clock;

@@ -189,6 +189,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::test_clock::outset;
 
     const LIMITS: QueueLimits = QueueLimits {
         bytes_max: 1000,
@@ -199,14 +200,6 @@ mod tests {
 
     fn second(outset: Instant, seconds: u64) -> Instant {
         outset + Duration::from_secs(seconds)
-    }
-
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "an arbitrary outset for the test's own clock"
-    )]
-    fn outset() -> Instant {
-        Instant::now()
     }
 
     fn front(outbox: &Outbox) -> Vec<u8> {

@@ -143,14 +143,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "an arbitrary outset for the test's own clock"
-    )]
-    fn outset() -> Instant {
-        Instant::now()
-    }
+    use crate::test_clock::outset;
 
     fn message(number: u64) -> What {
         What::Message {

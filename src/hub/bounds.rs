@@ -80,11 +80,7 @@ impl<T> Hub<T> {
     /// [`Hub::take_resumed`].
     #[must_use]
     pub fn is_paused(&self, id: SessionId) -> bool {
-        let peer = self
-            .peers
-            .get(id.slot as usize)
-            .filter(|peer| peer.serial == id.serial);
-        let held = peer.and_then(|peer| peer.held.as_ref());
+        let held = self.peer_ref(id).and_then(|peer| peer.held.as_ref());
         held.is_some_and(|held| held.paused_until.is_some())
     }
 

@@ -10,6 +10,7 @@ use crate::dialect::editor::Word;
 use crate::dialect::event::Reply;
 use crate::dialect::text;
 use crate::hub::feed::{Feed, Marks, Part};
+use crate::hub::peer::Peer;
 use crate::hub::{Hub, SessionId};
 use crate::name::Name;
 
@@ -111,10 +112,7 @@ impl<T> Hub<T> {
 
     /// Whether this person is away.
     pub(super) fn is_away(&self, id: SessionId) -> bool {
-        let comforts = self
-            .peers
-            .get(id.slot as usize)
-            .and_then(|peer| peer.comforts.as_ref());
+        let comforts = self.peer_ref(id).and_then(|peer| peer.comforts.as_ref());
         comforts.is_some_and(|comforts| comforts.away.is_some())
     }
 
@@ -311,8 +309,7 @@ impl<T> Hub<T> {
     }
 
     fn is_open(&self, id: SessionId) -> bool {
-        let peer = self.peers.get(id.slot as usize);
-        peer.is_some_and(|peer| peer.serial == id.serial && peer.is_open())
+        self.peer_ref(id).is_some_and(Peer::is_open)
     }
 
     /// Takes those who have left off the list of those she ignores. Their last lines may not have been flushed yet, so

@@ -43,11 +43,7 @@ impl<T> Hub<T> {
     /// Whether input of this session waits to be understood.
     #[must_use]
     pub fn has_carry(&self, id: SessionId) -> bool {
-        let peer = self
-            .peers
-            .get(id.slot as usize)
-            .filter(|peer| peer.serial == id.serial);
-        let held = peer.and_then(|peer| peer.held.as_ref());
+        let held = self.peer_ref(id).and_then(|peer| peer.held.as_ref());
         held.is_some_and(|held| !held.bytes.is_empty())
     }
 
@@ -256,6 +252,7 @@ mod tests {
 
     use super::*;
     use crate::hub::{Limits, Outlet, QueueLimits};
+    use crate::test_clock::outset;
 
     /// Collects what is written.
     struct Screen;
@@ -289,14 +286,6 @@ mod tests {
         line_rate: None,
         memory_max: usize::MAX,
     };
-
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "an arbitrary outset for the test's own clock"
-    )]
-    fn outset() -> Instant {
-        Instant::now()
-    }
 
     /// What a person sees who sends these packets, each in a turn of its own, from the last one on.
     fn seen(packets: &[&[u8]]) -> String {

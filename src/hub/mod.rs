@@ -269,6 +269,11 @@ impl<T> Hub<T> {
 
 /// What a session alone is told, and its place on the lists.
 impl<T> Hub<T> {
+    fn peer_ref(&self, id: SessionId) -> Option<&Peer<T>> {
+        let peer = self.peers.get(id.slot as usize);
+        peer.filter(|peer| peer.serial == id.serial)
+    }
+
     fn peer(&mut self, id: SessionId) -> Option<&mut Peer<T>> {
         self.peers
             .get_mut(id.slot as usize)

@@ -80,14 +80,7 @@ impl Gate {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "an arbitrary outset for the test's own clock"
-    )]
-    fn outset() -> Instant {
-        Instant::now()
-    }
+    use crate::test_clock::outset;
 
     fn ms(outset: Instant, ms: u64) -> Instant {
         outset + Duration::from_millis(ms)

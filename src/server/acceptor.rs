@@ -232,6 +232,7 @@ fn is_passing(kind: io::ErrorKind) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::test_clock::outset;
 
     const ADMISSION: Admission = Admission {
         sessions_max: 10,
@@ -240,14 +241,6 @@ mod tests {
 
     fn origin(address: &str) -> Option<Origin> {
         Origin::of(address.parse().unwrap())
-    }
-
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "an arbitrary outset for the test's own clock"
-    )]
-    fn outset() -> Instant {
-        Instant::now()
     }
 
     #[test]

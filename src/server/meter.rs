@@ -73,14 +73,11 @@ impl Meter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::test_clock::outset;
 
     #[test]
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "an arbitrary outset for the test's own clock"
-    )]
     fn a_slow_turn_is_told_with_its_phase_once_a_second() {
-        let outset = Instant::now();
+        let outset = outset();
         let at = |ms| outset + Duration::from_millis(ms);
         let mut meter = Meter::new(outset);
         let mut turn = |begin| {

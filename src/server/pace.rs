@@ -89,14 +89,7 @@ impl Pace {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "an arbitrary outset for the test's own clock"
-    )]
-    fn outset() -> Instant {
-        Instant::now()
-    }
+    use crate::test_clock::outset;
 
     const fn ms(ms: u64) -> Duration {
         Duration::from_millis(ms)
