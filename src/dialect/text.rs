@@ -11,6 +11,7 @@ use crate::dialect::event::{Event, Reply};
 use crate::dialect::message::Message;
 use crate::name::Name;
 
+const NUL: u8 = 0x00;
 /// Ctrl-D.
 const EOT: u8 = 0x04;
 /// Ctrl-H, the backspace key of some terminals.
@@ -26,9 +27,13 @@ pub(crate) const GREETING_NAMES_MAX: usize = 20;
 /// A line of names is at most so many bytes long.
 const WHO_LINE_BYTES_MAX: usize = 1000;
 
-/// Does what Backspace, DEL and Ctrl-U ask for: clients without line editing of their own send them key by key.
+/// Does what Backspace, DEL and Ctrl-U ask for: clients without line editing of their own send them key by key. A NUL
+/// is dropped: it is the second half of a line end whose first half came when the server still edited the line.
 pub(crate) fn edit(line: &[u8]) -> Cow<'_, [u8]> {
-    if !line.iter().any(|byte| matches!(*byte, BS | DEL | NAK)) {
+    if !line
+        .iter()
+        .any(|byte| matches!(*byte, BS | DEL | NAK | NUL))
+    {
         return Cow::Borrowed(line);
     }
     let mut edited = Vec::with_capacity(line.len());
@@ -40,6 +45,7 @@ pub(crate) fn edit(line: &[u8]) -> Cow<'_, [u8]> {
                 edited.pop();
             }
             NAK => edited.clear(),
+            NUL => {}
             byte => edited.push(byte),
         }
     }
@@ -226,6 +232,7 @@ mod tests {
         assert_eq!(edited("你好\x08们".as_bytes()), "你们", "a whole character");
         assert_eq!(edited(b"\x7f\x08a"), "a", "nothing to erase");
         assert_eq!(edited(b"wrong\x15right"), "right");
+        assert_eq!(edited(b"\0/who"), "/who");
     }
 
     #[test]
