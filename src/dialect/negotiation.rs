@@ -4,8 +4,9 @@
 //! then, the server can edit the line. Both are offered once to a client that begins to negotiate by itself, and
 //! whenever the person asks.
 //!
-//! Only a change of state is ever answered, so two negotiators cannot loop; an option that we do not know is refused
-//! once. Nothing is written before the client has negotiated or the person has asked.
+//! Only a change of state is ever answered, and every yes or no that answers a word of ours is told from one that the
+//! client says by itself, so two negotiators cannot loop however often and fast a person changes her mind. An option
+//! that we do not know is refused once. Nothing is written before the client has negotiated or the person has asked.
 //!
 //! Invariant: `editing` holds exactly while both of our options are on.
 
@@ -26,8 +27,9 @@ pub(super) const WINDOW_SIZE: u8 = 31;
 /// A client that wants to edit lines by itself (RFC 1184) does not want ours.
 const LINEMODE: u8 = 34;
 
-/// So many changes are answered on one connection; whoever toggles more often is no longer listened to.
-const CHANGES_MAX: u8 = 100;
+/// So many wishes for an option, of a client or on account of its bytes, are met on one connection; whoever toggles
+/// more often is no longer listened to. What its person types is not counted.
+const WISHES_MAX: u8 = 100;
 
 /// What a negotiation led to for line editing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,14 +45,103 @@ pub(crate) enum Change {
     Refused,
 }
 
-/// How far an option has come.
+/// An option of one side, as far as we know it.
+#[derive(Debug, Default, Clone, Copy)]
+struct Switch {
+    state: State,
+    /// How many of our words about it wait for an answer. They were on and off by turns, so the state tells what each
+    /// of them was.
+    unanswered: u8,
+}
+
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum Switch {
+enum State {
     #[default]
     Off,
     /// We have asked for it.
     Asked,
     On,
+}
+
+/// What a yes or no of the client is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sense {
+    /// Nothing new, or the answer to a word of ours that was taken back in the meantime.
+    Nothing,
+    /// It agrees to what we asked for.
+    Agreed,
+    /// It does not.
+    Refused,
+    /// It wants the option by itself.
+    Wished,
+    /// It wants it no more.
+    Ended,
+}
+
+impl Switch {
+    /// More words than this never wait for a client that answers; of one that does not, only the last ones matter.
+    const UNANSWERED_MAX: u8 = 100;
+
+    /// We ask for it; false if we have done so already.
+    fn ask(&mut self) -> bool {
+        let asks = self.state == State::Off;
+        if asks {
+            self.state = State::Asked;
+            self.wait();
+        }
+        asks
+    }
+
+    /// We want it no more.
+    fn end(&mut self) {
+        if self.state != State::Off {
+            self.state = State::Off;
+            self.wait();
+        }
+    }
+
+    fn wait(&mut self) {
+        self.unanswered += 1;
+        if self.unanswered > Self::UNANSWERED_MAX {
+            // By two, so that it is still known what each of them was.
+            self.unanswered -= 2;
+        }
+    }
+
+    /// Whether the first of our words that wait for an answer asked for it.
+    fn first_asked(self) -> bool {
+        (self.state == State::Asked) == (self.unanswered % 2 == 1)
+    }
+
+    /// The client says yes or no.
+    fn hear(&mut self, yes: bool) -> Sense {
+        if self.unanswered > 0 && yes && !self.first_asked() {
+            // Some clients never say that they have heard of an end.
+            self.unanswered -= 1;
+        }
+        if self.unanswered == 0 {
+            return match (yes, self.state) {
+                (true, State::Off) => Sense::Wished,
+                (false, State::On) => {
+                    self.state = State::Off;
+                    Sense::Ended
+                }
+                _ => Sense::Nothing,
+            };
+        }
+        // What was refused is off, so that taking it back changes nothing and is not answered.
+        let answered = if !yes && self.first_asked() { 2 } else { 1 };
+        self.unanswered = self.unanswered.saturating_sub(answered);
+        if self.unanswered > 0 || self.state != State::Asked {
+            return Sense::Nothing;
+        }
+        self.state = if yes { State::On } else { State::Off };
+        if yes {
+            Sense::Agreed
+        } else {
+            Sense::Refused
+        }
+    }
 }
 
 /// The state of all options of one connection.
@@ -67,12 +158,23 @@ pub(super) struct Negotiation {
     /// … and sends bytes of eight bits as they are.
     eight_bits: Switch,
     editing: bool,
-    /// The person asked for editing and the client has not agreed yet.
-    asked: bool,
+    person: Person,
     /// Editing has been offered or declined, so it is not offered again unless the person or the client asks.
     offered: bool,
-    changes: u8,
+    wishes: u8,
     refused: [OptionSet; 2],
+    /// The width of the client's window as it was last told, also while nothing is edited; 0 if it never was.
+    pub(super) columns: u16,
+}
+
+/// What the person knows of an agreement that is not there yet.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Person {
+    #[default]
+    DidNotAsk,
+    Waits,
+    /// Was told that the client does not answer, and wants to know if it does after all.
+    GaveUp,
 }
 
 #[derive(Debug, Default)]
@@ -93,56 +195,46 @@ impl Negotiation {
     pub(super) fn receive(&mut self, verb: u8, option: u8, reply: &mut Vec<u8>) -> Option<Change> {
         match (verb, option) {
             (DO, TIMING_MARK) => reply.extend([IAC, WILL, TIMING_MARK]),
-            (WILL, LINEMODE) => {
-                self.offered = true;
+            (DO | DONT, ECHO | SUPPRESS_GO_AHEAD) => {
+                return self.receive_of_ours(verb == DO, option, reply);
+            }
+            (WILL | WONT, WINDOW_SIZE | SUPPRESS_GO_AHEAD | BINARY) => {
+                self.receive_of_theirs(verb == WILL, option, reply);
+            }
+            (DO | WILL, _) => {
+                self.offered |= (verb, option) == (WILL, LINEMODE);
                 self.refuse(verb, option, reply);
             }
-            (DO, ECHO | SUPPRESS_GO_AHEAD) | (WILL, WINDOW_SIZE | SUPPRESS_GO_AHEAD) => {
-                self.switch_on(verb, option, reply);
-                self.offer_once(reply);
-            }
-            (WILL, BINARY) => self.switch_on(verb, option, reply),
-            (DO | WILL, _) => self.refuse(verb, option, reply),
-            (DONT | WONT, _) => return self.switch_off(verb, option, reply),
             _ => {}
         }
-        self.begin_if_agreed(reply)
+        None
     }
 
     /// The person asks for editing.
-    pub(super) fn ask(&mut self, reply: &mut Vec<u8>) -> Option<Change> {
-        self.asked = true;
+    pub(super) fn ask(&mut self, reply: &mut Vec<u8>) {
+        self.person = Person::Waits;
         self.offer(reply);
-        self.begin_if_agreed(reply)
     }
 
-    /// The person wants no editing any more, or the client does not.
+    /// The person wants no editing any more.
     pub(super) fn stop(&mut self, reply: &mut Vec<u8>) -> Option<Change> {
-        let (was_editing, was_asked) = (self.editing, self.asked);
-        self.editing = false;
-        self.asked = false;
+        self.person = Person::DidNotAsk;
         self.offered = true;
-        self.echo = Switch::Off;
-        self.go_ahead_suppressed = Switch::Off;
-        reply.extend([IAC, WONT, ECHO, IAC, WONT, SUPPRESS_GO_AHEAD]);
-        match (was_editing, was_asked) {
-            (true, _) => Some(Change::Ends),
-            (false, true) => Some(Change::Refused),
-            (false, false) => None,
-        }
-    }
-
-    /// The person has typed a line after asking for editing, and the client has not answered: it never will.
-    pub(super) fn give_up_waiting(&mut self) -> Option<Change> {
-        if !std::mem::take(&mut self.asked) {
+        let ours = [self.echo, self.go_ahead_suppressed];
+        if ours.iter().all(|switch| switch.state == State::Off) {
             return None;
         }
-        for switch in [&mut self.echo, &mut self.go_ahead_suppressed] {
-            if *switch == Switch::Asked {
-                *switch = Switch::Off;
-            }
+        self.end(reply)
+    }
+
+    /// The person has typed a line after asking for editing, and the client has not answered: most likely it never
+    /// will.
+    pub(super) fn give_up_waiting(&mut self) -> Option<Change> {
+        let waits = self.person == Person::Waits;
+        if waits {
+            self.person = Person::GaveUp;
         }
-        Some(Change::Refused)
+        waits.then_some(Change::Refused)
     }
 
     pub(super) fn is_editing(&self) -> bool {
@@ -151,58 +243,52 @@ impl Negotiation {
 
     /// The client should send bytes of eight bits as they are, and does not.
     pub(super) fn ask_for_eight_bits(&mut self, reply: &mut Vec<u8>) {
-        if self.eight_bits == Switch::Off && self.count_change() {
-            self.eight_bits = Switch::Asked;
+        if self.wishes < WISHES_MAX && self.eight_bits.ask() {
+            self.wishes += 1;
             reply.extend([IAC, DO, BINARY]);
         }
     }
 
-    fn switch_on(&mut self, verb: u8, option: u8, reply: &mut Vec<u8>) {
-        let Some((switch, answer, _)) = self.switch(verb, option) else {
-            return;
+    fn receive_of_ours(&mut self, yes: bool, option: u8, reply: &mut Vec<u8>) -> Option<Change> {
+        let switch = match option {
+            ECHO => &mut self.echo,
+            _ => &mut self.go_ahead_suppressed,
         };
-        match *switch {
-            Switch::On => {}
-            Switch::Asked => *switch = Switch::On,
-            Switch::Off => {
-                *switch = Switch::On;
-                if self.count_change() {
-                    reply.extend([IAC, answer, option]);
+        match switch.hear(yes) {
+            Sense::Agreed => self.begin_if_agreed(reply),
+            Sense::Wished if self.wishes < WISHES_MAX => {
+                self.wishes += 1;
+                switch.state = State::On;
+                reply.extend([IAC, WILL, option]);
+                // To want echo is to want what is of no use without it, even after an end.
+                if option == ECHO || !self.offered {
+                    self.offer(reply);
+                }
+                self.begin_if_agreed(reply)
+            }
+            Sense::Nothing | Sense::Wished => None,
+            // One of them without the other is of no use, so neither stays.
+            Sense::Refused | Sense::Ended => self.end(reply),
+        }
+    }
+
+    fn receive_of_theirs(&mut self, yes: bool, option: u8, reply: &mut Vec<u8>) {
+        let switch = match option {
+            WINDOW_SIZE => &mut self.window_size,
+            BINARY => &mut self.eight_bits,
+            _ => &mut self.their_go_ahead_suppressed,
+        };
+        match switch.hear(yes) {
+            Sense::Wished if self.wishes < WISHES_MAX => {
+                self.wishes += 1;
+                switch.state = State::On;
+                reply.extend([IAC, DO, option]);
+                if !self.offered && option != BINARY {
+                    self.offer(reply);
                 }
             }
-        }
-    }
-
-    fn switch_off(&mut self, verb: u8, option: u8, reply: &mut Vec<u8>) -> Option<Change> {
-        let (switch, _, answer) = self.switch(verb, option)?;
-        if std::mem::take(switch) == Switch::Off {
-            return None;
-        }
-        if verb == DONT {
-            // Echo without the other is of no use, so neither stays.
-            return if self.count_change() {
-                self.stop(reply)
-            } else {
-                None
-            };
-        }
-        if self.count_change() {
-            reply.extend([IAC, answer, option]);
-        }
-        None
-    }
-
-    /// The switch that a verb of the client is about, and our words for on and off.
-    fn switch(&mut self, verb: u8, option: u8) -> Option<(&mut Switch, u8, u8)> {
-        match (verb, option) {
-            (DO | DONT, ECHO) => Some((&mut self.echo, WILL, WONT)),
-            (DO | DONT, SUPPRESS_GO_AHEAD) => Some((&mut self.go_ahead_suppressed, WILL, WONT)),
-            (WILL | WONT, WINDOW_SIZE) => Some((&mut self.window_size, DO, DONT)),
-            (WILL | WONT, BINARY) => Some((&mut self.eight_bits, DO, DONT)),
-            (WILL | WONT, SUPPRESS_GO_AHEAD) => {
-                Some((&mut self.their_go_ahead_suppressed, DO, DONT))
-            }
-            _ => None,
+            Sense::Ended => reply.extend([IAC, DONT, option]),
+            _ => {}
         }
     }
 
@@ -212,44 +298,103 @@ impl Negotiation {
         }
     }
 
-    fn offer_once(&mut self, reply: &mut Vec<u8>) {
-        if !std::mem::replace(&mut self.offered, true) {
-            self.offer(reply);
-        }
-    }
-
     fn offer(&mut self, reply: &mut Vec<u8>) {
         self.offered = true;
         for (switch, option) in [
             (&mut self.echo, ECHO),
             (&mut self.go_ahead_suppressed, SUPPRESS_GO_AHEAD),
         ] {
-            if *switch == Switch::Off {
-                *switch = Switch::Asked;
+            if switch.ask() {
                 reply.extend([IAC, WILL, option]);
             }
         }
     }
 
+    /// Neither we nor the client echo and suppress any more. The other side has no choice, so that need not be awaited.
+    fn end(&mut self, reply: &mut Vec<u8>) -> Option<Change> {
+        self.offered = true;
+        self.echo.end();
+        self.go_ahead_suppressed.end();
+        reply.extend([IAC, WONT, ECHO, IAC, WONT, SUPPRESS_GO_AHEAD]);
+        let waited = std::mem::take(&mut self.person) == Person::Waits;
+        if std::mem::take(&mut self.editing) {
+            return Some(Change::Ends);
+        }
+        waited.then_some(Change::Refused)
+    }
+
     fn begin_if_agreed(&mut self, reply: &mut Vec<u8>) -> Option<Change> {
-        if self.editing || self.echo != Switch::On || self.go_ahead_suppressed != Switch::On {
+        let agreed = self.echo.state == State::On && self.go_ahead_suppressed.state == State::On;
+        if self.editing || !agreed {
             return None;
         }
         self.editing = true;
-        if self.window_size == Switch::Off {
-            self.window_size = Switch::Asked;
+        if self.window_size.ask() {
             reply.extend([IAC, DO, WINDOW_SIZE]);
         }
         // Else the usual telnet client takes the byte 0x9d of `”` for its escape key.
         self.ask_for_eight_bits(reply);
-        Some(Change::Begins {
-            asked: std::mem::take(&mut self.asked),
-        })
+        let asked = std::mem::take(&mut self.person) != Person::DidNotAsk;
+        Some(Change::Begins { asked })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_told_from_a_wish_however_many_words_are_under_way() {
+        let mut switch = Switch::default();
+        assert!(switch.ask());
+        switch.end();
+        assert!(switch.ask() && !switch.ask());
+        assert_eq!(switch.hear(true), Sense::Nothing, "to the first word");
+        assert_eq!(switch.hear(false), Sense::Nothing, "to the second");
+        assert_eq!(switch.hear(true), Sense::Agreed);
+        assert_eq!(switch.hear(true), Sense::Nothing);
+        assert_eq!(switch.hear(false), Sense::Ended);
+        assert_eq!(switch.hear(true), Sense::Wished);
     }
 
-    /// Counts a change; gives whether it is still answered.
-    fn count_change(&mut self) -> bool {
-        self.changes = self.changes.saturating_add(1);
-        self.changes <= CHANGES_MAX
+    #[test]
+    fn an_end_need_not_be_acknowledged() {
+        let mut switch = Switch::default();
+        switch.ask();
+        assert_eq!(switch.hear(true), Sense::Agreed);
+        switch.end();
+        switch.ask();
+        assert_eq!(switch.hear(true), Sense::Agreed);
+        switch.end();
+        assert_eq!(switch.hear(true), Sense::Wished);
+    }
+
+    #[test]
+    fn what_was_refused_is_not_refused_again_when_it_is_taken_back() {
+        let mut switch = Switch::default();
+        switch.ask();
+        switch.end();
+        switch.ask();
+        assert_eq!(
+            switch.hear(false),
+            Sense::Nothing,
+            "the end is no news to it"
+        );
+        assert_eq!(switch.hear(false), Sense::Refused);
+        assert_eq!(switch.hear(false), Sense::Nothing);
+    }
+
+    #[test]
+    fn words_that_nobody_answers_do_not_pile_up() {
+        let mut switch = Switch::default();
+        for _ in 0..1000 {
+            assert!(switch.ask());
+            assert!(
+                switch.unanswered <= Switch::UNANSWERED_MAX && !switch.first_asked()
+                    || switch.unanswered % 2 == 1
+            );
+            switch.end();
+        }
+        assert!(switch.unanswered <= Switch::UNANSWERED_MAX && switch.first_asked());
     }
 }

@@ -156,7 +156,10 @@ impl Reader {
                 self.begin_frame(true, &mut drawn);
                 // What was typed ahead is on the screen already, and the editor takes it over.
                 drawn.extend_from_slice(b"\r\x1b[J");
-                let editor = Editor::new(line_bytes_max, &self.lines.take_partial());
+                let mut editor = Editor::new(line_bytes_max, &self.lines.take_partial());
+                self.lines.clear();
+                // A client tells its size when that changes, not again when editing begins again.
+                editor.resize(self.telnet.as_ref().map_or(0, Telnet::columns), &mut drawn);
                 self.editing = Some(Box::new(Editing {
                     editor,
                     drawn,
@@ -228,13 +231,15 @@ impl Reader {
         reply: &mut Vec<u8>,
     ) -> Option<Heard<'static>> {
         let telnet = self.telnet.as_mut()?;
-        let change = match (on, telnet.is_editing()) {
-            (true, true) => return Some(Heard::EditingBegins),
-            (true, false) => telnet.ask_for_editing(reply),
-            (false, true) => telnet.stop_editing(reply),
-            (false, false) => None,
-        }?;
-        self.change(change, line_bytes_max)
+        if !on {
+            let change = telnet.stop_editing(reply)?;
+            return self.change(change, line_bytes_max);
+        }
+        if telnet.is_editing() {
+            return Some(Heard::EditingBegins);
+        }
+        telnet.ask_for_editing(reply);
+        None
     }
 
     /// A line was typed in line mode. If line editing was asked for and the client did not answer, it never will.
@@ -273,7 +278,7 @@ impl Reader {
             return;
         };
         out.extend(std::mem::take(drawn));
-        if texts_follow {
+        if texts_follow || *ended {
             editor.erase(out);
         }
         if *ended {

@@ -86,9 +86,16 @@ impl Telnet {
             .is_some_and(|negotiation| negotiation.is_editing())
     }
 
+    /// The width of the client's window as it was last told; 0 if it never was.
+    pub(crate) fn columns(&self) -> u16 {
+        self.negotiation
+            .as_ref()
+            .map_or(0, |negotiation| negotiation.columns)
+    }
+
     /// The person asks for line editing.
-    pub(crate) fn ask_for_editing(&mut self, reply: &mut Vec<u8>) -> Option<Change> {
-        self.negotiation().ask(reply)
+    pub(crate) fn ask_for_editing(&mut self, reply: &mut Vec<u8>) {
+        self.negotiation().ask(reply);
     }
 
     /// Asks the client to send bytes of eight bits as they are.
@@ -98,7 +105,7 @@ impl Telnet {
 
     /// The person wants no line editing any more.
     pub(crate) fn stop_editing(&mut self, reply: &mut Vec<u8>) -> Option<Change> {
-        self.negotiation().stop(reply)
+        self.negotiation.as_mut()?.stop(reply)
     }
 
     /// The person goes on typing lines: a client that did not agree to editing so far never will.
@@ -157,10 +164,12 @@ impl Telnet {
         }
     }
 
-    fn subnegotiated(&self, length: u8) -> Meaning {
+    fn subnegotiated(&mut self, length: u8) -> Meaning {
         match (usize::from(length), self.subnegotiation) {
             (WINDOW_BYTES, [WINDOW_SIZE, high, low, _, _]) => {
-                Meaning::Columns(u16::from_be_bytes([high, low]))
+                let columns = u16::from_be_bytes([high, low]);
+                self.negotiation().columns = columns;
+                Meaning::Columns(columns)
             }
             _ => Meaning::Nothing,
         }
