@@ -54,7 +54,8 @@ fn char_columns(before: Option<char>, c: char) -> usize {
     }
 }
 
-fn is_boundary(text: &str, at: usize) -> bool {
+/// Whether a cluster starts at the byte `at`, or the text ends there.
+pub(super) fn is_boundary(text: &str, at: usize) -> bool {
     let Some((head, tail)) = text.split_at_checked(at) else {
         return false;
     };

@@ -111,8 +111,10 @@ impl Row {
         }
         // At the left edge one could not see what Backspace would take.
         let is_left_of_row = self.start > 0 && cursor <= self.start;
+        // Keys of one packet may have changed what stands before the row without being drawn one by one.
+        let is_in_cluster = self.start > 0 && !cluster::is_boundary(text, self.start);
         self.used = cluster::columns(text, self.start, cursor);
-        if is_left_of_row || self.used > self.room() {
+        if is_left_of_row || is_in_cluster || self.used > self.room() {
             self.place_cursor(text, cursor);
         }
     }
@@ -208,6 +210,17 @@ mod tests {
             "\r> 12345\x1b[K",
             "comes back when all fits"
         );
+    }
+
+    #[test]
+    fn what_changed_before_the_row_does_not_cut_a_character() {
+        let mut row = narrow(10);
+        let text = "一二三四五六";
+        assert_eq!(drawn(&mut row, text, text.len()), "\r> 五六\x1b[K");
+        // Home, x, End.
+        let text = "x一二三四五六";
+        assert_eq!(drawn(&mut row, text, text.len()), "\r> 五六\x1b[K");
+        assert_eq!(drawn(&mut row, "12", 2), "\r> 12\x1b[K");
     }
 
     #[test]
