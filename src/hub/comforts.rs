@@ -11,7 +11,7 @@ use crate::dialect::event::Reply;
 use crate::dialect::text;
 use crate::hub::feed::{Feed, Marks, Part};
 use crate::hub::peer::Peer;
-use crate::hub::{Hub, SessionId};
+use crate::hub::{history, Hub, SessionId};
 use crate::name::Name;
 
 /// Nobody can ignore more people at a time.
@@ -69,9 +69,10 @@ impl Comforts {
         self.view != View::default() || !self.ignored.is_empty()
     }
 
-    /// Collects what she hears of the feed, in her own copy.
+    /// Collects what she, who has this id and name, hears of the feed, in her own copy.
     pub(super) fn collect(
         &self,
+        id: SessionId,
         feed: &mut Feed,
         marks: Marks,
         name: &Name,
@@ -85,7 +86,8 @@ impl Comforts {
                 .is_some_and(|author| self.ignored.contains(&author))
                 || (self.view.quiet && line.is_presence);
             if !unwanted {
-                let named = self.view.bell && !line.is_presence && names(line.bytes, &name);
+                let may_ring = self.view.bell && !line.is_presence && line.author != Some(id);
+                let named = may_ring && names(line.bytes, &name);
                 self.view.show_line(line.bytes, named, wall_seconds, out);
             }
         });
@@ -95,7 +97,9 @@ impl Comforts {
 /// Whether a line of chat has this name, in lower case, in its words.
 fn names(line: &[u8], name: &str) -> bool {
     let line = String::from_utf8_lossy(line).to_lowercase();
-    let words = line.split_once(' ').map_or("", |(_, words)| words);
+    // Who says or does it is no part of that.
+    let said = line.strip_prefix("* ").unwrap_or(&line);
+    let words = said.split_once(' ').map_or("", |(_, words)| words);
     words.match_indices(name).any(|(at, _)| {
         let before = words[..at].chars().next_back();
         let after = words[at + name.len()..].chars().next();
@@ -254,9 +258,17 @@ impl<T> Hub<T> {
     }
 
     pub(super) fn show_history(&mut self, id: SessionId, lines: usize) {
+        let comforts = self.peers[id.slot as usize].comforts.as_deref();
+        let view = comforts.map_or(View::default(), |comforts| comforts.view);
+        let is_wanted =
+            |author| !comforts.is_some_and(|comforts| comforts.ignored.contains(&author));
         let mut shown = Vec::new();
-        self.room.history.show(lines, &mut shown);
-        self.say_alone(id, |_, out| out.append(&mut shown));
+        view.show_own(history::EARLIER, self.wall_seconds, &mut shown);
+        // Each has a time already, and needs no other one.
+        let offset = view.clock.unwrap_or(0);
+        self.room.history.show(lines, offset, is_wanted, &mut shown);
+        view.show_own(history::NOW, self.wall_seconds, &mut shown);
+        self.queue_alone(id, |out| out.append(&mut shown));
     }
 
     pub(super) fn set_editing(&mut self, id: SessionId, on: bool, now: Instant) {
@@ -354,5 +366,7 @@ mod tests {
         assert!(names("<bob> 老罗：hi\r\n".as_bytes(), "老罗"));
         assert!(!names(b"<bob> the annual plan\r\n", "ann"));
         assert!(!names(b"<ann> hello\r\n", "ann"));
+        assert!(names(b"* bob nudges ann\r\n", "ann"));
+        assert!(!names(b"* ann-b waves\r\n", "ann"));
     }
 }

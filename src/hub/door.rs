@@ -11,7 +11,7 @@ use crate::dialect::event::{Farewell, Reply};
 use crate::dialect::{text, Dialect, Reader};
 use crate::hub::feed::Marks;
 use crate::hub::peer::{Closing, Flow, Peer, Phase, Stage, Standing};
-use crate::hub::{Ending, Hub, SessionId};
+use crate::hub::{history, Ending, Hub, SessionId};
 use crate::ledger::{Close, CloseReason};
 use crate::name::Name;
 use crate::outbox::Outbox;
@@ -160,7 +160,11 @@ impl<T> Hub<T> {
         text::encode_here(self.room.here() + 1, names, &mut greeting);
         greeting.extend_from_slice(&self.message_of_the_day);
         if !self.room.history.is_empty() {
-            self.room.history.show(usize::MAX, &mut greeting);
+            greeting.extend_from_slice(history::EARLIER);
+            self.room
+                .history
+                .show(usize::MAX, 0, |_| true, &mut greeting);
+            greeting.extend_from_slice(history::NOW);
         }
         self.say_alone(id, |_, out| out.append(&mut greeting));
     }

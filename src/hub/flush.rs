@@ -255,7 +255,7 @@ impl Flush {
                         wall_seconds,
                         ..
                     } = self;
-                    comforts.collect(feed, marks, &peer.name, *wall_seconds, parts);
+                    comforts.collect(id, feed, marks, &peer.name, *wall_seconds, parts);
                 }
             }
         }

@@ -6,6 +6,12 @@ use std::collections::VecDeque;
 
 use crate::dialect::event::Event;
 use crate::dialect::text;
+use crate::hub::peer::SessionId;
+
+/// What stands before the lines when they are shown …
+pub(super) const EARLIER: &[u8] = b"-- earlier:\r\n";
+/// … and behind them.
+pub(super) const NOW: &[u8] = b"-- now\r\n";
 
 /// Long lines count by their bytes, too.
 const BYTES_MAX: usize = 64 * 1024;
@@ -22,6 +28,7 @@ pub(super) struct History {
 
 #[derive(Debug, Clone, Copy)]
 struct Line {
+    author: SessionId,
     wall_seconds: u64,
     length: usize,
 }
@@ -35,7 +42,7 @@ impl History {
     }
 
     /// Keeps what was said, and forgets what is too much.
-    pub(super) fn keep(&mut self, event: &Event<'_>, wall_seconds: u64) {
+    pub(super) fn keep(&mut self, event: &Event<'_>, author: SessionId, wall_seconds: u64) {
         if self.lines_max == 0 {
             return;
         }
@@ -43,6 +50,7 @@ impl History {
         text::encode_event(event, &mut self.scratch);
         self.bytes.extend(&self.scratch);
         self.lines.push_back(Line {
+            author,
             wall_seconds,
             length: self.scratch.len(),
         });
@@ -59,19 +67,30 @@ impl History {
         self.lines.is_empty()
     }
 
-    /// Adds the last `lines` lines, each with its time in UTC, between two lines that say what they are.
-    pub(super) fn show(&self, lines: usize, out: &mut Vec<u8>) {
-        out.extend(b"-- earlier:\r\n");
-        let mut at = 0;
-        let skipped = self.lines.len().saturating_sub(lines);
-        for (index, line) in self.lines.iter().enumerate() {
-            if index >= skipped {
-                text::encode_time(line.wall_seconds, 0, out);
-                out.extend(self.bytes.range(at..at + line.length));
+    /// Adds the last `lines` lines of those whose author is wanted, each with its time, so many minutes off UTC.
+    pub(super) fn show(
+        &self,
+        lines: usize,
+        offset_minutes: i16,
+        is_wanted: impl Fn(SessionId) -> bool,
+        out: &mut Vec<u8>,
+    ) {
+        let wanted = self.lines.iter().filter(|line| is_wanted(line.author));
+        let mut skipped = wanted.count().saturating_sub(lines);
+        let mut end = 0;
+        for line in &self.lines {
+            let begin = end;
+            end += line.length;
+            if !is_wanted(line.author) {
+                continue;
             }
-            at += line.length;
+            if skipped > 0 {
+                skipped -= 1;
+                continue;
+            }
+            text::encode_time(line.wall_seconds, offset_minutes, out);
+            out.extend(self.bytes.range(begin..end));
         }
-        out.extend(b"-- now\r\n");
     }
 }
 
@@ -82,8 +101,12 @@ mod tests {
 
     fn kept(history: &History, lines: usize) -> String {
         let mut out = Vec::new();
-        history.show(lines, &mut out);
+        history.show(lines, 0, |author| author != unwanted(), &mut out);
         String::from_utf8(out).unwrap()
+    }
+
+    fn unwanted() -> SessionId {
+        SessionId::new(9, 9)
     }
 
     fn say(history: &mut History, words: &str, wall_seconds: u64) {
@@ -92,6 +115,7 @@ mod tests {
                 name: &Name::guest(1),
                 words,
             },
+            SessionId::new(1, 1),
             wall_seconds,
         );
     }
@@ -105,12 +129,12 @@ mod tests {
         }
         assert_eq!(
             kept(&history, 9),
-            "-- earlier:\r\n01:01 <guest1> b\r\n00:01 <guest1> c\r\n-- now\r\n"
+            "01:01 <guest1> b\r\n00:01 <guest1> c\r\n"
         );
-        assert_eq!(
-            kept(&history, 1),
-            "-- earlier:\r\n00:01 <guest1> c\r\n-- now\r\n"
-        );
+        assert_eq!(kept(&history, 1), "00:01 <guest1> c\r\n");
+        let mut out = Vec::new();
+        history.show(9, 0, |author| author == unwanted(), &mut out);
+        assert!(out.is_empty());
     }
 
     #[test]

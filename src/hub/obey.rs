@@ -77,7 +77,7 @@ impl<T> Hub<T> {
         let peer = &mut peers[id.slot as usize];
         peer.spoke = self.speeches;
         let event = event(&peer.name, words);
-        room.history.keep(&event, *wall_seconds);
+        room.history.keep(&event, id, *wall_seconds);
         if peer.reader.is_editing() {
             // Her own line has left the screen with the editor's row, so she hears it like everybody.
             room.say_to_all(&event, Some(id));

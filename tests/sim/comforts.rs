@@ -19,7 +19,8 @@ pub(crate) struct Comforts {
 #[derive(Debug)]
 pub(crate) struct History {
     lines_max: usize,
-    lines: VecDeque<String>,
+    /// Who said each, and how it reads with its time.
+    lines: VecDeque<(u64, String)>,
 }
 
 impl History {
@@ -31,8 +32,8 @@ impl History {
     }
 
     /// Keeps a line that was said at `time`.
-    pub(crate) fn keep(&mut self, time: &str, line: &str) {
-        self.lines.push_back(format!("{time}{line}"));
+    pub(crate) fn keep(&mut self, author: u64, time: &str, line: &str) {
+        self.lines.push_back((author, format!("{time}{line}")));
         while self.lines.len() > self.lines_max {
             self.lines.pop_front();
         }
@@ -40,16 +41,6 @@ impl History {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.lines.is_empty()
-    }
-
-    pub(crate) fn show(&self) -> Vec<String> {
-        let begin = "-- earlier:".to_owned();
-        let kept = self.lines.iter().cloned();
-        [begin]
-            .into_iter()
-            .chain(kept)
-            .chain(["-- now".to_owned()])
-            .collect()
     }
 }
 
@@ -93,9 +84,7 @@ impl Model {
                 self.tell(number, &format!("-- times {state}"));
             }
             Item::History => {
-                for line in self.history.show() {
-                    self.tell(number, &line);
-                }
+                self.show_history(number);
             }
             Item::Ignore(name) => self.ignore(number, name)?,
             Item::Unignore(name) => {
@@ -116,6 +105,19 @@ impl Model {
             _ => unreachable!("{item:?} is no such thing"),
         }
         Ok(())
+    }
+
+    /// What those have said whom this person does not ignore; each line has its own time and no other one.
+    pub(crate) fn show_history(&mut self, number: u64) {
+        let ignored = &self.sessions[&number].comforts.ignored;
+        let lines = self.history.lines.iter();
+        let wanted = lines.filter(|(author, _)| !ignored.contains(author));
+        let wanted: Vec<String> = wanted.map(|(_, line)| format!("{line}\r\n")).collect();
+        self.tell(number, "-- earlier:");
+        for line in wanted {
+            self.tell_protocol(number, line.into_bytes());
+        }
+        self.tell(number, "-- now");
     }
 
     fn ignore(&mut self, number: u64, name: &str) -> Result<(), String> {

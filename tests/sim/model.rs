@@ -160,9 +160,7 @@ impl Model {
             }
             if !self.history.is_empty() {
                 self.hit("newcomer is shown what was said");
-                for line in self.history.show() {
-                    self.tell(number, &line);
-                }
+                self.show_history(number);
             }
         }
         number

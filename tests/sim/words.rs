@@ -106,7 +106,7 @@ impl Model {
     /// Says a line, as people and as programs hear it, to everybody but its author.
     fn say(&mut self, author: u64, line: &str, wire: String) {
         let time = self.time();
-        self.history.keep(&time, line);
+        self.history.keep(author, &time, line);
         self.log_for_all(Entry {
             to: To::AllBut(Some(author)),
             about: Some(author),
