@@ -18,6 +18,8 @@ pub(crate) const LIMITS: Limits = Limits {
     idle: None,
     drain: Duration::from_secs(1000),
     history_lines: 0,
+    line_rate: None,
+    memory_max: usize::MAX,
 };
 
 /// 14:05:30 on some day, in seconds.

@@ -10,6 +10,7 @@ pub(crate) const WILL: u8 = 0xfb;
 const SB: u8 = 0xfa;
 const SE: u8 = 0xf0;
 
+const BINARY: u8 = 0;
 pub(crate) const ECHO: u8 = 1;
 pub(crate) const SGA: u8 = 3;
 pub(crate) const TIMING_MARK: u8 = 6;
@@ -99,7 +100,7 @@ impl Client {
 
     pub(crate) fn receive(&mut self, bytes: &[u8]) {
         if self.kind == Kind::Echoing {
-            self.negotiations += bytes.iter().filter(|byte| **byte == IAC).count();
+            self.negotiations += bytes.split(|byte| *byte == IAC).count() - 1;
             self.answers.extend_from_slice(bytes);
             return;
         }
@@ -112,14 +113,13 @@ impl Client {
                 }
                 (State::Command, WILL | WONT | DO | DONT) => State::Negotiation(byte),
                 (State::Command, SB) => State::Subnegotiation,
-                (State::Command, _) => State::Text,
                 (State::Negotiation(verb), option) => {
                     self.negotiations += 1;
                     self.negotiate(verb, option);
                     State::Text
                 }
-                (State::Subnegotiation, SE) => State::Text,
-                (State::Subnegotiation, _) => State::Subnegotiation,
+                (State::Subnegotiation, byte) if byte != SE => State::Subnegotiation,
+                (State::Command | State::Subnegotiation, _) => State::Text,
             };
         }
     }
@@ -166,10 +166,9 @@ impl Client {
     fn negotiate(&mut self, verb: u8, option: u8) {
         let answer = |client: &mut Self, verb| client.answers.extend([IAC, verb, option]);
         match (self.kind, verb, option) {
-            (Kind::Silent | Kind::Echoing, _, _) => {}
             (Kind::Refusing, DO, _) => answer(self, WONT),
             (Kind::Refusing, WILL, _) | (Kind::Tf5, WILL, SGA) => answer(self, DONT),
-            (Kind::Refusing, ..) => {}
+            (Kind::Silent | Kind::Echoing | Kind::Refusing, ..) => {}
             (Kind::Busybox, _, SGA) => {
                 // As in its source: a request that changes nothing is ignored, any other one toggles.
                 let on = self.theirs.contains(&SGA);
@@ -186,34 +185,23 @@ impl Client {
             }
             (Kind::Usual, WILL | WONT, ECHO | SGA) => self.receive_usual(verb == WILL, option),
             (Kind::Busybox, WILL, ECHO) if self.is_through => answer(self, DONT),
-            (_, WILL, ECHO | SGA) => {
-                if self.theirs.insert(option) {
-                    answer(self, DO);
-                }
-            }
+            (_, WILL, ECHO | SGA) if self.theirs.insert(option) => answer(self, DO),
             (Kind::Tintin, WONT, _) => {
                 self.theirs.remove(&option);
             }
-            (_, WONT, _) => {
-                if self.theirs.remove(&option) {
-                    self.is_through |= option == ECHO;
-                    answer(self, DONT);
-                }
+            (_, WONT, _) if self.theirs.remove(&option) => {
+                self.is_through |= option == ECHO;
+                answer(self, DONT);
             }
-            (_, WILL, _) => answer(self, DONT),
-            (_, DO, NAWS) => {
-                if self.ours.insert(NAWS) {
-                    answer(self, WILL);
-                    self.tell_size();
-                }
+            (_, WILL, option) if ![ECHO, SGA].contains(&option) => answer(self, DONT),
+            (_, DO, NAWS) if self.ours.insert(NAWS) => {
+                answer(self, WILL);
+                self.tell_size();
             }
+            (Kind::Usual, DO, BINARY) if self.ours.insert(BINARY) => answer(self, WILL),
             (_, DO, TIMING_MARK) => answer(self, WILL),
-            (_, DO, _) => answer(self, WONT),
-            (_, DONT, _) => {
-                if self.ours.remove(&option) {
-                    answer(self, WONT);
-                }
-            }
+            (_, DO, option) if option != NAWS => answer(self, WONT),
+            (_, DONT, _) if self.ours.remove(&option) => answer(self, WONT),
             _ => {}
         }
     }

@@ -3,8 +3,9 @@
 
 mod chat;
 mod clients;
-
+mod commands;
+mod history;
 mod negotiation;
+mod screen;
 mod seat;
-
 mod transcripts;

@@ -38,8 +38,8 @@ impl Link {
     }
 }
 
-fn type_line(link: &mut Link, line: &str) {
-    link.step(format!("{line}\r\n").as_bytes());
+fn type_line(link: &mut Link, words: &str) {
+    link.step(format!("{words}\r\n").as_bytes());
 }
 
 #[test]
@@ -104,7 +104,9 @@ fn who_changes_her_mind_before_the_answer_is_there_gets_what_she_said_last() {
                         let packet = lines.join("\r\n") + "\r\n";
                         link.step(packet.as_bytes());
                     } else {
-                        lines.iter().for_each(|line| type_line(&mut link, line));
+                        for line in lines {
+                            type_line(&mut link, line);
+                        }
                     }
                     let what = format!("{kind:?} {delay} {lines:?} {at_once}");
                     assert!(link.settles(), "{what}");

@@ -6,7 +6,8 @@ use crate::clients::IAC;
 const WILL_BOTH: &[u8] = b"\xff\xfb\x01\xff\xfb\x03";
 const DO_BOTH: &[u8] = b"\xff\xfd\x01\xff\xfd\x03";
 const WONT_BOTH: &[u8] = b"\xff\xfc\x01\xff\xfc\x03";
-const DO_NAWS: &[u8] = b"\xff\xfd\x1f";
+/// The size of the window is wanted, and bytes of eight bits.
+const DO_MORE: &[u8] = b"\xff\xfd\x1f\xff\xfd\x00";
 
 /// What a client sends, and the telnet commands it gets for it.
 type Step<'a> = (&'a [u8], &'a [u8]);
@@ -94,7 +95,7 @@ fn putty_edits_from_its_opening_on() {
         &[
             (
                 b"\xff\xfb\x1f\xff\xfb\x20\xff\xfb\x18\xff\xfb\x27\xff\xfd\x01\xff\xfb\x03\xff\xfd\x03",
-                b"\xff\xfd\x1f\xff\xfb\x01\xff\xfb\x03\xff\xfe\x20\xff\xfe\x18\xff\xfe\x27\xff\xfd\x03",
+                b"\xff\xfd\x1f\xff\xfb\x01\xff\xfb\x03\xff\xfe\x20\xff\xfe\x18\xff\xfe\x27\xff\xfd\x03\xff\xfd\x00",
             ),
             (b"\xff\xfa\x1f\x00\x50\x00\x18\xff\xf0", b""),
             ("你好\x7f\r\0half".as_bytes(), b""),
@@ -112,7 +113,7 @@ fn debian_telnet_called_with_a_minus_edits_from_the_first_key_on() {
                 b"\xff\xfd\x03\xff\xfb\x18\xff\xfb\x1f\xff\xfb\x20\xff\xfb\x21\xff\xfb\x22\xff\xfb\x27\xff\xfd\x05\xff\xfb\x26",
                 b"\xff\xfb\x03\xff\xfb\x01\xff\xfe\x18\xff\xfd\x1f\xff\xfe\x20\xff\xfe\x21\xff\xfe\x22\xff\xfe\x27\xff\xfc\x05\xff\xfe\x26",
             ),
-            (b"\xff\xfd\x01\xff\xfa\x1f\x00\x28\x00\x18\xff\xf0half", b""),
+            (b"\xff\xfd\x01\xff\xfa\x1f\x00\x28\x00\x18\xff\xf0half", b"\xff\xfd\x00"),(b"\xff\xfb\x00", b""),
         ],
         &[],
         "> half",
@@ -125,7 +126,7 @@ fn the_menu_switches_to_characters_and_back_to_lines() {
         &[
             (
                 b"\xff\xfd\x03\xff\xfd\x01",
-                b"\xff\xfb\x03\xff\xfb\x01\xff\xfd\x1f",
+                b"\xff\xfb\x03\xff\xfb\x01\xff\xfd\x1f\xff\xfd\x00",
             ),
             (b"\xff\xfb\x1f\xff\xfa\x1f\x00\x50\x00\x18\xff\xf0half", b""),
             // `mode line`: the rest of the line is gone, at once, and nothing is offered again.
@@ -145,7 +146,7 @@ fn edit_is_a_wish_that_the_usual_client_meets() {
     assert_course(
         &[
             (b"/edit\r\n", WILL_BOTH),
-            (&[DO_BOTH, b"hello w"].concat(), DO_NAWS),
+            (&[DO_BOTH, b"hello w"].concat(), DO_MORE),
             (b"\xff\xfb\x1f\xff\xfa\x1f\x00\x50\x00\x18\xff\xf0orld", b""),
             (b"\r\0/edit off\r\0", WONT_BOTH),
             (b"\xff\xfe\x01\xff\xfe\x03again\r\n", b""),
@@ -190,10 +191,13 @@ fn busybox_comes_in_once_and_refuses_the_second_time() {
         &[
             (
                 b"\xff\xfd\x01\xff\xfd\x03",
-                b"\xff\xfb\x01\xff\xfb\x03\xff\xfd\x1f",
+                b"\xff\xfb\x01\xff\xfb\x03\xff\xfd\x1f\xff\xfd\x00",
             ),
             // The size of a window of 255 columns, not doubled as it should be.
-            (b"\xff\xfb\x1f\xff\xfa\x1f\x00\xff\x00\x10\xff\xf0", b""),
+            (
+                b"\xff\xfc\x00\xff\xfb\x1f\xff\xfa\x1f\x00\xff\x00\x10\xff\xf0",
+                b"",
+            ),
             (b"/edit off\r\n", WONT_BOTH),
             (b"\xff\xfe\x01\xff\xfe\x03", b""),
             (b"/edit\r\n", WILL_BOTH),
@@ -211,7 +215,7 @@ fn tintin_never_answers_an_end() {
     assert_course(
         &[
             (b"/edit\r\n", WILL_BOTH),
-            (DO_BOTH, DO_NAWS),
+            (DO_BOTH, DO_MORE),
             (b"/edit off\r\n", WONT_BOTH),
             (b"/edit\r\n", WILL_BOTH),
             (&[DO_BOTH, b"hi\r\n"].concat(), b""),
@@ -246,7 +250,7 @@ fn the_late_answer_of_a_client_that_was_given_up_is_welcome() {
         &[
             (b"/edit\r\n", WILL_BOTH),
             (b"too fast\r\n", b""),
-            (&[DO_BOTH, b"x"].concat(), DO_NAWS),
+            (&[DO_BOTH, b"x"].concat(), DO_MORE),
         ],
         &["-- guest2 joined (2 here)", "<guest2> too fast"],
         &format!("{REFUSED}\n-- editing on\n> x"),
@@ -276,7 +280,7 @@ fn the_second_half_of_enter_is_no_part_of_the_line_after_the_editor() {
         assert_course(
             &[
                 (b"/edit\r\n", WILL_BOTH),
-                (DO_BOTH, DO_NAWS),
+                (DO_BOTH, DO_MORE),
                 (off.as_bytes(), WONT_BOTH),
                 (b"/name ann\r\n", b""),
             ],
@@ -292,7 +296,7 @@ fn a_line_that_was_too_long_when_the_editor_came_is_forgotten() {
     assert_course(
         &[
             (b"/edit\r\n", WILL_BOTH),
-            (&[&long, DO_BOTH].concat(), DO_NAWS),
+            (&[&long, DO_BOTH].concat(), DO_MORE),
             (b"/edit off\r\n", WONT_BOTH),
             (b"hello\r\n", b""),
         ],
