@@ -1,0 +1,624 @@
+//! Line editing with the telnet clients that people have, each in a tmux of its own, whose screen is the judge. A client
+//! that is not installed is reported as ignored.
+
+mod support;
+
+use std::env;
+use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use libtest_mimic::{Arguments, Trial};
+use support::server::Server;
+use support::DEADLINE;
+
+/// How a client is called, with HOST and PORT in their places.
+type Call = &'static [&'static str];
+
+const TELNET: Call = &["telnet", "HOST", "PORT"];
+const EAGER_TELNET: Call = &["telnet", "--", "HOST", "-PORT"];
+const BUSYBOX: Call = &["busybox", "telnet", "HOST", "PORT"];
+const PLINK: Call = &["plink", "-telnet", "-batch", "-P", "PORT", "HOST"];
+
+/// Clients that pass on what they are given and show what they get, byte by byte.
+const PIPES: [Call; 4] = [
+    &["nc.openbsd", "-N", "HOST", "PORT"],
+    &["nc.traditional", "-q", "5", "HOST", "PORT"],
+    &["ncat", "HOST", "PORT"],
+    &["ncat", "-C", "HOST", "PORT"],
+];
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let mut trials = Vec::new();
+    let mut add = |what: &str, client: Call, test: fn(Call)| {
+        let name = format!("{what}: {}", client.join(" "));
+        let is_pipe = PIPES.contains(&client);
+        let there = is_installed(client[0]) && (is_pipe || is_installed("tmux"));
+        let run = move || {
+            test(client);
+            Ok(())
+        };
+        trials.push(Trial::test(name, run).with_ignored_flag(!there));
+    };
+    for client in [TELNET, BUSYBOX, PLINK] {
+        add("a line stays whole", client, a_line_stays_whole);
+        add("the window changes", client, the_window_changes);
+        add("control-d in the editor", client, control_d_in_the_editor);
+        add("the server goes down", client, the_server_goes_down);
+    }
+    add(
+        "control-c before the editor",
+        TELNET,
+        control_c_before_the_editor,
+    );
+    add("from the first key on", EAGER_TELNET, from_the_first_key_on);
+    add("by the client's menu", TELNET, by_the_menu);
+    add("comes once only", BUSYBOX, comes_once_only);
+    add("slowly in a flood", TELNET, slowly_in_a_flood);
+    for client in PIPES {
+        add("no byte of telnet", client, no_byte_of_telnet);
+    }
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+fn is_installed(program: &str) -> bool {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}
+
+fn calling(client: Call, server: &Server) -> Vec<String> {
+    let address = server.telnet();
+    let (host, port) = (address.ip().to_string(), address.port().to_string());
+    let fill = |word: &&str| word.replace("HOST", &host).replace("PORT", &port);
+    client.iter().map(fill).collect()
+}
+
+/// A terminal with a client in it. Dropped, both are ended.
+struct Window {
+    /// The name of the socket of a tmux that nobody else uses.
+    tmux: String,
+    folder: PathBuf,
+}
+
+impl Window {
+    /// Starts the client in a window of 60 by 20, and waits for its greeting.
+    #[track_caller]
+    fn open(client: Call, server: &Server) -> Self {
+        static OPENED: AtomicU32 = AtomicU32::new(0);
+        let number = OPENED.fetch_add(1, Ordering::Relaxed);
+        let tmux = format!("chatd-test-{}-{number}", std::process::id());
+        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(&tmux);
+        fs::create_dir_all(&folder).expect("the folder of the build is ours");
+        let window = Self { tmux, folder };
+        // The settings of the terminal are kept from before and from after the client.
+        let script = "stty -g >\"$FOLDER/before\"; \"$@\"; stty -g >\"$FOLDER/then\"; \
+                      mv \"$FOLDER/then\" \"$FOLDER/after\"; exec cat >/dev/null";
+        let client = calling(client, server);
+        let status = window
+            .command()
+            .env("FOLDER", &window.folder)
+            .env("LC_ALL", "C.UTF-8")
+            .env_remove("TMUX")
+            .args([
+                "-u",
+                "-f",
+                "/dev/null",
+                "new-session",
+                "-d",
+                "-x",
+                "60",
+                "-y",
+                "20",
+            ])
+            .args(["sh", "-c", script, "sh"])
+            .args(&client)
+            .status();
+        assert!(status.expect("tmux is there").success());
+        window.wait("a greeting", |pane| {
+            pane.lines
+                .iter()
+                .any(|line| line.starts_with("-- Welcome to chatd."))
+        });
+        window
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new("tmux");
+        command.args(["-L", &self.tmux]).stderr(Stdio::null());
+        command
+    }
+
+    #[track_caller]
+    fn tmux(&self, arguments: &[&str]) -> String {
+        let output = self
+            .command()
+            .args(arguments)
+            .output()
+            .expect("tmux is there");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Types text.
+    fn types(&self, text: &str) {
+        self.tmux(&["send-keys", "-l", text]);
+    }
+
+    /// Presses a key, as tmux calls it.
+    fn press(&self, key: &str) {
+        self.tmux(&["send-keys", key]);
+    }
+
+    fn enters(&self, line: &str) {
+        self.types(line);
+        self.press("Enter");
+    }
+
+    /// Gives the window so many columns, and waits until the client could know: tmux tells a little later.
+    fn resize(&self, columns: &str) {
+        self.tmux(&["resize-window", "-x", columns, "-y", "20"]);
+        let terminal = self.tmux(&["display-message", "-p", "#{pane_tty}"]);
+        let size = format!("20 {columns}\n");
+        support::eventually("the terminal has its size", || {
+            let stty = Command::new("stty")
+                .args(["-F", terminal.trim(), "size"])
+                .output();
+            stty.is_ok_and(|stty| stty.stdout == size.as_bytes())
+        });
+    }
+
+    fn pane(&self) -> Pane {
+        let cursor = self.tmux(&["display-message", "-p", "#{cursor_x} #{cursor_y}"]);
+        let mut cursor = cursor
+            .split_whitespace()
+            .map(|number| number.parse().unwrap_or(0));
+        let shown = self.tmux(&["capture-pane", "-p"]);
+        let mut lines: Vec<String> = shown
+            .lines()
+            .map(|line| line.trim_end().to_owned())
+            .collect();
+        while lines.last().is_some_and(String::is_empty) {
+            lines.pop();
+        }
+        Pane {
+            lines,
+            column: cursor.next().unwrap_or(0),
+            row: cursor.next().unwrap_or(0),
+        }
+    }
+
+    #[track_caller]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "deadlines of tests are real time"
+    )]
+    fn wait(&self, what: &str, mut is_so: impl FnMut(&Pane) -> bool) -> Pane {
+        let give_up_at = Instant::now() + DEADLINE;
+        loop {
+            let pane = self.pane();
+            if is_so(&pane) {
+                return pane;
+            }
+            let picture = pane.lines.join("\n");
+            let cursor = (pane.column, pane.row);
+            assert!(
+                Instant::now() < give_up_at,
+                "never seen: {what}; cursor {cursor:?}\n{picture}"
+            );
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Waits for a line of its own.
+    #[track_caller]
+    fn wait_for(&self, line: &str) -> Pane {
+        self.wait(line, |pane| pane.lines.iter().any(|shown| shown == line))
+    }
+
+    /// Waits until the last row is this one, with the cursor in this column of it, and above it stands this line.
+    #[track_caller]
+    fn wait_for_row(&self, above: &str, row: &str, column: usize) -> Pane {
+        let what = format!("{above:?} and {row:?} with the cursor at {column}");
+        self.wait(&what, |pane| pane.is_row(above, row, column))
+    }
+
+    /// Waits until the client has gone, and sees that the terminal is as it was before.
+    #[track_caller]
+    fn wait_for_exit(&self) {
+        let after = self.folder.join("after");
+        support::eventually("the client exits", || after.exists());
+        let settings = |path: PathBuf| fs::read_to_string(path).expect("it is written");
+        assert_eq!(settings(after), settings(self.folder.join("before")));
+    }
+}
+
+impl Drop for Window {
+    fn drop(&mut self) {
+        let socket = self.tmux(&["display-message", "-p", "#{socket_path}"]);
+        self.tmux(&["kill-server"]);
+        let _ = fs::remove_file(socket.trim());
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// What a window shows.
+struct Pane {
+    /// Without the empty ones at the end.
+    lines: Vec<String>,
+    column: usize,
+    row: usize,
+}
+
+impl Pane {
+    fn is_row(&self, above: &str, row: &str, column: usize) -> bool {
+        let [.., line_above, last] = &self.lines[..] else {
+            return false;
+        };
+        let is_last = self.row + 1 == self.lines.len();
+        is_last && line_above == above && last == row && self.column == column
+    }
+
+    fn count(&self, line: &str) -> usize {
+        self.lines.iter().filter(|shown| *shown == line).count()
+    }
+}
+
+/// A person called ann who edits, whatever her client needs for that.
+#[track_caller]
+fn ann_edits(client: Call, server: &Server) -> Window {
+    let ann = Window::open(client, server);
+    ann.enters("/name ann");
+    ann.wait_for("-- you are ann");
+    ann.enters("/edit");
+    ann.wait_for_row("-- editing on", ">", 2);
+    ann
+}
+
+fn a_line_stays_whole(client: Call) {
+    let server = Server::start(&[]);
+    let mut bob = server.join("bob");
+    let ann = ann_edits(client, &server);
+    bob.expect("-- ann joined (2 here)");
+    ann.types("I was just about to say 你好");
+    ann.wait_for_row("-- editing on", "> I was just about to say 你好", 30);
+    bob.say("hello everybody, here is news");
+    bob.say("第二条消息：这一条消息也比窗口宽，所以终端会自己换行，没有问题。");
+    let pane = ann.wait_for_row("没有问题。", "> I was just about to say 你好", 30);
+    assert_eq!(pane.count("<bob> hello everybody, here is news"), 1);
+    assert_eq!(pane.count("> I was just about to say 你好"), 1);
+    ann.press("BSpace");
+    ann.wait_for_row("没有问题。", "> I was just about to say 你", 28);
+    ann.press("BSpace");
+    ann.press("BSpace");
+    ann.press("BSpace");
+    ann.press("Home");
+    ann.types("So ");
+    ann.wait_for_row("没有问题。", "> So I was just about to sa", 5);
+    ann.press("End");
+    ann.types("y 你好");
+    ann.press("Enter");
+    ann.wait_for_row("<ann> So I was just about to say 你好", ">", 2);
+    bob.expect("<ann> So I was just about to say 你好");
+    // Ctrl-C clears the line, and on an empty one tells how to leave.
+    ann.types("nothing");
+    ann.wait_for_row("<ann> So I was just about to say 你好", "> nothing", 9);
+    ann.press("C-c");
+    ann.wait_for_row("<ann> So I was just about to say 你好", ">", 2);
+    ann.press("C-c");
+    ann.wait_for_row("-- Ctrl-C again, or /quit, to leave", ">", 2);
+    // Up brings the line back, and so does what was half typed.
+    ann.press("Up");
+    ann.wait_for_row(
+        "-- Ctrl-C again, or /quit, to leave",
+        "> So I was just about to say 你好",
+        33,
+    );
+    ann.press("C-u");
+    ann.enters("/edit off");
+    ann.wait_for("-- editing off");
+    ann.enters("plain");
+    bob.expect("<ann> plain");
+    bob.say("seen");
+    let pane = ann.wait_for("<bob> seen");
+    assert!(
+        !pane.lines.iter().any(|line| line == ">"),
+        "{:#?}",
+        pane.lines
+    );
+    ann.press("C-d");
+    bob.expect("-- ann left (1 here)");
+    ann.wait_for_exit();
+}
+
+fn the_window_changes(client: Call) {
+    let server = Server::start(&[]);
+    let mut bob = server.join("bob");
+    let ann = ann_edits(client, &server);
+    bob.expect("-- ann joined (2 here)");
+    ann.types("0123456789 abcdefghij 0123456789 abcdefghij");
+    ann.wait_for_row(
+        "-- editing on",
+        "> 0123456789 abcdefghij 0123456789 abcdefghij",
+        45,
+    );
+    // Busybox never tells of it.
+    if client != BUSYBOX {
+        ann.resize("30");
+        ann.wait("a row within 30 columns", |pane| {
+            let last = pane.lines.last().map_or("", String::as_str);
+            last.starts_with("> ")
+                && last.ends_with("abcdefghij")
+                && last.len() < 30
+                && pane.column == last.len()
+        });
+        bob.say("short");
+        ann.wait("the row below", |pane| {
+            let [.., above, last] = &pane.lines[..] else {
+                return false;
+            };
+            above == "<bob> short" && last.starts_with("> ") && last.ends_with("abcdefghij")
+        });
+    }
+    ann.resize("80");
+    bob.say("wide");
+    ann.wait_for_row(
+        "<bob> wide",
+        "> 0123456789 abcdefghij 0123456789 abcdefghij",
+        45,
+    );
+    ann.press("Enter");
+    bob.expect("<ann> 0123456789 abcdefghij 0123456789 abcdefghij");
+    // The width is still known when the editor comes back.
+    if client != BUSYBOX {
+        ann.enters("/edit off");
+        ann.wait_for("-- editing off");
+        ann.resize("30");
+        ann.enters("/edit");
+        ann.wait_for_row("-- editing on", ">", 2);
+        ann.types("0123456789 abcdefghij 0123456789");
+        ann.wait("a row within 30 columns", |pane| {
+            let [.., above, last] = &pane.lines[..] else {
+                return false;
+            };
+            above == "-- editing on"
+                && last.starts_with("> ")
+                && last.ends_with(" 0123456789")
+                && last.len() < 30
+        });
+    }
+}
+
+fn control_d_in_the_editor(client: Call) {
+    let server = Server::start(&[]);
+    let mut bob = server.join("bob");
+    let ann = ann_edits(client, &server);
+    bob.expect("-- ann joined (2 here)");
+    ann.types("ab");
+    ann.press("Left");
+    ann.press("C-d");
+    ann.wait_for_row("-- editing on", "> a", 3);
+    ann.press("C-u");
+    ann.press("C-d");
+    let pane = ann.wait_for("-- goodbye");
+    assert!(
+        !pane.lines.iter().any(|line| line.starts_with('>')),
+        "{:#?}",
+        pane.lines
+    );
+    bob.expect("-- ann left (1 here)");
+    server.log.wait_for("name=ann reason=quit ");
+    ann.wait_for_exit();
+}
+
+fn the_server_goes_down(client: Call) {
+    let mut server = Server::start(&[]);
+    let ann = ann_edits(client, &server);
+    ann.types("half a 句");
+    ann.wait_for_row("-- editing on", "> half a 句", 11);
+    assert!(server.stop().success());
+    let pane = ann.wait_for("-- goodbye: the server is going down");
+    assert!(
+        !pane.lines.iter().any(|line| line.starts_with('>')),
+        "{:#?}",
+        pane.lines
+    );
+    ann.wait_for_exit();
+}
+
+fn control_c_before_the_editor(client: Call) {
+    let server = Server::start(&[]);
+    let mut bob = server.join("bob");
+    let ann = Window::open(client, &server);
+    ann.types("half");
+    ann.press("C-c");
+    ann.wait("the hint", |pane| {
+        pane.lines
+            .iter()
+            .any(|line| line.ends_with("-- Ctrl-C again, or /quit, to leave"))
+    });
+    // What was half typed is gone, on both sides.
+    ann.enters("/edit");
+    ann.wait_for_row("-- editing on", ">", 2);
+    ann.enters("hello");
+    bob.expect("-- guest2 joined (2 here)");
+    bob.expect("<guest2> hello");
+}
+
+fn from_the_first_key_on(client: Call) {
+    let server = Server::start(&[]);
+    let mut bob = server.join("bob");
+    let ann = Window::open(client, &server);
+    ann.types("half a 句");
+    bob.say("hello");
+    ann.wait_for_row("<bob> hello", "> half a 句", 11);
+    ann.press("C-u");
+    ann.press("C-d");
+    ann.wait_for("-- goodbye");
+    ann.wait_for_exit();
+}
+
+/// `mode character` and `mode line` in the prompt of Debian's telnet.
+fn by_the_menu(client: Call) {
+    let server = Server::start(&[]);
+    let mut bob = server.join("bob");
+    let ann = Window::open(client, &server);
+    let menu = |command: &str| {
+        ann.press("C-]");
+        ann.wait("the prompt of the client", |pane| {
+            pane.lines
+                .last()
+                .is_some_and(|line| line.ends_with("telnet>"))
+        });
+        ann.enters(command);
+    };
+    menu("mode character");
+    ann.wait("the prompt", |pane| {
+        pane.lines.last().is_some_and(|line| line == ">")
+    });
+    ann.types("half");
+    bob.say("hello");
+    ann.wait_for_row("<bob> hello", "> half", 6);
+    menu("mode line");
+    // What was half typed in the editor is dropped, and the client edits again.
+    bob.say("again");
+    ann.wait_for("<bob> again");
+    ann.enters("whole");
+    bob.expect("-- guest2 joined (2 here)");
+    bob.expect("<guest2> whole");
+    ann.press("C-d");
+    ann.wait_for("-- goodbye");
+    ann.wait_for_exit();
+}
+
+/// Busybox refuses the second time, and is told so at once.
+fn comes_once_only(client: Call) {
+    let server = Server::start(&[]);
+    let mut bob = server.join("bob");
+    let ann = ann_edits(client, &server);
+    bob.expect("-- ann joined (2 here)");
+    ann.enters("/edit off");
+    ann.wait_for("-- editing off");
+    for _ in 0..3 {
+        ann.enters("/edit");
+        ann.wait("the refusal", |pane| {
+            pane.lines
+                .join("")
+                .contains("!! your client does not speak telnet; staying in line mode")
+        });
+        ann.enters("plain");
+        bob.expect("<ann> plain");
+        ann.press("Enter");
+    }
+    // It says nothing more by itself, and neither does the server.
+    ann.enters("/quit");
+    ann.wait_for_exit();
+    let closed = server.log.wait_for("name=ann reason=quit ");
+    assert!(closed.contains("lines_in="), "{closed}");
+}
+
+/// Two people at telnets: one types slowly while the other floods.
+fn slowly_in_a_flood(client: Call) {
+    let server = Server::start(&[]);
+    let ann = ann_edits(client, &server);
+    let bob = Window::open(client, &server);
+    bob.enters("/name bob");
+    bob.wait_for("-- you are bob");
+    ann.wait_for_row("-- bob joined (2 here)", ">", 2);
+    let (mut typed, mut said) = ("> ".to_owned(), 0_u32);
+    for word in ["one ", "moment", ", ", "我在", "打字"] {
+        ann.types(word);
+        typed.push_str(word);
+        for _ in 0..5 {
+            said += 1;
+            bob.enters(&format!("message number {said}"));
+        }
+        let above = format!("<bob> message number {said}");
+        let columns = typed
+            .chars()
+            .map(|c| if c.is_ascii() { 1 } else { 2 })
+            .sum();
+        let pane = ann.wait_for_row(&above, typed.trim_end(), columns);
+        for earlier in said.saturating_sub(9).max(1)..=said {
+            assert_eq!(
+                pane.count(&format!("<bob> message number {earlier}")),
+                1,
+                "{:#?}",
+                pane.lines
+            );
+        }
+        assert_eq!(pane.count(typed.trim_end()), 1, "{:#?}", pane.lines);
+    }
+    ann.press("Enter");
+    bob.wait_for("<ann> one moment, 我在打字");
+}
+
+/// Not with any command, and not while somebody else edits.
+fn no_byte_of_telnet(client: Call) {
+    let server = Server::start(&[]);
+    let mut bob = server.join("bob");
+    bob.say("/edit");
+    bob.expect_bytes(b"\xff\xfb\x01\xff\xfb\x03");
+    bob.send(b"\xff\xfd\x01\xff\xfd\x03hello \x7f\x1b[A");
+    bob.expect_bytes(b"\r\x1b[J\xff\xfd\x1f");
+    let asked = "/name nc\nhello\n/help\n/who\n/me waves\n/msg bob psst\n/reply hm\n/whois bob\n/away tea\n/back\n\
+                 /ignore bob\n/ignore\n/unignore bob\n/quiet on\n/quiet off\n/time on +08:00\n/time off\n/bell on\n\
+                 /bell off\n/history\n/edit off\n/edit maybe\n\x1b[A\n/nosuch\n";
+    let shown = pipe(client, &server, asked).stdout;
+    let text = String::from_utf8(shown).expect("nothing but text");
+    assert!(
+        !text.contains(|c: char| c.is_control() && !"\r\n".contains(c)),
+        "{text:?}"
+    );
+    for answer in [
+        "-- you are nc",
+        "* nc waves",
+        "[to bob] psst",
+        "!! nobody has written to you",
+        "-- bob: here 0 s, silent 0 s, telnet",
+        "-- you are away",
+        "-- you are back",
+        "-- ignoring bob",
+        "-- ignoring: bob",
+        "-- no longer ignoring bob",
+        "-- presence off",
+        "-- presence on",
+        "-- times off",
+        "-- bell on",
+        "-- bell off",
+        "-- earlier:",
+        "-- now",
+        "-- editing off",
+        "!! usage: /edit [on|off]",
+        "!! no such command: /nosuch; /help lists them",
+    ] {
+        assert!(
+            text.contains(&format!("{answer}\r\n")),
+            "{answer} in {text}"
+        );
+    }
+    // Who asks for it gets it, once, and then hears that it was in vain.
+    let shown = pipe(client, &server, "/edit\n/edit\nhello\n").stdout;
+    let asked = b"\xff\xfb\x01\xff\xfb\x03".as_slice();
+    let refused = b"!! your client does not speak telnet; staying in line mode\r\n".as_slice();
+    let expected = [asked, refused, refused].concat();
+    assert!(shown.ends_with(&expected), "{}", shown.escape_ascii());
+}
+
+fn pipe(client: Call, server: &Server, input: &str) -> Output {
+    let command = calling(client, server);
+    let mut child = Command::new(&command[0])
+        .args(&command[1..])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it is installed");
+    let mut stdin = child.stdin.take().expect("it is piped");
+    stdin.write_all(input.as_bytes()).expect("it reads");
+    drop(stdin);
+    child.wait_with_output().expect("it is our child")
+}
