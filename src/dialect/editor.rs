@@ -139,6 +139,20 @@ impl Editor {
         }
     }
 
+    /// What the line and the history hold, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.buffer.text().len() + self.history.bytes()
+    }
+
+    /// Forgets the line and the history, though the row may still be on the screen: it is only to be erased.
+    pub fn forget(&mut self) {
+        self.buffer.take();
+        self.row.rewind();
+        self.history = History::default();
+        self.completion = None;
+    }
+
     /// Answers [`Outcome::Complete`] with the names that fit, the best first: the first one and a space take the
     /// place of the word, and each further Tab that of the one before. Without any, Tab is a space.
     pub fn complete(&mut self, candidates: &[String], out: &mut Vec<u8>) {

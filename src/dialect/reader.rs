@@ -201,14 +201,18 @@ impl Reader {
         self.lines.discarded()
     }
 
-    /// Bytes that are kept of an unfinished line.
+    /// Bytes that are kept of an unfinished line, and of those that its person can call back.
     pub(crate) fn buffered(&self) -> usize {
-        self.lines.partial().len()
+        let editing = self.editing.as_ref().filter(|editing| !editing.ended);
+        self.lines.partial().len() + editing.map_or(0, |editing| editing.editor.bytes())
     }
 
-    /// Forgets the unfinished line.
+    /// Forgets the unfinished line, and those that its person can call back.
     pub(crate) fn clear(&mut self) {
         self.lines.clear();
+        if let Some(Editing { editor, .. }) = self.editing() {
+            editor.forget();
+        }
     }
 }
 

@@ -542,3 +542,44 @@ fn a_frame_survives_every_partial_write() {
         assert_eq!(play(Some(room)), whole, "{room} bytes at a time");
     }
 }
+
+/// The line and the lines that can be called back count as memory, as long as they are kept.
+#[test]
+fn what_an_editor_keeps_is_counted() {
+    let mut chat = Chat::new();
+    let mut ann = Desk::new(&mut chat, "ann", 0);
+    assert!(chat.hub.memory() < 100, "two commands");
+    let line = "x".repeat(1900);
+    for _ in 0..100 {
+        ann.seat.press(&format!("{line}\r{line}y\r"));
+        ann.seat.step(&mut chat);
+    }
+    ann.seat.press(&line);
+    ann.seat.press("\x1b[A");
+    ann.seat.step(&mut chat);
+    let counted = chat.hub.memory();
+    assert!((15_000..25_000).contains(&counted), "{counted}");
+    ann.seat.press("\x15/edit off\r");
+    ann.seat.step(&mut chat);
+    assert!(chat.hub.memory() <= 1, "the second half of Enter");
+}
+
+/// Who holds too much is closed, and leaves a clean terminal.
+#[test]
+fn memory_has_a_bound_for_editors_too() {
+    let mut chat = Chat::with(chatd::hub::Limits {
+        memory_max: 6000,
+        ..crate::chat::LIMITS
+    });
+    let mut ann = Desk::new(&mut chat, "ann", 0);
+    let line = "x".repeat(1900);
+    for _ in 0..4 {
+        ann.seat.press(&format!("{line}\r{line}y\r"));
+        ann.seat.step(&mut chat);
+        if chat.hub.open_sessions() == 0 {
+            break;
+        }
+    }
+    assert_eq!(chat.hub.open_sessions(), 0);
+    assert_eq!(chat.hub.memory(), 0);
+}

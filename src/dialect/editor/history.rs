@@ -36,6 +36,11 @@ impl History {
         }
     }
 
+    /// What is kept, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes + self.draft.len()
+    }
+
     /// Goes back to the end, where another line is begun.
     pub(super) fn forget_place(&mut self) {
         self.place = None;
