@@ -212,15 +212,7 @@ pub fn parse(
 /// end last.
 #[must_use]
 pub fn help() -> String {
-    let mut text = options().usage(
-        "chatd: a chat server, reached with telnet or nc\n\n\
-         Usage: chatd [-l [DIALECT://]HOST:PORT]... [-o KEY=VALUE]... [-f FILE] [-h] [-V]",
-    );
-    text.push_str(
-        "\nSettings, for -o KEY=VALUE or for a line KEY = VALUE in FILE, where # begins a comment. The\n\
-         command line beats FILE, and a later value beats an earlier one. Sizes take k and m, seconds\n\
-         may have a fraction.\n\n",
-    );
+    let mut text = USAGE.to_owned();
     let mut rows = vec![("KEY", "DEFAULT", "MEANING (RANGE)".to_owned())];
     rows.extend(TABLE.iter().map(Setting::cells));
     let key_columns = rows.iter().map(|row| row.0.len()).max().unwrap_or(0) + 1;
@@ -248,16 +240,36 @@ pub fn markdown() -> String {
     text
 }
 
+/// What stands before the settings. Written out, for the library that reads the options needs 8 kB to say it.
+const USAGE: &str = "\
+chatd: a chat server, reached with telnet or nc
+
+Usage: chatd [-l [DIALECT://]HOST:PORT]... [-o KEY=VALUE]... [-f FILE] [-h] [-V]
+
+Options:
+    -l, --listen [DIALECT://]HOST:PORT
+                        accept connections there; DIALECT is telnet (if none is named) or wire;
+                        port 0 takes a free one; may be repeated
+    -o, --option KEY=VALUE
+                        set KEY; may be repeated
+    -f, --file FILE     read settings from a file
+    -h, --help          print this text
+    -V, --version       print the version
+
+Settings, for -o KEY=VALUE or for a line KEY = VALUE in FILE, where # begins a comment. The
+command line beats FILE, and a later value beats an earlier one. Sizes take k and m, seconds
+may have a fraction.
+
+";
+
 fn options() -> Options {
     let mut options = Options::new();
-    let listen = "accept connections there; DIALECT is telnet (if none is named) or wire; port 0 \
-                  takes a free one; may be repeated";
     options
-        .optmulti("l", LISTEN, listen, "[DIALECT://]HOST:PORT")
-        .optmulti("o", "option", "set KEY; may be repeated", "KEY=VALUE")
-        .optopt("f", "file", "read settings from a file", "FILE")
-        .optflag("h", "help", "print this text")
-        .optflag("V", "version", "print the version");
+        .optmulti("l", LISTEN, "", "")
+        .optmulti("o", "option", "", "")
+        .optopt("f", "file", "", "")
+        .optflag("h", "help", "")
+        .optflag("V", "version", "");
     options
 }
 
@@ -513,6 +525,25 @@ mod tests {
             memory_max: 1_048_576,
         };
         assert_eq!(settings, Ok(expected));
+    }
+
+    #[test]
+    fn every_option_that_the_help_names_is_one() {
+        let named = USAGE.lines().filter_map(|line| line.strip_prefix("    -"));
+        let named: Vec<_> = named
+            .map(|line| line.split([',', ' ']).next().unwrap())
+            .collect();
+        assert_eq!(named, ["l", "o", "f", "h", "V"]);
+        for line in USAGE.lines().filter_map(|line| line.strip_prefix("    -")) {
+            let long = line.split_whitespace().nth(1).unwrap();
+            let value = if line.contains("print this") || line.contains("the version") {
+                ""
+            } else {
+                "="
+            };
+            let outcome = options().parse([format!("{long}{value}")]);
+            assert!(outcome.is_ok(), "{long}: {outcome:?}");
+        }
     }
 
     #[test]
