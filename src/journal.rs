@@ -83,7 +83,15 @@ impl Journal {
         self.kept().lines.iter().cloned().collect()
     }
 
-    /// How many lines are not kept any more.
+    /// Takes the lines away, oldest first.
+    #[must_use]
+    pub fn take_lines(&self) -> Vec<String> {
+        let mut kept = self.kept();
+        kept.bytes = 0;
+        kept.lines.drain(..).collect()
+    }
+
+    /// How many lines are not kept any more because others came, those that were taken not among them.
     #[must_use]
     pub fn forgotten(&self) -> u64 {
         self.kept().forgotten
@@ -258,6 +266,22 @@ mod tests {
             ["INFO chatd: 7", "INFO chatd: 8", "INFO chatd: 9"]
         );
         assert_eq!(journal.forgotten(), 7);
+    }
+
+    #[test]
+    fn lines_that_were_taken_leave_their_room_to_others() {
+        let (next, _passed_on) = next();
+        let journal = Journal::new(LevelFilter::Info, 2, 30);
+        let logger = journal.logger(next);
+        for text in ["a", "b"] {
+            log(&*logger, Level::Info, text);
+        }
+        assert_eq!(journal.take_lines(), ["INFO chatd: a", "INFO chatd: b"]);
+        for text in ["c", "d"] {
+            log(&*logger, Level::Info, text);
+        }
+        assert_eq!(journal.take_lines(), ["INFO chatd: c", "INFO chatd: d"]);
+        assert_eq!(journal.forgotten(), 0);
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! The real network: mio's poll, TCP listeners and streams, signals, and the waker of a [`Stopper`].
 
 use std::io::{self, IoSlice, Read};
+use std::iter;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -29,14 +31,22 @@ pub(super) struct Kernel {
     poll: Poll,
     events: Events,
     listeners: Vec<TcpListener>,
-    waker: Arc<Waker>,
+    remote: Arc<Remote>,
     signals: Option<Signals>,
     held_elsewhere: bool,
 }
 
-/// Stops a server from anywhere, once it runs or before.
+/// Stops a server from anywhere, once it runs or before, or asks it for a report.
 #[derive(Debug, Clone)]
-pub struct Stopper(Arc<Waker>);
+pub struct Stopper(Arc<Remote>);
+
+/// What was asked for from elsewhere, and what wakes the loop to see it: several wake-ups may come as one event.
+#[derive(Debug)]
+struct Remote {
+    waker: Waker,
+    stops: AtomicUsize,
+    report: AtomicBool,
+}
 
 impl Stopper {
     /// Asks the server to stop as SIGTERM does; the second time it stops at once.
@@ -44,7 +54,27 @@ impl Stopper {
     /// # Errors
     /// If the kernel does not take the wake-up.
     pub fn stop(&self) -> io::Result<()> {
-        self.0.wake()
+        self.0.stops.fetch_add(1, Ordering::Release);
+        self.0.waker.wake()
+    }
+
+    /// Asks the server to write a report into its log, as SIGUSR1 does.
+    ///
+    /// # Errors
+    /// If the kernel does not take the wake-up.
+    pub fn report(&self) -> io::Result<()> {
+        self.0.report.store(true, Ordering::Release);
+        self.0.waker.wake()
+    }
+}
+
+impl Remote {
+    fn take_events(&self, events: &mut Vec<Event>) {
+        let stops = self.stops.swap(0, Ordering::Acquire);
+        events.extend(iter::repeat_n(Event::Stop, stops));
+        if self.report.swap(false, Ordering::Acquire) {
+            events.push(Event::Report);
+        }
     }
 }
 
@@ -52,12 +82,16 @@ impl Kernel {
     /// `held_elsewhere` if somebody else goes on to hold the listeners when we close them.
     pub(super) fn new(held_elsewhere: bool) -> io::Result<Self> {
         let poll = Poll::new()?;
-        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+        let remote = Arc::new(Remote {
+            waker: Waker::new(poll.registry(), WAKER)?,
+            stops: AtomicUsize::new(0),
+            report: AtomicBool::new(false),
+        });
         Ok(Self {
             poll,
             events: Events::with_capacity(EVENTS_MAX),
             listeners: Vec::new(),
-            waker,
+            remote,
             signals: None,
             held_elsewhere,
         })
@@ -95,7 +129,7 @@ impl Kernel {
     }
 
     pub(super) fn stopper(&self) -> Stopper {
-        Stopper(Arc::clone(&self.waker))
+        Stopper(Arc::clone(&self.remote))
     }
 }
 
@@ -127,7 +161,7 @@ impl Network for Kernel {
         }
         for event in &self.events {
             match event.token() {
-                WAKER => events.push(Event::Stop),
+                WAKER => self.remote.take_events(events),
                 SIGNALS => {
                     let pending = self.signals.iter_mut().flat_map(Signals::pending);
                     events.extend(pending.map(|signal| match signal {
