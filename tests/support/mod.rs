@@ -11,6 +11,7 @@
 )]
 
 pub(crate) mod person;
+pub(crate) mod planted;
 pub(crate) mod server;
 pub(crate) mod terminal;
 pub(crate) mod transcript;

@@ -46,6 +46,11 @@ impl Person {
         Self::on(TcpStream::connect(to).expect("the server listens"), true)
     }
 
+    /// Somebody who has connected already, to a listener for people.
+    pub(crate) fn over(stream: TcpStream) -> Self {
+        Self::on(stream, false)
+    }
+
     fn on(stream: TcpStream, is_program: bool) -> Self {
         stream.set_nodelay(true).expect("a TCP socket");
         Self {

@@ -1,0 +1,191 @@
+//! chatload: many clients talk in one room of a chatd, and nothing may be lost or left over.
+//!
+//! ```text
+//! options      what to do                  plan         who does what when, from a seed
+//! subject      the server, and what it     crowd        the clients of a round, on one poll
+//!              holds before and after      tally        who has heard what
+//! server_log   its opens and closes        closed_loop  our opens and closes against the server's
+//! verdict      why a round did not pass    report       text, JSON, CSV
+//! progress     a bar or a line             heap         dhat, where it is built in
+//! ```
+//!
+//! A round is: look at what the server holds, [`play`](crowd::Crowd::play), wait until it is at rest, look again.
+
+#![forbid(unsafe_code)]
+
+mod closed_loop;
+mod crowd;
+mod heap;
+mod options;
+mod plan;
+mod progress;
+mod report;
+mod server_log;
+mod subject;
+mod tally;
+mod verdict;
+
+use std::env;
+use std::io::{self, Write};
+use std::net::TcpStream;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use chatd::client::Target;
+
+use closed_loop::ClosedLoop;
+use crowd::Crowd;
+use options::{Format, Options, Request};
+use plan::Plan;
+use progress::Progress;
+use report::Report;
+use subject::Subject;
+use verdict::Round;
+
+/// A target that does not answer by then is not there.
+const PROBE_MAX: Duration = Duration::from_secs(3);
+/// Descriptors that are not sockets of clients.
+const SPARE_DESCRIPTORS: u64 = 64;
+/// Wrong usage.
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let options = match Options::parse(env::args_os().skip(1)) {
+        Ok(Request::Run(options)) => options,
+        Ok(Request::Print(text)) => return write(&text, true),
+        Err(wrong) => return complain(&format!("{wrong}; --help lists the options"), USAGE),
+    };
+    let target = match options.target.as_deref().map(find).transpose() {
+        Ok(target) => target,
+        Err(Unfit::Usage(wrong)) => return complain(&wrong, USAGE),
+        Err(Unfit::Absent(why)) => return complain(&why, 1),
+    };
+    match run(&options, target) {
+        Ok((report, passed)) => write(&report, passed),
+        Err(error) => complain(&error.to_string(), 1),
+    }
+}
+
+/// Plays all rounds; gives the report, and whether they passed.
+fn run(options: &Options, target: Option<Target>) -> io::Result<(String, bool)> {
+    raise_descriptor_limit(options, target.is_none())?;
+    let _profile = target.is_none().then(heap::Profile::begin);
+    let plan = Plan::new(options);
+    let mut progress = Progress::new(options.rounds, plan.messages(), clock());
+    let mut subject = Subject::new(options, target)?;
+    let mut crowd = Crowd::new(options, plan, subject.target.clone())?;
+    let mut rounds: Vec<Round> = Vec::new();
+    for number in 1..=options.rounds {
+        progress.begin(number, clock());
+        let mut round = play(number, &mut subject, &mut crowd, &mut progress)?;
+        round.judge(&rounds);
+        rounds.push(round);
+    }
+    progress.end();
+    let ending = subject.stop();
+    let report = Report {
+        options,
+        address: subject.describe(),
+        blind: subject.blind(),
+        rounds: &rounds,
+        ending,
+    };
+    if options.format == Format::Csv {
+        // It has no place for them.
+        for fault in report.faults() {
+            eprintln!("chatload: {fault}");
+        }
+    }
+    Ok((report.show(), report.has_passed()))
+}
+
+fn play(
+    number: u32,
+    subject: &mut Subject,
+    crowd: &mut Crowd,
+    progress: &mut Progress,
+) -> io::Result<Round> {
+    let before = subject.holdings();
+    subject.log.forget_sessions();
+    let cpu_before = subject.cpu();
+    let (outcome, visits) = crowd.play(number, progress)?;
+    let cpu = subject.cpu().zip(cpu_before);
+    let after = subject.wait_for_rest(&before);
+    let log = subject.is_own().then_some(&subject.log);
+    Ok(Round {
+        number,
+        closed_loop: ClosedLoop::compare(&visits, log),
+        outcome,
+        cpu: cpu.map(|(after, before)| after.saturating_sub(before)),
+        before,
+        after,
+        faults: Vec::new(),
+    })
+}
+
+/// Why there is no server to be loaded.
+enum Unfit {
+    /// It must not be one.
+    Usage(String),
+    /// It is not there.
+    Absent(String),
+}
+
+/// Finds the server that is named: on this machine, and listening.
+fn find(address: &str) -> Result<Target, Unfit> {
+    let target = Target::resolve(address).map_err(|error| match error.kind() {
+        io::ErrorKind::InvalidInput => Unfit::Usage(error.to_string()),
+        _ => Unfit::Absent(error.to_string()),
+    })?;
+    if let Some(far) = target.addresses().iter().find(|to| !to.ip().is_loopback()) {
+        return Err(Unfit::Usage(format!(
+            "{address}: {} is not this machine, and others are not to be loaded",
+            far.ip()
+        )));
+    }
+    let mut last = None;
+    for to in target.addresses() {
+        match TcpStream::connect_timeout(to, PROBE_MAX) {
+            // Closed again at once; the server writes that down as one more session.
+            Ok(_) => return Ok(Target::new(target.dialect(), *to)),
+            Err(error) => last = Some(error),
+        }
+    }
+    let why = last.map_or_else(String::new, |error| error.to_string());
+    Err(Unfit::Absent(format!("{address}: nobody is there: {why}")))
+}
+
+/// Each client has a descriptor, and its session another one where the server is in this process.
+fn raise_descriptor_limit(options: &Options, server_is_here: bool) -> io::Result<()> {
+    let sides = if server_is_here { 2 } else { 1 };
+    let wanted = options.clients as u64 * sides + SPARE_DESCRIPTORS;
+    let limit = rlimit::increase_nofile_limit(u64::MAX)?;
+    if limit < wanted {
+        return Err(io::Error::other(format!(
+            "{} clients need {wanted} descriptors, and the limit is {limit}",
+            options.clients
+        )));
+    }
+    Ok(())
+}
+
+fn write(text: &str, passed: bool) -> ExitCode {
+    match io::stdout().write_all(text.as_bytes()) {
+        Ok(()) if passed => ExitCode::SUCCESS,
+        Ok(()) => ExitCode::FAILURE,
+        Err(error) => complain(&format!("cannot write the report: {error}"), 1),
+    }
+}
+
+fn complain(what: &str, status: u8) -> ExitCode {
+    eprintln!("chatload: {what}");
+    ExitCode::from(status)
+}
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the clock of the load test is asked here and nowhere else"
+)]
+fn clock() -> Instant {
+    Instant::now()
+}

@@ -1,0 +1,290 @@
+//! What the load test is asked to do: the command line, read and checked.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+use std::time::Duration;
+
+use getopts::Matches;
+
+/// More would not fit between one address and one port.
+const CLIENTS_MAX: usize = 20_000;
+/// Of one client in one round; [`Tally`](crate::tally::Tally) counts them in 15 bits.
+const MESSAGES_MAX: u16 = 30_000;
+/// A message must have room for what it says of itself; the server takes lines of 4,096 bytes.
+const MESSAGE_BYTES: RangeInclusive<usize> = 48..=4096;
+const INTERVAL_SECONDS: RangeInclusive<f64> = 0.001..=3600.0;
+const ROUNDS_MAX: u32 = 1000;
+
+/// The load.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Options {
+    /// `DIALECT://HOST:PORT` of a server that runs already; `None`: one of our own.
+    pub(crate) target: Option<String>,
+    /// The process of that server.
+    pub(crate) pid: Option<u32>,
+    /// Clients at a time.
+    pub(crate) clients: usize,
+    /// Messages that each of them says in a round.
+    pub(crate) messages: u16,
+    /// Each client has an interval of its own between these.
+    pub(crate) interval_min: Duration,
+    pub(crate) interval_max: Duration,
+    /// Bytes of each message.
+    pub(crate) message_bytes: usize,
+    pub(crate) rounds: u32,
+    pub(crate) seed: u64,
+    /// So many of the clients never read.
+    pub(crate) stall: usize,
+    /// So many of the clients leave by a reset in the middle of a round.
+    pub(crate) abort: usize,
+    /// Half of the others leave in the middle of a round, and somebody else takes their place.
+    pub(crate) churn: bool,
+    /// All join at once and leave at once.
+    pub(crate) storm: bool,
+    pub(crate) format: Format,
+}
+
+/// How the report is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    Text,
+    Json,
+    Csv,
+}
+
+/// What the command line asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Request {
+    Run(Options),
+    /// Write this to standard output.
+    Print(String),
+}
+
+impl Options {
+    /// Reads the arguments behind the program's name.
+    ///
+    /// # Errors
+    /// One line that says what is wrong with them.
+    pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, String> {
+        let grammar = grammar();
+        let matches = grammar
+            .parse(arguments)
+            .map_err(|error| error.to_string())?;
+        if matches.opt_present("help") {
+            return Ok(Request::Print(grammar.usage(BRIEF)));
+        }
+        let format = match (matches.opt_present("json"), matches.opt_present("csv")) {
+            (false, false) => Format::Text,
+            (true, false) => Format::Json,
+            (false, true) => Format::Csv,
+            (true, true) => return Err("--json and --csv: one of them".to_owned()),
+        };
+        let (interval_min, interval_max) = interval(&matches)?;
+        let options = Self {
+            target: target(&matches)?,
+            pid: number(&matches, "pid", 1..=u32::MAX)?,
+            clients: number(&matches, "clients", 2..=CLIENTS_MAX)?.unwrap_or(500),
+            messages: number(&matches, "messages", 1..=MESSAGES_MAX)?.unwrap_or(11),
+            interval_min,
+            interval_max,
+            message_bytes: number(&matches, "message-bytes", MESSAGE_BYTES)?.unwrap_or(64),
+            rounds: number(&matches, "rounds", 1..=ROUNDS_MAX)?.unwrap_or(1),
+            seed: number(&matches, "seed", 0..=u64::MAX)?.unwrap_or(1),
+            stall: number(&matches, "stall", 0..=CLIENTS_MAX)?.unwrap_or(0),
+            abort: number(&matches, "abort", 0..=CLIENTS_MAX)?.unwrap_or(0),
+            churn: matches.opt_present("churn"),
+            storm: matches.opt_present("storm"),
+            format,
+        };
+        options.check_together()?;
+        Ok(Request::Run(options))
+    }
+
+    fn check_together(&self) -> Result<(), String> {
+        if self.pid.is_some() && self.target.is_none() {
+            return Err("--pid: the server of our own is watched anyway; name a target".to_owned());
+        }
+        if self.stall + self.abort + 2 > self.clients {
+            return Err(format!(
+                "--stall and --abort: of {} clients two must be left to talk",
+                self.clients
+            ));
+        }
+        Ok(())
+    }
+}
+
+const BRIEF: &str = "\
+Usage: chatload [OPTIONS] [DIALECT://HOST:PORT]
+
+Lets many clients talk in one room, checks that everybody hears everything once and in order, and that nothing is left
+over when they have gone. Without a target it starts a server of its own in this process, on a free port. A target is
+wire:// or telnet://, on this machine only.
+
+Exit status: 0 if every round passed, 1 if not, 2 for wrong usage. The report goes to standard output, progress and the
+server's warnings to standard error.";
+
+fn grammar() -> getopts::Options {
+    let mut options = getopts::Options::new();
+    options
+        .optopt("", "clients", "clients at a time (500)", "N")
+        .optopt("", "messages", "messages of each client in a round (11)", "N")
+        .optopt(
+            "",
+            "interval",
+            "seconds between the messages of a client; each has its own interval between these, or all this one (1-3)",
+            "MIN-MAX",
+        )
+        .optopt("", "message-bytes", "bytes of each message (64)", "N")
+        .optopt(
+            "",
+            "rounds",
+            "rounds; the first warms up, and memory is judged from the third on (1)",
+            "N",
+        )
+        .optopt(
+            "",
+            "seed",
+            "the same seed gives the same intervals, and the same clients stall and leave (1)",
+            "N",
+        )
+        .optopt("", "stall", "so many of the clients say nothing and never read (0)", "K")
+        .optopt(
+            "",
+            "abort",
+            "so many of the clients leave by a reset in the middle of a round (0)",
+            "K",
+        )
+        .optflag(
+            "",
+            "churn",
+            "every other client leaves in the middle of a round, and another one takes its place and says the rest",
+        )
+        .optflag("", "storm", "all clients join at once and leave at once")
+        .optopt("", "pid", "watch this process, which is the target, through /proc", "PID")
+        .optflag("", "json", "write the report as JSON")
+        .optflag("", "csv", "write the report as CSV, a line for each round")
+        .optflag("h", "help", "this");
+    options
+}
+
+fn target(matches: &Matches) -> Result<Option<String>, String> {
+    match matches.free.as_slice() {
+        [] => Ok(None),
+        [target] => Ok(Some(target.clone())),
+        [_, second, ..] => Err(format!("one target is enough: {second:?}")),
+    }
+}
+
+fn number<T: FromStr + PartialOrd + fmt::Display>(
+    matches: &Matches,
+    key: &str,
+    range: RangeInclusive<T>,
+) -> Result<Option<T>, String> {
+    let Some(text) = matches.opt_str(key) else {
+        return Ok(None);
+    };
+    match text.parse() {
+        Ok(number) if range.contains(&number) => Ok(Some(number)),
+        _ => Err(format!(
+            "--{key}: {text:?} is no number from {} to {}",
+            range.start(),
+            range.end()
+        )),
+    }
+}
+
+fn interval(matches: &Matches) -> Result<(Duration, Duration), String> {
+    let text = matches
+        .opt_str("interval")
+        .unwrap_or_else(|| "1-3".to_owned());
+    let seconds = |text: &str| {
+        let seconds = text.parse().ok().filter(|n| INTERVAL_SECONDS.contains(n))?;
+        Some(Duration::from_secs_f64(seconds))
+    };
+    let (min, max) = text.split_once('-').unwrap_or((&text, &text));
+    match (seconds(min), seconds(max)) {
+        (Some(min), Some(max)) if min <= max => Ok((min, max)),
+        _ => Err(format!(
+            "--interval: {text:?} is not like 1-3 or 0.02, seconds from {} to {}",
+            INTERVAL_SECONDS.start(),
+            INTERVAL_SECONDS.end()
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(arguments: &str) -> Result<Request, String> {
+        Options::parse(arguments.split_whitespace().map(OsString::from))
+    }
+
+    #[track_caller]
+    fn options(arguments: &str) -> Options {
+        match parse(arguments) {
+            Ok(Request::Run(options)) => options,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_story() {
+        let options = options("");
+        assert_eq!(
+            (options.clients, options.messages, options.rounds),
+            (500, 11, 1)
+        );
+        assert_eq!(
+            (options.interval_min, options.interval_max),
+            (Duration::from_secs(1), Duration::from_secs(3))
+        );
+        assert_eq!((options.target, options.format), (None, Format::Text));
+    }
+
+    #[test]
+    fn intervals_may_be_fractions_and_may_be_one() {
+        let range = options("--interval 0.02-0.06");
+        assert_eq!(
+            (range.interval_min, range.interval_max),
+            (Duration::from_millis(20), Duration::from_millis(60))
+        );
+        let single = options("--interval 0.5");
+        assert_eq!(single.interval_min, single.interval_max);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (arguments, name) in [
+            ("--clients 1", "--clients"),
+            ("--clients many", "--clients"),
+            ("--messages 0", "--messages"),
+            ("--interval 3-1", "--interval"),
+            ("--interval 0", "--interval"),
+            ("--interval nan", "--interval"),
+            ("--message-bytes 10", "--message-bytes"),
+            ("--clients 10 --stall 5 --abort 4", "--stall"),
+            ("--pid 1", "--pid"),
+            ("--json --csv", "--csv"),
+            ("wire://127.0.0.1:1 wire://127.0.0.1:2", "one target"),
+            ("--nonsense", "nonsense"),
+        ] {
+            let error = parse(arguments).expect_err(arguments);
+            assert!(error.contains(name), "{arguments}: {error}");
+            assert!(!error.contains('\n'), "{arguments}: {error}");
+        }
+    }
+
+    #[test]
+    fn help_tells_of_every_option() {
+        let Ok(Request::Print(help)) = parse("--help") else {
+            panic!("no help");
+        };
+        for option in ["--stall", "--churn", "--csv", "Exit status"] {
+            assert!(help.contains(option), "{option}");
+        }
+    }
+}

@@ -1,0 +1,385 @@
+//! The report: for people, as JSON, or as CSV.
+
+use std::fmt::Write;
+use std::io;
+use std::time::Duration;
+
+use serde_json::{json, Map, Value};
+
+use crate::options::{Format, Options};
+use crate::subject::Holdings;
+use crate::verdict::{Round, FIRST_JUDGED_ROUND, HEAP_GROWTH_MAX, RESIDENT_GROWTH_MAX};
+
+/// Where a number could not be seen.
+const UNSEEN: &str = "not seen";
+
+/// All rounds and what became of them.
+pub(crate) struct Report<'a> {
+    pub(crate) options: &'a Options,
+    /// Where the server listened.
+    pub(crate) address: String,
+    /// What could not be watched, and why.
+    pub(crate) blind: Option<&'static str>,
+    pub(crate) rounds: &'a [Round],
+    /// How a server of our own has ended.
+    pub(crate) ending: io::Result<()>,
+}
+
+impl Report<'_> {
+    pub(crate) fn show(&self) -> String {
+        match self.options.format {
+            Format::Text => self.text(),
+            Format::Json => format!("{:#}\n", self.json()),
+            Format::Csv => self.csv(),
+        }
+    }
+
+    /// Whether all is as it should be.
+    pub(crate) fn has_passed(&self) -> bool {
+        self.ending.is_ok() && self.rounds.iter().all(|round| round.faults.is_empty())
+    }
+
+    /// Why it is not.
+    pub(crate) fn faults(&self) -> Vec<String> {
+        let of_round = |round: &Round| {
+            let number = round.number;
+            let faults = round.faults.iter();
+            let told = faults.map(|fault| format!("round {number}: {fault}"));
+            told.collect::<Vec<_>>()
+        };
+        let ending = self.ending.as_ref().err();
+        let ending = ending.map(|error| format!("the server ended badly: {error}"));
+        self.rounds
+            .iter()
+            .flat_map(of_round)
+            .chain(ending)
+            .collect()
+    }
+
+    fn text(&self) -> String {
+        let options = self.options;
+        let mut out = format!(
+            "{} clients, {} messages of {} bytes each, every {} to {} s, seed {}\nagainst {}\n",
+            grouped(options.clients as u64),
+            options.messages,
+            options.message_bytes,
+            options.interval_min.as_secs_f64(),
+            options.interval_max.as_secs_f64(),
+            options.seed,
+            self.address,
+        );
+        if let Some(blind) = self.blind {
+            let _ = writeln!(out, "{blind}");
+        }
+        for round in self.rounds {
+            let _ = writeln!(out, "\nround {} of {}", round.number, options.rounds);
+            round.describe(&mut out);
+        }
+        let _ = writeln!(out, "\n{}\n", legend(options.rounds));
+        let faults = self.faults();
+        for fault in &faults {
+            let _ = writeln!(out, "{fault}");
+        }
+        let _ = writeln!(out, "{}", verdict(&faults));
+        out
+    }
+
+    fn json(&self) -> Value {
+        let options = self.options;
+        let faults = self.faults();
+        json!({
+            "verdict": verdict(&faults),
+            "reasons": faults,
+            "server": self.address,
+            "not_watched": self.blind,
+            "clients": options.clients,
+            "messages": options.messages,
+            "message_bytes": options.message_bytes,
+            "interval_seconds": [options.interval_min.as_secs_f64(), options.interval_max.as_secs_f64()],
+            "seed": options.seed,
+            "stall": options.stall,
+            "abort": options.abort,
+            "churn": options.churn,
+            "storm": options.storm,
+            "rounds": self.rounds.iter().map(Round::fields).map(Value::Object).collect::<Vec<_>>(),
+        })
+    }
+
+    /// The same fields as in JSON, flat.
+    fn csv(&self) -> String {
+        let mut out = String::new();
+        for (index, round) in self.rounds.iter().enumerate() {
+            let mut columns = Vec::new();
+            flatten("", &Value::Object(round.fields()), &mut columns);
+            let joined = |of: fn(&(String, String)) -> &String| {
+                let fields: Vec<&str> = columns.iter().map(|column| of(column).as_str()).collect();
+                fields.join(",")
+            };
+            if index == 0 {
+                let _ = writeln!(out, "{}", joined(|column| &column.0));
+            }
+            let _ = writeln!(out, "{}", joined(|column| &column.1));
+        }
+        out
+    }
+}
+
+impl Round {
+    fn deliveries_per_second(&self) -> u64 {
+        let milliseconds = self.outcome.talk.as_millis().max(1) as u64;
+        self.outcome.received * 1000 / milliseconds
+    }
+
+    fn describe(&self, out: &mut String) {
+        let outcome = &self.outcome;
+        let mut row = |what: &str, text: String| {
+            let _ = writeln!(out, "  {what:<13} {text}");
+        };
+        row(
+            "connected",
+            format!(
+                "{} of {}",
+                grouped(outcome.connected as u64),
+                grouped(outcome.seats as u64)
+            ),
+        );
+        row("sent", grouped(outcome.sent));
+        row(
+            "deliveries",
+            format!(
+                "{} expected, {} received: {} lost, {} duplicated, {} out of order",
+                grouped(outcome.expected),
+                grouped(outcome.received),
+                grouped(outcome.lost),
+                grouped(outcome.duplicated),
+                grouped(outcome.out_of_order)
+            ),
+        );
+        let latency = outcome.latency;
+        row(
+            "latency",
+            format!(
+                "p50 {}, p99 {}, p99.9 {}, max {}",
+                milliseconds(latency.p50),
+                milliseconds(latency.p99),
+                milliseconds(latency.p999),
+                milliseconds(latency.max)
+            ),
+        );
+        row(
+            "rate",
+            format!(
+                "{} deliveries a second, for {:.1} s",
+                grouped(self.deliveries_per_second()),
+                outcome.talk.as_secs_f64()
+            ),
+        );
+        row(
+            "server CPU",
+            self.cpu.map_or(UNSEEN.to_owned(), |cpu| {
+                format!("{:.2} s", cpu.as_secs_f64())
+            }),
+        );
+        let book = &self.closed_loop;
+        row(
+            "clients",
+            format!(
+                "{} opens, {} closes",
+                grouped(book.opens_here),
+                grouped(book.closes_here)
+            ),
+        );
+        row(
+            "server",
+            match &book.there {
+                None => UNSEEN.to_owned(),
+                Some(there) => {
+                    let closed: u64 = there.closes.values().sum();
+                    let reasons: Vec<String> = there
+                        .closes
+                        .iter()
+                        .map(|(reason, count)| format!("{reason} {count}"))
+                        .collect();
+                    format!(
+                        "{} opens, {} closes: {}",
+                        grouped(there.opens),
+                        grouped(closed),
+                        reasons.join(", ")
+                    )
+                }
+            },
+        );
+        self.describe_rest(out);
+    }
+
+    /// What was held before and after, and the verdict.
+    fn describe_rest(&self, out: &mut String) {
+        let _ = writeln!(out, "  {:<13} {:>12} {:>12}", "at rest", "before", "after");
+        let counts = self.before.counts().into_iter().zip(self.after.counts());
+        for ((what, before), (_, after)) in counts {
+            let told = |count: Option<u64>| count.map_or(UNSEEN.to_owned(), grouped);
+            let _ = writeln!(
+                out,
+                "    {what:<11} {:>12} {:>12}",
+                told(before),
+                told(after)
+            );
+        }
+        let memory = self.before.memory().into_iter().zip(self.after.memory());
+        for ((what, before), (_, after)) in memory {
+            let told = |bytes: Option<u64>| bytes.map_or(UNSEEN.to_owned(), kibibytes);
+            if before.is_some() || after.is_some() {
+                let _ = writeln!(
+                    out,
+                    "    {what:<11} {:>12} {:>12}",
+                    told(before),
+                    told(after)
+                );
+            }
+        }
+    }
+
+    fn fields(&self) -> Map<String, Value> {
+        let outcome = &self.outcome;
+        let book = &self.closed_loop;
+        let there = book.there.as_ref();
+        let closes = there.map(|there| there.closes.values().sum::<u64>());
+        let fields = json!({
+            "round": self.number,
+            "verdict": verdict(&self.faults),
+            "connected": outcome.connected,
+            "sent": outcome.sent,
+            "expected": outcome.expected,
+            "received": outcome.received,
+            "lost": outcome.lost,
+            "duplicated": outcome.duplicated,
+            "out_of_order": outcome.out_of_order,
+            "latency_us": {
+                "p50": outcome.latency.p50,
+                "p99": outcome.latency.p99,
+                "p99_9": outcome.latency.p999,
+                "max": outcome.latency.max,
+            },
+            "seconds": outcome.talk.as_secs_f64(),
+            "deliveries_per_second": self.deliveries_per_second(),
+            "server_cpu_seconds": self.cpu.as_ref().map(Duration::as_secs_f64),
+            "client_opens": book.opens_here,
+            "client_closes": book.closes_here,
+            "server_opens": there.map(|there| there.opens),
+            "server_closes": closes,
+            "before": held(&self.before),
+            "after": held(&self.after),
+        });
+        match fields {
+            Value::Object(fields) => fields,
+            _ => unreachable!("it is written as an object"),
+        }
+    }
+}
+
+fn verdict(faults: &[String]) -> &'static str {
+    if faults.is_empty() {
+        "PASS"
+    } else {
+        "FAIL"
+    }
+}
+
+fn held(holdings: &Holdings) -> Value {
+    json!({
+        "descriptors": holdings.descriptors,
+        "threads": holdings.threads,
+        "sessions": holdings.sessions,
+        "names": holdings.names,
+        "queued_bytes": holdings.queued_bytes,
+        "close_wait": holdings.close_wait,
+        "resident_bytes": holdings.resident_bytes,
+        "heap_bytes": holdings.heap_bytes,
+    })
+}
+
+/// Names and values of all fields, those within others as `outer_inner`. None has a comma in it.
+fn flatten(outer: &str, value: &Value, columns: &mut Vec<(String, String)>) {
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                let name = if outer.is_empty() {
+                    name.clone()
+                } else {
+                    format!("{outer}_{name}")
+                };
+                flatten(&name, value, columns);
+            }
+        }
+        Value::Null => columns.push((outer.to_owned(), String::new())),
+        Value::String(text) => columns.push((outer.to_owned(), text.clone())),
+        value => columns.push((outer.to_owned(), value.to_string())),
+    }
+}
+
+/// What the report cannot say beside its numbers.
+fn legend(rounds: u32) -> String {
+    let memory = if rounds < FIRST_JUDGED_ROUND {
+        format!("Memory is judged from round {FIRST_JUDGED_ROUND} on.")
+    } else {
+        format!(
+            "Memory may grow by {} resident and {} of heap a round, in the median of those after the first.",
+            kibibytes(RESIDENT_GROWTH_MAX),
+            kibibytes(HEAP_GROWTH_MAX)
+        )
+    };
+    format!("Latency is counted from the moment at which a message was due. {memory}")
+}
+
+/// A number with a comma before every three digits.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+fn milliseconds(microseconds: u64) -> String {
+    format!("{:.1} ms", microseconds as f64 / 1000.0)
+}
+
+fn kibibytes(bytes: u64) -> String {
+    format!("{} KiB", grouped(bytes / 1024))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped_by_three() {
+        for (number, text) in [
+            (0, "0"),
+            (999, "999"),
+            (1000, "1,000"),
+            (2_744_500, "2,744,500"),
+        ] {
+            assert_eq!(grouped(number), text);
+        }
+    }
+
+    #[test]
+    fn fields_within_others_become_columns() {
+        let mut columns = Vec::new();
+        flatten(
+            "",
+            &json!({"a": 1, "b": {"c": null, "d": 2.5}}),
+            &mut columns,
+        );
+        let columns: Vec<_> = columns
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        assert_eq!(columns, [("a", "1"), ("b_c", ""), ("b_d", "2.5")]);
+    }
+}

@@ -1,0 +1,222 @@
+//! Whether a round passed, and if not, why.
+
+use std::time::Duration;
+
+use crate::closed_loop::ClosedLoop;
+use crate::crowd::Outcome;
+use crate::subject::Holdings;
+
+/// Of the rounds after the first, half at least must leave memory no further above the round before than this. One that
+/// needs more than any before may leave more behind, for allocators give back when they like; a leak grows in every
+/// round.
+pub(crate) const RESIDENT_GROWTH_MAX: u64 = 1024 * 1024;
+/// The same for the live bytes of the heap; the last closes are kept until there are a thousand.
+pub(crate) const HEAP_GROWTH_MAX: u64 = 64 * 1024;
+
+/// From this round on memory is judged: with only one round behind the first, nothing tells a leak from a peak.
+pub(crate) const FIRST_JUDGED_ROUND: u32 = 3;
+
+/// All that is known of one round.
+#[derive(Debug, Clone)]
+pub(crate) struct Round {
+    pub(crate) number: u32,
+    pub(crate) outcome: Outcome,
+    pub(crate) closed_loop: ClosedLoop,
+    pub(crate) cpu: Option<Duration>,
+    pub(crate) before: Holdings,
+    pub(crate) after: Holdings,
+    /// The reasons why it did not pass; none if it did.
+    pub(crate) faults: Vec<String>,
+}
+
+impl Round {
+    /// Finds the reasons why it did not pass, after those `earlier` rounds.
+    pub(crate) fn judge(&mut self, earlier: &[Round]) {
+        let mut faults = self.outcome.faults();
+        faults.extend(self.closed_loop.faults.iter().cloned());
+        faults.extend(self.left_over());
+        faults.extend(self.growth(earlier));
+        self.faults = faults;
+    }
+
+    /// What is still held when all have gone.
+    fn left_over(&self) -> impl Iterator<Item = String> + '_ {
+        self.after
+            .counts()
+            .into_iter()
+            .zip(self.before.counts())
+            .filter(|((_, after), (_, before))| after != before)
+            .map(|((what, after), (_, before))| {
+                let told =
+                    |count: Option<u64>| count.map_or("unknown".to_owned(), |n| n.to_string());
+                format!("{what}: {} before, {} after", told(before), told(after))
+            })
+    }
+
+    fn growth(&self, earlier: &[Round]) -> Vec<String> {
+        if self.number < FIRST_JUDGED_ROUND {
+            return Vec::new();
+        }
+        let held: Vec<_> = earlier
+            .iter()
+            .chain([self])
+            .map(|round| round.after.memory())
+            .collect();
+        let bounds = [RESIDENT_GROWTH_MAX, HEAP_GROWTH_MAX]
+            .into_iter()
+            .enumerate();
+        let faults = bounds.filter_map(|(kind, most)| {
+            let levels: Option<Vec<u64>> = held.iter().map(|memory| memory[kind].1).collect();
+            let growth = median_growth(&levels?);
+            let (what, _) = self.after.memory()[kind];
+            (growth > most).then(|| {
+                format!("{what} memory grows by {growth} bytes a round; {most} are allowed")
+            })
+        });
+        faults.collect()
+    }
+}
+
+/// By how much each level is above the one before: the median, and of two in the middle the lower one.
+fn median_growth(levels: &[u64]) -> u64 {
+    let mut growths: Vec<u64> = levels
+        .windows(2)
+        .map(|pair| pair[1].saturating_sub(pair[0]))
+        .collect();
+    growths.sort_unstable();
+    match growths.len() {
+        0 => 0,
+        many => growths[(many - 1) / 2],
+    }
+}
+
+impl Outcome {
+    fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        if self.connected < self.seats {
+            faults.push(format!(
+                "{} of {} clients connected",
+                self.connected, self.seats
+            ));
+        }
+        for (count, what) in [
+            (self.lost, "lost"),
+            (self.duplicated, "duplicated"),
+            (self.out_of_order, "out of order"),
+        ] {
+            if count > 0 {
+                faults.push(format!("{count} deliveries {what}"));
+            }
+        }
+        let troubles = self.troubles.iter();
+        faults.extend(troubles.map(|(what, count)| format!("{count} x {what}")));
+        faults
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::crowd::Latency;
+
+    const MIB: u64 = 1024 * 1024;
+
+    fn round(number: u32, resident_bytes: u64) -> Round {
+        let held = Holdings {
+            descriptors: Some(10),
+            sessions: Some(0),
+            resident_bytes: Some(resident_bytes),
+            ..Holdings::default()
+        };
+        Round {
+            number,
+            outcome: Outcome {
+                seats: 2,
+                connected: 2,
+                sent: 2,
+                expected: 2,
+                received: 2,
+                lost: 0,
+                duplicated: 0,
+                out_of_order: 0,
+                latency: Latency {
+                    p50: 1,
+                    p99: 1,
+                    p999: 1,
+                    max: 1,
+                },
+                talk: Duration::from_secs(1),
+                troubles: BTreeMap::new(),
+            },
+            closed_loop: ClosedLoop::default(),
+            cpu: None,
+            before: held.clone(),
+            after: held,
+            faults: Vec::new(),
+        }
+    }
+
+    /// The faults of the last round that leaves so much.
+    fn judged(levels: &[u64]) -> Vec<String> {
+        let mut rounds = Vec::new();
+        for (number, level) in (1..).zip(levels) {
+            let mut round = round(number, *level);
+            round.judge(&rounds);
+            rounds.push(round);
+        }
+        rounds.pop().expect("there is one").faults
+    }
+
+    #[test]
+    fn a_round_in_which_all_is_well_passes() {
+        assert_eq!(judged(&[MIB]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_peak_is_no_leak_and_steady_growth_is_one() {
+        assert_eq!(judged(&[MIB, 9 * MIB]), Vec::<String>::new());
+        assert_eq!(judged(&[MIB, MIB, 9 * MIB, 9 * MIB]), Vec::<String>::new());
+        assert_eq!(
+            judged(&[MIB, 3 * MIB, 5 * MIB]),
+            ["resident memory grows by 2097152 bytes a round; 1048576 are allowed"]
+        );
+        assert_eq!(judged(&[4 * MIB, 3 * MIB, 2 * MIB]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_is_left_over_is_named() {
+        let mut round = round(1, MIB);
+        round.after.descriptors = Some(11);
+        round.after.sessions = None;
+        round.judge(&[]);
+        assert_eq!(
+            round.faults,
+            [
+                "descriptors: 10 before, 11 after",
+                "sessions: 0 before, unknown after"
+            ]
+        );
+    }
+
+    #[test]
+    fn what_went_wrong_with_deliveries_and_clients_is_named() {
+        let mut round = round(1, MIB);
+        round.outcome.lost = 3;
+        round.outcome.connected = 1;
+        round
+            .outcome
+            .troubles
+            .insert("lost its connection: left".to_owned(), 2);
+        round.judge(&[]);
+        assert_eq!(
+            round.faults,
+            [
+                "1 of 2 clients connected",
+                "3 deliveries lost",
+                "2 x lost its connection: left"
+            ]
+        );
+    }
+}

@@ -1,0 +1,28 @@
+//! A leak planted into a process from outside, so that nothing of it is in the program that is tested.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::server::chatd;
+
+/// What has to be preloaded so that one in 500 TCP connections is not closed. `None` without a C compiler.
+pub(crate) fn leak() -> Option<PathBuf> {
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/forgetful_close.c");
+    let name = format!("forgetful_close.{}.so", std::process::id());
+    let library = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let built = Command::new("cc")
+        .args(["-shared", "-fPIC", "-Wall", "-Werror", "-O1", "-o"])
+        .arg(&library)
+        .arg(source)
+        .status()
+        .ok()?;
+    assert!(built.success(), "it is not C: {source}");
+    Some(library)
+}
+
+/// The command that runs chatd with the leak.
+pub(crate) fn leaking_chatd(leak: &Path) -> Command {
+    let mut command = chatd();
+    command.env("LD_PRELOAD", leak);
+    command
+}
