@@ -1,0 +1,427 @@
+//! What a person types into the line editor, however it is cut into packets.
+
+use std::num::NonZeroU16;
+
+use chatd::dialect::editor::{Editor, Outcome, Word};
+use unicode_width::UnicodeWidthChar;
+
+use super::hygiene::is_forbidden;
+
+const INPUT_BYTES_MAX: usize = 1000;
+const LINE_BYTES_MAX: usize = 200;
+const HISTORY_LINES_MAX: usize = 50;
+const ROWS: u16 = 10;
+
+/// The first bytes say how long the packets are, how wide the window is, and how much was typed before the editor came.
+pub(super) fn check(input: &[u8]) {
+    let [packet, columns, ahead, bytes @ ..] = input else {
+        return;
+    };
+    let bytes = &bytes[..bytes.len().min(INPUT_BYTES_MAX)];
+    let packet = usize::from(packet & 0x3f) + 1;
+    let columns = u16::from(columns & 0x7f) + 8;
+    let (ahead, typed) = bytes.split_at(usize::from(ahead & 0x1f).min(bytes.len()));
+
+    let mut desk = Desk::new(columns, ahead);
+    typed.chunks(packet).for_each(|packet| desk.turn(packet));
+    let reference = Reference::of(ahead, typed);
+    if bytes.is_ascii() {
+        desk.check_row(&reference);
+    }
+    // A line end shows what waits for its other half.
+    desk.turn(b"\r");
+    let reference = Reference::of(ahead, &[typed, b"\r"].concat());
+    assert_eq!(desk.outcomes, reference.outcomes);
+}
+
+/// Names for Tab.
+fn names_for(word: &Word) -> Vec<String> {
+    let names = ["/me", "/msg", "ann", "anna", "安娜", "a\u{202e}b"];
+    let fitting = names.iter().filter(|name| name.starts_with(&word.prefix));
+    fitting.map(ToString::to_string).collect()
+}
+
+/// An editor at work, and the terminal that shows it.
+struct Desk {
+    editor: Editor,
+    screen: vt100::Parser,
+    columns: usize,
+    outcomes: Vec<Outcome>,
+}
+
+impl Desk {
+    fn new(columns: u16, ahead: &[u8]) -> Self {
+        let size = |n: u16| NonZeroU16::new(n).expect("more than nothing");
+        let mut desk = Self {
+            editor: Editor::new(LINE_BYTES_MAX, ahead),
+            screen: vt100::Parser::new(size(ROWS), size(columns), 0),
+            columns: columns.into(),
+            outcomes: Vec::new(),
+        };
+        let mut out = Vec::new();
+        desk.editor.resize(columns, &mut out);
+        desk.editor.draw(&mut out);
+        desk.screen.process(&out);
+        desk
+    }
+
+    fn turn(&mut self, mut packet: &[u8]) {
+        let mut out = Vec::new();
+        let before = self.outcomes.len();
+        while let Some(outcome) = self.editor.input(&mut packet, &mut out) {
+            if let Outcome::Complete(word) = &outcome {
+                self.editor.complete(&names_for(word), &mut out);
+            }
+            self.outcomes.push(outcome);
+        }
+        assert!(packet.is_empty(), "all that was typed is taken");
+        if self.outcomes.len() > before {
+            self.editor.erase(&mut out);
+            out.extend(b"-- done\r\n");
+            self.editor.draw(&mut out);
+        }
+        if out.is_ascii() {
+            self.screen.process(&out);
+        }
+    }
+
+    /// The row shows the line and the cursor's place in it, if all of it fits.
+    fn check_row(&self, reference: &Reference) {
+        let line: String = reference.line.iter().collect();
+        if !line.is_ascii() || reference.has_shown_other_text() || line.len() + 3 > self.columns {
+            return;
+        }
+        let (row, column) = self.screen.screen().cursor_position();
+        let shown = self.screen.screen().contents();
+        let shown = shown.lines().nth(row.into()).unwrap_or("");
+        assert_eq!(shown.trim_end(), format!("> {line}").trim_end());
+        assert_eq!(usize::from(column), 2 + reference.cursor);
+    }
+}
+
+/// The line as it should be: everything is computed anew from all that was typed.
+#[derive(Default)]
+struct Reference {
+    line: Vec<char>,
+    cursor: usize,
+    history: Vec<Vec<char>>,
+    /// The line of the history that is shown, and what was being written when it was called for.
+    place: Option<usize>,
+    draft: Vec<char>,
+    completion: Option<Completion>,
+    outcomes: Vec<Outcome>,
+}
+
+struct Completion {
+    start: usize,
+    names: Vec<String>,
+    chosen: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Key {
+    Character(char),
+    Control(u8),
+    Left,
+    Right,
+    Home,
+    End,
+    Up,
+    Down,
+    Delete,
+}
+
+impl Reference {
+    fn of(ahead: &[u8], typed: &[u8]) -> Self {
+        let mut reference = Self::default();
+        for (key, at) in keys(&[ahead, typed].concat()) {
+            if at <= ahead.len() {
+                reference.take_blind(key);
+            } else {
+                reference.press(key);
+            }
+        }
+        reference
+    }
+
+    /// Whether the terminal was shown what it was not given here.
+    fn has_shown_other_text(&self) -> bool {
+        let is_ascii = |line: &Vec<char>| line.iter().all(char::is_ascii);
+        !self.history.iter().all(is_ascii)
+            || !is_ascii(&self.draft)
+            || self
+                .outcomes
+                .iter()
+                .any(|outcome| matches!(outcome, Outcome::Complete(_)))
+    }
+
+    fn take_blind(&mut self, key: Key) {
+        match key {
+            Key::Character(c) => self.insert(c),
+            Key::Control(b'\t') => self.insert(' '),
+            Key::Control(0x08 | 0x7f | 0x15) => self.press(key),
+            _ => {}
+        }
+    }
+
+    fn press(&mut self, key: Key) {
+        let completion = self.completion.take();
+        let places = boundaries(&self.line);
+        let left = places
+            .iter()
+            .rev()
+            .find(|at| **at < self.cursor)
+            .copied()
+            .unwrap_or(0);
+        let right = places
+            .iter()
+            .find(|at| **at > self.cursor)
+            .copied()
+            .unwrap_or(self.cursor);
+        let end = self.line.len();
+        match key {
+            Key::Character(c) => self.insert(c),
+            Key::Left | Key::Control(0x02) => self.cursor = left,
+            Key::Right | Key::Control(0x06) => self.cursor = right,
+            Key::Home | Key::Control(0x01) => self.cursor = 0,
+            Key::End | Key::Control(0x05) => self.cursor = end,
+            Key::Up | Key::Control(0x10) => self.go_up(),
+            Key::Down | Key::Control(0x0e) => self.go_down(),
+            Key::Control(0x03) if self.line.is_empty() => self.outcomes.push(Outcome::Interrupt),
+            Key::Control(0x03) => {
+                self.place = None;
+                self.show(Vec::new());
+            }
+            Key::Control(0x04) if self.line.is_empty() => self.outcomes.push(Outcome::Quit),
+            Key::Delete | Key::Control(0x04) => self.delete(self.cursor, right),
+            Key::Control(0x08 | 0x7f) => self.delete(left, self.cursor),
+            Key::Control(b'\t') => self.complete(completion),
+            Key::Control(b'\r' | b'\n') => self.enter(),
+            Key::Control(0x0b) => self.delete(self.cursor, end),
+            Key::Control(0x15) => self.delete(0, self.cursor),
+            Key::Control(0x17) => {
+                let before = &self.line[..self.cursor];
+                let word_end = before
+                    .iter()
+                    .rposition(|c| !c.is_whitespace())
+                    .map_or(0, |at| at + 1);
+                self.delete(word_start(&before[..word_end]), self.cursor);
+            }
+            Key::Control(0x0c) => {}
+            Key::Control(_) => self.completion = completion,
+        }
+    }
+
+    fn insert(&mut self, c: char) {
+        self.completion = None;
+        let bytes: usize = self.line.iter().map(|c| c.len_utf8()).sum();
+        if !is_forbidden(c) && bytes + c.len_utf8() <= LINE_BYTES_MAX {
+            self.line.insert(self.cursor, c);
+            self.cursor += 1;
+        }
+    }
+
+    fn delete(&mut self, from: usize, to: usize) {
+        self.line.drain(from..to);
+        self.cursor = from;
+    }
+
+    fn show(&mut self, line: Vec<char>) {
+        self.cursor = line.len();
+        self.line = line;
+    }
+
+    fn go_up(&mut self) {
+        let place = self.place.unwrap_or(self.history.len());
+        if place > 0 {
+            if self.place.is_none() {
+                self.draft = self.line.clone();
+            }
+            self.place = Some(place - 1);
+            self.show(self.history[place - 1].clone());
+        }
+    }
+
+    fn go_down(&mut self) {
+        let Some(place) = self.place else { return };
+        self.place = Some(place + 1).filter(|next| *next < self.history.len());
+        let line = self.place.map_or(&self.draft, |next| &self.history[next]);
+        self.show(line.clone());
+    }
+
+    fn complete(&mut self, completion: Option<Completion>) {
+        if let Some(mut completion) = completion {
+            completion.chosen = (completion.chosen + 1) % completion.names.len();
+            let name = completion.names[completion.chosen].clone();
+            self.replace(completion.start, &name);
+            self.completion = Some(completion);
+            return;
+        }
+        let start = word_start(&self.line[..self.cursor]);
+        let prefix: String = self.line[start..self.cursor].iter().collect();
+        if prefix.is_empty() {
+            return self.insert(' ');
+        }
+        let word = Word {
+            prefix,
+            is_at_line_start: start == 0,
+        };
+        let names = names_for(&word);
+        self.outcomes.push(Outcome::Complete(word));
+        match names.first().cloned() {
+            None => self.insert(' '),
+            Some(name) => {
+                if self.replace(start, &name) && names.len() > 1 {
+                    self.completion = Some(Completion {
+                        start,
+                        names,
+                        chosen: 0,
+                    });
+                }
+            }
+        }
+    }
+
+    /// Puts a name and a space between `start` and the cursor, if they fit.
+    fn replace(&mut self, start: usize, name: &str) -> bool {
+        let name = name.chars().chain([' ']).filter(|c| !is_forbidden(*c));
+        let mut line = self.line.clone();
+        line.splice(start..self.cursor, name);
+        let fits = line.iter().collect::<String>().len() <= LINE_BYTES_MAX;
+        if fits {
+            self.cursor = line.len() - (self.line.len() - self.cursor);
+            self.line = line;
+        }
+        fits
+    }
+
+    fn enter(&mut self) {
+        let line = std::mem::take(&mut self.line);
+        self.cursor = 0;
+        self.place = None;
+        if !line.iter().all(|c| c.is_whitespace()) && self.history.last() != Some(&line) {
+            self.history.push(line.clone());
+            if self.history.len() > HISTORY_LINES_MAX {
+                self.history.remove(0);
+            }
+        }
+        self.outcomes
+            .push(Outcome::Line(line.into_iter().collect()));
+    }
+}
+
+/// Where the characters without a space between them, up to the end, begin.
+fn word_start(text: &[char]) -> usize {
+    let space = text.iter().rposition(|c| c.is_whitespace());
+    space.map_or(0, |at| at + 1)
+}
+
+/// Where one may stand between what look like single characters.
+fn boundaries(text: &[char]) -> Vec<usize> {
+    let is_flag_letter = |c: char| ('🇦'..='🇿').contains(&c);
+    let mut found = Vec::new();
+    for (at, &c) in text.iter().enumerate() {
+        let joins = c.width() == Some(0)
+            || ('\u{1f3fb}'..='\u{1f3ff}').contains(&c)
+            || (at > 0 && text[at - 1] == '\u{200d}');
+        let letters = text[..at].iter().rev().take_while(|c| is_flag_letter(**c));
+        let ends_flag = is_flag_letter(c) && letters.count() % 2 == 1;
+        if at == 0 || !(joins || ends_flag) {
+            found.push(at);
+        }
+    }
+    found.push(text.len());
+    found
+}
+
+/// The keys, each with the number of bytes up to its end.
+fn keys(bytes: &[u8]) -> Vec<(Key, usize)> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        match byte {
+            0x80.. => {
+                let run = bytes[at..].iter().take_while(|byte| **byte >= 0x80).count();
+                let text = &bytes[at..at + run];
+                at += run;
+                // At the end of all, half a character waits for its other half.
+                let waits = at == bytes.len();
+                let whole = if waits {
+                    without_half_character(text)
+                } else {
+                    text
+                };
+                let characters = String::from_utf8_lossy(whole);
+                found.extend(characters.chars().map(|c| (Key::Character(c), at)));
+            }
+            0x1b => {
+                let (key, length) = sequence(&bytes[at + 1..]);
+                at += 1 + length;
+                found.extend(key.map(|key| (key, at)));
+            }
+            b'\r' => {
+                found.push((Key::Control(byte), at + 1));
+                at += 1 + usize::from(matches!(bytes.get(at + 1), Some(b'\n' | 0)));
+            }
+            0x20..=0x7e => {
+                at += 1;
+                found.push((Key::Character(byte.into()), at));
+            }
+            _ => {
+                at += 1;
+                found.push((Key::Control(byte), at));
+            }
+        }
+    }
+    found
+}
+
+fn without_half_character(text: &[u8]) -> &[u8] {
+    for length in 1..=3.min(text.len()) {
+        let (head, tail) = text.split_at(text.len() - length);
+        let lacks = std::str::from_utf8(tail)
+            .is_err_and(|error| error.valid_up_to() == 0 && error.error_len().is_none());
+        if lacks {
+            return head;
+        }
+    }
+    text
+}
+
+/// What follows an ESC: a key, if it is one, and how many bytes belong to it.
+fn sequence(bytes: &[u8]) -> (Option<Key>, usize) {
+    let printable = bytes
+        .iter()
+        .take_while(|byte| (0x20..0x7f).contains(*byte))
+        .count();
+    let text = std::str::from_utf8(&bytes[..printable]).expect("ASCII");
+    let Some(rest) = text.strip_prefix('[') else {
+        let Some(rest) = text.strip_prefix('O') else {
+            return (None, printable.min(1));
+        };
+        return match rest.chars().next() {
+            Some(last) => (named("", last), 2),
+            None => (None, 1),
+        };
+    };
+    if rest.starts_with('[') {
+        return (None, printable.min(3));
+    }
+    match rest.find(|c| c >= '@') {
+        Some(end) => (named(&rest[..end], rest.as_bytes()[end].into()), end + 2),
+        None => (None, printable),
+    }
+}
+
+fn named(parameters: &str, last: char) -> Option<Key> {
+    match (parameters, last) {
+        ("", 'A') => Some(Key::Up),
+        ("", 'B') => Some(Key::Down),
+        ("", 'C') => Some(Key::Right),
+        ("", 'D') => Some(Key::Left),
+        ("", 'H') | ("1" | "7", '~') => Some(Key::Home),
+        ("", 'F') | ("4" | "8", '~') => Some(Key::End),
+        ("3", '~') => Some(Key::Delete),
+        _ => None,
+    }
+}

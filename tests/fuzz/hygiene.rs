@@ -1,0 +1,215 @@
+//! What may reach others, told slowly: one pass over all characters for each rule.
+
+use unicode_normalization::char::canonical_combining_class;
+use unicode_normalization::UnicodeNormalization;
+use unicode_width::UnicodeWidthChar;
+
+/// What stands in the way of a line: nothing, or something that was taken out of it.
+pub(super) struct Clean {
+    pub(super) text: String,
+    pub(super) altered: bool,
+}
+
+pub(super) fn clean(line: &[u8]) -> Clean {
+    let decoded: Vec<char> = String::from_utf8_lossy(line).chars().collect();
+    let without_sequences = without_sequences(&decoded);
+    let mut altered = without_sequences.len() < decoded.len();
+
+    let spaced = without_sequences
+        .into_iter()
+        .map(|c| if c == '\t' { ' ' } else { c });
+    let (forbidden, allowed): (Vec<char>, Vec<char>) = spaced.partition(|&c| is_forbidden(c));
+    altered |= !forbidden.is_empty();
+
+    let composed: Vec<char> = allowed.into_iter().nfc().collect();
+    let low = without_towers(&composed);
+    altered |= low.len() < composed.len();
+
+    let text: String = low.into_iter().collect();
+    let trimmed = text.trim();
+    if !trimmed.is_empty() && trimmed.chars().all(shows_nothing) {
+        return Clean {
+            text: String::new(),
+            altered: true,
+        };
+    }
+    Clean {
+        text: trimmed.to_owned(),
+        altered,
+    }
+}
+
+/// Leaves escape sequences out: at each place, as many characters as the sequence that begins there has.
+fn without_sequences(line: &[char]) -> Vec<char> {
+    let mut kept = Vec::new();
+    let mut at = 0;
+    while at < line.len() {
+        match sequence_length(&line[at..]) {
+            0 => {
+                kept.push(line[at]);
+                at += 1;
+            }
+            length => at += length,
+        }
+    }
+    kept
+}
+
+/// How long the sequence is that the text begins with; 0 if it begins with none.
+fn sequence_length(text: &[char]) -> usize {
+    let second = |at: usize| text[at..].iter().find(|c| !is_passed_over(**c)).copied();
+    match text[0] {
+        '\u{1b}' => match second(1) {
+            Some('[') => control_length(text, 1),
+            Some(']' | 'P' | 'X' | '^' | '_') => string_length(text, 1),
+            Some('O') => key_length(text, 1),
+            _ => until(
+                text,
+                1,
+                |c| matches!(c, ' '..='/'),
+                |c| matches!(c, '0'..='~'),
+            ),
+        },
+        '\u{8f}' => until(text, 1, |_| false, |c| matches!(c, ' '..='~')),
+        '\u{9b}' => parameters_length(text, 1),
+        '\u{90}' | '\u{98}' | '\u{9d}'..='\u{9f}' => string_rest(text, 1),
+        _ => 0,
+    }
+}
+
+fn behind(text: &[char], from: usize) -> usize {
+    let passed = text[from..].iter().take_while(|c| is_passed_over(**c));
+    from + passed.count() + 1
+}
+
+fn control_length(text: &[char], from: usize) -> usize {
+    parameters_length(text, behind(text, from))
+}
+
+fn key_length(text: &[char], from: usize) -> usize {
+    until(
+        text,
+        behind(text, from),
+        |_| false,
+        |c| matches!(c, ' '..='~'),
+    )
+}
+
+fn string_length(text: &[char], from: usize) -> usize {
+    string_rest(text, behind(text, from))
+}
+
+/// Behind `ESC [`. A second `[` is what the Linux console sends for its function keys.
+fn parameters_length(text: &[char], from: usize) -> usize {
+    let first = text[from..].iter().find(|c| !is_passed_over(**c));
+    if first == Some(&'[') {
+        return key_length(text, from);
+    }
+    until(
+        text,
+        from,
+        |c| matches!(c, ' '..='?'),
+        |c| matches!(c, '@'..='~'),
+    )
+}
+
+/// Up to and with the last character of a sequence, or to where it is broken off.
+fn until(
+    text: &[char],
+    from: usize,
+    goes_on: impl Fn(char) -> bool,
+    ends: impl Fn(char) -> bool,
+) -> usize {
+    for (at, &c) in text.iter().enumerate().skip(from) {
+        if breaks_off(c) || ends(c) {
+            return if begins(c) { at } else { at + 1 };
+        }
+        if !goes_on(c) && !is_passed_over(c) {
+            return at;
+        }
+    }
+    text.len()
+}
+
+/// Up to and with the end of a control string.
+fn string_rest(text: &[char], from: usize) -> usize {
+    for (at, &c) in text.iter().enumerate().skip(from) {
+        if begins(c) {
+            return at;
+        }
+        if breaks_off(c) || matches!(c, '\u{7}' | '\u{9c}') {
+            return at + 1;
+        }
+    }
+    text.len()
+}
+
+/// Another sequence begins, whatever this one was.
+fn begins(c: char) -> bool {
+    matches!(
+        c,
+        '\u{1b}' | '\u{8f}' | '\u{90}' | '\u{98}' | '\u{9b}' | '\u{9d}'..='\u{9f}'
+    )
+}
+
+fn breaks_off(c: char) -> bool {
+    begins(c) || matches!(c, '\u{18}' | '\u{1a}')
+}
+
+/// A control character amid a sequence, which goes on behind it.
+fn is_passed_over(c: char) -> bool {
+    c.is_control() && !breaks_off(c)
+}
+
+/// At most four characters in a row that add to the column of the one before.
+fn without_towers(text: &[char]) -> Vec<char> {
+    let piles_up = |c: char| c.width() == Some(0) || canonical_combining_class(c) != 0;
+    let height = |at: usize| {
+        let below = text[..=at].iter().rev();
+        below.take_while(|c| piles_up(**c)).count()
+    };
+    (0..text.len())
+        .filter(|&at| height(at) <= 4)
+        .map(|at| text[at])
+        .collect()
+}
+
+/// Controls, what turns the direction of writing, what cannot be seen by its nature, private use, and no characters.
+pub(super) fn is_forbidden(c: char) -> bool {
+    let code = u32::from(c);
+    let invisible = [
+        0xad..=0xad,
+        0x34f..=0x34f,
+        0x61c..=0x61c,
+        0x115f..=0x1160,
+        0x17b4..=0x17b5,
+        0x180b..=0x180f,
+        0x200b..=0x200b,
+        0x200e..=0x200f,
+        0x2028..=0x202e,
+        0x2060..=0x206f,
+        0x3164..=0x3164,
+        0xfeff..=0xfeff,
+        0xffa0..=0xffa0,
+        0xfff0..=0xfffb,
+        0x1_bca0..=0x1_bca3,
+        0x1_d173..=0x1_d17a,
+        0xe_0000..=0xe_0fff,
+    ];
+    let private = [0xe000..=0xf8ff, 0xf_0000..=0x10_ffff];
+    let no_character = (0xfdd0..=0xfdef).contains(&code) || code % 0x1_0000 >= 0xfffe;
+    c.is_control()
+        || no_character
+        || invisible
+            .iter()
+            .chain(&private)
+            .any(|range| range.contains(&code))
+}
+
+fn shows_nothing(c: char) -> bool {
+    c.is_whitespace()
+        || matches!(
+            c,
+            '\u{200c}' | '\u{200d}' | '\u{fe00}'..='\u{fe0f}' | '\u{2800}' | '\u{1d159}'
+        )
+}
