@@ -1,0 +1,396 @@
+//! Starting and stopping as a supervisor sees it: sockets that are handed on, READY and STOPPING, restarts, and
+//! SIGTERM when it is least convenient.
+
+mod support;
+
+use std::env;
+use std::fs;
+use std::io::{BufRead, BufReader, ErrorKind};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixDatagram;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+
+use command_fds::{CommandFdExt, FdMapping};
+use rustix::process::Signal;
+use support::person::{NoLine, Person};
+use support::server::{chatd, Server};
+use support::{eventually, DEADLINE};
+
+/// The first descriptor that is handed on (`sd_listen_fds(3)`).
+const FIRST_LISTENER: i32 = 3;
+
+/// Listeners as a supervisor holds them: they outlive the servers.
+struct Supervisor(Vec<TcpListener>);
+
+impl Supervisor {
+    fn new(listeners: usize) -> Self {
+        let listen = |_| TcpListener::bind("127.0.0.1:0").expect("a free port");
+        Self((0..listeners).map(listen).collect())
+    }
+
+    fn address(&self, listener: usize) -> SocketAddr {
+        self.0[listener].local_addr().expect("it listens")
+    }
+
+    /// Starts a server with the listeners, by their names, and waits until it serves them.
+    #[track_caller]
+    fn start(&self, names: &str, settings: &[&str]) -> Server {
+        // The shell becomes the server, and knows its process id before that.
+        let mut command = Command::new("/bin/sh");
+        command
+            .args(["-c", r#"LISTEN_PID=$$ exec "$0" "$@""#])
+            .arg(env!("CARGO_BIN_EXE_chatd"))
+            .env_remove("RUST_LOG")
+            .env("LISTEN_FDS", self.0.len().to_string())
+            .env("LISTEN_FDNAMES", names);
+        for setting in ["history-lines=0", "lines-per-second=0"]
+            .iter()
+            .chain(settings)
+        {
+            command.args(["-o", setting]);
+        }
+        let mappings = self
+            .0
+            .iter()
+            .zip(FIRST_LISTENER..)
+            .map(|(listener, child_fd)| {
+                let parent_fd = OwnedFd::from(listener.try_clone().expect("a descriptor"));
+                FdMapping {
+                    parent_fd,
+                    child_fd,
+                }
+            });
+        let mappings = mappings.collect();
+        command
+            .fd_mappings(mappings)
+            .expect("each has its own number");
+        let server = Server::spawn(&mut command);
+        server.output.wait_for_count("listening ", self.0.len());
+        server
+    }
+}
+
+#[test]
+fn listeners_are_taken_over_with_the_dialects_that_name_them() {
+    let supervisor = Supervisor::new(3);
+    let mut server = supervisor.start("wire:telnet:other", &[]);
+    let listening = [("wire", 0), ("telnet", 1), ("telnet", 2)];
+    let expected = listening.map(|(dialect, listener)| {
+        format!("listening {dialect}://{}", supervisor.address(listener))
+    });
+    assert_eq!(server.output.all(), expected);
+    let mut program = Person::program(supervisor.address(0));
+    program.expect_silence();
+    for listener in [1, 2] {
+        Person::connect(supervisor.address(listener)).skip_greeting();
+    }
+    assert_eq!(server.stop().code(), Some(0));
+}
+
+/// What is meant for another process is left alone.
+#[test]
+fn listeners_for_another_process_are_not_taken() {
+    let mut command = chatd();
+    command
+        .args(["-l", "127.0.0.1:0"])
+        .env("LISTEN_FDS", "1")
+        .env("LISTEN_PID", "1");
+    let server = Server::spawn(&mut command);
+    server.join("ann").expect_silence();
+    assert_eq!(server.output.all().len(), 1);
+}
+
+/// Somebody who connects all the time, one connection after the other, while servers come and go.
+struct Knocker {
+    stop: AtomicBool,
+    served: AtomicUsize,
+}
+
+impl Knocker {
+    /// Connects until told to stop; each connection must be greeted or told that the server goes down.
+    fn knock(&self, address: SocketAddr) -> Result<(), String> {
+        while !self.stop.load(Ordering::Relaxed) {
+            let stream =
+                TcpStream::connect(address).map_err(|error| format!("connect: {error}"))?;
+            stream.set_read_timeout(Some(DEADLINE)).expect("a socket");
+            let mut line = String::new();
+            let read = BufReader::new(stream).read_line(&mut line);
+            let is_known = line.starts_with("-- Welcome ") || line.starts_with("-- goodbye: ");
+            if read.is_err() || !is_known {
+                return Err(format!("{read:?}: {line:?}"));
+            }
+            self.served.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn f114_nobody_is_refused_while_an_activated_server_is_restarted() {
+    let supervisor = Supervisor::new(1);
+    let address = supervisor.address(0);
+    let knocker = Knocker {
+        stop: AtomicBool::new(false),
+        served: AtomicUsize::new(0),
+    };
+    let served = || knocker.served.load(Ordering::Relaxed);
+    thread::scope(|scope| {
+        let knocking = scope.spawn(|| knocker.knock(address));
+        for _ in 0..5 {
+            let mut server = supervisor.start("telnet", &[]);
+            let before = served();
+            eventually("twenty more are served", || {
+                served() >= before + 20 || knocking.is_finished()
+            });
+            assert_eq!(server.stop().code(), Some(0));
+        }
+        // The last one is served by nobody until another server is there.
+        let _server = supervisor.start("telnet", &[]);
+        knocker.stop.store(true, Ordering::Relaxed);
+        assert_eq!(knocking.join().expect("it does not panic"), Ok(()));
+    });
+    assert!(served() >= 100);
+}
+
+/// The connections of the old server are still closing, from its side; their port is free all the same.
+#[test]
+fn f111_a_restarted_server_binds_at_once() {
+    let mut server = Server::start(&[]);
+    let address = server.telnet();
+    let mut ann = server.join("ann");
+    assert_eq!(server.stop().code(), Some(0));
+    let mut server = Server::spawn(chatd().args(["-l", &address.to_string()]));
+    server
+        .output
+        .wait_for(&format!("listening telnet://{address}"));
+    ann.skip_until("-- goodbye: the server is going down");
+    ann.expect_end();
+    server.join("ann").expect_silence();
+    assert_eq!(server.stop().code(), Some(0));
+}
+
+/// Where a service tells its supervisor how it is.
+struct Notifications {
+    socket: UnixDatagram,
+    path: PathBuf,
+}
+
+impl Notifications {
+    fn new(purpose: &str) -> Self {
+        let name = format!("chatd-notify-{purpose}-{}", std::process::id());
+        let path = env::temp_dir().join(name);
+        let _ = fs::remove_file(&path);
+        let socket = UnixDatagram::bind(&path).expect("a socket");
+        socket.set_read_timeout(Some(DEADLINE)).expect("a socket");
+        Self { socket, path }
+    }
+
+    /// Waits for the next message.
+    #[track_caller]
+    fn expect(&self, message: &str) {
+        let mut buffer = [0; 1000];
+        let length = self.socket.recv(&mut buffer).expect("a message");
+        let got = String::from_utf8_lossy(&buffer[..length]);
+        assert_eq!(got.trim_end(), message);
+    }
+
+    /// Sees that no message waits.
+    #[track_caller]
+    fn expect_none(&self) {
+        self.socket.set_nonblocking(true).expect("a socket");
+        let waiting = self.socket.recv(&mut [0; 1000]);
+        let error = waiting.expect_err("nothing was to be told");
+        assert_eq!(error.kind(), ErrorKind::WouldBlock);
+        self.socket.set_nonblocking(false).expect("a socket");
+    }
+}
+
+impl Drop for Notifications {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+#[test]
+fn f118_ready_is_told_when_it_listens_and_stopping_while_it_drains() {
+    let notifications = Notifications::new("ready");
+    let mut command = chatd();
+    command
+        .args(["-l", "127.0.0.1:0", "-o", "lines-per-second=0"])
+        .args(["-o", "send-buffer-bytes=4k", "-o", "drain-seconds=3600"])
+        .args(["-o", "queue-bytes-max=64m", "-o", "queue-bytes-soft=64m"])
+        .env("NOTIFY_SOCKET", &notifications.path);
+    let mut server = Server::spawn(&mut command);
+    notifications.expect("READY=1");
+    let deaf = deafen(&server, 1);
+    notifications.expect_none();
+    // Whoever does not read keeps it from ending.
+    server.signal(Signal::TERM);
+    notifications.expect("STOPPING=1");
+    assert!(
+        TcpStream::connect(server.telnet()).is_err(),
+        "nobody is let in any more"
+    );
+    let _ = server.report();
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait().code(), Some(0));
+    notifications.expect_none();
+    drop(deaf);
+}
+
+#[test]
+fn f109_what_cannot_start_is_never_ready() {
+    let other = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = other.local_addr().expect("it listens").to_string();
+    for (arguments, status) in [
+        (&["-l", "127.0.0.1:0", "-l", &address][..], 1),
+        (
+            &["-l", "127.0.0.1:0", "-o", "motd-file=/nonexistent/motd"],
+            1,
+        ),
+        (&["-l", "127.0.0.1:0", "-o", "nosuch=1"], 2),
+    ] {
+        let notifications = Notifications::new("failing");
+        let output = chatd()
+            .args(arguments)
+            .env("NOTIFY_SOCKET", &notifications.path)
+            .output()
+            .expect("it can be run");
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(status), "{complaint}");
+        assert_eq!(complaint.matches('\n').count(), 1, "{complaint}");
+        assert_eq!(output.stdout, b"", "it does not listen");
+        notifications.expect_none();
+    }
+}
+
+/// Lets so many in who never read, and says to them until the kernel takes no more and the server keeps the rest.
+fn deafen(server: &Server, count: usize) -> Vec<Person> {
+    let deaf = (0..count)
+        .map(|n| server.join(&format!("deaf{n}")))
+        .collect();
+    let mut ann = server.join("ann");
+    let filler = "x".repeat(4000);
+    eventually("something waits for each of them", || {
+        for _ in 0..10 {
+            ann.say(&filler);
+        }
+        ann.expect_silence();
+        server.report()["queued_bytes"] > (count * 64 * 1024) as u64
+    });
+    deaf
+}
+
+/// Room for what [`deafen`] says, and a drain that a test can wait for.
+const DEAFENING: [&str; 4] = [
+    "send-buffer-bytes=4k",
+    "queue-bytes-max=64m",
+    "queue-bytes-soft=64m",
+    "drain-seconds=1",
+];
+
+#[track_caller]
+fn expect_shutdown_of_all(server: &Server) {
+    let closes = server.log.matching(" close id=");
+    assert_eq!(closes.len(), server.log.matching(" open id=").len());
+    let others: Vec<_> = closes
+        .iter()
+        .filter(|close| !close.contains(" reason=shutdown ") && !close.contains("name=ann "))
+        .collect();
+    assert!(others.is_empty(), "{others:#?}");
+}
+
+#[test]
+fn f111_sigterm_with_many_who_never_read_ends_it_in_time() {
+    let mut server = Server::start(&DEAFENING);
+    let deaf = deafen(&server, 10);
+    assert_eq!(server.stop().code(), Some(0));
+    expect_shutdown_of_all(&server);
+    drop(deaf);
+}
+
+/// Everybody has as much on the way as the sockets take when the signal comes, and those who read lose nothing.
+#[test]
+fn f111_sigterm_in_the_middle_of_a_flush_loses_nothing_that_was_said() {
+    const LISTENERS: usize = 20;
+    let mut server = Server::start(&["send-buffer-bytes=4k", "queue-bytes-max=1m"]);
+    let mut crowd: Vec<Person> = (0..LISTENERS)
+        .map(|n| server.join(&format!("p{n}")))
+        .collect();
+    let mut ann = server.join("ann");
+    let line = "x".repeat(1000);
+    let mut burst = String::new();
+    (0..60).for_each(|n| burst += &format!("{n} {line}\r\n"));
+    ann.send(burst.as_bytes());
+    // It answers when all of it is said, and is told to stop before anybody has read.
+    let answer = ann.ask();
+    ann.skip_until(&answer);
+    server.signal(Signal::TERM);
+    for person in &mut crowd {
+        for n in 0..60 {
+            person.skip_until(&format!("<ann> {n} {line}"));
+        }
+        person.skip_until("-- goodbye: the server is going down");
+        person.expect_end();
+    }
+    drop((crowd, ann));
+    assert_eq!(server.wait().code(), Some(0));
+    expect_shutdown_of_all(&server);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn f116_sigterm_without_a_free_descriptor_ends_it_in_time() {
+    use rustix::process::{getrlimit, prlimit, Pid, Resource, Rlimit};
+
+    let mut server = Server::start(&DEAFENING);
+    let deaf = deafen(&server, 2);
+    let is_free = |number: &u64| {
+        let entry = format!("/proc/{}/fd/{number}", server.pid());
+        fs::symlink_metadata(entry).is_err()
+    };
+    let limit = Rlimit {
+        current: (0..1000).find(is_free),
+        maximum: getrlimit(Resource::Nofile).maximum,
+    };
+    let pid = Pid::from_raw(server.pid().try_into().expect("a process id"));
+    prlimit(pid, Resource::Nofile, limit).expect("it may be lowered");
+    let late = server.connect();
+    server.log.wait_for("cannot accept, trying again");
+    assert_eq!(server.stop().code(), Some(0));
+    expect_shutdown_of_all(&server);
+    drop((deaf, late));
+}
+
+/// Who sends faster than she is heard is paused; that must not hold up the end.
+#[test]
+fn f116_sigterm_while_a_session_is_paused_ends_it_in_time() {
+    let mut command = chatd();
+    command
+        .args([
+            "-l",
+            "127.0.0.1:0",
+            "-o",
+            "lines-per-second=1",
+            "-o",
+            "lines-burst=1",
+        ])
+        .args(["-o", "history-lines=0"]);
+    let mut server = Server::spawn(&mut command);
+    let mut hasty = server.connect();
+    hasty.skip_greeting();
+    for _ in 0..1000 {
+        hasty.say("/nosuch");
+    }
+    hasty.expect("!! no such command: /nosuch; /help lists them");
+    server.signal(Signal::TERM);
+    hasty.skip_until("-- goodbye: the server is going down");
+    assert_eq!(hasty.read_line(), Err(NoLine::Ended));
+    drop(hasty);
+    assert_eq!(server.wait().code(), Some(0));
+    expect_shutdown_of_all(&server);
+}

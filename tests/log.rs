@@ -1,0 +1,232 @@
+//! The log: one physical line an event, whatever the names and the words; and a reader that stalls, goes away or is
+//! flooded does not hurt the server.
+
+mod support;
+
+use std::io::Write;
+use std::net::TcpStream;
+use std::process::{Child, ChildStderr, Command, Stdio};
+
+use rustix::pipe::fcntl_setpipe_size;
+use rustix::process::{kill_process, Pid, Signal};
+use support::eventually;
+use support::person::Person;
+use support::server::{chatd, Lines, Server};
+
+/// A server whose log nobody reads unless the test does.
+struct Unheard {
+    child: Child,
+    output: Lines,
+}
+
+impl Unheard {
+    fn start(command: &mut Command) -> (Self, ChildStderr) {
+        let mut child = command
+            .args(["-l", "127.0.0.1:0", "-o", "history-lines=0"])
+            .args(["-o", "lines-per-second=0"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it can be run");
+        let output = Lines::collect(child.stdout.take().expect("it is piped"));
+        let log = child.stderr.take().expect("it is piped");
+        (Self { child, output }, log)
+    }
+
+    fn connect(&self) -> Person {
+        let line = self.output.wait_for("listening telnet://");
+        let address = line.trim_start_matches("listening telnet://");
+        let mut person = Person::connect(address.parse().expect("an address"));
+        person.skip_greeting();
+        person
+    }
+
+    /// So many come and go, and the server has done with all of them.
+    fn visit(&self, count: usize) {
+        for _ in 0..count {
+            let mut person = self.connect();
+            person.say("/quit");
+            person.expect("-- goodbye");
+            person.expect_end();
+        }
+    }
+
+    /// Two people talk.
+    fn expect_talk(&self) {
+        let (mut ann, mut bob) = (self.connect(), self.connect());
+        ann.say("/name ann");
+        ann.skip_until("-- you are ann");
+        bob.skip_until("-- ann joined (1 here)");
+        ann.say("hello");
+        bob.expect("<ann> hello");
+        for mut person in [ann, bob] {
+            person.say("/quit");
+            person.skip_until("-- goodbye");
+            person.expect_end();
+        }
+    }
+
+    #[track_caller]
+    fn stop(&mut self) {
+        kill_process(Pid::from_child(&self.child), Signal::TERM).expect("it runs");
+        eventually("it ends", || {
+            self.child.try_wait().expect("our child").is_some()
+        });
+        let status = self.child.wait().expect("our child");
+        assert_eq!(status.code(), Some(0));
+    }
+}
+
+impl Drop for Unheard {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The sum of the numbers in `before NUMBER lines` over all lines with that.
+fn counted(lines: &[String], before: &str) -> usize {
+    let counts = lines.iter().filter_map(|line| {
+        let (_, behind) = line.split_once(before)?;
+        behind.split(' ').next()?.parse::<usize>().ok()
+    });
+    counts.sum()
+}
+
+fn events(lines: &[String]) -> usize {
+    let is_event = |line: &&String| line.contains(" open id=") || line.contains(" close id=");
+    lines.iter().filter(is_event).count()
+}
+
+#[test]
+fn f104_a_log_that_nobody_reads_does_not_stop_the_server_and_tells_later_what_it_misses() {
+    // Two lines each: more than the pipe and the buffer before it hold, and less than would be too many at once.
+    const VISITORS: usize = 650;
+    let (mut server, stderr) = Unheard::start(&mut chatd());
+    fcntl_setpipe_size(&stderr, 4096).expect("a pipe");
+    server.visit(VISITORS);
+    server.expect_talk();
+    let log = Lines::collect(stderr);
+    let dropped = log.wait_for(" lines, for standard error was blocked");
+    let dropped = counted(&[dropped], "dropped ");
+    assert!(dropped > 0);
+    // From now on nothing is missed.
+    server.expect_talk();
+    server.stop();
+    log.wait_for_end();
+    let lines = log.all();
+    assert_eq!(
+        lines.last().map(|line| line.contains("close id=")),
+        Some(true)
+    );
+    let missed = counted(&lines, "dropped ") + counted(&lines, "suppressed ");
+    assert_eq!(
+        events(&lines) + missed,
+        2 * (VISITORS + 4),
+        "{:?}",
+        lines.last()
+    );
+}
+
+#[test]
+fn f104_a_log_whose_reader_has_gone_does_not_hurt() {
+    let (mut server, stderr) = Unheard::start(&mut chatd());
+    server.expect_talk();
+    drop(stderr);
+    server.visit(50);
+    server.expect_talk();
+    server.stop();
+}
+
+#[test]
+fn f104_a_server_without_standard_error_serves() {
+    let mut command = Command::new("/bin/sh");
+    command
+        .args(["-c", r#"exec "$0" "$@" 2>&-"#])
+        .arg(env!("CARGO_BIN_EXE_chatd"));
+    let (mut server, _) = Unheard::start(&mut command);
+    server.visit(50);
+    server.expect_talk();
+    server.stop();
+}
+
+#[test]
+fn f103_too_many_lines_are_suppressed_and_counted() {
+    const VISITORS: usize = 3000;
+    let mut server = Server::start(&[]);
+    let address = server.telnet();
+    for _ in 0..VISITORS {
+        drop(TcpStream::connect(address).expect("it listens"));
+    }
+    eventually("all have come and gone", || {
+        let lines = server.log.all();
+        events(&lines) + counted(&lines, "suppressed ") >= 2 * VISITORS
+    });
+    assert!(counted(&server.log.all(), "suppressed ") > 0);
+    // The counters are exact all the same.
+    let report = server.report();
+    assert_eq!(report["opens"], VISITORS as u64);
+    assert_eq!(report["closes"], VISITORS as u64);
+    assert_eq!(server.stop().code(), Some(0));
+    let lines = server.log.all();
+    assert_eq!(
+        events(&lines) + counted(&lines, "suppressed "),
+        2 * VISITORS
+    );
+}
+
+/// Names, last words and noise that would forge a line of the log, or drive the terminal of whoever reads it.
+#[test]
+fn f102_nothing_that_anybody_sends_breaks_a_line_of_the_log() {
+    let mut command = chatd();
+    command
+        .args(["-l", "127.0.0.1:0", "-l", "wire://127.0.0.1:0"])
+        .args(["-o", "lines-per-second=0"])
+        .env("RUST_LOG", "trace");
+    let mut server = Server::spawn(&mut command);
+    server.output.wait_for("listening wire://");
+    let forged = "x\u{85}y\u{2028}z\u{9b}2J close id=99 name=root reason=quit";
+    let mut ann = server.connect();
+    ann.skip_greeting();
+    for line in [
+        format!("/name a{forged}"),
+        format!("/name \x1b]0;{forged}\x07"),
+        format!("hello {forged}"),
+        format!("/away {forged}"),
+        format!("/quit {forged}\x1b[2J"),
+    ] {
+        ann.send(format!("{line}\r").as_bytes());
+    }
+    ann.skip_until("-- goodbye");
+    drop(ann);
+    let mut program = server.program();
+    // `NAME a\nb`, `CHAT` of `a\r\nclose id=99`, and bytes that are no text.
+    for line in [
+        "NAME YQpi",
+        "CHAT x YQ0KY2xvc2UgaWQ9OTk=",
+        "NAME /////w==",
+        "\x1b[2J\x00",
+    ] {
+        program.send(format!("{line}\n").as_bytes());
+    }
+    program.send(b"\xff\xfe\x80\n");
+    program.say("QUIT");
+    let _ = program.read_to_end();
+    drop(program);
+    server.log.wait_for_count(" close id=", 2);
+    // Another protocol, whose first line is not the business of the log either.
+    let mut stranger = TcpStream::connect(server.telnet()).expect("it listens");
+    let _ = stranger.write_all(b"GET /\x1b[2J HTTP/1.1\r\n\r\n");
+    drop(stranger);
+    server.log.wait_for_count(" close id=", 3);
+    assert_eq!(server.stop().code(), Some(0));
+    let lines = server.log.all();
+    for line in &lines {
+        assert!(!line.contains(char::is_control), "{line:?}");
+        let stamp = line.split(' ').next().unwrap_or_default();
+        assert!(stamp.starts_with("20") && stamp.ends_with('Z'), "{line:?}");
+        assert!(!line.contains(" close id=99"), "{line:?}");
+    }
+    assert_eq!(events(&lines), 6);
+}
