@@ -166,20 +166,17 @@ fn subnegotiation_length(bytes: &[u8]) -> Option<usize> {
     let mut at = 2;
     let mut collected = 0;
     while collected <= 64 {
-        match (bytes.get(at)?, bytes.get(at + 1)) {
-            (&IAC, next) => {
-                match *next? {
-                    SE => return Some(at + 2),
-                    IAC => collected += 1,
-                    _ => collected += 2,
-                }
-                at += 2;
-            }
-            _ => {
-                collected += 1;
-                at += 1;
-            }
+        if *bytes.get(at)? != IAC {
+            collected += 1;
+            at += 1;
+            continue;
         }
+        match *bytes.get(at + 1)? {
+            SE => return Some(at + 2),
+            IAC => collected += 1,
+            _ => collected += 2,
+        }
+        at += 2;
     }
     Some(at)
 }

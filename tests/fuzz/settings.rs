@@ -117,13 +117,17 @@ fn number(key: &str, value: &str, range: &str) -> Option<u128> {
         Some((special, range)) => (Some(special), range),
         None => (None, range),
     };
-    if special == Some(value) {
+    // `auto` is a value; `0: off` is 0 and what it means.
+    let (word, meaning) = special.map_or(("", ""), |special| {
+        special.split_once(": ").unwrap_or((special, ""))
+    });
+    if meaning.is_empty() && word == value {
         return Some(0);
     }
     let n = base_units(key, value)?;
     let (least, most) = range.split_once(" to ")?;
     let allowed = base_units(key, least)?..=base_units(key, most)?;
-    let is_off = n == 0 && special.is_some_and(|special| special.starts_with("0: "));
+    let is_off = n == 0 && word == "0";
     (allowed.contains(&n) || is_off).then_some(n)
 }
 
@@ -148,7 +152,7 @@ fn base_units(key: &str, value: &str) -> Option<u128> {
 
 /// More than any setting takes is all the same.
 fn digits(text: &str) -> Option<u128> {
-    if text.is_empty() || !text.chars().all(|c| ('0'..='9').contains(&c)) {
+    if text.is_empty() || !text.chars().all(|c| c.is_ascii_digit()) {
         return None;
     }
     Some(text.parse::<u128>().unwrap_or(u128::MAX).min(1 << 80))

@@ -159,7 +159,7 @@ fn encode(bytes: &[u8]) -> String {
             char::from(ALPHABET[usize::from(value)])
         })
         .collect();
-    while text.len() % 4 != 0 {
+    while !text.len().is_multiple_of(4) {
         text.push('=');
     }
     text
