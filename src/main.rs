@@ -20,7 +20,7 @@ fn main() -> ExitCode {
 }
 
 fn serve(settings: &Settings) -> io::Result<()> {
-    StderrLog::from_env().install().map_err(io::Error::other)?;
+    let log = StderrLog::from_env().install().map_err(io::Error::other)?;
     let inherited = inherited_listeners()?;
     let mut server = if inherited.is_empty() {
         Server::bind(settings)?
@@ -36,7 +36,9 @@ fn serve(settings: &Settings) -> io::Result<()> {
     drop(stdout);
     // Who did not start us does not listen, and need not.
     let _ = sd_notify::notify(&[NotifyState::Ready]);
-    server.run()
+    let outcome = server.run();
+    log.finish();
+    outcome
 }
 
 /// The listeners that whoever started us has opened already (`LISTEN_FDS`, see `sd_listen_fds(3)`). One that is named

@@ -30,6 +30,11 @@ const PIPE_WRITE_BYTES_MAX: usize = 4096;
 /// A terminal that is ready takes less.
 const TERMINAL_WRITE_BYTES_MAX: usize = 256;
 
+/// At the end of the process the log waits for its reader as long as he goes on to take some of it …
+const LAST_READ_WITHIN: Duration = Duration::from_millis(100);
+/// … and no longer than this.
+const LAST_READS_MAX: Duration = Duration::from_secs(1);
+
 /// Some of the log waits to be written, or to be told how much was not.
 static IS_BEHIND: AtomicBool = AtomicBool::new(false);
 
@@ -57,15 +62,27 @@ impl StderrLog {
         }
     }
 
-    /// Makes this the logger of the process.
+    /// Makes this the logger of the process, for as long as that runs.
     ///
     /// # Errors
     /// If there is one already.
-    pub fn install(self) -> Result<(), SetLoggerError> {
-        let level = self.filter.filter();
-        log::set_boxed_logger(Box::new(self))?;
-        log::set_max_level(level);
-        Ok(())
+    pub fn install(self) -> Result<&'static Self, SetLoggerError> {
+        let installed: &Self = Box::leak(Box::new(self));
+        log::set_logger(installed)?;
+        log::set_max_level(installed.filter.filter());
+        Ok(installed)
+    }
+
+    /// Writes what is left before the process ends, and waits a moment for a reader who is slow.
+    pub fn finish(&self) {
+        let give_up_at = now() + LAST_READS_MAX;
+        self.with_sink(|sink, _| sink.tell_missed());
+        while is_behind()
+            && now() < give_up_at
+            && Stderr::is_ready_within(LAST_READ_WITHIN).unwrap_or(false)
+        {
+            self.with_sink(|sink, _| sink.tell_missed());
+        }
     }
 
     fn with_sink(&self, act: impl FnOnce(&mut Sink, Instant)) {
@@ -126,17 +143,24 @@ trait Reader {
 
 struct Stderr;
 
+impl Stderr {
+    /// Waits at most so long until standard error takes bytes or fails.
+    fn is_ready_within(timeout: Duration) -> io::Result<bool> {
+        let timeout = Timespec {
+            tv_sec: timeout.as_secs().try_into().unwrap_or(i64::MAX),
+            tv_nsec: timeout.subsec_nanos().into(),
+        };
+        let stderr = io::stderr();
+        Ok(poll(&mut [PollFd::new(&stderr, PollFlags::OUT)], Some(&timeout))? > 0)
+    }
+}
+
 impl Reader for Stderr {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut stderr = io::stderr().lock();
-        let at_once = Timespec {
-            tv_sec: 0,
-            tv_nsec: 0,
-        };
-        let ready = poll(&mut [PollFd::new(&stderr, PollFlags::OUT)], Some(&at_once))? > 0;
-        if !ready {
+        if !Self::is_ready_within(Duration::ZERO)? {
             return Err(io::ErrorKind::WouldBlock.into());
         }
+        let mut stderr = io::stderr().lock();
         let bytes_max = if stderr.is_terminal() {
             TERMINAL_WRITE_BYTES_MAX
         } else {
@@ -184,12 +208,32 @@ impl Sink {
     /// room at all.
     fn catch_up(&mut self, now: Instant) {
         let interval = Duration::from_secs(1) / LINES_PER_SECOND;
-        if self.suppressed > 0
-            && self.paid_until + interval * LINES_PER_SECOND <= now + interval * LINES_BURST
-        {
-            let count = std::mem::take(&mut self.suppressed);
-            self.push(&line(Level::Warn, format_args!("suppressed {count} lines")));
+        if self.paid_until + interval * LINES_PER_SECOND <= now + interval * LINES_BURST {
+            self.tell_suppressed();
         }
+        self.tell_dropped();
+    }
+
+    /// Tells what was suppressed whether or not other lines may follow, for none will.
+    fn tell_missed(&mut self) {
+        self.tell_dropped();
+        self.tell_suppressed();
+    }
+
+    fn tell_suppressed(&mut self) {
+        let count = self.suppressed;
+        if count == 0 {
+            return;
+        }
+        let line = line(Level::Warn, format_args!("suppressed {count} lines"));
+        // Were the line dropped, it would count for one.
+        if self.has_room(&line) {
+            self.suppressed = 0;
+            self.push(&line);
+        }
+    }
+
+    fn tell_dropped(&mut self) {
         if self.dropped > 0 && self.waiting.is_empty() {
             let count = std::mem::take(&mut self.dropped);
             self.push(&line(
@@ -200,11 +244,15 @@ impl Sink {
     }
 
     fn push(&mut self, line: &str) {
-        if self.waiting.len() + line.len() > WAITING_BYTES_MAX {
-            self.dropped += 1;
-        } else {
+        if self.has_room(line) {
             self.waiting.extend(line.as_bytes());
+        } else {
+            self.dropped += 1;
         }
+    }
+
+    fn has_room(&self, line: &str) -> bool {
+        self.waiting.len() + line.len() <= WAITING_BYTES_MAX
     }
 
     fn write_out(&mut self, reader: &mut impl Reader) {
@@ -307,6 +355,22 @@ mod tests {
         sink.write_out(&mut reader);
         let text = reader.text();
         assert!(text.ends_with("suppressed 300 lines\nafter\n"), "{text}");
+    }
+
+    #[test]
+    fn the_count_of_suppressed_lines_waits_for_room() {
+        let outset = now();
+        let (mut sink, mut reader) = (Sink::new(outset), Taking(0, Vec::new()));
+        sink.waiting.resize(WAITING_BYTES_MAX, b'x');
+        sink.suppressed = 7;
+        sink.tell_missed();
+        assert_eq!((sink.suppressed, sink.dropped), (7, 0));
+        reader.0 = usize::MAX;
+        sink.write_out(&mut reader);
+        sink.tell_missed();
+        sink.write_out(&mut reader);
+        assert!(reader.text().ends_with(" WARN suppressed 7 lines\n"));
+        assert!(!sink.is_behind());
     }
 
     #[test]

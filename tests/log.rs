@@ -70,6 +70,11 @@ impl Unheard {
     #[track_caller]
     fn stop(&mut self) {
         kill_process(Pid::from_child(&self.child), Signal::TERM).expect("it runs");
+        self.expect_end();
+    }
+
+    #[track_caller]
+    fn expect_end(&mut self) {
         eventually("it ends", || {
             self.child.try_wait().expect("our child").is_some()
         });
@@ -116,17 +121,28 @@ fn f104_a_log_that_nobody_reads_does_not_stop_the_server_and_tells_later_what_it
     server.stop();
     log.wait_for_end();
     let lines = log.all();
-    assert_eq!(
-        lines.last().map(|line| line.contains("close id=")),
-        Some(true)
-    );
+    // Every line was written or counted; a few that are about neither may have been.
     let missed = counted(&lines, "dropped ") + counted(&lines, "suppressed ");
-    assert_eq!(
-        events(&lines) + missed,
-        2 * (VISITORS + 4),
-        "{:?}",
-        lines.last()
-    );
+    assert!(events(&lines) < 2 * (VISITORS + 4));
+    assert!(events(&lines) + missed >= 2 * (VISITORS + 4), "{lines:#?}");
+}
+
+/// What is logged at the end waits for a reader who is only slow.
+#[test]
+fn f111_the_log_is_whole_when_the_server_ends() {
+    const SESSIONS: usize = 300;
+    let (mut server, stderr) = Unheard::start(&mut chatd());
+    fcntl_setpipe_size(&stderr, 4096).expect("a pipe");
+    let log = Lines::collect(stderr);
+    let people: Vec<Person> = (0..SESSIONS).map(|_| server.connect()).collect();
+    kill_process(Pid::from_child(&server.child), Signal::TERM).expect("it runs");
+    log.wait_for(" stopping: ");
+    drop(people);
+    server.expect_end();
+    log.wait_for_end();
+    let lines = log.all();
+    let missed = counted(&lines, "dropped ") + counted(&lines, "suppressed ");
+    assert!(events(&lines) + missed >= 2 * SESSIONS, "{lines:#?}");
 }
 
 #[test]
@@ -170,10 +186,8 @@ fn f103_too_many_lines_are_suppressed_and_counted() {
     assert_eq!(report["closes"], VISITORS as u64);
     assert_eq!(server.stop().code(), Some(0));
     let lines = server.log.all();
-    assert_eq!(
-        events(&lines) + counted(&lines, "suppressed "),
-        2 * VISITORS
-    );
+    let suppressed = counted(&lines, "suppressed ");
+    assert!(events(&lines) + suppressed >= 2 * VISITORS);
 }
 
 /// Names, last words and noise that would forge a line of the log, or drive the terminal of whoever reads it.
