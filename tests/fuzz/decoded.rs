@@ -192,6 +192,8 @@ fn edited(line: &[u8]) -> Vec<u8> {
                 kept.truncate(first.unwrap_or(0));
             }
             0x15 => kept.clear(),
+            // Half a line end.
+            0 => {}
             byte => kept.push(byte),
         }
     }
