@@ -14,6 +14,9 @@ const INPUT_BYTES_MAX: usize = 300;
 
 const IAC: u8 = 0xff;
 
+/// A client shows nothing until its mark is answered.
+const TIMING_MARK: u8 = 6;
+
 /// The first byte says how long the packets are, and whether the first line is one of ours.
 pub(super) fn check(input: &[u8]) {
     let Some((&first, bytes)) = input.split_first() else {
@@ -60,13 +63,17 @@ fn compare(bytes: &[u8], packet: usize) {
     reference.hear(b"/who\n");
     let mut said = Vec::new();
     let mut too_long = Vec::new();
+    let mut marks = 0;
     for meant in meant {
         if !reference.has_speaker() {
             break;
         }
         match meant {
             Meant::Leave => reference.hear(&[IAC, 0xec]),
-            Meant::Command(command) => reference.hear(&command),
+            Meant::Command(command) => {
+                marks += usize::from(command == [IAC, 0xfd, TIMING_MARK]);
+                reference.hear(&command);
+            }
             Meant::TooLong(bytes) => {
                 too_long.push(format!(
                     "!! line too long: {bytes} bytes, at most {LINE_BYTES_MAX}; not sent"
@@ -99,6 +106,9 @@ fn compare(bytes: &[u8], packet: usize) {
         .map(|line| without_time(line))
         .collect();
     assert_eq!(told_too_long, too_long);
+    let answers = room.answered().windows(3);
+    let answered = answers.filter(|answer| *answer == [IAC, 0xfb, TIMING_MARK]);
+    assert_eq!(answered.count(), marks, "every mark, each time anew");
     assert_eq!(room.words_heard(), said);
 }
 
