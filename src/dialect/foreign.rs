@@ -22,12 +22,32 @@ fn is_http_request(line: &[u8]) -> bool {
     let mut words = line.split(|byte| *byte == b' ');
     let method = words.next().unwrap_or_default();
     let version = words.next_back().unwrap_or_default();
-    (3..=16).contains(&method.len())
-        && method.iter().all(u8::is_ascii_uppercase)
+    is_method(method)
         && words.next().is_some()
         && version
             .strip_prefix(b"HTTP/")
             .is_some_and(|version| version.first().is_some_and(u8::is_ascii_digit))
+}
+
+/// Whether `bytes`, behind the `partial` first line of a stream, make that longer than `line_bytes_max`, and it begins
+/// as an HTTP request does. Its end, which would tell, is not kept; but what stands behind it must not speak.
+pub(crate) fn is_endless_request(partial: &[u8], bytes: &[u8], line_bytes_max: usize) -> bool {
+    let room = line_bytes_max.saturating_sub(partial.len());
+    let ends = |bytes: &[u8]| bytes.iter().any(|byte| matches!(byte, b'\r' | b'\n'));
+    if bytes.len() <= room || ends(&bytes[..=room]) {
+        return false;
+    }
+    let head: Vec<u8> = partial.iter().chain(bytes).take(32).copied().collect();
+    let mut words = head.splitn(2, |byte| *byte == b' ');
+    let is_method = words.next().is_some_and(is_method);
+    is_method
+        && words
+            .next()
+            .is_some_and(|target| target.starts_with(b"/") || target.starts_with(b"http"))
+}
+
+fn is_method(word: &[u8]) -> bool {
+    (3..=16).contains(&word.len()) && word.iter().all(u8::is_ascii_uppercase)
 }
 
 #[cfg(test)]
@@ -47,6 +67,25 @@ mod tests {
         ] {
             assert!(is_foreign(line), "{}", line.escape_ascii());
         }
+    }
+
+    #[test]
+    fn a_request_is_known_by_its_beginning_when_it_is_longer_than_a_line() {
+        let request = [b"POST /", &b"x".repeat(100)[..], b" HTTP/1.1\r\n"].concat();
+        for (partial, line_bytes_max, expected) in [
+            (0, 64, true),
+            (1, 64, true),
+            (64, 64, true),
+            // Exactly as long, and a byte too long.
+            (0, request.len() - 2, false),
+            (0, request.len() - 3, true),
+        ] {
+            let (partial, bytes) = request.split_at(partial);
+            let got = is_endless_request(partial, bytes, line_bytes_max);
+            assert_eq!(got, expected, "{} of {line_bytes_max}", partial.len());
+        }
+        let words = b"I write /x or http more than once ".repeat(10);
+        assert!(!is_endless_request(b"", &words, 64));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::dialect::command::{Command, Refusal, Typed};
 use crate::dialect::event::Reply;
-use crate::dialect::foreign::is_foreign;
+use crate::dialect::foreign::{is_endless_request, is_foreign};
 use crate::dialect::line::Line;
 use crate::dialect::{hygiene, text, wire, Dialect, Heard};
 use crate::hub::peer::{Flow, Phase, Stage};
@@ -107,6 +107,15 @@ impl<T> Hub<T> {
 
     /// Understands input as far as one turn allows, and keeps the rest for the next one.
     fn understand(&mut self, id: SessionId, bytes: &[u8], now: Instant) {
+        let words_bytes_max = self.limits.line_bytes_max;
+        let Some(peer) = self.peer(id) else { return };
+        let line_bytes_max = peer.dialect.line_bytes_max(words_bytes_max);
+        if peer.lines_in == 0
+            && peer.reader.discarded() == 0
+            && is_endless_request(peer.reader.partial(), bytes, line_bytes_max)
+        {
+            return self.begin_close(id, CloseReason::WrongProtocol, now);
+        }
         let mut input = bytes;
         let paused_until = self.understand_some(id, &mut input, now);
         let Some(peer) = self.peer(id).filter(|peer| peer.is_open()) else {
