@@ -51,6 +51,7 @@ impl Server {
     ///
     /// # Errors
     /// If an address cannot be resolved or listened on, or the message of the day cannot be read; the error names it.
+    /// If the descriptor limit leaves none for sessions.
     pub fn bind(settings: &Settings) -> io::Result<Self> {
         let mut listeners = Vec::new();
         for listen in &settings.listen {
@@ -92,7 +93,7 @@ impl Server {
             ));
         }
         let admission = Admission {
-            sessions_max: sessions_max(settings.sessions_max),
+            sessions_max: sessions_max(settings.sessions_max)?,
             per_address_max: settings.sessions_per_address_max,
         };
         let dialects = addresses.iter().map(|(dialect, _)| *dialect).collect();
@@ -173,7 +174,7 @@ fn limits(settings: &Settings) -> Limits {
 }
 
 /// Raises the soft descriptor limit to the hard one, and sees how many sessions that allows.
-fn sessions_max(wanted: Option<usize>) -> usize {
+fn sessions_max(wanted: Option<usize>) -> io::Result<usize> {
     let limit = match rlimit::increase_nofile_limit(u64::MAX) {
         Ok(limit) => limit,
         Err(error) => {
@@ -181,15 +182,17 @@ fn sessions_max(wanted: Option<usize>) -> usize {
             rlimit::getrlimit(rlimit::Resource::NOFILE).map_or(1024, |(soft, _)| soft)
         }
     };
-    let allowed = usize::try_from(limit.saturating_sub(RESERVED_DESCRIPTORS))
-        .unwrap_or(usize::MAX)
-        .max(1);
+    let allowed = limit.saturating_sub(RESERVED_DESCRIPTORS);
+    let allowed = usize::try_from(allowed).unwrap_or(usize::MAX);
     match wanted {
+        _ if allowed == 0 => Err(io::Error::other(format!(
+            "a descriptor limit of {limit} leaves none for sessions: {RESERVED_DESCRIPTORS} are kept back"
+        ))),
         Some(wanted) if wanted > allowed => {
             warn!("sessions-max is lowered from {wanted} to {allowed}: the descriptor limit is {limit}");
-            allowed
+            Ok(allowed)
         }
-        Some(wanted) => wanted,
-        None => allowed,
+        Some(wanted) => Ok(wanted),
+        None => Ok(allowed),
     }
 }
