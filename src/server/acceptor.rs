@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use log::warn;
+use rustix::io::Errno;
 
 use crate::hub::SessionId;
 use crate::ledger::CloseReason;
@@ -139,7 +140,7 @@ impl Acceptor {
     pub(super) fn failed(&mut self, listener: usize, error: &io::Error, now: Instant) {
         match error.kind() {
             io::ErrorKind::WouldBlock => self.ready[listener] = false,
-            kind if is_passing(kind) => self.passing_errors += 1,
+            _ if is_passing(error) => self.passing_errors += 1,
             _ => {
                 self.shortages += 1;
                 self.retry_at = Some(now + self.back_off);
@@ -213,24 +214,34 @@ impl Acceptor {
     }
 }
 
-/// Whether the error is about one newcomer who has gone again, so that the next one may be there already.
-fn is_passing(kind: io::ErrorKind) -> bool {
-    use io::ErrorKind as Kind;
-    matches!(
-        kind,
-        Kind::Interrupted
-            | Kind::ConnectionAborted
-            | Kind::ConnectionReset
-            | Kind::NetworkDown
-            | Kind::NetworkUnreachable
-            | Kind::HostUnreachable
-            | Kind::TimedOut
-            | Kind::PermissionDenied
-    )
+/// Whether the error is about one newcomer who has gone again, so that the next one may be there already: an error of
+/// her connection that was pending comes from accepting it (accept(2)).
+fn is_passing(error: &io::Error) -> bool {
+    let passing = [
+        Errno::INTR,
+        Errno::CONNABORTED,
+        Errno::CONNRESET,
+        Errno::PROTO,
+        Errno::NOPROTOOPT,
+        Errno::OPNOTSUPP,
+        Errno::NETDOWN,
+        Errno::NETUNREACH,
+        Errno::HOSTDOWN,
+        Errno::HOSTUNREACH,
+        Errno::TIMEDOUT,
+        // A firewall's word.
+        Errno::PERM,
+        #[cfg(target_os = "linux")]
+        Errno::NONET,
+    ];
+    Errno::from_io_error(error).is_some_and(|error| passing.contains(&error))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::VecDeque;
+    use std::net::Ipv6Addr;
+
     use super::*;
     use crate::test_clock::outset;
 
@@ -244,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn origins_are_addresses_or_networks_and_loopback_is_none() {
+    fn f007_origins_are_addresses_or_networks_and_loopback_is_none() {
         assert_eq!(origin("127.0.0.9"), None);
         assert_eq!(origin("::1"), None);
         assert_eq!(origin("::ffff:127.0.0.1"), None);
@@ -255,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_counted_and_forgotten() {
+    fn f007_addresses_are_counted_and_forgotten() {
         let mut acceptor = Acceptor::new(ADMISSION, 1);
         let here = origin("192.0.2.1");
         for _ in 0..2 {
@@ -270,6 +281,28 @@ mod tests {
         assert_eq!(acceptor.judge(None, 2), Verdict::Admit);
         for _ in 0..2 {
             acceptor.release(Place::of(here));
+        }
+        assert!(acceptor.per_address.is_empty());
+    }
+
+    #[test]
+    fn f008_the_table_of_addresses_holds_those_who_are_there() {
+        let mut acceptor = Acceptor::new(ADMISSION, 1);
+        let mut held = VecDeque::new();
+        for n in 0..100_000_u128 {
+            let address = Ipv6Addr::from(n.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835));
+            let place = Place::of(Origin::of(address.into()));
+            acceptor.hold(place);
+            held.push_back(place);
+            if held.len() > ADMISSION.sessions_max {
+                held.pop_front()
+                    .into_iter()
+                    .for_each(|place| acceptor.release(place));
+            }
+            assert!(acceptor.per_address.len() <= held.len());
+        }
+        for place in held {
+            acceptor.release(place);
         }
         assert!(acceptor.per_address.is_empty());
     }
@@ -290,38 +323,46 @@ mod tests {
     }
 
     #[test]
-    fn a_shortage_is_waited_out_by_timer_and_the_edge_is_kept() {
+    fn f002_a_shortage_is_waited_out_by_timer_and_the_edge_is_kept() {
         let mut acceptor = Acceptor::new(ADMISSION, 1);
         let outset = outset();
-        let shortage = io::Error::from_raw_os_error(24);
+        let shortages = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
         acceptor.note(0);
         let mut expected = BACK_OFF_MIN;
         let mut now = outset;
-        for _ in 0..10 {
+        for shortage in shortages.into_iter().cycle().take(12) {
             assert_eq!(acceptor.next_ready(now), Some(0));
-            acceptor.failed(0, &shortage, now);
+            acceptor.failed(0, &shortage.into(), now);
             assert_eq!(acceptor.next_ready(now), None);
             assert_eq!(acceptor.wake_at(now), Some(now + expected));
             now += expected;
             expected = (expected * 2).min(BACK_OFF_MAX);
         }
-        acceptor.failed(0, &shortage, now);
+        acceptor.failed(0, &Errno::MFILE.into(), now);
         acceptor.release(Place::Uncounted);
         assert_eq!(
             acceptor.next_ready(now),
             Some(0),
             "a descriptor is free again"
         );
-        acceptor.failed(0, &io::ErrorKind::WouldBlock.into(), now);
+        acceptor.failed(0, &Errno::AGAIN.into(), now);
         assert_eq!(acceptor.wake_at(now), None);
     }
 
     #[test]
-    fn a_newcomer_who_has_gone_does_not_stop_the_others() {
+    fn f003_a_newcomer_who_has_gone_does_not_stop_the_others() {
         let mut acceptor = Acceptor::new(ADMISSION, 1);
         let now = outset();
         acceptor.note(0);
-        acceptor.failed(0, &io::ErrorKind::ConnectionAborted.into(), now);
-        assert_eq!(acceptor.next_ready(now), Some(0));
+        for error in [
+            Errno::CONNABORTED,
+            Errno::PROTO,
+            Errno::INTR,
+            Errno::NETDOWN,
+        ] {
+            acceptor.failed(0, &error.into(), now);
+            assert_eq!(acceptor.next_ready(now), Some(0), "{error}");
+        }
+        assert_eq!((acceptor.passing_errors, acceptor.shortages), (4, 0));
     }
 }
