@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn much_may_wait_for_a_while_only() {
+    fn f045_much_may_wait_for_a_while_only() {
         let (mut outbox, outset) = (Outbox::default(), outset());
         outbox.push_copy(&[0; 101], outset);
         assert_eq!(outbox.judge(&LIMITS, outset), Ok(Some(second(outset, 10))));
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn the_soft_limit_forgets_when_the_queue_falls_below() {
+    fn f045_the_soft_limit_forgets_when_the_queue_falls_below() {
         let (mut outbox, outset) = (Outbox::default(), outset());
         outbox.push_copy(&[0; 101], outset);
         assert!(outbox.judge(&LIMITS, outset).is_ok());

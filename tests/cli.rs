@@ -34,7 +34,7 @@ fn complaint(arguments: &[&str], status: i32) -> String {
 }
 
 #[test]
-fn wrong_usage_is_told_in_one_line() {
+fn f109_wrong_usage_is_told_in_one_line() {
     for (arguments, named) in [
         (&["--nosuch"][..], "nosuch"),
         (&["free"], "free"),
@@ -62,7 +62,7 @@ fn a_settings_file_that_is_not_there_is_told_in_one_line() {
 }
 
 #[test]
-fn a_port_in_use_is_told_in_one_line() {
+fn f109_a_port_in_use_is_told_in_one_line() {
     let other = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = other.local_addr().expect("it listens").to_string();
     let complaint = complaint(&["-l", &address], 1);
@@ -191,7 +191,7 @@ fn the_log_tells_who_came_and_went_and_not_what_was_said() {
 }
 
 #[test]
-fn sigterm_and_sigint_tell_everybody_and_end_well() {
+fn f111_sigterm_and_sigint_tell_everybody_and_end_well() {
     for signal in [Signal::TERM, Signal::INT] {
         let mut server = Server::start(&[]);
         let mut people: Vec<_> = (0..20).map(|n| server.join(&format!("p{n}"))).collect();
@@ -231,7 +231,7 @@ fn deafen(server: &Server) -> support::person::Person {
 }
 
 #[test]
-fn one_who_never_reads_does_not_hold_up_the_end() {
+fn f035_f111_one_who_never_reads_does_not_hold_up_the_end() {
     let settings = [
         "send-buffer-bytes=4k",
         "queue-bytes-max=64m",
@@ -247,7 +247,7 @@ fn one_who_never_reads_does_not_hold_up_the_end() {
 }
 
 #[test]
-fn the_second_signal_ends_it_at_once() {
+fn f112_the_second_signal_ends_it_at_once() {
     let settings = [
         "send-buffer-bytes=4k",
         "queue-bytes-max=64m",
@@ -267,7 +267,7 @@ fn the_second_signal_ends_it_at_once() {
 }
 
 #[test]
-fn who_waits_at_the_door_when_it_stops_is_told() {
+fn f113_who_waits_at_the_door_when_it_stops_is_told() {
     let mut server = Server::start(&[]);
     server.signal(Signal::STOP);
     let mut late: Vec<_> = (0..5).map(|_| server.connect()).collect();

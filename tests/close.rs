@@ -43,7 +43,7 @@ fn value<'a>(line: &'a str, key: &str) -> &'a str {
 
 /// `printf 'hi' | nc`: words, perhaps without a line end, and the end of the stream at once.
 #[test]
-fn what_came_before_a_half_close_is_said_and_answered() {
+fn f023_f032_f033_what_came_before_a_half_close_is_said_and_answered() {
     let server = Server::start(&[]);
     let mut ann = server.join("ann");
     for words in ["one\ntwo\n", "one\ntwo"] {
@@ -74,7 +74,7 @@ fn a_question_before_a_half_close_is_answered() {
 
 /// Lines that were sent before a connection broke have arrived, and everybody hears them.
 #[test]
-fn last_words_before_a_reset_are_said() {
+fn f029_last_words_before_a_reset_are_said() {
     let server = Server::start(&[]);
     let mut ann = server.join("ann");
     for n in 0..8 {
@@ -92,7 +92,7 @@ fn last_words_before_a_reset_are_said() {
 }
 
 #[test]
-fn the_name_of_somebody_who_was_killed_is_free() {
+fn f084_the_name_of_somebody_who_was_killed_is_free() {
     let server = Server::start(&[]);
     let mut ann = server.join("ann");
     let mut stream = TcpStream::connect(server.telnet()).expect("the server listens");
@@ -127,7 +127,7 @@ fn connect_never_reader(server: &Server) -> TcpStream {
 }
 
 #[test]
-fn who_never_reads_is_closed_and_the_others_lose_nothing() {
+fn f043_never_reader_is_closed_and_the_others_lose_nothing() {
     let settings = [
         "send-buffer-bytes=4k",
         "queue-bytes-max=16k",
@@ -204,7 +204,7 @@ fn who_reads_too_late_is_told_so() {
 
 /// A farewell arrives even while its reader is still sending: unread input must not turn the close into a reset.
 #[test]
-fn farewells_arrive_while_the_client_still_sends() {
+fn f028_farewells_arrive_while_the_client_still_sends() {
     let server = Server::start(&[]);
     let mut bob = server.join("bob");
     let mut burst = String::from("/who\r\n/quit\r\n");
@@ -242,7 +242,7 @@ fn who_says_nothing_for_long_is_closed() {
 
 /// Five hundred come, name themselves, talk and leave in several ways; then the server holds what it held before.
 #[test]
-fn five_hundred_come_and_go_and_leave_nothing() {
+fn f041_f091_five_hundred_come_and_go_and_leave_nothing() {
     const CLIENTS: usize = 500;
     const LINES: usize = 3;
     let server = Server::start(&[]);
@@ -330,7 +330,7 @@ fn ids(server: &Server, part: &str) -> Vec<usize> {
 
 /// A client that reads nothing at all, not even why it is closed, holds nothing for long.
 #[test]
-fn a_close_that_nobody_takes_ends_with_the_drain() {
+fn f035_a_close_that_nobody_takes_ends_with_the_drain() {
     let server = Server::start(&["send-buffer-bytes=4k", "drain-seconds=0.2"]);
     let mut ann = server.join("ann");
     let mut deaf = connect_never_reader(&server);

@@ -13,7 +13,7 @@ use support::server::Server;
 const MIB: usize = 1024 * 1024;
 
 #[test]
-fn one_too_many_is_told_so_and_the_others_notice_nothing() {
+fn f006_one_too_many_is_told_so_and_the_others_notice_nothing() {
     let server = Server::start(&["sessions-max=3"]);
     let mut ann = server.join("ann");
     let mut bob = server.join("bob");
@@ -49,7 +49,7 @@ fn one_too_many_is_told_so_and_the_others_notice_nothing() {
 
 /// Everybody on this machine has the same address, so that must not count against anybody.
 #[test]
-fn loopback_is_exempt_from_the_limit_on_addresses() {
+fn f007_loopback_is_exempt_from_the_limit_on_addresses() {
     let server = Server::start(&["sessions-per-address-max=1"]);
     let mut people: Vec<Person> = (0..5).map(|_| server.connect()).collect();
     people.iter_mut().for_each(Person::skip_greeting);
@@ -60,7 +60,7 @@ fn loopback_is_exempt_from_the_limit_on_addresses() {
 /// Without a descriptor for the next newcomer the server goes on, does not spin, and lets her in when there is one.
 #[test]
 #[cfg(target_os = "linux")]
-fn a_shortage_of_descriptors_is_waited_out() {
+fn f001_a_shortage_of_descriptors_is_waited_out() {
     use rustix::process::{getrlimit, prlimit, Pid, Resource, Rlimit};
 
     let server = Server::start(&[]);
@@ -105,7 +105,7 @@ fn a_shortage_of_descriptors_is_waited_out() {
 
 /// Ten megabytes without a line end are one line that is too long, and cost nothing.
 #[test]
-fn ten_megabytes_without_a_line_end_cost_nothing() {
+fn f058_ten_megabytes_without_a_line_end_cost_nothing() {
     let server = Server::start(&[]);
     let mut ann = server.join("ann");
     let mut bot = server.program();

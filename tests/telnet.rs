@@ -132,7 +132,7 @@ fn what_follows_urgent_data_is_heard_at_once() {
 }
 
 #[test]
-fn unknown_options_are_refused_once_and_answers_are_not_answered() {
+fn f073_unknown_options_are_refused_once_and_answers_are_not_answered() {
     let server = Server::start(&[]);
     let (mut ann, mut bob) = ann_and_bob(&server);
     for _ in 0..1000 {
@@ -150,7 +150,7 @@ fn unknown_options_are_refused_once_and_answers_are_not_answered() {
 }
 
 #[test]
-fn commands_do_what_their_keys_do() {
+fn f075_commands_do_what_their_keys_do() {
     let server = Server::start(&[]);
     let (mut ann, mut bob) = ann_and_bob(&server);
     ann.send(&[IAC, AYT]);
@@ -170,7 +170,7 @@ fn commands_do_what_their_keys_do() {
 
 /// What a client tells of itself is no text, in whatever packets it comes.
 #[test]
-fn negotiation_is_never_text_however_it_is_cut() {
+fn f070_f071_negotiation_is_never_text_however_it_is_cut() {
     let server = Server::start(&[]);
     let (mut ann, mut bob) = ann_and_bob(&server);
     let told = [
@@ -196,7 +196,7 @@ fn negotiation_is_never_text_however_it_is_cut() {
 
 /// A subnegotiation that never ends is given up, and what follows is a line like any other.
 #[test]
-fn an_endless_subnegotiation_swallows_nothing_for_long() {
+fn f072_an_endless_subnegotiation_swallows_nothing_for_long() {
     let server = Server::start(&[]);
     let (mut ann, mut bob) = ann_and_bob(&server);
     ann.send(&[IAC, SB, TERMINAL_TYPE]);

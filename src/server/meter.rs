@@ -76,7 +76,7 @@ mod tests {
     use crate::test_clock::outset;
 
     #[test]
-    fn a_slow_turn_is_told_with_its_phase_once_a_second() {
+    fn f027_a_slow_turn_is_told_with_its_phase_once_a_second() {
         let outset = outset();
         let at = |ms| outset + Duration::from_millis(ms);
         let mut meter = Meter::new(outset);

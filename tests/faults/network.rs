@@ -1,0 +1,129 @@
+//! Tests that need a network of their own, where nobody else connects and which can be taken down: Linux gives one to
+//! anybody (`unshare -rn`), unless that is forbidden.
+
+use std::env;
+use std::fs;
+use std::net::SocketAddr;
+use std::process::Command;
+use std::time::Duration;
+
+use libtest_mimic::Trial;
+use rustix::process::{pidfd_getfd, pidfd_open, Pid, PidfdFlags, PidfdGetfdFlags, Signal};
+use socket2::{Socket, TcpKeepalive};
+
+use super::session::{expect_close, server_inode};
+use super::support::eventually;
+use super::support::person::Person;
+use super::support::server::Server;
+use super::{trial_if, Test};
+
+const TESTS: &[Test] = tests![
+    f005_five_hundred_connect_while_the_server_stalls,
+    f038_who_vanishes_without_a_word_is_noticed,
+];
+
+/// Set where a test runs in a network of its own.
+const OWN_NETWORK: &str = "CHATD_TEST_OWN_NETWORK";
+
+/// Each of the tests, which runs this program again inside a new network and that test alone.
+pub(crate) fn trials() -> Vec<Trial> {
+    if env::var_os(OWN_NETWORK).is_some() {
+        return TESTS.iter().map(|test| trial_if(true, *test)).collect();
+    }
+    let possible = own_network("true", &[]).status();
+    let possible = possible.is_ok_and(|status| status.success());
+    let trials = TESTS.iter().map(|(name, _)| {
+        let run = move || {
+            let program = env::current_exe()?;
+            let output = own_network(&program.to_string_lossy(), &["--exact", name]).output()?;
+            let told = String::from_utf8_lossy(&output.stdout);
+            if output.status.success() && told.contains(" 1 passed;") {
+                return Ok(());
+            }
+            let log = String::from_utf8_lossy(&output.stderr);
+            Err(format!("in a network of its own:\n{told}\n{log}").into())
+        };
+        Trial::test(*name, run).with_ignored_flag(!possible)
+    });
+    trials.collect()
+}
+
+fn own_network(program: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new("unshare");
+    command
+        .args(["-rn", "sh", "-c"])
+        .arg("ip link set lo up && exec \"$0\" \"$@\"")
+        .arg(program)
+        .args(arguments)
+        .env(OWN_NETWORK, "1");
+    command
+}
+
+fn f005_five_hundred_connect_while_the_server_stalls() {
+    let server = Server::start(&[]);
+    server.signal(Signal::STOP);
+    let mut crowd: Vec<Person> = (0..500).map(|_| server.connect()).collect();
+    server.signal(Signal::CONT);
+    crowd.iter_mut().for_each(Person::skip_greeting);
+    // Nobody else uses this network, so the numbers count from nothing.
+    let counters = fs::read_to_string("/proc/self/net/netstat").expect("Linux tells");
+    let mut lines = counters.lines().filter(|line| line.starts_with("TcpExt:"));
+    let (keys, values) = (lines.next().expect("keys"), lines.next().expect("values"));
+    let mut overflows = keys.split(' ').zip(values.split(' '));
+    let overflows = overflows.find(|(key, _)| *key == "ListenOverflows");
+    assert_eq!(overflows, Some(("ListenOverflows", "0")));
+    assert_eq!(server.report()["open"], 500);
+}
+
+fn f038_who_vanishes_without_a_word_is_noticed() {
+    let server = Server::start(&[]);
+    let mut silent = server.connect();
+    let mut asks = server.connect();
+    silent.skip_greeting();
+    asks.skip_greeting();
+    for client in [silent.address(), asks.address()] {
+        let socket = session_socket(&server, client);
+        let minute = Duration::from_secs(60);
+        assert_eq!(socket.tcp_user_timeout().ok(), Some(Some(minute)));
+        assert_eq!(socket.keepalive().ok(), Some(true));
+        assert_eq!(socket.tcp_keepalive_time().ok(), Some(minute));
+        // That is how the server sets it. Nobody wants to wait for so long here.
+        let second = Duration::from_secs(1);
+        let sooner = TcpKeepalive::new().with_time(second).with_interval(second);
+        socket.set_tcp_keepalive(&sooner).expect("a TCP socket");
+        let sooner = Some(Duration::from_millis(1500));
+        socket.set_tcp_user_timeout(sooner).expect("a TCP socket");
+    }
+    // One of them is being answered when the wire is cut.
+    server.signal(Signal::STOP);
+    asks.say("/help");
+    let cut = Command::new("ip")
+        .args(["link", "set", "lo", "down"])
+        .status();
+    assert!(cut.expect("it was there before").success());
+    server.signal(Signal::CONT);
+    expect_close(&server, asks.address(), "reset");
+    expect_close(&server, silent.address(), "reset");
+    eventually("nothing is left", || server.report()["sessions"] == 0);
+}
+
+/// The server's own end of a session.
+#[track_caller]
+fn session_socket(server: &Server, client: SocketAddr) -> Socket {
+    let link = format!("socket:[{}]", server_inode(server, client));
+    let folder = format!("/proc/{}/fd", server.pid());
+    let numbers = fs::read_dir(folder).expect("it runs").flatten();
+    let mut numbers = numbers.filter(|entry| {
+        fs::read_link(entry.path()).is_ok_and(|target| target.to_string_lossy() == link)
+    });
+    let number = numbers.next().expect("it holds the session");
+    let number = number.file_name().to_string_lossy().parse();
+    let pid = Pid::from_raw(server.pid().try_into().expect("a process id"));
+    let process = pidfd_open(pid.expect("not 0"), PidfdFlags::empty());
+    let socket = pidfd_getfd(
+        process.expect("it runs"),
+        number.expect("a number"),
+        PidfdGetfdFlags::empty(),
+    );
+    socket.expect("it is our child").into()
+}
