@@ -1,0 +1,294 @@
+//! The architecture, kept true by reading the sources: who may use what, how long a file may be, and what must not
+//! stand in it. The rules are at the top of each test; whoever breaks one changes it here, and says why.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Which modules of the crate each module may use: what stands below it.
+const BELOW: &[(&str, &[&str])] = &[
+    ("main", &["dialect", "server", "settings", "stderr_log"]),
+    (
+        "server",
+        &[
+            "diagnosis",
+            "dialect",
+            "hub",
+            "ledger",
+            "settings",
+            "socket",
+            "stderr_log",
+        ],
+    ),
+    ("client", &["dialect", "outbox", "settings", "socket"]),
+    ("diagnosis", &["hub", "ledger"]),
+    ("hub", &["dialect", "ledger", "name", "outbox"]),
+    ("settings", &["dialect"]),
+    ("dialect", &["ledger", "name"]),
+    // Of the dialects it needs only what no text may have in it, `dialect::hygiene`.
+    ("name", &["dialect"]),
+    ("journal", &[]),
+    ("ledger", &[]),
+    ("outbox", &[]),
+    ("socket", &[]),
+    ("stderr_log", &[]),
+];
+
+/// Where other crates may be used: whatever begins with one of these paths.
+const CRATES: &[(&str, &[&str])] = &[
+    ("mio", &["src/server/", "src/client", "src/socket.rs"]),
+    ("socket2", &["src/server/", "src/client", "src/socket.rs"]),
+    ("signal_hook", &["src/server/"]),
+    ("signal_hook_mio", &["src/server/"]),
+    ("slab", &["src/hub/", "src/client/"]),
+    ("getopts", &["src/settings"]),
+    ("rlimit", &["src/server/"]),
+    ("rustix", &["src/server/acceptor.rs", "src/stderr_log.rs"]),
+    ("listenfd", &["src/main.rs"]),
+    ("sd_notify", &["src/main.rs", "src/server/kernel.rs"]),
+    ("env_logger", &["src/stderr_log.rs"]),
+];
+
+/// What does not belong into the parts that are pure: no input, no output, no clock, no chance.
+const IMPURE: &[&str] = &[
+    "TcpStream",
+    "TcpListener",
+    "UdpSocket",
+    "io::Read",
+    "std::fs",
+    "std::env",
+    "std::thread",
+    "std::process",
+    "std::sync",
+    "::now()",
+];
+const PURE: &[&str] = &["src/hub/", "src/dialect/", "src/name.rs", "src/outbox.rs"];
+
+/// Who asks the clock: everybody else is told the time.
+const CLOCKS: &[&str] = &[
+    "src/server/kernel.rs",
+    "src/client",
+    "src/stderr_log.rs",
+    "src/bin/",
+];
+
+/// What ends the program, but for the places where it cannot happen or is wanted.
+const PANICS: &[&str] = &[
+    "unwrap()",
+    ".expect(",
+    ".expect_err(",
+    "panic!",
+    "todo!",
+    "unimplemented!",
+    "unreachable!",
+];
+const PANICS_WITH_REASON: &[(&str, &str)] = &[
+    // The numbers of guests count up, so no two have the same.
+    ("src/hub/door.rs", "unreachable!"),
+    // A client owns its one connection from beginning to end.
+    ("src/client.rs", "unreachable!"),
+];
+
+/// A longer file, without its tests, has more than one idea.
+const LINES_MAX: usize = 500;
+const LONGER: &[(&str, usize)] = &[
+    // The turn is one idea: its phases are read best where they stand in their order.
+    ("src/server/event_loop.rs", 600),
+];
+
+/// One file of the sources.
+struct Source {
+    /// From the root of the repository.
+    path: String,
+    text: String,
+}
+
+impl Source {
+    /// Its code: without its tests, which are at its end.
+    fn code(&self) -> &str {
+        let tests = ["mod tests", "impl"].map(|begins| format!("\n#[cfg(test)]\n{begins}"));
+        let ends = tests.iter().filter_map(|begins| self.text.find(begins));
+        &self.text[..ends.min().unwrap_or(self.text.len())]
+    }
+
+    /// The lines of its code that are no comments, numbered from 1.
+    fn lines(&self) -> impl Iterator<Item = (usize, &str)> {
+        let lines = self.code().lines().map(str::trim).enumerate();
+        lines
+            .map(|(index, line)| (index + 1, line))
+            .filter(|(_, line)| !line.starts_with("//"))
+    }
+
+    /// The module right below the crate that it is part of.
+    fn module(&self) -> &str {
+        let path = self.path.trim_start_matches("src/").trim_end_matches(".rs");
+        path.split('/').next().unwrap_or(path)
+    }
+
+    fn is_in(&self, paths: &[&str]) -> bool {
+        paths.iter().any(|path| self.path.starts_with(path))
+    }
+}
+
+/// The sources of the crate, but those that are tests as a whole: `#[cfg(test)] mod transcripts;`.
+fn sources() -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let all: Vec<Source> = files(&root.join("src"))
+        .into_iter()
+        .map(|path| Source {
+            text: fs::read_to_string(&path).expect("it is there"),
+            path: path
+                .strip_prefix(root)
+                .expect("below it")
+                .to_string_lossy()
+                .into_owned(),
+        })
+        .collect();
+    assert!(all.len() > 30, "the sources are not found");
+    let tests: BTreeSet<String> = all
+        .iter()
+        .flat_map(|source| source.text.split("#[cfg(test)]\nmod ").skip(1))
+        .filter_map(|rest| rest.split_once(['{', ';']))
+        .map(|(name, _)| name.trim().to_owned())
+        .collect();
+    let is_test = |source: &Source| {
+        let path = source.path.trim_end_matches(".rs");
+        path.split('/').any(|part| tests.contains(part))
+    };
+    all.into_iter().filter(|source| !is_test(source)).collect()
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).expect("it is there").flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            files.extend(self::files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files
+}
+
+/// Every use of `name::` in a line, and what follows.
+fn uses<'a>(line: &'a str, name: &'a str) -> impl Iterator<Item = &'a str> {
+    line.match_indices(name).filter_map(move |(at, _)| {
+        let is_word = |char: char| char.is_alphanumeric() || char == '_' || char == ':';
+        let own_word = !line[..at].ends_with(is_word);
+        line[at + name.len()..]
+            .strip_prefix("::")
+            .filter(|_| own_word)
+    })
+}
+
+#[track_caller]
+fn expect_none(broken: &[String]) {
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+/// Collects the lines of code that break a rule.
+fn lines_that(breaks: impl Fn(&Source, &str) -> bool) -> Vec<String> {
+    let mut broken = Vec::new();
+    for source in &sources() {
+        for (number, line) in source.lines().filter(|(_, line)| breaks(source, line)) {
+            broken.push(format!("{}:{number}: {line}", source.path));
+        }
+    }
+    broken
+}
+
+#[test]
+fn imports_point_down() {
+    let known: BTreeSet<&str> = BELOW.iter().map(|(module, _)| *module).collect();
+    let missing: Vec<String> = sources()
+        .iter()
+        .map(Source::module)
+        .filter(|module| !["lib", "bin"].contains(module) && !known.contains(module))
+        .map(|module| format!("where does {module} stand?"))
+        .collect();
+    expect_none(&missing);
+    expect_none(&lines_that(|source, line| {
+        let below = BELOW.iter().find(|(module, _)| *module == source.module());
+        let mut used = uses(line, "crate").chain(uses(line, "chatd"));
+        below.is_some_and(|(module, below)| {
+            used.any(|path| {
+                let path: &str = path
+                    .split(|char: char| !(char.is_alphanumeric() || char == '_'))
+                    .next()
+                    .unwrap_or("");
+                path != *module && !below.contains(&path)
+            })
+        })
+    }));
+}
+
+#[test]
+fn other_crates_are_used_where_they_belong() {
+    expect_none(&lines_that(|source, line| {
+        CRATES
+            .iter()
+            .any(|(name, paths)| !source.is_in(paths) && uses(line, name).next().is_some())
+    }));
+}
+
+#[test]
+fn the_core_is_pure() {
+    expect_none(&lines_that(|source, line| {
+        source.is_in(PURE) && IMPURE.iter().any(|word| line.contains(word))
+    }));
+}
+
+#[test]
+fn time_is_an_argument() {
+    expect_none(&lines_that(|source, line| {
+        let asks = ["Instant::now", "SystemTime::now"]
+            .iter()
+            .any(|word| line.contains(word));
+        asks && !source.is_in(CLOCKS)
+    }));
+}
+
+#[test]
+fn nothing_panics_but_what_has_a_reason() {
+    expect_none(&lines_that(|source, line| {
+        PANICS.iter().any(|word| {
+            let has_reason = PANICS_WITH_REASON.contains(&(source.path.as_str(), word));
+            line.contains(word) && !has_reason && !source.is_in(&["src/bin/"])
+        })
+    }));
+}
+
+#[test]
+fn files_are_short_and_say_what_they_are() {
+    let mut broken = Vec::new();
+    for source in &sources() {
+        let lines = source.code().lines().count();
+        let longer = LONGER.iter().find(|(path, _)| *path == source.path);
+        let lines_max = longer.map_or(LINES_MAX, |(_, lines)| *lines);
+        if lines > lines_max {
+            broken.push(format!("{}: {lines} lines", source.path));
+        }
+        // So every module is documented, as what it is in the documentation begins its file.
+        if !source.text.starts_with("//! ") {
+            broken.push(format!("{}: does not begin with what it is", source.path));
+        }
+    }
+    expect_none(&broken);
+}
+
+/// Places that are only on the machine of whoever wrote it.
+#[test]
+fn no_paths_of_a_machine() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folders = ["src", "tests", "benches"].map(|folder| files(&root.join(folder)));
+    // In pieces, or this file would have them.
+    let machine = ["work", "tmp", "home", "root", "Users"].map(|folder| format!("/{folder}/"));
+    let mut broken = Vec::new();
+    for path in folders.concat() {
+        let text = fs::read_to_string(&path).expect("it is there");
+        let found = machine.iter().filter(|folder| text.contains(*folder));
+        broken.extend(found.map(|folder| format!("{}: {folder}", path.display())));
+    }
+    expect_none(&broken);
+}
