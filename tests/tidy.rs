@@ -41,12 +41,12 @@ const CRATES: &[(&str, &[&str])] = &[
     ("signal_hook", &["src/server/"]),
     ("signal_hook_mio", &["src/server/"]),
     ("slab", &["src/hub/", "src/client/"]),
-    ("getopts", &["src/settings"]),
-    ("rlimit", &["src/server/"]),
+    ("getopts", &["src/settings", "src/bin/"]),
+    ("rlimit", &["src/server/", "src/bin/"]),
     ("rustix", &["src/server/acceptor.rs", "src/stderr_log.rs"]),
     ("listenfd", &["src/main.rs"]),
     ("sd_notify", &["src/main.rs", "src/server/kernel.rs"]),
-    ("env_logger", &["src/stderr_log.rs"]),
+    ("env_logger", &["src/stderr_log.rs", "src/bin/"]),
 ];
 
 /// What does not belong into the parts that are pure: no input, no output, no clock, no chance.
