@@ -1,28 +1,20 @@
 //! Descriptors, signals, ports and the end: what the operator's side does.
 
-use std::fs;
-use std::io::{BufRead, BufReader, Read};
-use std::net::{TcpListener, TcpStream};
-use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixDatagram;
 use std::process::{Command, Stdio};
 
 use libtest_mimic::Trial;
-use rustix::event::{poll, PollFd, PollFlags, Timespec};
-use rustix::process::{getrlimit, kill_process, prlimit, Pid, Resource, Rlimit, Signal};
+use rustix::process::{getrlimit, prlimit, Pid, Resource, Rlimit, Signal};
 
 use super::session::{connect_narrow, expect_close, value};
+use super::support::eventually;
 use super::support::person::Person;
 use super::support::server::{chatd, Server};
-use super::support::{eventually, DEADLINE};
 use super::{trial_if, Test};
 
 pub(crate) const TESTS: &[Test] = tests![
     f009_a_low_limit_of_descriptors_is_told_of,
     f009_too_few_descriptors_are_an_error,
-    f104_a_log_that_nobody_reads_stops_nobody,
     f106_a_report_is_short_whoever_is_there,
-    f114_f118_a_restart_under_a_supervisor_refuses_nobody,
     f115_a_port_is_not_shared,
     f116_it_stops_in_the_middle_of_everything,
 ];
@@ -78,60 +70,6 @@ fn f009_too_few_descriptors_are_an_error() {
     assert_eq!(server.output.all(), [""; 0]);
 }
 
-fn f104_a_log_that_nobody_reads_stops_nobody() {
-    let (mut reader, writer) = std::io::pipe().expect("a pipe");
-    let mut chatd = chatd()
-        .args(["-l", "127.0.0.1:0", "-o", "history-lines=0"])
-        .args(["-o", "lines-per-second=0"])
-        .env("RUST_LOG", "trace")
-        .stdout(Stdio::piped())
-        .stderr(writer)
-        .spawn()
-        .expect("the program can be run");
-    let mut line = String::new();
-    let stdout = chatd.stdout.take().expect("it is piped");
-    BufReader::new(stdout).read_line(&mut line).expect("UTF-8");
-    let address = line.trim().strip_prefix("listening telnet://");
-    let address = address
-        .and_then(|address| address.parse().ok())
-        .expect("an address");
-    let mut ann = Person::connect(address);
-    let mut bob = Person::connect(address);
-    ann.skip_greeting();
-    bob.skip_greeting();
-    // More than the pipe and the server's own buffer take, and then nobody reads the log at all.
-    for n in 0..3000 {
-        drop(TcpStream::connect(address).expect("the server listens"));
-        if n % 100 == 0 {
-            ann.say(&format!("line {n}"));
-            bob.skip_until(&format!("<guest1> line {n}"));
-        }
-    }
-    // What is not in the log is counted.
-    let mut log = String::new();
-    while ![" WARN dropped ", " WARN suppressed "]
-        .iter()
-        .any(|told| log.contains(told))
-    {
-        let mut piece = [0; 4096];
-        let waits = Timespec::try_from(DEADLINE).expect("it is short");
-        let ready = poll(&mut [PollFd::new(&reader, PollFlags::IN)], Some(&waits));
-        assert_eq!(ready, Ok(1), "nothing told of it in {log}");
-        let length = reader.read(&mut piece).expect("a log");
-        log += &String::from_utf8_lossy(&piece[..length]);
-    }
-    drop(reader);
-    ann.say("the log is closed");
-    bob.skip_until("<guest1> the log is closed");
-    drop(Person::connect(address));
-    ann.expect_silence();
-    let pid = Pid::from_child(&chatd);
-    kill_process(pid, Signal::TERM).expect("it runs");
-    bob.skip_until("-- goodbye: the server is going down");
-    drop((ann, bob));
-    assert_eq!(chatd.wait().expect("it is our child").code(), Some(0));
-}
-
 fn f106_a_report_is_short_whoever_is_there() {
     let server = Server::start(&[]);
     let mut crowd: Vec<Person> = (0..200).map(|_| server.connect()).collect();
@@ -141,44 +79,6 @@ fn f106_a_report_is_short_whoever_is_there() {
     let lines = server.log.matching("report ");
     let bytes: usize = lines.iter().map(String::len).sum();
     assert!(bytes < 4096, "{bytes} bytes");
-}
-
-/// The listener is opened once and handed to each chatd, as systemd does it; so nobody is ever refused.
-fn f114_f118_a_restart_under_a_supervisor_refuses_nobody() {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let address = listener.local_addr().expect("it listens");
-    let folder = std::env::temp_dir().join(format!("chatd-faults-{}", std::process::id()));
-    fs::create_dir_all(&folder).expect("a folder");
-    let told = UnixDatagram::bind(folder.join("notify")).expect("a socket");
-    told.set_read_timeout(Some(DEADLINE)).expect("a socket");
-    let tells = |state: &str| {
-        let mut message = [0; 1024];
-        let length = told.recv(&mut message).expect("a state");
-        assert_eq!(String::from_utf8_lossy(&message[..length]).trim(), state);
-    };
-    for _ in 0..3 {
-        // The first connection waits for a server that is not there yet.
-        let mut ann = Person::connect(address);
-        let mut chatd = Command::new("sh")
-            .args(["-c", "LISTEN_PID=$$ exec \"$0\" 3<&0 </dev/null"])
-            .arg(chatd().get_program())
-            .env("LISTEN_FDS", "1")
-            .env("NOTIFY_SOCKET", folder.join("notify"))
-            .stdin(OwnedFd::from(listener.try_clone().expect("a descriptor")))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("there is sh");
-        tells("READY=1");
-        ann.skip_greeting();
-        kill_process(Pid::from_child(&chatd), Signal::TERM).expect("it runs");
-        tells("STOPPING=1");
-        ann.expect("-- goodbye: the server is going down");
-        ann.expect_end();
-        drop(ann);
-        assert_eq!(chatd.wait().expect("it is our child").code(), Some(0));
-    }
-    fs::remove_dir_all(&folder).expect("it is there");
 }
 
 /// Of two servers that shared a port, one would take connections with it when it goes.
