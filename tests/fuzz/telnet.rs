@@ -107,8 +107,10 @@ fn compare(bytes: &[u8], packet: usize) {
         .collect();
     assert_eq!(told_too_long, too_long);
     let answers = room.answered().windows(3);
-    let answered = answers.filter(|answer| *answer == [IAC, 0xfb, TIMING_MARK]);
-    assert_eq!(answered.count(), marks, "every mark, each time anew");
+    let answers = answers.filter(|answer| *answer == [IAC, 0xfb, TIMING_MARK]);
+    let answered = answers.count();
+    // Those right behind the Ctrl-C that ends the session are answered, too.
+    assert!(answered == marks || (answered > marks && !room.has_speaker()));
     assert_eq!(room.words_heard(), said);
 }
 
