@@ -10,6 +10,9 @@ use log::info;
 use crate::hub::Census;
 use crate::ledger::{CloseReason, Ledger};
 
+/// The target of the lines of a report, which tells them from others in the log.
+pub(crate) const LOG_TARGET: &str = module_path!();
+
 /// The state of a server at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {

@@ -3,7 +3,7 @@
 //! A log reader that stalls would stop every session if a write to it waited. So lines are kept in a bounded buffer,
 //! and as much of it is written as the system takes without waiting; what finds no room is counted, and the count is
 //! logged when there is room again. Many lines in a short time are cut short, too, with a line that says how many
-//! were suppressed.
+//! were suppressed; a report that was asked for is not.
 //!
 //! What passes is decided by `RUST_LOG`, as `env_logger` reads it.
 
@@ -15,6 +15,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use log::{Level, Log, Metadata, Record, SetLoggerError};
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
+
+use crate::diagnosis;
 
 /// So much may wait for the reader of the log.
 const WAITING_BYTES_MAX: usize = 64 * 1024;
@@ -101,7 +103,14 @@ impl Log for StderrLog {
     fn log(&self, record: &Record<'_>) {
         if self.filter.matches(record) {
             let line = line(record.level(), record.args());
-            self.with_sink(|sink, now| sink.add(&line, now));
+            let asked_for = record.target() == diagnosis::LOG_TARGET;
+            self.with_sink(|sink, now| {
+                if asked_for {
+                    sink.add_always(&line, now);
+                } else {
+                    sink.add(&line, now);
+                }
+            });
         }
     }
 
@@ -200,6 +209,11 @@ impl Sink {
             return;
         }
         self.paid_until = paid_until;
+        self.add_always(line, now);
+    }
+
+    /// Adds a line that somebody has asked for: a report in the middle of a storm is when it is wanted most.
+    fn add_always(&mut self, line: &str, now: Instant) {
         self.catch_up(now);
         self.push(line);
     }
@@ -371,6 +385,19 @@ mod tests {
         sink.write_out(&mut reader);
         assert!(reader.text().ends_with(" WARN suppressed 7 lines\n"));
         assert!(!sink.is_behind());
+    }
+
+    #[test]
+    fn what_was_asked_for_is_never_suppressed() {
+        let outset = now();
+        let (mut sink, mut reader) = (Sink::new(outset), Taking(usize::MAX, Vec::new()));
+        for _ in 0..LINES_BURST + 300 {
+            sink.add("line\n", outset);
+        }
+        sink.add_always("report\n", outset);
+        sink.add("line\n", outset);
+        sink.write_out(&mut reader);
+        assert!(reader.text().ends_with("line\nreport\n"));
     }
 
     #[test]
