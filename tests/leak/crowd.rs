@@ -11,6 +11,11 @@ use crate::support::person::Person;
 
 /// So many leave in each of the six ways; those who quit are two more.
 const GROUP: usize = 83;
+/// So many come before the first round.
+const WARM_UP: usize = 1000;
+/// Of them, so many say as much at once as is heard in one turn.
+const TALKATIVE: usize = 20;
+const TURN_LINES: usize = 64;
 /// The server is to be at rest by then.
 const REST_MAX: Duration = Duration::from_secs(5);
 /// Whatever the server still has to do, it does within this time.
@@ -31,25 +36,55 @@ pub(super) trait Watched {
 }
 
 /// Fills what is meant to fill up and then stay so: the record of the last thousand closes, with numbers of four
-/// digits, and every vector.
+/// digits, and every list and buffer, which keep room, up to a bound, for as much as was ever in them: more at once
+/// than in any round.
 pub(super) fn warm_up(server: &impl Watched) {
-    for _ in 0..1000 {
-        Person::program(server.wire()).reset();
+    let mut people = Vec::new();
+    for number in 0..WARM_UP / 2 {
+        let mut person = Person::connect(server.telnet());
+        person.say(&format!("/name zoe{number}"));
+        let mut program = Person::program(server.wire());
+        program.say(&format!(
+            "NAME {}",
+            base64(format!("max{number}").as_bytes())
+        ));
+        people.extend([person, program]);
     }
-    wait_for_closes(server, 1000);
+    let named = WARM_UP as u64;
+    eventually("all have come", || {
+        let report = server.report();
+        report["opens"] >= named && report["here"] >= named
+    });
+    // Much in one turn: lines for all, and answers for one.
+    for _ in 0..4 {
+        for person in people.iter_mut().take(TALKATIVE) {
+            let lines = if person.is_program() {
+                "CHAT bWF4 aGk=\nPING x\n"
+            } else {
+                "hi\r\n/x\r\n"
+            };
+            person.send(lines.repeat(TURN_LINES / 2).as_bytes());
+        }
+    }
+    people.into_iter().for_each(Person::reset);
+    wait_for_nobody(server);
     play(server);
-    eventually("the server is at rest", || server.report()["sessions"] == 0);
 }
 
 /// Five hundred clients come, and leave in six ways.
-pub(super) fn play(server: &impl Watched) {
+pub(super) fn play<S: Watched>(server: &S) {
     let before = server.report();
-    quit(server);
-    half_close(server);
-    break_off(server);
-    die_in_mid_line(server);
-    be_too_slow(server);
-    be_kicked(server);
+    for leave in [
+        quit,
+        half_close,
+        break_off,
+        die_in_mid_line,
+        be_too_slow,
+        be_kicked,
+    ] {
+        leave(server);
+        wait_for_nobody(server);
+    }
     let after = server.report();
     let closed = |reason: &str| {
         let count = |counts: &Counts| counts.get(reason).copied().unwrap_or(0);
@@ -204,8 +239,9 @@ fn count(server: &impl Watched, name: &str) -> u64 {
     server.report().get(name).copied().unwrap_or(0)
 }
 
-fn wait_for_closes(server: &impl Watched, wanted: u64) {
-    eventually("all were closed", || count(server, "closes") >= wanted);
+/// Waits until all have gone who have come.
+fn wait_for_nobody(server: &impl Watched) {
+    eventually("nobody is left", || count(server, "sessions") == 0);
 }
 
 fn base64(bytes: &[u8]) -> String {

@@ -6,6 +6,13 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::array;
 use std::cell::Cell;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use crate::support::eventually;
+
+/// A thread that is not resting allocates or frees within this time.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// Blocks of up to 2^0, 2^1, 2^2 … bytes.
 const CLASSES: usize = 33;
@@ -37,7 +44,18 @@ pub(super) fn not_counted(action: impl FnOnce()) {
     COUNTED.set(counted);
 }
 
-pub(super) fn live() -> Live {
+/// What is live when the counted thread rests: right after a report it may still free what that took.
+pub(super) fn live_at_rest() -> Live {
+    let mut before = live();
+    eventually("the heap does not change", || {
+        thread::sleep(PAUSE);
+        let now = live();
+        std::mem::replace(&mut before, now) == now
+    });
+    before
+}
+
+fn live() -> Live {
     array::from_fn(|class| {
         let of = |counts: &[AtomicI64; CLASSES]| counts[class].load(Ordering::Acquire);
         (of(&BLOCKS), of(&BYTES))
