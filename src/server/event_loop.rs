@@ -181,7 +181,7 @@ impl<N: Network> EventLoop<N> {
     }
 
     /// How long the poll may wait: not at all while a list has work that no edge will tell of.
-    fn timeout(&self) -> Option<Duration> {
+    pub(super) fn timeout(&self) -> Option<Duration> {
         let listed = !self.ready.is_empty() || !self.leaving.is_empty();
         if listed || self.hub.has_listed() || self.hub.has_closed() {
             return Some(Duration::ZERO);
@@ -549,5 +549,36 @@ impl<N: Network> Outlet<Carrier<N::Stream>> for Writer<'_, N> {
 
     fn finish(&mut self, carrier: &mut Carrier<N::Stream>) {
         self.network.finish(&mut carrier.stream);
+    }
+}
+
+/// What the simulation looks at.
+#[cfg(test)]
+impl<N: Network> EventLoop<N> {
+    pub(super) fn hub(&self) -> &Hub<Carrier<N::Stream>> {
+        &self.hub
+    }
+
+    pub(super) fn acceptor(&self) -> &Acceptor {
+        &self.acceptor
+    }
+
+    pub(super) fn set_message_file(&mut self, message: MessageFile) {
+        self.message = message;
+    }
+
+    /// Looks at everything that must hold between two turns.
+    pub(super) fn check_invariants(&mut self) {
+        self.hub.check_invariants();
+        let listed: Vec<SessionId> = self.ready.iter().chain(&self.leaving).copied().collect();
+        for id in self.hub.ids().collect::<Vec<_>>() {
+            let entries = listed.iter().filter(|listed| **listed == id).count();
+            let ready = self.hub.transport(id).is_some_and(|carrier| carrier.ready);
+            assert_eq!(
+                entries,
+                usize::from(ready),
+                "{id:?} on the lists of the loop"
+            );
+        }
     }
 }

@@ -17,6 +17,8 @@ mod message;
 mod meter;
 mod network;
 mod pace;
+#[cfg(test)]
+mod simulation;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};

@@ -1,0 +1,345 @@
+//! One simulated TCP connection: what either side has given to its kernel, and what the kernels make of it.
+
+use std::io::{self, ErrorKind, IoSlice};
+use std::net::SocketAddr;
+
+use crate::hub::{Ending, SessionId};
+
+/// So much may lie unread in the server's kernel; the rest stays with the client.
+const INBOX_BYTES_MAX: usize = 128 * 1024;
+
+/// How a client was told that no more comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    Orderly,
+    Reset,
+}
+
+/// Whether a connection broke, as the server's kernel sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Break {
+    No,
+    /// The next call is told.
+    Fresh,
+    Told,
+}
+
+/// Bytes in the order in which they came, taken from the front.
+#[derive(Debug, Default)]
+pub(super) struct Pipe {
+    bytes: Vec<u8>,
+    start: usize,
+}
+
+impl Pipe {
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len() - self.start
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn put(&mut self, bytes: &[u8]) {
+        if self.start > 64 * 1024 || self.is_empty() {
+            self.bytes.drain(..self.start);
+            self.start = 0;
+        }
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    fn take(&mut self, length: usize) -> &[u8] {
+        let from = self.start;
+        self.start += length.min(self.len());
+        &self.bytes[from..self.start]
+    }
+
+    fn clear(&mut self) {
+        self.start = self.bytes.len();
+    }
+}
+
+/// What an event tells of a stream, as the kernel computes it when it is asked.
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "the flags of an event, each for itself"
+)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Mask {
+    pub(super) readable: bool,
+    pub(super) writable: bool,
+    pub(super) closed: bool,
+    pub(super) urgent: bool,
+}
+
+impl Mask {
+    pub(super) fn is_empty(self) -> bool {
+        !(self.readable || self.writable || self.closed || self.urgent)
+    }
+}
+
+/// Both ends of a connection, and both kernels between them. What a server must never do to one fails the test.
+#[derive(Debug)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own about a connection"
+)]
+pub(super) struct Connection {
+    pub(super) from: SocketAddr,
+    pub(super) registered: Option<SessionId>,
+    pub(super) ever_registered: bool,
+    /// The server has let go of it.
+    pub(super) closed: bool,
+    /// Some event told of it, or a write failed: the server has a reason to read it.
+    pub(super) told_of: bool,
+    // From the client to the server.
+    /// What the client has sent and the server's kernel has not received.
+    pub(super) to_send: Pipe,
+    /// Where urgent bytes stand, counted from the first byte ever sent.
+    urgent_at: Vec<u64>,
+    sent: u64,
+    arrived: u64,
+    read: u64,
+    inbox: Pipe,
+    end_wanted: bool,
+    end_arrived: bool,
+    broken: Break,
+    // From the server to the client.
+    /// How much the server's kernel takes for a client that does not read; `None` for one that always reads.
+    pub(super) window: Option<usize>,
+    outbox: Pipe,
+    /// A write found no room: there is an edge when there is some.
+    no_space: bool,
+    /// A write would have blocked, and no event was delivered since.
+    pub(super) blocked: bool,
+    pub(super) finished: bool,
+    /// What the client has got.
+    pub(super) received: Vec<u8>,
+    pub(super) end: Option<End>,
+}
+
+/// The client's side.
+impl Connection {
+    pub(super) fn new(from: SocketAddr, window: Option<usize>) -> Self {
+        Self {
+            from,
+            registered: None,
+            ever_registered: false,
+            closed: false,
+            told_of: false,
+            to_send: Pipe::default(),
+            urgent_at: Vec::new(),
+            sent: 0,
+            arrived: 0,
+            read: 0,
+            inbox: Pipe::default(),
+            end_wanted: false,
+            end_arrived: false,
+            broken: Break::No,
+            window,
+            outbox: Pipe::default(),
+            no_space: false,
+            blocked: false,
+            finished: false,
+            received: Vec::new(),
+            end: None,
+        }
+    }
+
+    pub(super) fn send(&mut self, bytes: &[u8]) {
+        if !self.end_wanted && !self.is_over() {
+            self.sent += bytes.len() as u64;
+            self.to_send.put(bytes);
+        }
+    }
+
+    /// Marks the last byte that was sent as urgent.
+    pub(super) fn mark_urgent(&mut self) {
+        if self.sent > self.arrived {
+            self.urgent_at.push(self.sent - 1);
+        }
+    }
+
+    /// The client sends nothing more.
+    pub(super) fn end_sending(&mut self) {
+        self.end_wanted = true;
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.end_wanted
+    }
+
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken != Break::No
+    }
+
+    /// Whether the connection has come to its end from the client's point of view.
+    pub(super) fn is_over(&self) -> bool {
+        self.end == Some(End::Reset) || self.is_broken() || (self.closed && self.end.is_some())
+    }
+
+    /// Whether something is under way to the server.
+    pub(super) fn is_deliverable(&self) -> bool {
+        let room = self.inbox.len() < INBOX_BYTES_MAX;
+        !self.is_over()
+            && ((room && !self.to_send.is_empty())
+                || (self.to_send.is_empty() && self.end_wanted && !self.end_arrived))
+    }
+
+    /// Lets so many bytes arrive, and the end behind them; gives whether the server's kernel must tell of it.
+    pub(super) fn deliver(&mut self, bytes_max: usize) -> bool {
+        if !self.is_deliverable() {
+            return false;
+        }
+        if self.closed {
+            // Bytes for nobody are answered with a reset.
+            if self.to_send.is_empty() {
+                self.end_arrived = true;
+            } else {
+                self.to_send.clear();
+                self.outbox.clear();
+                self.end = Some(End::Reset);
+            }
+            return false;
+        }
+        let was_empty = self.inbox.is_empty();
+        let length = bytes_max
+            .min(self.to_send.len())
+            .min(INBOX_BYTES_MAX - self.inbox.len());
+        let had_urgent = self.next_urgent().is_some();
+        self.inbox.put(self.to_send.take(length));
+        self.arrived += length as u64;
+        let ends = self.to_send.is_empty() && self.end_wanted && !self.end_arrived;
+        self.end_arrived |= ends;
+        let is_urgent = !had_urgent && self.next_urgent().is_some();
+        (was_empty && length > 0) || ends || is_urgent
+    }
+
+    /// The client resets the connection; what it sent before stays to be read, or is lost.
+    pub(super) fn reset(&mut self, loses_unread: bool) {
+        self.broken = Break::Fresh;
+        self.end_wanted = true;
+        self.to_send.clear();
+        self.outbox.clear();
+        if loses_unread {
+            self.inbox.clear();
+            self.urgent_at.clear();
+        }
+    }
+
+    /// The client reads; gives whether the server's kernel must tell that there is room again.
+    pub(super) fn take(&mut self, bytes_max: usize) -> bool {
+        let length = bytes_max.min(self.outbox.len());
+        self.received.extend_from_slice(self.outbox.take(length));
+        if self.outbox.is_empty() && self.finished && self.end.is_none() {
+            self.end = Some(End::Orderly);
+        }
+        let tells = self.no_space && self.has_room();
+        self.no_space &= !tells;
+        tells
+    }
+
+    pub(super) fn is_takeable(&self) -> bool {
+        !self.outbox.is_empty()
+    }
+}
+
+/// The server's side.
+impl Connection {
+    /// Linux tells of room only when there is a good part of the buffer, see `sk_stream_is_writeable`.
+    fn has_room(&self) -> bool {
+        self.window
+            .is_none_or(|window| (window - self.outbox.len()) * 3 >= window)
+    }
+
+    /// Where the next urgent byte stands that has arrived and is not read.
+    fn next_urgent(&self) -> Option<u64> {
+        let at = self.urgent_at.iter().copied().find(|at| *at >= self.read);
+        at.filter(|at| *at < self.arrived)
+    }
+
+    pub(super) fn mask(&self) -> Mask {
+        Mask {
+            readable: !self.inbox.is_empty() || self.end_arrived || self.is_broken(),
+            writable: self.has_room() || self.is_broken(),
+            closed: self.end_arrived || self.is_broken(),
+            urgent: self.next_urgent().is_some(),
+        }
+    }
+
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut length = buffer.len().min(self.inbox.len());
+        // A read stops in front of urgent data, unless it begins with it.
+        if let Some(at) = self.urgent_at.iter().find(|at| **at > self.read) {
+            length = length.min((at - self.read) as usize);
+        }
+        if length > 0 {
+            buffer[..length].copy_from_slice(self.inbox.take(length));
+            self.read += length as u64;
+            return Ok(length);
+        }
+        match self.broken {
+            Break::Fresh => {
+                self.broken = Break::Told;
+                Err(ErrorKind::ConnectionReset.into())
+            }
+            Break::Told => Ok(0),
+            Break::No if self.end_arrived => Ok(0),
+            Break::No => Err(ErrorKind::WouldBlock.into()),
+        }
+    }
+
+    /// Takes at most `bite` bytes.
+    pub(super) fn write(&mut self, slices: &[IoSlice<'_>], bite: usize) -> io::Result<usize> {
+        assert!(!self.finished, "written to behind the last byte");
+        assert!(!self.blocked, "written to without an edge");
+        let offered: usize = slices.iter().map(|slice| slice.len()).sum();
+        assert!(offered > 0, "written nothing");
+        match self.broken {
+            Break::No => {}
+            Break::Fresh => {
+                self.broken = Break::Told;
+                return Err(ErrorKind::ConnectionReset.into());
+            }
+            Break::Told => return Err(ErrorKind::BrokenPipe.into()),
+        }
+        let room = self
+            .window
+            .map_or(usize::MAX, |window| window - self.outbox.len());
+        if room == 0 {
+            self.no_space = true;
+            self.blocked = true;
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        let taken = offered.min(room).min(bite.max(1));
+        self.no_space |= taken == room && taken < offered;
+        let mut left = taken;
+        for slice in slices {
+            let step = left.min(slice.len());
+            self.outbox.put(&slice[..step]);
+            left -= step;
+        }
+        if self.window.is_none() {
+            self.take(usize::MAX);
+        }
+        Ok(taken)
+    }
+
+    pub(super) fn finish(&mut self) {
+        assert!(!self.finished, "finished twice");
+        self.finished = true;
+        self.take(0);
+    }
+
+    pub(super) fn close(&mut self, ending: Ending) {
+        self.closed = true;
+        self.registered = None;
+        self.finished = true;
+        if ending == Ending::Abrupt || !self.inbox.is_empty() {
+            // A socket that is closed with unread input resets its connection, too.
+            self.outbox.clear();
+            self.end.get_or_insert(End::Reset);
+        }
+        self.take(0);
+    }
+}

@@ -1,0 +1,200 @@
+//! Accepting: what goes wrong, and how many come.
+
+use std::io::ErrorKind;
+
+use rustix::io::Errno;
+
+use super::*;
+
+#[test]
+fn f001_without_descriptors_newcomers_wait_for_one_and_no_new_edge() {
+    let mut bench = Bench::new();
+    let (ann, bob) = (bench.join(), bench.join());
+    bench.network().descriptors_max = 2;
+    let waiting: Vec<usize> = (0..3).map(|_| bench.knock()).collect();
+    let turns = bench.pass(ms(10_000));
+    assert!(turns < 40, "{turns} turns in ten seconds");
+    bench.send(ann, "hello\n");
+    bench.turn();
+    assert!(bench.screen(bob).ends_with("<guest1> hello\r\n"));
+    bench.end(bob);
+    bench.pass(ms(250));
+    assert!(bench.screen(waiting[0]).starts_with("-- Welcome"));
+    assert_eq!(bench.screen(waiting[1]), "", "there is only one descriptor");
+    bench.network().descriptors_max = 4;
+    bench.pass(ms(2_000));
+    assert!(bench.screen(waiting[2]).starts_with("-- Welcome"));
+}
+
+#[test]
+fn f002_shortages_are_waited_out_longer_and_longer() {
+    for shortage in [Errno::NFILE, Errno::NOBUFS, Errno::NOMEM] {
+        let mut bench = Bench::new();
+        for _ in 0..2 {
+            bench.network().faults.shortage = Some(shortage);
+            let client = bench.knock();
+            for wait in [10, 20, 40, 80, 160, 320, 640, 1000, 1000] {
+                bench.turn();
+                assert_eq!(bench.event_loop.timeout(), Some(ms(wait)));
+            }
+            bench.network().faults.shortage = None;
+            bench.pass(ms(1_000));
+            // The next shortage begins anew.
+            assert!(bench.screen(client).starts_with("-- Welcome"), "{shortage}");
+        }
+        assert_eq!(bench.event_loop.acceptor().shortages, 18);
+    }
+}
+
+const PASSING: [Errno; 5] = [
+    Errno::CONNABORTED,
+    Errno::PROTO,
+    Errno::INTR,
+    Errno::NETDOWN,
+    Errno::HOSTUNREACH,
+];
+
+#[test]
+fn f003_errors_of_one_newcomer_do_not_keep_the_others_waiting() {
+    for error in PASSING {
+        let mut bench = Bench::new();
+        bench.network().faults.passing.push_back(error);
+        bench.knock();
+        let second = bench.knock();
+        bench.turn();
+        assert!(bench.screen(second).starts_with("-- Welcome"), "{error}");
+        assert_eq!(bench.event_loop.acceptor().passing_errors, 1);
+        assert_eq!(bench.event_loop.acceptor().shortages, 0);
+    }
+}
+
+#[test]
+fn f011_who_cannot_be_registered_is_closed_and_leaves_no_trace() {
+    let admission = Admission {
+        sessions_max: 1,
+        per_address_max: Some(1),
+    };
+    let mut bench = Bench::with(LIMITS, admission);
+    bench.network().faults.registrations = 1;
+    let first = bench.knock_from([192, 0, 2, 1], None);
+    bench.turn();
+    assert!(bench.is_closed(first));
+    assert_eq!(bench.network().descriptors.len(), 0);
+    assert_eq!(bench.reasons(), [CloseReason::Reset]);
+    assert_eq!((bench.opened(), bench.sessions()), (1, 0));
+    let second = bench.knock_from([192, 0, 2, 1], None);
+    bench.settle();
+    assert!(bench.screen(second).starts_with("-- Welcome"));
+}
+
+#[test]
+fn f012_a_storm_of_newcomers_is_let_in_beside_other_work() {
+    let mut bench = Bench::new();
+    let (ann, bob) = (bench.join(), bench.join());
+    let storm: Vec<usize> = (0..500).map(|_| bench.knock()).collect();
+    for turn in 1..=8 {
+        bench.send(ann, "still here\n");
+        bench.event_loop.turn().expect("a turn");
+        assert!(bench.screen(bob).contains("still here"), "in turn {turn}");
+        assert_eq!(bench.sessions(), 2 + (64 * turn).min(500));
+    }
+    bench.settle();
+    for client in storm {
+        assert!(bench.screen(client).starts_with("-- Welcome"));
+    }
+}
+
+#[test]
+fn f019_a_small_batch_serves_everybody_in_turn() {
+    let mut bench = Bench::new();
+    let witness = bench.join();
+    let crowd: Vec<usize> = (0..100).map(|_| bench.join()).collect();
+    bench.screen(witness);
+    bench.network().batch_max = 8;
+    for client in crowd {
+        bench.send(client, format!("words of {client}\n"));
+    }
+    for _ in 0..100_usize.div_ceil(8) {
+        bench.turn();
+    }
+    let said = bench.screen(witness);
+    assert_eq!(said.matches("words of").count(), 100);
+}
+
+#[test]
+fn f021_interrupted_polls_change_nothing_and_deadlines_are_kept() {
+    let idle = Some(ms(20_000));
+    let mut bench = Bench::with(Limits { idle, ..LIMITS }, ADMISSION);
+    let client = bench.join();
+    let due_at = bench.network().elapsed + ms(20_000);
+    bench.network().faults.interrupted = 100;
+    for _ in 0..1000 {
+        bench.turn();
+        bench.network().signals.push_back(Event::Report);
+    }
+    bench.network().faults.interrupted = 0;
+    let left = due_at.saturating_sub(bench.network().elapsed);
+    bench.pass(left.saturating_sub(ms(100)));
+    assert!(!bench.is_closed(client));
+    bench.pass(ms(200));
+    assert!(bench.screen(client).contains("nothing heard for 20 s"));
+}
+
+#[test]
+fn a_poll_that_fails_for_good_ends_the_loop_with_its_error() {
+    let mut bench = Bench::new();
+    bench.network().faults.poll = true;
+    let error = bench
+        .event_loop
+        .run()
+        .expect_err("nothing can be waited for");
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+}
+
+#[test]
+fn a_message_that_cannot_be_read_again_leaves_the_old_one() {
+    let mut bench = Bench::new();
+    let nowhere = MessageFile(Some("/nowhere/at/all".into()));
+    bench.event_loop.set_message_file(nowhere);
+    bench.network().signals.push_back(Event::Reload);
+    bench.settle();
+    bench.join();
+}
+
+#[test]
+fn f116_stopping_keeps_its_bound_under_every_kind_of_trouble() {
+    let line_rate = Some(crate::hub::LineRate {
+        lines_per_second: 1,
+        lines_burst: 1,
+    });
+    let limits = Limits {
+        line_rate,
+        memory_max: 20_000,
+        ..LIMITS
+    };
+    let mut bench = Bench::with(limits, ADMISSION);
+    let (paused, slow) = (bench.join(), bench.join_with(Some(300)));
+    let talker = bench.join();
+    bench.send(paused, lines(1000));
+    bench.settle();
+    for _ in 0..30 {
+        bench.send(talker, "x".repeat(4000) + "\n");
+        bench.pass(ms(1_000));
+        if bench.is_closed(slow) {
+            break;
+        }
+    }
+    let never = bench.join_with(Some(300));
+    bench.send(never, "/help\n");
+    bench.settle();
+    bench.network().faults.shortage = Some(Errno::MFILE);
+    bench.knock();
+    bench.settle();
+    let began_at = bench.network().elapsed;
+    bench.network().signals.push_back(Event::Stop);
+    while bench.turn() {}
+    let took = bench.since(began_at);
+    assert!(took <= ms(5_100), "{took:?}");
+    assert!(bench.reasons().contains(&CloseReason::Shutdown));
+    assert_eq!(bench.network().descriptors.len(), 0);
+}

@@ -1,0 +1,145 @@
+//! Closing: several ends at once, and ends that do not come.
+
+use super::super::connection::End;
+use super::*;
+use crate::hub::LineRate;
+
+/// Somebody who does not read, for whom more waits than the kernel takes.
+fn never_reader(bench: &mut Bench) -> usize {
+    let client = bench.join_with(Some(400));
+    bench.send(client, "/help\n".repeat(5));
+    bench.settle();
+    client
+}
+
+#[test]
+fn f030_a_reset_ends_the_drain_at_once_and_the_first_reason_stays() {
+    let mut bench = Bench::new();
+    let client = never_reader(&mut bench);
+    bench.send(client, "/quit\n");
+    bench.settle();
+    assert!(!bench.is_closed(client), "it drains");
+    bench.network().reset(client, true);
+    bench.turn();
+    assert!(bench.is_closed(client));
+    assert_eq!(bench.reasons(), [CloseReason::Quit]);
+}
+
+#[test]
+fn f034_three_ends_in_one_batch_are_one_close() {
+    for loses_unread in [false, true] {
+        let mut bench = Bench::new();
+        let (ann, bob) = (bench.join(), bench.join());
+        bench.send(ann, "hello\n");
+        bench.settle();
+        bench.send(ann, "/quit\n");
+        bench.end(ann);
+        bench.network().reset(ann, loses_unread);
+        bench.network().signals.push_back(Event::Report);
+        bench.settle();
+        // What was sent first counts first, if it can still be read.
+        let reason = [CloseReason::Quit, CloseReason::Reset][usize::from(loses_unread)];
+        assert_eq!(bench.reasons(), [reason]);
+        assert_eq!(bench.screen(bob).matches("guest1 left").count(), 1);
+    }
+}
+
+#[test]
+fn f035_who_never_reads_is_cut_off_at_the_drain_deadline_and_nobody_waits() {
+    let mut bench = Bench::new();
+    let (ann, bob) = (bench.join(), bench.join());
+    let never = never_reader(&mut bench);
+    bench.send(never, "/quit\n");
+    for second in 1..=4 {
+        bench.send(ann, format!("second {second}\n"));
+        bench.turn();
+        let expected = format!("second {second}\r\n");
+        assert!(bench.screen(bob).ends_with(&expected), "the others wait");
+        bench.pass(ms(1_000));
+    }
+    assert!(!bench.is_closed(never));
+    bench.pass(ms(1_100));
+    assert!(bench.is_closed(never));
+    assert_eq!(bench.network().connections[never].end, Some(End::Reset));
+    assert_eq!(bench.reasons(), [CloseReason::Quit]);
+}
+
+#[test]
+fn f035_a_shutdown_does_not_wait_longer_for_those_who_never_read() {
+    let mut bench = Bench::new();
+    let reader = bench.join();
+    let never = never_reader(&mut bench);
+    let began_at = bench.network().elapsed;
+    bench.network().signals.push_back(Event::Stop);
+    while bench.turn() {}
+    let took = bench.since(began_at);
+    assert!(took >= ms(5_000) && took < ms(5_100), "{took:?}");
+    assert!(bench.is_closed(never));
+    assert!(bench
+        .screen(reader)
+        .ends_with("-- goodbye: the server is going down\r\n"));
+    assert_eq!(bench.reasons(), [CloseReason::Shutdown; 2]);
+}
+
+#[test]
+fn a_second_stop_ends_it_at_once() {
+    let mut bench = Bench::new();
+    never_reader(&mut bench);
+    let began_at = bench.network().elapsed;
+    bench.network().signals.extend([Event::Stop, Event::Stop]);
+    assert!(!bench.turn());
+    assert!(bench.since(began_at) < ms(1));
+    assert_eq!(bench.reasons(), [CloseReason::Shutdown]);
+    assert_eq!(bench.network().descriptors.len(), 0);
+}
+
+#[test]
+fn f036_a_broadcast_to_the_broken_ends_them_all_without_recursion() {
+    let mut bench = Bench::new();
+    let ann = bench.join();
+    let crowd: Vec<usize> = (0..300).map(|_| bench.knock()).collect();
+    bench.settle();
+    for client in &crowd {
+        // No edge tells of it: the write does.
+        bench.network().connections[*client].reset(false);
+    }
+    bench.send(ann, "hello\n");
+    bench.settle();
+    assert_eq!(bench.sessions(), 1);
+    assert_eq!(bench.reasons(), vec![CloseReason::Reset; crowd.len()]);
+    bench.send(ann, "/who\n");
+    bench.settle();
+    assert!(bench.screen(ann).ends_with("-- 1 here: guest1\r\n"));
+}
+
+#[test]
+fn f088_a_ghost_behind_a_pause_is_heard_for_five_seconds_at_most() {
+    let line_rate = Some(LineRate {
+        lines_per_second: 10,
+        lines_burst: 40,
+    });
+    for ends_by_reset in [false, true] {
+        let mut bench = Bench::with(
+            Limits {
+                line_rate,
+                ..LIMITS
+            },
+            ADMISSION,
+        );
+        let (ghost, bob) = (bench.join(), bench.join());
+        bench.send(ghost, "a\n".repeat(8_000));
+        bench.settle();
+        if ends_by_reset {
+            bench.network().reset(ghost, false);
+        } else {
+            bench.end(ghost);
+        }
+        bench.pass(ms(4_500));
+        assert!(!bench.is_closed(ghost));
+        bench.pass(ms(600));
+        assert!(bench.is_closed(ghost));
+        let heard = bench.screen(bob).matches("<guest1> a").count();
+        assert!((41..=95).contains(&heard), "{heard} lines");
+        assert_eq!(bench.reasons().len(), 1);
+    }
+}
