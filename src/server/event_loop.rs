@@ -327,6 +327,8 @@ impl<N: Network> EventLoop<N> {
 
     /// Reads once from each session that is ready, as long as there is room in the feed.
     fn read(&mut self, now: Instant) {
+        // Who goes from one list to the other has had its turn.
+        let leaving = self.leaving.len().min(TURN_LEAVES_MAX);
         for _ in 0..self.ready.len() {
             if self.hub.has_said_enough() {
                 break;
@@ -337,7 +339,7 @@ impl<N: Network> EventLoop<N> {
         if !self.leaving.is_empty() {
             self.pace.see_leaving(now);
         }
-        for read in 0..self.leaving.len().min(TURN_LEAVES_MAX) {
+        for read in 0..leaving {
             // However much those who stay have to say, those who leave do leave.
             if read >= TURN_LEAVES_MIN && self.hub.has_said_enough() {
                 break;

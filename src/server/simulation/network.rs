@@ -321,6 +321,10 @@ impl<W: World> Network for SimulatedNetwork<W> {
             self.connection(stream).told_of,
             "{client} is read though nothing was told of it"
         );
+        assert!(
+            !self.reads_of_turn.contains(&client),
+            "{client} is read twice in a turn"
+        );
         self.reads_of_turn.push(client);
         if self.interrupts() {
             self.hit("read: interrupted");

@@ -35,6 +35,27 @@ fn f013_what_a_budget_leaves_is_read_without_a_new_edge() {
 }
 
 #[test]
+fn one_session_is_read_once_a_turn_even_as_it_ends() {
+    let mut bench = Bench::with(
+        Limits {
+            line_rate: FAST,
+            ..LIMITS
+        },
+        ADMISSION,
+    );
+    let (ann, bob) = (bench.join(), bench.join());
+    bench.send(ann, "x".repeat(9_000) + "\nlast words\n");
+    bench.turn();
+    // It is on the list of those to be read, and goes from there to the list of those who leave.
+    bench.end(ann);
+    while !bench.is_closed(ann) {
+        // The network does not let anybody be read twice in a turn.
+        bench.turn();
+    }
+    assert!(bench.screen(bob).contains("last words"));
+}
+
+#[test]
 fn f014_output_for_the_silent_goes_out_in_the_same_turn() {
     let mut bench = Bench::new();
     let (ann, bob, cid) = (bench.join(), bench.join(), bench.join());
