@@ -216,6 +216,9 @@ impl Acceptor {
 
 /// Whether the error is about one newcomer who has gone again, so that the next one may be there already: an error of
 /// her connection that was pending comes from accepting it (accept(2)).
+///
+/// That something is not permitted does not count: where a security module says so, the newcomer stays in the queue,
+/// and to try again at once would be to try for ever.
 fn is_passing(error: &io::Error) -> bool {
     let passing = [
         Errno::INTR,
@@ -229,8 +232,6 @@ fn is_passing(error: &io::Error) -> bool {
         Errno::HOSTDOWN,
         Errno::HOSTUNREACH,
         Errno::TIMEDOUT,
-        // A firewall's word.
-        Errno::PERM,
         #[cfg(target_os = "linux")]
         Errno::NONET,
     ];
