@@ -219,7 +219,7 @@ impl Acceptor {
 ///
 /// That something is not permitted does not count: where a security module says so, the newcomer stays in the queue,
 /// and to try again at once would be to try for ever.
-fn is_passing(error: &io::Error) -> bool {
+pub(super) fn is_passing(error: &io::Error) -> bool {
     let passing = [
         Errno::INTR,
         Errno::CONNABORTED,

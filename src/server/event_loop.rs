@@ -10,7 +10,7 @@ use log::{info, warn};
 use crate::dialect::Dialect;
 use crate::hub::{Hub, Limits, Outlet, SessionId};
 use crate::ledger::CloseReason;
-use crate::server::acceptor::{Acceptor, Admission, Origin, Place, Verdict};
+use crate::server::acceptor::{is_passing, Acceptor, Admission, Origin, Place, Verdict};
 use crate::server::message::MessageFile;
 use crate::server::meter::{Meter, SlowTurn};
 use crate::server::network::{Event, Network};
@@ -452,10 +452,13 @@ impl<N: Network> EventLoop<N> {
         if !self.network.keeps_listening() {
             for listener in 0..self.dialects.len() {
                 for _ in 0..LAST_ACCEPTS_MAX {
-                    let Ok((stream, from)) = self.network.accept(listener) else {
-                        break;
-                    };
-                    self.admit(stream, self.dialects[listener], from, now);
+                    match self.network.accept(listener) {
+                        Ok((stream, from)) => {
+                            self.admit(stream, self.dialects[listener], from, now);
+                        }
+                        Err(error) if is_passing(&error) => {}
+                        Err(_) => break,
+                    }
                 }
             }
         }

@@ -69,6 +69,25 @@ fn f003_errors_of_one_newcomer_do_not_keep_the_others_waiting() {
 }
 
 #[test]
+fn f003_errors_of_one_newcomer_do_not_keep_the_others_from_hearing_of_the_end() {
+    for error in PASSING {
+        let mut bench = Bench::new();
+        // The stop is noted first, and one event is all that the turn takes.
+        bench.network().batch_max = 1;
+        bench.network().signals.push_back(Event::Stop);
+        bench.knock();
+        let second = bench.knock();
+        bench.network().faults.passing.push_back(error);
+        while bench.turn() {}
+        let screen = bench.screen(second);
+        assert_eq!(
+            screen, "-- goodbye: the server is going down\r\n",
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn f011_who_cannot_be_registered_is_closed_and_leaves_no_trace() {
     let admission = Admission {
         sessions_max: 1,
