@@ -36,6 +36,7 @@ pub mod journal;
 pub mod ledger;
 pub mod name;
 mod outbox;
+mod planted;
 pub mod server;
 pub mod settings;
 mod socket;

@@ -15,6 +15,7 @@ const BELOW: &[(&str, &[&str])] = &[
             "dialect",
             "hub",
             "ledger",
+            "planted",
             "settings",
             "socket",
             "stderr_log",
@@ -22,7 +23,7 @@ const BELOW: &[(&str, &[&str])] = &[
     ),
     ("client", &["dialect", "outbox", "settings", "socket"]),
     ("diagnosis", &["hub", "ledger"]),
-    ("hub", &["dialect", "ledger", "name", "outbox"]),
+    ("hub", &["dialect", "ledger", "name", "outbox", "planted"]),
     ("settings", &["dialect"]),
     ("dialect", &["ledger", "name"]),
     // Of the dialects it needs only what no text may have in it, `dialect::hygiene`.
@@ -30,6 +31,7 @@ const BELOW: &[(&str, &[&str])] = &[
     ("journal", &[]),
     ("ledger", &[]),
     ("outbox", &[]),
+    ("planted", &[]),
     ("socket", &[]),
     ("stderr_log", &[]),
 ];

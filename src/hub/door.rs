@@ -15,6 +15,7 @@ use crate::hub::{history, Ending, Hub, SessionId};
 use crate::ledger::{Close, CloseReason};
 use crate::name::Name;
 use crate::outbox::Outbox;
+use crate::planted::{planted, Bug};
 
 impl<T> Hub<T> {
     /// Takes in a session and greets it.
@@ -176,11 +177,14 @@ impl<T> Hub<T> {
         words: &str,
         now: Instant,
     ) {
-        let Some(peer) = self.peer(id).filter(|peer| peer.is_open()) else {
+        let ends = |peer: &&mut Peer<T>| peer.is_open() || planted(Bug::DoubleClose);
+        let Some(peer) = self.peer(id).filter(ends) else {
             return;
         };
         let (place, dialect) = (peer.member, peer.dialect);
-        self.roster.release(id, &self.peers[id.slot as usize].name);
+        if !planted(Bug::NameKeptByTheDead) {
+            self.roster.release(id, &self.peers[id.slot as usize].name);
+        }
         if let Some(moved) = self.room.leave(place, dialect) {
             self.peers[moved.slot as usize].member = place;
         }

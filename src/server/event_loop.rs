@@ -10,6 +10,7 @@ use log::{info, warn};
 use crate::dialect::Dialect;
 use crate::hub::{Hub, Limits, Outlet, SessionId};
 use crate::ledger::CloseReason;
+use crate::planted::{planted, Bug};
 use crate::server::acceptor::{is_passing, Acceptor, Admission, Origin, Place, Verdict};
 use crate::server::message::MessageFile;
 use crate::server::meter::{Meter, SlowTurn};
@@ -399,7 +400,8 @@ impl<N: Network> EventLoop<N> {
             Ok(length) => {
                 self.hub.handle_input(id, &self.buffer[..length], now);
                 // A short read has emptied the socket, unless its end is all that is left or it stopped at urgent data.
-                length == self.buffer.len() || read_on || self.hub.has_carry(id)
+                let full = length == self.buffer.len() && !planted(Bug::LostEdge);
+                full || read_on || self.hub.has_carry(id)
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => true,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {

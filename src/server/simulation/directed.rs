@@ -7,8 +7,8 @@ mod reading;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::crowd::LISTENERS;
 use super::network::SimulatedNetwork;
-use super::LISTENERS;
 use crate::hub::{Limits, QueueLimits, SessionId};
 use crate::ledger::CloseReason;
 use crate::server::acceptor::Admission;
