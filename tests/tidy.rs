@@ -33,7 +33,8 @@ const BELOW: &[(&str, &[&str])] = &[
     ("outbox", &[]),
     ("planted", &[]),
     ("socket", &[]),
-    ("stderr_log", &[]),
+    // Only how it knows the lines of a report, which it must not suppress.
+    ("stderr_log", &["diagnosis"]),
 ];
 
 /// Where other crates may be used: whatever begins with one of these paths.
