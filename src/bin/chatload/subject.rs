@@ -297,6 +297,8 @@ impl OwnServer {
     }
 }
 
+const MIB: usize = 1024 * 1024;
+
 /// The settings of a server of our own: its own defaults, but nothing is said twice to newcomers, and nobody is paused
 /// who is to talk faster than people do.
 fn settings(options: &Options) -> io::Result<Settings> {
@@ -308,6 +310,12 @@ fn settings(options: &Options) -> io::Result<Settings> {
     let rate = f64::from(settings.lines_per_second.unwrap_or(0));
     if options.interval_min.as_secs_f64() * rate < 2.0 {
         settings.lines_per_second = None;
+        // Then it is the clients, all in one thread, who may fall behind; that is not what is to be tested.
+        if options.stall == 0 {
+            settings.queue_bytes_max = 16 * MIB;
+            settings.queue_bytes_soft = 16 * MIB;
+            settings.memory_max = 2048 * MIB;
+        }
     }
     Ok(settings)
 }
