@@ -34,11 +34,13 @@ pub(crate) const TESTS: &[Test] = tests![
 
 fn f013_f056_what_a_turn_leaves_is_read_in_the_next_one() {
     // Where a rate is set, reads are smaller, and what is there at once is more than one of them.
-    for settings in [
+    for rate in [
         &[][..],
         &["lines-per-second=1000000", "lines-burst=1000000"],
     ] {
-        let server = Server::start(settings);
+        // It is not the reader's speed that is to be tested.
+        let patient = ["queue-bytes-max=16m", "queue-bytes-soft=16m"];
+        let server = Server::start(&[&patient[..], rate].concat());
         let (mut ann, mut bob) = ann_and_bob(&server);
         for (lines, length) in [(2000, 1), (10, 3000), (13, 4000)] {
             let line = |n: usize| format!("{n} {}", "x".repeat(length));
