@@ -2,14 +2,14 @@
 //!
 //! A flush to five hundred people is five hundred `send` calls, whether they carry one line or ten. So when lines come
 //! faster than they can be sent one by one they should share their sends. After a flush that took a time `t`, the
-//! next one waits for `5 t / n`, where `n` is the number of lines that wait: a single line waits longest, and many
+//! next one waits for `4 t / n`, where `n` is the number of lines that wait: a single line waits longest, and many
 //! lines go at once, for then there is nothing left to be won by waiting. A line that comes after that time, as in a
 //! quiet or a small room, is not delayed at all.
 
 use std::time::{Duration, Instant};
 
 /// A single line waits for so many times what the last flush took.
-const PATIENCE: u32 = 5;
+const PATIENCE: u32 = 4;
 
 /// A flush that took less is not worth waiting for: the timer itself is no finer.
 const WORTH_WAITING: Duration = Duration::from_millis(1);
@@ -118,9 +118,9 @@ mod tests {
     #[test]
     fn the_more_lines_wait_the_sooner_they_go() {
         let (pace, ended_at) = paced(ms(2), Some(ms(100)));
-        assert_eq!(pace.due_at(chat(1), ended_at), ended_at + ms(10));
-        assert_eq!(pace.due_at(chat(2), ended_at), ended_at + ms(5));
-        assert_eq!(pace.due_at(chat(10), ended_at), ended_at + ms(1));
+        assert_eq!(pace.due_at(chat(1), ended_at), ended_at + ms(8));
+        assert_eq!(pace.due_at(chat(2), ended_at), ended_at + ms(4));
+        assert_eq!(pace.due_at(chat(8), ended_at), ended_at + ms(1));
     }
 
     #[test]
