@@ -463,6 +463,8 @@ mod tests {
             ("Μαρία", "ΜΑΡΊΑ"),
             ("дмитрий", "ДМИТРИЙ"),
             ("ǅ", "ǆ"),
+            ("ῳ\u{340}", "ὼΙ"),
+            ("ῳ\u{305}", "ΩΙ\u{305}"),
         ] {
             assert!(
                 name(one).is_like(&name(other)),
@@ -550,6 +552,9 @@ mod tests {
         #[test]
         fn names_in_another_case_are_alike(text in any_name()) {
             if let Ok(name) = Name::parse(&text) {
+                // What is not normalized has no other case: a mark that is typed behind a letter with an iota below
+                // it would stand on the large iota that comes of that.
+                let text = name.text();
                 for other in [text.to_uppercase(), text.to_lowercase()] {
                     match Name::parse(&other) {
                         Ok(other) => prop_assert!(name.is_like(&other), "{} {}", name, other),

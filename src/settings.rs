@@ -847,7 +847,7 @@ mod tests {
             Ok(settings) => {
                 assert_eq!(settings.check_together(), Ok(()));
                 assert!(!settings.listen.is_empty());
-                assert!(settings.lines_burst > 0 && settings.drain > Duration::ZERO);
+                assert!(settings.drain > Duration::ZERO);
             }
             Err(error) => {
                 let line = error.to_string();
