@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::hub::peer::{Peer, Phase, Standing};
+use crate::hub::peer::{Flow, Peer, Phase, Standing};
 use crate::hub::{Ending, Hub, SessionId};
 use crate::ledger::CloseReason;
 
@@ -89,11 +89,14 @@ impl<T> Hub<T> {
         std::mem::take(&mut self.resumed)
     }
 
-    /// The client of a session seems to have gone. If the session is paused, that could not be seen by reading.
+    /// The client of a session seems to have gone. If the session is paused, that could not be seen by reading, and
+    /// it is heard for a moment only; not at all if what is written to it goes nowhere.
     pub fn handle_hangup(&mut self, id: SessionId, now: Instant) {
-        let Some(held) = self.peer(id).and_then(|peer| peer.held.as_mut()) else {
-            return;
-        };
+        let Some(peer) = self.peer(id) else { return };
+        if peer.flow == Flow::Dead {
+            return self.handle_reset(id, now);
+        }
+        let Some(held) = &mut peer.held else { return };
         if held.paused_until.is_some() && held.gone_at.is_none() {
             held.gone_at = Some(now);
             self.wake_by(now + GHOST);

@@ -377,12 +377,13 @@ impl<N: Network> EventLoop<N> {
             return more;
         }
         // What it sent stays where it is, and its end may hide behind that.
-        if self
-            .hub
-            .transport(id)
-            .is_some_and(|carrier| carrier.may_have_ended)
-        {
-            self.hub.handle_hangup(id, now);
+        let carrier = self.hub.transport(id);
+        if let Some(carrier) = carrier.filter(|carrier| carrier.may_have_ended) {
+            if self.network.is_broken(&mut carrier.stream) {
+                self.hub.handle_reset(id, now);
+            } else {
+                self.hub.handle_hangup(id, now);
+            }
         }
         false
     }

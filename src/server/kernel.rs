@@ -210,6 +210,10 @@ impl Network for Kernel {
         stream.read(buffer)
     }
 
+    fn is_broken(&mut self, stream: &mut TcpStream) -> bool {
+        !matches!(stream.take_error(), Ok(None))
+    }
+
     fn write(&mut self, stream: &mut TcpStream, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         socket::write(stream, slices)
     }

@@ -57,6 +57,9 @@ pub(crate) trait Network {
     /// Reads what is there; 0 at the end of the stream.
     fn read(&mut self, stream: &mut Self::Stream, buffer: &mut [u8]) -> io::Result<usize>;
 
+    /// Whether the connection has failed, if no read or write has told of that yet. It is told once.
+    fn is_broken(&mut self, stream: &mut Self::Stream) -> bool;
+
     /// Writes what goes without waiting.
     fn write(&mut self, stream: &mut Self::Stream, slices: &[IoSlice<'_>]) -> io::Result<usize>;
 

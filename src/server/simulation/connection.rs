@@ -278,15 +278,23 @@ impl Connection {
             self.read += length as u64;
             return Ok(length);
         }
+        if self.take_break() {
+            return Err(ErrorKind::ConnectionReset.into());
+        }
         match self.broken {
-            Break::Fresh => {
-                self.broken = Break::Told;
-                Err(ErrorKind::ConnectionReset.into())
-            }
-            Break::Told => Ok(0),
+            Break::Fresh | Break::Told => Ok(0),
             Break::No if self.end_arrived => Ok(0),
             Break::No => Err(ErrorKind::WouldBlock.into()),
         }
+    }
+
+    /// Whether it was reset and nobody has been told.
+    pub(super) fn take_break(&mut self) -> bool {
+        let fresh = self.broken == Break::Fresh;
+        if fresh {
+            self.broken = Break::Told;
+        }
+        fresh
     }
 
     /// Takes at most `bite` bytes.
@@ -295,13 +303,11 @@ impl Connection {
         assert!(!self.blocked, "written to without an edge");
         let offered: usize = slices.iter().map(|slice| slice.len()).sum();
         assert!(offered > 0, "written nothing");
-        match self.broken {
-            Break::No => {}
-            Break::Fresh => {
-                self.broken = Break::Told;
-                return Err(ErrorKind::ConnectionReset.into());
-            }
-            Break::Told => return Err(ErrorKind::BrokenPipe.into()),
+        if self.take_break() {
+            return Err(ErrorKind::ConnectionReset.into());
+        }
+        if self.broken == Break::Told {
+            return Err(ErrorKind::BrokenPipe.into());
         }
         let room = self
             .window

@@ -350,6 +350,16 @@ impl<W: World> Network for SimulatedNetwork<W> {
         outcome
     }
 
+    fn is_broken(&mut self, stream: &mut Stream) -> bool {
+        let broken = self.connection(stream).take_break();
+        if broken {
+            self.hit("broken while paused");
+        }
+        self.trace
+            .note(format_args!("{} is broken: {broken}", stream.client));
+        broken
+    }
+
     fn write(&mut self, stream: &mut Stream, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         let client = stream.client;
         self.connection(stream);

@@ -112,34 +112,54 @@ fn f036_a_broadcast_to_the_broken_ends_them_all_without_recursion() {
     assert!(bench.screen(ann).ends_with("-- 1 here: guest1\r\n"));
 }
 
-#[test]
-fn f088_a_ghost_behind_a_pause_is_heard_for_five_seconds_at_most() {
+/// Somebody who says more than is heard at a time, and is paused; and somebody who listens.
+fn ghost_and_listener() -> (Bench, usize, usize) {
     let line_rate = Some(LineRate {
         lines_per_second: 10,
         lines_burst: 40,
     });
-    for ends_by_reset in [false, true] {
-        let mut bench = Bench::with(
-            Limits {
-                line_rate,
-                ..LIMITS
-            },
-            ADMISSION,
-        );
-        let (ghost, bob) = (bench.join(), bench.join());
-        bench.send(ghost, "a\n".repeat(8_000));
-        bench.settle();
-        if ends_by_reset {
-            bench.network().reset(ghost, false);
-        } else {
-            bench.end(ghost);
-        }
-        bench.pass(ms(4_500));
-        assert!(!bench.is_closed(ghost));
-        bench.pass(ms(600));
-        assert!(bench.is_closed(ghost));
-        let heard = bench.screen(bob).matches("<guest1> a").count();
-        assert!((41..=95).contains(&heard), "{heard} lines");
-        assert_eq!(bench.reasons().len(), 1);
-    }
+    let mut bench = Bench::with(
+        Limits {
+            line_rate,
+            ..LIMITS
+        },
+        ADMISSION,
+    );
+    let (ghost, listener) = (bench.join(), bench.join());
+    bench.send(ghost, "a\n".repeat(8_000));
+    bench.settle();
+    (bench, ghost, listener)
+}
+
+#[test]
+fn f088_a_ghost_behind_a_pause_is_heard_for_five_seconds_at_most() {
+    let (mut bench, ghost, bob) = ghost_and_listener();
+    bench.end(ghost);
+    bench.pass(ms(4_500));
+    assert!(!bench.is_closed(ghost));
+    bench.pass(ms(600));
+    assert!(bench.is_closed(ghost));
+    let heard = bench.screen(bob).matches("<guest1> a").count();
+    assert!((41..=95).contains(&heard), "{heard} lines");
+    assert_eq!(bench.reasons(), [CloseReason::Eof]);
+}
+
+#[test]
+fn f088_a_reset_behind_a_pause_ends_it_at_once() {
+    let (mut bench, ghost, _) = ghost_and_listener();
+    bench.network().reset(ghost, false);
+    bench.settle();
+    assert!(bench.is_closed(ghost));
+    assert_eq!(bench.reasons(), [CloseReason::Reset]);
+}
+
+/// The write that finds it out takes the error with it.
+#[test]
+fn f088_a_write_that_breaks_behind_a_pause_ends_it_at_once() {
+    let (mut bench, ghost, bob) = ghost_and_listener();
+    bench.network().connections[ghost].reset(false);
+    bench.send(bob, "hello\n");
+    bench.settle();
+    assert!(bench.is_closed(ghost));
+    assert_eq!(bench.reasons(), [CloseReason::Reset]);
 }
