@@ -1,9 +1,10 @@
 //! The log on standard error, which can neither stop nor flood the server.
 //!
-//! A log reader that stalls would stop every session if a write to it waited. So lines are kept in a bounded buffer,
-//! and as much of it is written as the system takes without waiting; what finds no room is counted, and the count is
-//! logged when there is room again. Many lines in a short time are cut short, too, with a line that says how many
-//! were suppressed; a report that was asked for is not.
+//! A log reader that stalls would stop every session if a write to it waited, and many lines in a short time would
+//! bury him. So lines wait in a bounded buffer; they are written as the system takes them without waiting, and at most
+//! so many in any second. Five hundred people who come at once are in the log, every one of them, within some seconds.
+//! What finds no room is counted, and the count is logged behind the lines that found some. A report that was asked for
+//! waits for nothing but its reader.
 //!
 //! What passes is decided by `RUST_LOG`, as `env_logger` reads it.
 
@@ -18,14 +19,11 @@ use rustix::event::{poll, PollFd, PollFlags, Timespec};
 
 use crate::diagnosis;
 
-/// So much may wait for the reader of the log.
-const WAITING_BYTES_MAX: usize = 64 * 1024;
+/// So much may wait to be written: the lines of five hundred people who come and go at once.
+const WAITING_BYTES_MAX: usize = 128 * 1024;
 
-/// In the long run so many lines a second are written …
-const LINES_PER_SECOND: u32 = 200;
-/// … and so many at once before that counts: five hundred people who come and go are a thousand lines, and every one
-/// of them is wanted.
-const LINES_BURST: u32 = 1500;
+/// At most so many lines are written in any second.
+const SECOND_LINES_MAX: usize = 200;
 
 /// A pipe that is ready for writing takes so much without waiting (`PIPE_BUF` on Linux).
 const PIPE_WRITE_BYTES_MAX: usize = 4096;
@@ -37,10 +35,10 @@ const LAST_READ_WITHIN: Duration = Duration::from_millis(100);
 /// … and no longer than this.
 const LAST_READS_MAX: Duration = Duration::from_secs(1);
 
-/// Some of the log waits to be written, or to be told how much was not.
+/// Some of the log waits to be written.
 static IS_BEHIND: AtomicBool = AtomicBool::new(false);
 
-/// Whether [`Log::flush`] is to be called again in a while, because standard error has not taken everything.
+/// Whether [`Log::flush`] is to be called again in a while, because something of the log still waits.
 pub(crate) fn is_behind() -> bool {
     IS_BEHIND.load(Ordering::Relaxed)
 }
@@ -60,7 +58,7 @@ impl StderrLog {
         let filter = env_logger::Builder::from_env(level).build();
         Self {
             filter,
-            sink: Mutex::new(Sink::new(now())),
+            sink: Mutex::default(),
         }
     }
 
@@ -78,19 +76,19 @@ impl StderrLog {
     /// Writes what is left before the process ends, and waits a moment for a reader who is slow.
     pub fn finish(&self) {
         let give_up_at = now() + LAST_READS_MAX;
-        self.with_sink(|sink, _| sink.tell_missed());
+        self.with_sink(|sink| sink.rate = None);
         while is_behind()
             && now() < give_up_at
             && Stderr::is_ready_within(LAST_READ_WITHIN).unwrap_or(false)
         {
-            self.with_sink(|sink, _| sink.tell_missed());
+            self.flush();
         }
     }
 
-    fn with_sink(&self, act: impl FnOnce(&mut Sink, Instant)) {
+    fn with_sink(&self, act: impl FnOnce(&mut Sink)) {
         let mut sink = self.sink.lock().unwrap_or_else(PoisonError::into_inner);
-        act(&mut sink, now());
-        sink.write_out(&mut Stderr);
+        act(&mut sink);
+        sink.write_out(&mut Stderr, now());
         IS_BEHIND.store(sink.is_behind(), Ordering::Relaxed);
     }
 }
@@ -104,11 +102,11 @@ impl Log for StderrLog {
         if self.filter.matches(record) {
             let line = line(record.level(), record.args());
             let asked_for = record.target() == diagnosis::LOG_TARGET;
-            self.with_sink(|sink, now| {
+            self.with_sink(|sink| {
                 if asked_for {
-                    sink.add_always(&line, now);
+                    sink.add_first(&line);
                 } else {
-                    sink.add(&line, now);
+                    sink.add(&line);
                 }
             });
         }
@@ -116,7 +114,7 @@ impl Log for StderrLog {
 
     fn flush(&self) {
         if is_behind() {
-            self.with_sink(Sink::catch_up);
+            self.with_sink(|_| {});
         }
     }
 }
@@ -179,112 +177,146 @@ impl Reader for Stderr {
     }
 }
 
-/// The buffer and the counts.
+/// The lines that are not written yet, and the count of those that will not be.
+///
+/// Invariant: both buffers together hold at most [`WAITING_BYTES_MAX`] bytes.
 #[derive(Debug)]
 struct Sink {
+    /// What the reader is to take now: the rest of a line, and lines that wait for nothing but him.
+    due: VecDeque<u8>,
+    /// Lines that wait for their time.
     waiting: VecDeque<u8>,
-    /// Lines that found no room.
+    /// How many lines found no room because the reader took none …
     dropped: u64,
-    /// Lines beyond the rate.
+    /// … and how many because there were too many.
     suppressed: u64,
-    /// What was added is paid for until then, at the rate.
-    paid_until: Instant,
+    /// How fast lines are written; `None` at the end, when all are.
+    rate: Option<Rate>,
 }
 
-impl Sink {
-    fn new(now: Instant) -> Self {
+impl Default for Sink {
+    fn default() -> Self {
         Self {
+            due: VecDeque::new(),
             waiting: VecDeque::new(),
             dropped: 0,
             suppressed: 0,
-            paid_until: now,
+            rate: Some(Rate::default()),
         }
     }
+}
 
-    fn add(&mut self, line: &str, now: Instant) {
-        let interval = Duration::from_secs(1) / LINES_PER_SECOND;
-        let paid_until = self.paid_until.max(now) + interval;
-        if paid_until > now + interval * LINES_BURST {
-            self.suppressed += 1;
-            return;
-        }
-        self.paid_until = paid_until;
-        self.add_always(line, now);
-    }
-
-    /// Adds a line that somebody has asked for: a report in the middle of a storm is when it is wanted most.
-    fn add_always(&mut self, line: &str, now: Instant) {
-        self.catch_up(now);
-        self.push(line);
-    }
-
-    /// Tells what was suppressed as soon as there is room for other lines, and what was dropped as soon as there is
-    /// room at all.
-    fn catch_up(&mut self, now: Instant) {
-        let interval = Duration::from_secs(1) / LINES_PER_SECOND;
-        if self.paid_until + interval * LINES_PER_SECOND <= now + interval * LINES_BURST {
-            self.tell_suppressed();
-        }
-        self.tell_dropped();
-    }
-
-    /// Tells what was suppressed whether or not other lines may follow, for none will.
-    fn tell_missed(&mut self) {
-        self.tell_dropped();
-        self.tell_suppressed();
-    }
-
-    fn tell_suppressed(&mut self) {
-        let count = self.suppressed;
-        if count == 0 {
-            return;
-        }
-        let line = line(Level::Warn, format_args!("suppressed {count} lines"));
-        // Were the line dropped, it would count for one.
-        if self.has_room(&line) {
-            self.suppressed = 0;
-            self.push(&line);
-        }
-    }
-
-    fn tell_dropped(&mut self) {
-        if self.dropped > 0 && self.waiting.is_empty() {
-            let count = std::mem::take(&mut self.dropped);
-            self.push(&line(
-                Level::Warn,
-                format_args!("dropped {count} lines, for standard error was blocked"),
-            ));
-        }
-    }
-
-    fn push(&mut self, line: &str) {
-        if self.has_room(line) {
+impl Sink {
+    /// Adds a line behind all others. Once one has found no room, none is added before that has been told.
+    fn add(&mut self, line: &str) {
+        if !self.misses_lines() && self.has_room(line) {
             self.waiting.extend(line.as_bytes());
+        } else {
+            self.miss();
+        }
+    }
+
+    /// Adds a line that somebody has asked for before those that wait for their time: in the middle of a storm it is
+    /// wanted most.
+    fn add_first(&mut self, line: &str) {
+        if self.has_room(line) {
+            self.due.extend(line.as_bytes());
+        } else {
+            self.miss();
+        }
+    }
+
+    fn has_room(&self, line: &str) -> bool {
+        self.due.len() + self.waiting.len() + line.len() <= WAITING_BYTES_MAX
+    }
+
+    fn miss(&mut self) {
+        // What is due stays only where the reader does not take it.
+        if self.due.is_empty() {
+            self.suppressed += 1;
         } else {
             self.dropped += 1;
         }
     }
 
-    fn has_room(&self, line: &str) -> bool {
-        self.waiting.len() + line.len() <= WAITING_BYTES_MAX
-    }
-
-    fn write_out(&mut self, reader: &mut impl Reader) {
-        while !self.waiting.is_empty() {
-            let (first, _) = self.waiting.as_slices();
-            match reader.write(first) {
-                Ok(taken) => drop(self.waiting.drain(..taken)),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                // Nobody reads the log any more.
-                Err(_) => self.waiting = VecDeque::new(),
-            }
-        }
-        self.waiting.shrink_to(PIPE_WRITE_BYTES_MAX);
+    fn misses_lines(&self) -> bool {
+        self.dropped > 0 || self.suppressed > 0
     }
 
     fn is_behind(&self) -> bool {
-        !self.waiting.is_empty() || self.dropped > 0 || self.suppressed > 0
+        !self.due.is_empty() || !self.waiting.is_empty() || self.misses_lines()
+    }
+
+    fn write_out(&mut self, reader: &mut impl Reader, now: Instant) {
+        while self.has_due(now) {
+            let (first, _) = self.due.as_slices();
+            match reader.write(first) {
+                Ok(taken) => drop(self.due.drain(..taken)),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                // Nobody reads the log any more.
+                Err(_) => (self.due, self.waiting) = Default::default(),
+            }
+        }
+        self.due.shrink_to(PIPE_WRITE_BYTES_MAX);
+        self.waiting.shrink_to(PIPE_WRITE_BYTES_MAX);
+    }
+
+    /// Whether there is something to be written now: what is due already, or the next lines whose time has come, or
+    /// behind the last one how many there were that are not written.
+    fn has_due(&mut self, now: Instant) -> bool {
+        if self.due.is_empty() && self.waiting.is_empty() {
+            self.tell_missed();
+        } else if self.due.is_empty() {
+            self.take_lines(now);
+        }
+        !self.due.is_empty()
+    }
+
+    /// Takes the lines whose time has come, as many as are written at once.
+    fn take_lines(&mut self, now: Instant) {
+        while let Some(end) = self.waiting.iter().position(|byte| *byte == b'\n') {
+            let fits = self.due.is_empty() || self.due.len() + end < PIPE_WRITE_BYTES_MAX;
+            if !fits || !self.rate.as_mut().is_none_or(|rate| rate.admits(now)) {
+                return;
+            }
+            self.due.extend(self.waiting.drain(..=end));
+        }
+    }
+
+    fn tell_missed(&mut self) {
+        let dropped = std::mem::take(&mut self.dropped);
+        if dropped > 0 {
+            self.tell(format_args!(
+                "dropped {dropped} lines, for standard error was blocked"
+            ));
+        }
+        let suppressed = std::mem::take(&mut self.suppressed);
+        if suppressed > 0 {
+            self.tell(format_args!("suppressed {suppressed} lines"));
+        }
+    }
+
+    fn tell(&mut self, what: std::fmt::Arguments<'_>) {
+        self.due.extend(line(Level::Warn, what).as_bytes());
+    }
+}
+
+/// When the last lines were written, as many as may be in a second.
+#[derive(Debug, Default)]
+struct Rate(VecDeque<Instant>);
+
+impl Rate {
+    /// Whether another line may be written now; if so, it is counted.
+    fn admits(&mut self, now: Instant) -> bool {
+        if self.0.len() == SECOND_LINES_MAX {
+            if self.0[0] + Duration::from_secs(1) > now {
+                return false;
+            }
+            self.0.pop_front();
+        }
+        self.0.push_back(now);
+        true
     }
 }
 
@@ -313,24 +345,27 @@ mod tests {
         }
     }
 
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn sink() -> (Sink, Instant) {
+        (Sink::default(), now())
+    }
+
     #[test]
     fn what_a_stalled_reader_misses_is_counted_and_told() {
-        let outset = now();
-        let (mut sink, mut reader) = (Sink::new(outset), Taking(0, Vec::new()));
+        let ((mut sink, outset), mut reader) = (sink(), Taking(0, Vec::new()));
         let line = format!("{}\n", "x".repeat(1023));
-        for _ in 0..100 {
-            sink.add(&line, outset);
-            sink.write_out(&mut reader);
+        for _ in 0..164 {
+            sink.add(&line);
+            sink.write_out(&mut reader, outset);
         }
-        assert_eq!((sink.waiting.len(), sink.dropped), (WAITING_BYTES_MAX, 36));
+        assert_eq!(sink.due.len() + sink.waiting.len(), WAITING_BYTES_MAX);
+        assert_eq!((sink.dropped, sink.suppressed), (36, 0));
         reader.0 = usize::MAX;
-        sink.write_out(&mut reader);
-        assert!(sink.is_behind(), "the count is still to be told");
-        sink.catch_up(outset);
-        sink.write_out(&mut reader);
+        sink.write_out(&mut reader, outset);
         assert!(!sink.is_behind());
         let text = reader.text();
-        assert_eq!(text.matches(&line).count(), 64);
+        assert_eq!(text.matches(&line).count(), 128);
         assert!(
             text.ends_with("dropped 36 lines, for standard error was blocked\n"),
             "{text}"
@@ -339,65 +374,99 @@ mod tests {
 
     #[test]
     fn lines_are_never_torn() {
-        let outset = now();
-        let (mut sink, mut reader) = (Sink::new(outset), Taking(150, Vec::new()));
-        sink.add(&format!("{}\n", "a".repeat(120)), outset);
-        sink.add(&format!("{}\n", "b".repeat(120)), outset);
-        sink.write_out(&mut reader);
+        let ((mut sink, outset), mut reader) = (sink(), Taking(150, Vec::new()));
+        sink.add(&format!("{}\n", "a".repeat(120)));
+        sink.add(&format!("{}\n", "b".repeat(120)));
+        sink.write_out(&mut reader, outset);
+        sink.add_first("c\n");
         reader.0 = usize::MAX;
-        sink.write_out(&mut reader);
+        sink.write_out(&mut reader, outset);
         assert_eq!(
             reader.text(),
-            format!("{}\n{}\n", "a".repeat(120), "b".repeat(120))
+            format!("{}\n{}\nc\n", "a".repeat(120), "b".repeat(120))
         );
     }
 
     #[test]
-    fn too_many_lines_are_suppressed_and_counted() {
-        let outset = now();
-        let (mut sink, mut reader) = (Sink::new(outset), Taking(usize::MAX, Vec::new()));
-        let burst = LINES_BURST as usize;
-        for _ in 0..burst + 300 {
-            sink.add("line\n", outset);
-            sink.write_out(&mut reader);
+    fn in_any_second_so_many_lines_are_written_and_no_more() {
+        let ((mut sink, outset), mut reader) = (sink(), Taking(usize::MAX, Vec::new()));
+        for _ in 0..450 {
+            sink.add("line\n");
+            sink.write_out(&mut reader, outset);
         }
-        assert_eq!(reader.text().matches("line\n").count(), burst);
-        assert!(sink.is_behind());
-        let later = outset + Duration::from_secs(1);
-        sink.catch_up(later);
-        sink.add("after\n", later);
-        sink.write_out(&mut reader);
-        let text = reader.text();
-        assert!(text.ends_with("suppressed 300 lines\nafter\n"), "{text}");
-    }
-
-    #[test]
-    fn the_count_of_suppressed_lines_waits_for_room() {
-        let outset = now();
-        let (mut sink, mut reader) = (Sink::new(outset), Taking(0, Vec::new()));
-        sink.waiting.resize(WAITING_BYTES_MAX, b'x');
-        sink.suppressed = 7;
-        sink.tell_missed();
-        assert_eq!((sink.suppressed, sink.dropped), (7, 0));
-        reader.0 = usize::MAX;
-        sink.write_out(&mut reader);
-        sink.tell_missed();
-        sink.write_out(&mut reader);
-        assert!(reader.text().ends_with(" WARN suppressed 7 lines\n"));
+        for (after, written) in [(0, 200), (999, 200), (1000, 400), (1999, 400), (2000, 450)] {
+            sink.write_out(&mut reader, outset + SECOND * after / 1000);
+            assert_eq!(reader.text(), "line\n".repeat(written), "after {after} ms");
+        }
         assert!(!sink.is_behind());
     }
 
     #[test]
-    fn what_was_asked_for_is_never_suppressed() {
-        let outset = now();
-        let (mut sink, mut reader) = (Sink::new(outset), Taking(usize::MAX, Vec::new()));
-        for _ in 0..LINES_BURST + 300 {
-            sink.add("line\n", outset);
+    fn too_many_lines_are_suppressed_and_counted() {
+        let ((mut sink, mut now), mut reader) = (sink(), Taking(usize::MAX, Vec::new()));
+        let line = format!("{}\n", "x".repeat(1023));
+        // In a storm without end, too, it is told from time to time.
+        for _ in 0..3 {
+            let before = reader.text().len();
+            for _ in 0..1000 {
+                sink.add(&line);
+                sink.write_out(&mut reader, now);
+            }
+            while sink.is_behind() {
+                now += SECOND;
+                sink.write_out(&mut reader, now);
+            }
+            let text = &reader.text()[before..];
+            let written = text.matches(&line).count();
+            let told = format!(" WARN suppressed {} lines\n", 1000 - written);
+            assert_eq!(text.matches(" WARN ").count(), 1);
+            assert!(text.ends_with(&told), "{text}");
+            assert_eq!(written, SECOND_LINES_MAX + 128);
+            now += SECOND;
         }
-        sink.add_always("report\n", outset);
-        sink.add("line\n", outset);
-        sink.write_out(&mut reader);
+    }
+
+    #[test]
+    fn at_the_end_everything_is_written() {
+        let ((mut sink, outset), mut reader) = (sink(), Taking(usize::MAX, Vec::new()));
+        for _ in 0..500 {
+            sink.add("line\n");
+        }
+        sink.write_out(&mut reader, outset);
+        assert!(sink.is_behind());
+        sink.rate = None;
+        sink.write_out(&mut reader, outset);
+        assert_eq!(reader.text(), "line\n".repeat(500));
+        assert!(!sink.is_behind());
+    }
+
+    #[test]
+    fn what_was_asked_for_does_not_wait_for_its_time() {
+        let ((mut sink, outset), mut reader) = (sink(), Taking(usize::MAX, Vec::new()));
+        for _ in 0..300 {
+            sink.add("line\n");
+            sink.write_out(&mut reader, outset);
+        }
+        sink.add_first("report\n");
+        sink.write_out(&mut reader, outset);
         assert!(reader.text().ends_with("line\nreport\n"));
+    }
+
+    #[test]
+    fn a_log_that_nobody_reads_any_more_is_not_kept() {
+        struct Gone;
+        impl Reader for Gone {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::BrokenPipe.into())
+            }
+        }
+        let (mut sink, outset) = sink();
+        for _ in 0..100_000 {
+            sink.add("line\n");
+            sink.write_out(&mut Gone, outset);
+        }
+        sink.write_out(&mut Gone, outset + SECOND);
+        assert!(!sink.is_behind());
     }
 
     #[test]
