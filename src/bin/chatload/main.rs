@@ -26,8 +26,8 @@ mod tally;
 mod verdict;
 
 use std::env;
-use std::io::{self, Write};
-use std::net::TcpStream;
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpStream};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -44,6 +44,8 @@ use verdict::Round;
 
 /// A target that does not answer by then is not there.
 const PROBE_MAX: Duration = Duration::from_secs(3);
+/// More than this no server says to somebody who leaves.
+const PROBE_BYTES_MAX: u64 = 64 * 1024;
 /// Descriptors that are not sockets of clients.
 const SPARE_DESCRIPTORS: u64 = 64;
 /// Wrong usage.
@@ -146,13 +148,24 @@ fn find(address: &str) -> Result<Target, Unfit> {
     let mut last = None;
     for to in target.addresses() {
         match TcpStream::connect_timeout(to, PROBE_MAX) {
-            // Closed again at once; the server writes that down as one more session.
-            Ok(_) => return Ok(Target::new(target.dialect(), *to)),
+            // The server writes that down as one more session.
+            Ok(probe) => {
+                take_leave(probe);
+                return Ok(Target::new(target.dialect(), *to));
+            }
             Err(error) => last = Some(error),
         }
     }
     let why = last.map_or_else(String::new, |error| error.to_string());
     Err(Unfit::Absent(format!("{address}: nobody is there: {why}")))
+}
+
+/// Closes the connection and sees the server do the same, lest it is counted among what is held before the first round.
+fn take_leave(probe: TcpStream) {
+    // If it does not, the first round will tell.
+    let _ = probe.shutdown(Shutdown::Write);
+    let _ = probe.set_read_timeout(Some(PROBE_MAX));
+    let _ = io::copy(&mut probe.take(PROBE_BYTES_MAX), &mut io::sink());
 }
 
 /// Each client has a descriptor, and its session another one where the server is in this process.
