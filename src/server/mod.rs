@@ -24,6 +24,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 
 use log::warn;
+use rustix::io::Errno;
 
 use crate::dialect::Dialect;
 use crate::hub::{Limits, LineRate, QueueLimits};
@@ -60,15 +61,9 @@ impl Server {
             let explain = |error: io::Error| {
                 io::Error::new(error.kind(), format!("cannot listen on {listen}: {error}"))
             };
-            // A name may stand for several addresses (`localhost` for two); one that cannot be used here is enough
-            // reason to stop only if none can.
             let addresses = listen.resolve().map_err(explain)?;
-            let mut outcomes: Vec<_> = addresses.into_iter().map(socket::listen).collect();
-            if outcomes.iter().all(Result::is_err) {
-                return Err(explain(outcomes.swap_remove(0).unwrap_err()));
-            }
-            let bound = outcomes.into_iter().flatten();
-            listeners.extend(bound.map(|listener| (listen.dialect, listener)));
+            let bound = listen_on_all(&addresses).map_err(explain)?;
+            listeners.extend(bound.into_iter().map(|listener| (listen.dialect, listener)));
         }
         Self::new(settings, listeners, false)
     }
@@ -151,6 +146,30 @@ impl Server {
     }
 }
 
+/// Listens on all addresses that a name stands for (`localhost` for two, where there is IPv6). One that this machine does
+/// not have is a reason to stop only if it has none of them.
+fn listen_on_all(addresses: &[SocketAddr]) -> io::Result<Vec<TcpListener>> {
+    let mut listeners = Vec::new();
+    let mut absent = None;
+    for address in addresses {
+        match socket::listen(*address) {
+            Ok(listener) => listeners.push(listener),
+            Err(error) if is_absent(&error) => absent = Some(error),
+            Err(error) => return Err(error),
+        }
+    }
+    match absent {
+        Some(error) if listeners.is_empty() => Err(error),
+        _ => Ok(listeners),
+    }
+}
+
+/// Whether an address could not be listened on because this machine does not have it.
+fn is_absent(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::AddrNotAvailable
+        || Errno::from_io_error(error) == Some(Errno::AFNOSUPPORT)
+}
+
 /// What the hub needs of the settings.
 fn limits(settings: &Settings) -> Limits {
     Limits {
@@ -196,5 +215,35 @@ fn sessions_max(wanted: Option<usize>) -> io::Result<usize> {
         }
         Some(wanted) => Ok(wanted),
         None => Ok(allowed),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// From a range that no machine has (RFC 5737).
+    const ABSENT: &str = "203.0.113.7:0";
+
+    fn listen(addresses: &[&str]) -> io::Result<usize> {
+        let addresses = addresses.iter().map(|address| address.parse());
+        let addresses: Vec<SocketAddr> = addresses.map(Result::unwrap).collect();
+        listen_on_all(&addresses).map(|listeners| listeners.len())
+    }
+
+    #[test]
+    fn one_of_the_addresses_of_a_name_may_be_absent() {
+        assert_eq!(listen(&[ABSENT, "127.0.0.1:0"]).unwrap(), 1);
+        assert_eq!(listen(&["127.0.0.1:0", ABSENT]).unwrap(), 1);
+        let error = listen(&[ABSENT]).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AddrNotAvailable);
+    }
+
+    #[test]
+    fn f109_a_port_in_use_is_an_error_whatever_else_the_name_stands_for() {
+        let other = TcpListener::bind("127.0.0.1:0").unwrap();
+        let taken = other.local_addr().unwrap().to_string();
+        let error = listen(&["127.0.0.2:0", &taken]).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
     }
 }
