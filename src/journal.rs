@@ -30,7 +30,6 @@ struct Shared {
 struct Kept {
     lines: VecDeque<String>,
     bytes: usize,
-    forgotten: u64,
 }
 
 /// A logger that writes into a [`Journal`] and passes on to another logger.
@@ -53,17 +52,15 @@ impl Journal {
         }))
     }
 
-    /// The logger that writes into this journal and passes every record on to `next`, which has its own say about
-    /// what it lets through.
-    pub fn logger(&self, next: impl Log + 'static) -> Box<dyn Log> {
+    fn logger(&self, next: impl Log + 'static) -> Box<dyn Log> {
         Box::new(Recorder {
             journal: self.clone(),
             next,
         })
     }
 
-    /// Makes [`Journal::logger`] the logger of this process. `next_level` is what `next` lets through at most
-    /// (`env_logger::Logger::filter`).
+    /// Makes the logger of this process one that writes into this journal and passes every record on to `next`, which
+    /// has its own say about what it lets through: `next_level` at most (`env_logger::Logger::filter`).
     ///
     /// # Errors
     /// If the process has a logger already.
@@ -89,12 +86,6 @@ impl Journal {
         let mut kept = self.kept();
         kept.bytes = 0;
         kept.lines.drain(..).collect()
-    }
-
-    /// How many lines are not kept any more because others came, those that were taken not among them.
-    #[must_use]
-    pub fn forgotten(&self) -> u64 {
-        self.kept().forgotten
     }
 
     /// Waits until `condition` holds of the lines that are kept, at most for `timeout`; gives whether it did. It is
@@ -154,7 +145,6 @@ impl Kept {
                 return;
             };
             self.bytes -= oldest.len();
-            self.forgotten += 1;
         }
     }
 }
@@ -265,7 +255,6 @@ mod tests {
             journal.lines(),
             ["INFO chatd: 7", "INFO chatd: 8", "INFO chatd: 9"]
         );
-        assert_eq!(journal.forgotten(), 7);
     }
 
     #[test]
@@ -281,7 +270,6 @@ mod tests {
             log(&*logger, Level::Info, text);
         }
         assert_eq!(journal.take_lines(), ["INFO chatd: c", "INFO chatd: d"]);
-        assert_eq!(journal.forgotten(), 0);
     }
 
     #[test]
