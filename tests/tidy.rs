@@ -94,10 +94,6 @@ const PANICS_WITH_REASON: &[(&str, &str)] = &[
 
 /// A longer file, without its tests, has more than one idea.
 const LINES_MAX: usize = 500;
-const LONGER: &[(&str, usize)] = &[
-    // The turn is one idea: its phases are read best where they stand in their order.
-    ("src/server/event_loop.rs", 600),
-];
 
 /// One file of the sources.
 struct Source {
@@ -267,9 +263,7 @@ fn files_are_short_and_say_what_they_are() {
     let mut broken = Vec::new();
     for source in &sources() {
         let lines = source.code().lines().count();
-        let longer = LONGER.iter().find(|(path, _)| *path == source.path);
-        let lines_max = longer.map_or(LINES_MAX, |(_, lines)| *lines);
-        if lines > lines_max {
+        if lines > LINES_MAX {
             broken.push(format!("{}: {lines} lines", source.path));
         }
         // So every module is documented, as what it is in the documentation begins its file.

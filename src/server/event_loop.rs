@@ -1,17 +1,20 @@
 //! The turn.
+//!
+//! Here is what the loop owns, and the order in which it works; whom it lets in and how it stops is in `door`, how it
+//! reads in `reading`.
+
+mod door;
+mod reading;
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use log::{info, warn};
+use log::warn;
 
 use crate::dialect::Dialect;
 use crate::hub::{Hub, Limits, Outlet, SessionId};
-use crate::ledger::CloseReason;
-use crate::planted::{planted, Bug};
-use crate::server::acceptor::{is_passing, Acceptor, Admission, Origin, Place, Verdict};
+use crate::server::acceptor::{Acceptor, Admission, Place};
 use crate::server::message::MessageFile;
 use crate::server::meter::{Meter, SlowTurn};
 use crate::server::network::{Event, Network};
@@ -19,12 +22,6 @@ use crate::server::pace::{Pace, Waiting};
 use crate::stderr_log;
 
 pub use crate::diagnosis::Report;
-
-/// At most so many newcomers are accepted in one turn.
-const TURN_ACCEPTS_MAX: usize = 64;
-
-/// At most so many who wait at the door are told that the server goes down: no more fit there.
-const LAST_ACCEPTS_MAX: usize = 1024;
 
 /// What is left of the log is offered again so often.
 const LOG_RETRY: Duration = Duration::from_millis(100);
@@ -34,12 +31,6 @@ const TURN_BYTES_MAX: usize = 64 * 1024;
 
 /// The same where sessions are heard at a limited rate: what waits for its time is better kept by the kernel.
 const PACED_TURN_BYTES_MAX: usize = 8 * 1024;
-
-/// At most so many sessions whose stream seems to have ended are read in one turn: freeing one costs the kernel more
-/// than reading one.
-const TURN_LEAVES_MAX: usize = 64;
-/// So many of them are read in every turn, even if there is no more room in the feed.
-const TURN_LEAVES_MIN: usize = 8;
 
 /// What carries one session.
 #[derive(Debug)]
@@ -254,219 +245,6 @@ impl<N: Network> EventLoop<N> {
             Event::Report => self.report_wanted = true,
             Event::Reload => self.reload_wanted = true,
         }
-    }
-
-    fn accept(&mut self, now: Instant) {
-        for _ in 0..TURN_ACCEPTS_MAX {
-            let Some(listener) = self.acceptor.next_ready(now) else {
-                return;
-            };
-            match self.network.accept(listener) {
-                Ok((stream, from)) => {
-                    self.acceptor.accepted();
-                    self.admit(stream, self.dialects[listener], from, now);
-                }
-                Err(error) => self.acceptor.failed(listener, &error, now),
-            }
-        }
-    }
-
-    fn admit(&mut self, mut stream: N::Stream, dialect: Dialect, from: SocketAddr, now: Instant) {
-        let origin = Origin::of(from.ip());
-        let verdict = match self.stops {
-            Stops::Running => match self.acceptor.judge(origin, self.hub.open_sessions()) {
-                Verdict::Refuse(CloseReason::Full) | Verdict::TurnAway(CloseReason::Full)
-                    if self.hub.make_room(now) =>
-                {
-                    self.acceptor.judge(origin, self.hub.open_sessions())
-                }
-                verdict => verdict,
-            },
-            _ => Verdict::TurnAway(CloseReason::Shutdown),
-        };
-        if let Verdict::TurnAway(reason) = verdict {
-            let farewell = self.hub.turn_away(dialect, from, reason);
-            // It has been told, or it would not listen: either way nothing is kept for it.
-            let _ = self.network.write(&mut stream, &[IoSlice::new(&farewell)]);
-            self.network.finish(&mut stream);
-            return self.network.close(stream, crate::hub::Ending::Orderly);
-        }
-        let place = if verdict == Verdict::Admit {
-            Place::of(origin)
-        } else {
-            Place::Refused
-        };
-        self.acceptor.hold(place);
-        let carrier = Carrier {
-            stream,
-            place,
-            ready: false,
-            may_have_ended: false,
-            may_stop_short: false,
-        };
-        let id = match verdict {
-            Verdict::Refuse(reason) => self.hub.refuse(carrier, dialect, from, reason, now),
-            _ => self.hub.connect(carrier, dialect, from, now),
-        };
-        let Some(carrier) = self.hub.transport(id) else {
-            return;
-        };
-        if let Err(error) = self.network.register(&mut carrier.stream, id) {
-            warn!("cannot wait for events of a session: {error}");
-            self.hub.handle_reset(id, now);
-        }
-    }
-
-    fn enqueue(&mut self, id: SessionId, may_have_ended: bool) {
-        let list = if may_have_ended {
-            &mut self.leaving
-        } else {
-            &mut self.ready
-        };
-        list.push_back(id);
-    }
-
-    /// Reads once from each session that is ready, as long as there is room in the feed.
-    fn read(&mut self, now: Instant) {
-        // Who goes from one list to the other has had its turn.
-        let leaving = self.leaving.len().min(TURN_LEAVES_MAX);
-        for _ in 0..self.ready.len() {
-            if self.hub.has_said_enough() {
-                break;
-            }
-            let next = self.ready.pop_front();
-            self.read_next(next, now);
-        }
-        if !self.leaving.is_empty() {
-            self.pace.see_leaving(now);
-        }
-        for read in 0..leaving {
-            // However much those who stay have to say, those who leave do leave.
-            if read >= TURN_LEAVES_MIN && self.hub.has_said_enough() {
-                break;
-            }
-            let next = self.leaving.pop_front();
-            self.read_next(next, now);
-        }
-    }
-
-    fn read_next(&mut self, next: Option<SessionId>, now: Instant) {
-        let Some(id) = next else { return };
-        let still_ready = self.read_session(id, now);
-        let Some(carrier) = self.hub.transport(id) else {
-            return;
-        };
-        carrier.ready = still_ready;
-        let may_have_ended = carrier.may_have_ended;
-        if still_ready {
-            self.enqueue(id, may_have_ended);
-        }
-    }
-
-    /// Reads once from a session; gives whether there may be more, of which no edge will tell.
-    fn read_session(&mut self, id: SessionId, now: Instant) -> bool {
-        let more = if self.hub.is_paused(id) {
-            false
-        } else if self.hub.has_carry(id) {
-            self.hub.resume(id, now);
-            true
-        } else {
-            self.read_stream(id, now)
-        };
-        if !self.hub.is_paused(id) {
-            return more;
-        }
-        // What it sent stays where it is, and its end may hide behind that.
-        let carrier = self.hub.transport(id);
-        if let Some(carrier) = carrier.filter(|carrier| carrier.may_have_ended) {
-            if self.network.is_broken(&mut carrier.stream) {
-                self.hub.handle_reset(id, now);
-            } else {
-                self.hub.handle_hangup(id, now);
-            }
-        }
-        false
-    }
-
-    fn read_stream(&mut self, id: SessionId, now: Instant) -> bool {
-        let Some(carrier) = self.hub.transport(id) else {
-            return false;
-        };
-        let read_on = carrier.may_have_ended || carrier.may_stop_short;
-        match self.network.read(&mut carrier.stream, &mut self.buffer) {
-            Ok(0) => {
-                self.hub.handle_eof(id, now);
-                false
-            }
-            Ok(length) => {
-                self.hub.handle_input(id, &self.buffer[..length], now);
-                // A short read has emptied the socket, unless its end is all that is left or it stopped at urgent data.
-                let full = length == self.buffer.len() && !planted(Bug::LostEdge);
-                full || read_on || self.hub.has_carry(id)
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => true,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                carrier.may_have_ended = false;
-                carrier.may_stop_short = false;
-                self.hub.handle_drained(id, now);
-                false
-            }
-            Err(_) => {
-                self.hub.handle_reset(id, now);
-                false
-            }
-        }
-    }
-
-    /// Lets those be read again who were paused long enough.
-    fn resume(&mut self) {
-        for id in self.hub.take_resumed() {
-            let Some(carrier) = self.hub.transport(id) else {
-                continue;
-            };
-            if !std::mem::replace(&mut carrier.ready, true) {
-                let may_have_ended = carrier.may_have_ended;
-                self.enqueue(id, may_have_ended);
-            }
-        }
-    }
-
-    /// Begins to stop, or makes an end of it.
-    fn stop(&mut self, now: Instant) {
-        match self.stops {
-            Stops::Running => {}
-            Stops::Asked => {
-                info!("stopping: {} sessions are told", self.hub.open_sessions());
-                self.accept_the_last(now);
-                self.hub.shut_down(now);
-                self.stops = Stops::Draining(now + self.drain);
-            }
-            Stops::Draining(at) if now < at => {}
-            Stops::Draining(_) | Stops::AtOnce => {
-                self.hub.shut_down(now);
-                self.hub.cut_off();
-                self.stops = Stops::AtOnce;
-            }
-        }
-    }
-
-    /// Tells those who wait at the door, whom closing the listeners would reset without a word.
-    fn accept_the_last(&mut self, now: Instant) {
-        if !self.network.keeps_listening() {
-            for listener in 0..self.dialects.len() {
-                for _ in 0..LAST_ACCEPTS_MAX {
-                    match self.network.accept(listener) {
-                        Ok((stream, from)) => {
-                            self.admit(stream, self.dialects[listener], from, now);
-                        }
-                        Err(error) if is_passing(&error) => {}
-                        Err(_) => break,
-                    }
-                }
-            }
-        }
-        self.acceptor.stop();
-        self.network.stop_listening();
     }
 
     /// Writes to everybody what was said, if it is time for that; else only to those who wait for more than that.

@@ -1,0 +1,121 @@
+//! The door of the loop: who comes in, and how everybody is told when it is shut for good.
+
+use std::io::IoSlice;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use log::{info, warn};
+
+use super::{Carrier, EventLoop, Stops};
+use crate::dialect::Dialect;
+use crate::hub::Ending;
+use crate::ledger::CloseReason;
+use crate::server::acceptor::{is_passing, Origin, Place, Verdict};
+use crate::server::network::Network;
+
+/// At most so many newcomers are accepted in one turn.
+const TURN_ACCEPTS_MAX: usize = 64;
+
+/// At most so many who wait at the door are told that the server goes down: no more fit there.
+const LAST_ACCEPTS_MAX: usize = 1024;
+
+impl<N: Network> EventLoop<N> {
+    pub(super) fn accept(&mut self, now: Instant) {
+        for _ in 0..TURN_ACCEPTS_MAX {
+            let Some(listener) = self.acceptor.next_ready(now) else {
+                return;
+            };
+            match self.network.accept(listener) {
+                Ok((stream, from)) => {
+                    self.acceptor.accepted();
+                    self.admit(stream, self.dialects[listener], from, now);
+                }
+                Err(error) => self.acceptor.failed(listener, &error, now),
+            }
+        }
+    }
+
+    fn admit(&mut self, mut stream: N::Stream, dialect: Dialect, from: SocketAddr, now: Instant) {
+        let origin = Origin::of(from.ip());
+        let verdict = match self.stops {
+            Stops::Running => match self.acceptor.judge(origin, self.hub.open_sessions()) {
+                Verdict::Refuse(CloseReason::Full) | Verdict::TurnAway(CloseReason::Full)
+                    if self.hub.make_room(now) =>
+                {
+                    self.acceptor.judge(origin, self.hub.open_sessions())
+                }
+                verdict => verdict,
+            },
+            _ => Verdict::TurnAway(CloseReason::Shutdown),
+        };
+        if let Verdict::TurnAway(reason) = verdict {
+            let farewell = self.hub.turn_away(dialect, from, reason);
+            // It has been told, or it would not listen: either way nothing is kept for it.
+            let _ = self.network.write(&mut stream, &[IoSlice::new(&farewell)]);
+            self.network.finish(&mut stream);
+            return self.network.close(stream, Ending::Orderly);
+        }
+        let place = if verdict == Verdict::Admit {
+            Place::of(origin)
+        } else {
+            Place::Refused
+        };
+        self.acceptor.hold(place);
+        let carrier = Carrier {
+            stream,
+            place,
+            ready: false,
+            may_have_ended: false,
+            may_stop_short: false,
+        };
+        let id = match verdict {
+            Verdict::Refuse(reason) => self.hub.refuse(carrier, dialect, from, reason, now),
+            _ => self.hub.connect(carrier, dialect, from, now),
+        };
+        let Some(carrier) = self.hub.transport(id) else {
+            return;
+        };
+        if let Err(error) = self.network.register(&mut carrier.stream, id) {
+            warn!("cannot wait for events of a session: {error}");
+            self.hub.handle_reset(id, now);
+        }
+    }
+
+    /// Begins to stop, or makes an end of it.
+    pub(super) fn stop(&mut self, now: Instant) {
+        match self.stops {
+            Stops::Running => {}
+            Stops::Asked => {
+                info!("stopping: {} sessions are told", self.hub.open_sessions());
+                self.accept_the_last(now);
+                self.hub.shut_down(now);
+                self.stops = Stops::Draining(now + self.drain);
+            }
+            Stops::Draining(at) if now < at => {}
+            Stops::Draining(_) | Stops::AtOnce => {
+                self.hub.shut_down(now);
+                self.hub.cut_off();
+                self.stops = Stops::AtOnce;
+            }
+        }
+    }
+
+    /// Tells those who wait at the door, whom closing the listeners would reset without a word.
+    fn accept_the_last(&mut self, now: Instant) {
+        if !self.network.keeps_listening() {
+            for listener in 0..self.dialects.len() {
+                for _ in 0..LAST_ACCEPTS_MAX {
+                    match self.network.accept(listener) {
+                        Ok((stream, from)) => {
+                            self.admit(stream, self.dialects[listener], from, now);
+                        }
+                        Err(error) if is_passing(&error) => {}
+                        Err(_) => break,
+                    }
+                }
+            }
+        }
+        self.acceptor.stop();
+        self.network.stop_listening();
+    }
+}
