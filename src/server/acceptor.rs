@@ -83,6 +83,8 @@ pub(super) struct Acceptor {
     admission: Admission,
     /// Listeners that may have connections waiting: their edge came and they were not emptied since.
     ready: Vec<bool>,
+    /// The listener that was accepted from last.
+    last: usize,
     retry_at: Option<Instant>,
     back_off: Duration,
     complained_at: Option<Instant>,
@@ -99,6 +101,7 @@ impl Acceptor {
         Self {
             admission,
             ready: vec![false; listeners],
+            last: 0,
             retry_at: None,
             back_off: BACK_OFF_MIN,
             complained_at: None,
@@ -116,13 +119,18 @@ impl Acceptor {
         }
     }
 
-    /// A listener to accept from, unless a shortage is being waited out.
+    /// A listener to accept from, unless a shortage is being waited out. They take turns, so that a storm at one of
+    /// them keeps nobody waiting at the others.
     pub(super) fn next_ready(&mut self, now: Instant) -> Option<usize> {
         if self.retry_at.is_some_and(|at| now < at) {
             return None;
         }
         self.retry_at = None;
-        self.ready.iter().position(|ready| *ready)
+        let listeners = self.ready.len();
+        let mut in_turn = (1..=listeners).map(|step| (self.last + step) % listeners);
+        let next = in_turn.find(|listener| self.ready[*listener])?;
+        self.last = next;
+        Some(next)
     }
 
     /// When to try again: `None` if nobody waits, else not before this.
@@ -352,6 +360,25 @@ mod tests {
         );
         acceptor.failed(0, &Errno::AGAIN.into(), now);
         assert_eq!(acceptor.wake_at(now), None);
+    }
+
+    #[test]
+    fn f012_listeners_that_have_somebody_waiting_take_turns() {
+        let mut acceptor = Acceptor::new(ADMISSION, 3);
+        let now = outset();
+        acceptor.note(0);
+        acceptor.note(2);
+        for _ in 0..3 {
+            let mut turns = [(); 2].map(|()| acceptor.next_ready(now));
+            turns.sort();
+            assert_eq!(turns, [Some(0), Some(2)]);
+        }
+        acceptor.failed(2, &Errno::AGAIN.into(), now);
+        for _ in 0..3 {
+            assert_eq!(acceptor.next_ready(now), Some(0));
+        }
+        acceptor.stop();
+        assert_eq!(acceptor.next_ready(now), None);
     }
 
     #[test]

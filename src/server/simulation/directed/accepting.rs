@@ -124,6 +124,20 @@ fn f012_a_storm_of_newcomers_is_let_in_beside_other_work() {
 }
 
 #[test]
+fn f012_a_storm_at_one_listener_keeps_nobody_waiting_at_the_other() {
+    let mut bench = Bench::new();
+    for _ in 0..500 {
+        bench.knock();
+    }
+    bench.turn();
+    let from = SocketAddr::from(([127, 0, 0, 1], 1));
+    let newcomer = bench.network().connect(1, from, None);
+    bench.turn();
+    assert!(bench.sessions() <= 2 * 64, "the storm lasts");
+    assert!(bench.network().connections[newcomer].registered.is_some());
+}
+
+#[test]
 fn f019_a_small_batch_serves_everybody_in_turn() {
     let mut bench = Bench::new();
     let witness = bench.join();
