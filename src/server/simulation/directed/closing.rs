@@ -112,6 +112,27 @@ fn f036_a_broadcast_to_the_broken_ends_them_all_without_recursion() {
     assert!(bench.screen(ann).ends_with("-- 1 here: guest1\r\n"));
 }
 
+#[test]
+fn f091_those_who_leave_do_leave_however_much_is_said() {
+    let mut bench = Bench::new();
+    let (ann, bob, cid) = (bench.join(), bench.join(), bench.join());
+    let crowd: Vec<usize> = (0..20).map(|_| bench.knock()).collect();
+    bench.settle();
+    for client in crowd {
+        bench.end(client);
+    }
+    bench.screen(cid);
+    for left in [8, 16, 20] {
+        for talker in [ann, bob] {
+            bench.send(talker, ("x".repeat(4000) + "\n").repeat(20));
+        }
+        bench.turn();
+        let heard = bench.screen(cid).len();
+        assert!(heard > 64 * 1024, "only {heard} bytes are said in a turn");
+        assert_eq!(bench.sessions(), 23 - left);
+    }
+}
+
 /// Somebody who says more than is heard at a time, and is paused; and somebody who listens.
 fn ghost_and_listener() -> (Bench, usize, usize) {
     let line_rate = Some(LineRate {
