@@ -174,15 +174,11 @@ impl Acceptor {
             .and_then(|origin| self.per_address.get(&origin))
             .copied()
             .unwrap_or(0);
-        let reason = if sessions >= self.admission.sessions_max.min(SessionId::SLOTS_MAX) {
-            CloseReason::Full
-        } else if origin.is_some()
-            && self
-                .admission
-                .per_address_max
-                .is_some_and(|max| of_origin >= max)
-        {
+        let of_origin_max = self.admission.per_address_max.filter(|_| origin.is_some());
+        let reason = if of_origin_max.is_some_and(|max| of_origin >= max) {
             CloseReason::PerAddress
+        } else if sessions >= self.admission.sessions_max.min(SessionId::SLOTS_MAX) {
+            CloseReason::Full
         } else {
             return Verdict::Admit;
         };
@@ -292,6 +288,11 @@ mod tests {
         );
         assert_eq!(acceptor.judge(origin("192.0.2.2"), 2), Verdict::Admit);
         assert_eq!(acceptor.judge(None, 2), Verdict::Admit);
+        // Nobody is to make room for one who could not stay.
+        assert_eq!(
+            acceptor.judge(here, ADMISSION.sessions_max),
+            Verdict::Refuse(CloseReason::PerAddress)
+        );
         for _ in 0..2 {
             acceptor.release(Place::of(here));
         }

@@ -324,9 +324,9 @@ impl<N: Network> Outlet<Carrier<N::Stream>> for Writer<'_, N> {
                 io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
             );
             // Its last lines may still lie unread, and no edge may come for them.
+            carrier.may_have_ended |= broken;
             if broken && !carrier.ready {
                 carrier.ready = true;
-                carrier.may_have_ended = true;
                 self.leaving.push_back(id);
             }
         }

@@ -20,8 +20,13 @@ const TURN_ACCEPTS_MAX: usize = 64;
 const LAST_ACCEPTS_MAX: usize = 1024;
 
 impl<N: Network> EventLoop<N> {
+    /// Lets in those who wait, as long as there is room in the feed for what they are told. Once the server is to stop,
+    /// who waits is left to whoever goes on to listen, or to [`EventLoop::stop`].
     pub(super) fn accept(&mut self, now: Instant) {
         for _ in 0..TURN_ACCEPTS_MAX {
+            if self.stops != Stops::Running || self.hub.has_said_enough() {
+                return;
+            }
             let Some(listener) = self.acceptor.next_ready(now) else {
                 return;
             };

@@ -11,16 +11,18 @@ use crate::server::network::Network;
 /// At most so many sessions whose stream seems to have ended are read in one turn: freeing one costs the kernel more
 /// than reading one.
 const TURN_LEAVES_MAX: usize = 64;
-/// So many of them are read in every turn, even if there is no more room in the feed.
-const TURN_LEAVES_MIN: usize = 8;
+
+/// So many of those who stay, and of those who leave, are read in every turn, even if there is no more room in the feed:
+/// however much newcomers are told, others are heard, and however much is said, those who leave do leave.
+const TURN_READS_MIN: usize = 8;
 
 impl<N: Network> EventLoop<N> {
-    /// Reads once from each session that is ready, as long as there is room in the feed.
+    /// Reads once from each session that is ready, as long as there is room in the feed, and from a few in any case.
     pub(super) fn read(&mut self, now: Instant) {
         // Who goes from one list to the other has had its turn.
         let leaving = self.leaving.len().min(TURN_LEAVES_MAX);
-        for _ in 0..self.ready.len() {
-            if self.hub.has_said_enough() {
+        for read in 0..self.ready.len() {
+            if read >= TURN_READS_MIN && self.hub.has_said_enough() {
                 break;
             }
             let next = self.ready.pop_front();
@@ -30,8 +32,7 @@ impl<N: Network> EventLoop<N> {
             self.pace.see_leaving(now);
         }
         for read in 0..leaving {
-            // However much those who stay have to say, those who leave do leave.
-            if read >= TURN_LEAVES_MIN && self.hub.has_said_enough() {
+            if read >= TURN_READS_MIN && self.hub.has_said_enough() {
                 break;
             }
             let next = self.leaving.pop_front();

@@ -93,6 +93,8 @@ pub(super) struct SimulatedNetwork<W> {
     /// Who waits to be accepted, by listener.
     pub(super) queues: Vec<VecDeque<usize>>,
     pub(super) listening: bool,
+    /// Somebody else listens, too.
+    pub(super) held_elsewhere: bool,
     edges: VecDeque<Edge>,
     pub(super) signals: VecDeque<Event>,
     /// Delivered by the next poll before anything else.
@@ -132,6 +134,7 @@ impl<W: World> SimulatedNetwork<W> {
             descriptors_max: usize::MAX,
             queues: vec![VecDeque::new(); listeners],
             listening: true,
+            held_elsewhere: false,
             edges: VecDeque::new(),
             signals: VecDeque::new(),
             injected: VecDeque::new(),
@@ -419,12 +422,15 @@ impl<W: World> Network for SimulatedNetwork<W> {
     }
 
     fn keeps_listening(&self) -> bool {
-        false
+        self.held_elsewhere
     }
 
     fn stop_listening(&mut self) {
         self.listening = false;
         self.edges.retain(|edge| matches!(edge, Edge::Stream(_)));
+        if self.held_elsewhere {
+            return;
+        }
         let short =
             self.faults.shortage.is_some() || self.descriptors.len() >= self.descriptors_max;
         for client in self.queues.iter_mut().flat_map(std::mem::take) {

@@ -123,6 +123,33 @@ fn f012_a_storm_of_newcomers_is_let_in_beside_other_work() {
     }
 }
 
+/// Newcomers who are told much fill the feed of a turn before anybody who is there already is read.
+#[test]
+fn f012_newcomers_who_are_told_much_keep_nobody_waiting() {
+    let limits = Limits {
+        history_lines: 20,
+        ..LIMITS
+    };
+    let mut bench = Bench::with(limits, ADMISSION);
+    let (ann, bob) = (bench.join(), bench.join());
+    bench.send(ann, ("x".repeat(1000) + "\n").repeat(20));
+    bench.settle();
+    for _ in 0..500 {
+        bench.knock();
+    }
+    let mut turns = 0;
+    while bench.sessions() < 2 + 500 {
+        let before = bench.sessions();
+        bench.send(ann, "still here\n");
+        bench.screen(bob);
+        bench.event_loop.turn().expect("a turn");
+        turns += 1;
+        assert!(bench.screen(bob).contains("still here"), "in turn {turns}");
+        assert!(bench.sessions() > before, "in turn {turns}");
+    }
+    assert!(turns > 500 / 64, "that was no storm");
+}
+
 #[test]
 fn f012_a_storm_at_one_listener_keeps_nobody_waiting_at_the_other() {
     let mut bench = Bench::new();
@@ -135,6 +162,20 @@ fn f012_a_storm_at_one_listener_keeps_nobody_waiting_at_the_other() {
     bench.turn();
     assert!(bench.sessions() <= 2 * 64, "the storm lasts");
     assert!(bench.network().connections[newcomer].registered.is_some());
+}
+
+/// Who starts us again goes on to listen.
+#[test]
+fn f114_nobody_is_let_in_to_be_sent_away_where_somebody_else_listens() {
+    let mut bench = Bench::new();
+    let ann = bench.join();
+    bench.network().held_elsewhere = true;
+    let newcomer = bench.knock();
+    bench.network().signals.push_back(Event::Stop);
+    bench.settle();
+    assert!(bench.screen(ann).contains("goodbye"));
+    assert_eq!(bench.screen(newcomer), "");
+    assert_eq!(bench.network().queues[0], [newcomer]);
 }
 
 #[test]
