@@ -111,7 +111,7 @@ struct Knocker {
 }
 
 impl Knocker {
-    /// Connects until told to stop; each connection must be greeted or told that the server goes down.
+    /// Connects until told to stop; each connection must be greeted.
     fn knock(&self, address: SocketAddr) -> Result<(), String> {
         while !self.stop.load(Ordering::Relaxed) {
             let stream =
@@ -119,8 +119,7 @@ impl Knocker {
             stream.set_read_timeout(Some(DEADLINE)).expect("a socket");
             let mut line = String::new();
             let read = BufReader::new(stream).read_line(&mut line);
-            let is_known = line.starts_with("-- Welcome ") || line.starts_with("-- goodbye: ");
-            if read.is_err() || !is_known {
+            if read.is_err() || !line.starts_with("-- Welcome ") {
                 return Err(format!("{read:?}: {line:?}"));
             }
             self.served.fetch_add(1, Ordering::Relaxed);

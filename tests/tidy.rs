@@ -46,7 +46,14 @@ const CRATES: &[(&str, &[&str])] = &[
     ("slab", &["src/hub/", "src/client/"]),
     ("getopts", &["src/settings", "src/bin/"]),
     ("rlimit", &["src/server/", "src/bin/"]),
-    ("rustix", &["src/server/acceptor.rs", "src/stderr_log.rs"]),
+    (
+        "rustix",
+        &[
+            "src/server/acceptor.rs",
+            "src/server/mod.rs",
+            "src/stderr_log.rs",
+        ],
+    ),
     ("listenfd", &["src/main.rs"]),
     ("sd_notify", &["src/main.rs", "src/server/kernel.rs"]),
     ("env_logger", &["src/stderr_log.rs", "src/bin/"]),
