@@ -126,6 +126,7 @@ impl<T> Hub<T> {
             listed: false,
             ended: false,
             interrupted: false,
+            reassured: 0,
             number,
             phase: Phase::Open,
             standing: Standing::Unknown,

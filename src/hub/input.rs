@@ -189,11 +189,22 @@ impl<T> Hub<T> {
         match heard {
             Heard::Line(line) => self.handle_line(id, line, now),
             Heard::Interrupt => self.interrupt(id, now),
-            Heard::AreYouThere => self.note(id, format_args!("yes, still here")),
+            Heard::AreYouThere => self.reassure(id, now),
             Heard::EndOfFile => self.begin_close(id, CloseReason::Quit, now),
             Heard::Complete(word) => self.complete(id, &word),
             Heard::EditingBegins => self.note(id, format_args!("editing on")),
             Heard::EditingRefused => self.reply(id, &Reply::Refused(&Refusal::NoEditing)),
+        }
+    }
+
+    /// Says that the server is there, once in each second of the session's life: few bytes that ask are not to become
+    /// many that answer.
+    fn reassure(&mut self, id: SessionId, now: Instant) {
+        let Some(peer) = self.peer(id) else { return };
+        let age = now.saturating_duration_since(peer.opened_at);
+        let second = (age.as_secs() as u16).wrapping_add(1);
+        if mem::replace(&mut peer.reassured, second) != second {
+            self.note(id, format_args!("yes, still here"));
         }
     }
 
@@ -315,6 +326,23 @@ mod tests {
     fn the_hint_of_an_interrupt_comes_after_its_timing_mark() {
         let seen = seen(&[b"half\xff\xf4\xff\xfd\x06"]);
         assert!(seen.starts_with(r"\xff\xfb\x06-- Ctrl-C again"), "{seen}");
+    }
+
+    #[test]
+    fn f075_are_you_there_is_answered_once_a_second() {
+        let (mut hub, outset) = (Hub::new(LIMITS), outset());
+        let from = SocketAddr::from(([127, 0, 0, 1], 1));
+        let id = hub.connect(Vec::new(), Dialect::Telnet, from, outset);
+        hub.flush(outset, &mut Screen);
+        let answers = [0, 0, 999, 1000, 1999, 2000].map(|millis| {
+            let now = outset + Duration::from_millis(millis);
+            hub.transport(id).unwrap().clear();
+            hub.handle_input(id, b"\xff\xf6\xff\xf6", now);
+            hub.flush(now, &mut Screen);
+            let seen = String::from_utf8_lossy(hub.transport(id).unwrap());
+            seen.matches("-- yes, still here\r\n").count()
+        });
+        assert_eq!(answers, [1, 0, 0, 1, 0, 1]);
     }
 
     const AGREE: &[u8] = b"\xff\xfd\x01\xff\xfd\x03";

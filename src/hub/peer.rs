@@ -121,6 +121,9 @@ pub(super) struct Peer<T> {
     pub(super) ended: bool,
     /// Ctrl-C was pressed and nothing typed since.
     pub(super) interrupted: bool,
+    /// The last second of its life in which Are You There was answered, counted from 1; 0 for never. After 18 hours
+    /// the count begins anew, and all that suffers is one answer in as many.
+    pub(super) reassured: u16,
     /// The number that the ledger gave it.
     pub(super) number: u64,
     pub(super) phase: Phase,

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::num::NonZeroU16;
+use std::time::Duration;
 
 use chatd::hub::SessionId;
 use unicode_width::UnicodeWidthStr;
@@ -123,6 +124,8 @@ impl Seat {
 
     /// Whether the server edits the line: then what it says to this person is framed.
     pub(crate) fn is_editing(&mut self, chat: &mut Chat) -> bool {
+        // It is answered once a second.
+        chat.pass(Duration::from_secs(1));
         self.text.clear();
         self.client.answers.extend(b"\xff\xf6");
         assert!(self.settles(chat));

@@ -1,6 +1,6 @@
 //! One session as the model sees it: how far it has come, what it typed, what it is due.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use chatd::dialect::Dialect;
 use chatd::hub::Ending;
@@ -42,6 +42,8 @@ pub(crate) struct Session {
     pub(crate) ending: Ending,
     pub(crate) dropped: usize,
     pub(crate) interrupted: bool,
+    /// The seconds of its life in which it asked whether the server is there, and was answered.
+    pub(crate) reassured: BTreeSet<Ms>,
     pub(crate) comforts: Comforts,
     /// Deadlines are seen to in this order.
     pub(crate) slot: usize,
@@ -117,6 +119,7 @@ impl Session {
             dropped: 0,
             comforts: Comforts::default(),
             interrupted: false,
+            reassured: BTreeSet::new(),
             slot,
             opened_at: now,
             heard_at: now,

@@ -236,7 +236,12 @@ pub(crate) fn outcome(
         | Item::Unignore(_)
         | Item::Ignored
         | Item::Answer(_) => model.comfort(number, item)?,
-        Item::AreYouThere => model.tell(number, "-- yes, still here"),
+        Item::AreYouThere => {
+            let it = model.it(number);
+            if it.reassured.insert((now - it.opened_at) / 1000) {
+                model.tell(number, "-- yes, still here");
+            }
+        }
         Item::TimingMark => model.tell_protocol(number, vec![0xff, 0xfb, 6]),
         Item::Interrupt => model.interrupt(number, now),
         Item::Ping(token) => model.tell_bytes(number, format!("PONG {token}\n").into_bytes()),
