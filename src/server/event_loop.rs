@@ -266,6 +266,10 @@ impl<N: Network> EventLoop<N> {
     }
 
     fn reap(&mut self, now: Instant) {
+        if self.stops == Stops::AtOnce {
+            // Not before the flush, which tells everybody so whose socket takes it.
+            self.hub.cut_off();
+        }
         let Self {
             hub,
             network,

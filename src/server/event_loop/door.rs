@@ -99,7 +99,6 @@ impl<N: Network> EventLoop<N> {
             Stops::Draining(at) if now < at => {}
             Stops::Draining(_) | Stops::AtOnce => {
                 self.hub.shut_down(now);
-                self.hub.cut_off();
                 self.stops = Stops::AtOnce;
             }
         }

@@ -82,14 +82,18 @@ fn f035_a_shutdown_does_not_wait_longer_for_those_who_never_read() {
 }
 
 #[test]
-fn a_second_stop_ends_it_at_once() {
+fn a_second_stop_ends_it_at_once_but_not_without_a_word() {
     let mut bench = Bench::new();
+    let reader = bench.join();
     never_reader(&mut bench);
     let began_at = bench.network().elapsed;
     bench.network().signals.extend([Event::Stop, Event::Stop]);
     assert!(!bench.turn());
     assert!(bench.since(began_at) < ms(1));
-    assert_eq!(bench.reasons(), [CloseReason::Shutdown]);
+    assert!(bench
+        .screen(reader)
+        .ends_with("-- goodbye: the server is going down\r\n"));
+    assert_eq!(bench.reasons(), [CloseReason::Shutdown; 2]);
     assert_eq!(bench.network().descriptors.len(), 0);
 }
 
