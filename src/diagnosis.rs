@@ -1,6 +1,5 @@
 //! What the server holds, for an operator to look at: sessions, closes, descriptors, threads, memory, turns.
 
-use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::fs;
 use std::time::Duration;
@@ -73,10 +72,10 @@ impl Report {
             resident_bytes,
             ..
         } = &self.process;
-        let total: usize = descriptors.values().sum();
+        let total = self.process.open_descriptors();
         info!(
             "report descriptors={total}{} threads={threads} resident_bytes={resident_bytes}",
-            listed(descriptors)
+            listed(descriptors.iter().map(|(kind, count)| (kind, count)))
         );
         info!(
             "report turns={} longest_turn_us={}",
@@ -96,8 +95,8 @@ fn listed<K: Display, V: Display>(pairs: impl IntoIterator<Item = (K, V)>) -> St
 /// What a process holds, as far as the system tells (`/proc` on Linux; elsewhere all is 0).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Process {
-    /// Open descriptors by kind: `socket`, `pipe`, `file`, `eventpoll`, …
-    pub descriptors: BTreeMap<String, usize>,
+    /// How many descriptors of each kind are open: `eventpoll`, `file`, `pipe`, `socket`, …
+    pub descriptors: Vec<(String, usize)>,
     /// Threads.
     pub threads: usize,
     /// Resident memory in bytes.
@@ -119,19 +118,28 @@ impl Process {
             resident_bytes: number("VmRSS:").unwrap_or(0) * 1024,
         }
     }
+
+    /// How many descriptors are open.
+    #[must_use]
+    pub fn open_descriptors(&self) -> usize {
+        self.descriptors.iter().map(|(_, count)| count).sum()
+    }
 }
 
-fn descriptors(process: &str) -> BTreeMap<String, usize> {
-    let mut kinds = BTreeMap::new();
+fn descriptors(process: &str) -> Vec<(String, usize)> {
+    let mut kinds: Vec<(String, usize)> = Vec::new();
     let Ok(entries) = fs::read_dir(format!("/proc/{process}/fd")) else {
         return kinds;
     };
     for entry in entries.flatten() {
         // One that is gone in the meantime is the one that the directory itself was read through.
         if let Ok(target) = fs::read_link(entry.path()) {
-            *kinds
-                .entry(kind(&target.to_string_lossy()).to_owned())
-                .or_default() += 1;
+            let target = target.to_string_lossy();
+            let kind = kind(&target);
+            match kinds.binary_search_by(|(known, _)| known.as_str().cmp(kind)) {
+                Ok(at) => kinds[at].1 += 1,
+                Err(at) => kinds.insert(at, (kind.to_owned(), 1)),
+            }
         }
     }
     kinds
@@ -165,6 +173,6 @@ mod tests {
         let process = Process::of("self");
         assert!(process.threads >= 1);
         assert!(process.resident_bytes > 0);
-        assert!(process.descriptors.values().sum::<usize>() >= 3);
+        assert!(process.open_descriptors() >= 3);
     }
 }

@@ -64,7 +64,7 @@ impl Watched for Outside {
         let close_wait = [self.telnet(), self.wire()]
             .into_iter()
             .filter_map(|address| tcp_states(address.port()).get(CLOSE_WAIT).copied());
-        let descriptors: usize = process.descriptors.values().sum();
+        let descriptors = process.open_descriptors();
         for (name, count) in [
             ("opens without a close", report["opens"] - report["closes"]),
             ("descriptors", descriptors as u64),

@@ -139,7 +139,7 @@ impl Subject {
         };
         if let Some(process) = &self.process {
             let process = Process::of(process);
-            let descriptors: usize = process.descriptors.values().sum();
+            let descriptors = process.open_descriptors();
             holdings.descriptors = Some(descriptors as u64);
             holdings.threads = Some(process.threads as u64);
             holdings.resident_bytes = Some(process.resident_bytes);
