@@ -117,11 +117,16 @@ impl Queue {
         self.written.pop_front()
     }
 
-    /// The connection is lost: what was not taken whole is to be written again, behind `first`.
+    /// The connection is lost: what was not taken whole is to be written again, behind the request for a name, `first`,
+    /// unless such a request is what comes first anyway.
     pub(super) fn rewind(&mut self, first: Option<(Vec<u8>, What)>) {
         self.outbox.clear();
         self.staged = 0;
         self.waiting.retain(|waiting| waiting.what != What::Passing);
+        let front = self.waiting.front().map(|waiting| &waiting.what);
+        if matches!(front, Some(What::Name(_))) {
+            return;
+        }
         if let Some((line, what)) = first {
             self.waiting.push_front(Waiting {
                 line: line.into(),

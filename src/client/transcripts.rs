@@ -635,6 +635,29 @@ fn a_lost_connection_is_dialled_again_with_the_name_and_what_was_not_written() {
 }
 
 #[test]
+fn a_name_is_asked_for_once_however_often_dialling_fails() {
+    let mut options = again();
+    options.reconnect = options.reconnect.map(|reconnect| Reconnect {
+        failures_max: None,
+        ..reconnect
+    });
+    let mut talk = Talk::connected(options);
+    talk.connection.set_name("ann").unwrap();
+    talk.turn();
+    assert_eq!(talk.written(), "NAME YW5u\n");
+    talk.end(Ok(()));
+    for _ in 0..2 * WAITING_MAX {
+        talk.wait(Duration::from_secs(1));
+        talk.stream().refuses = Some(ConnectionRefused);
+        talk.edge();
+    }
+    assert_eq!(talk.connection.ping("token"), Ok(()));
+    talk.wait(Duration::from_secs(1));
+    talk.edge();
+    assert_eq!(talk.written(), "NAME YW5u\nPING token\n");
+}
+
+#[test]
 fn it_gives_up_after_so_many_failures() {
     let mut talk = Talk::new(Dialect::Wire, again());
     talk.connection.send("hi").unwrap();
