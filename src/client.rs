@@ -124,7 +124,8 @@ pub struct Options {
     pub connect_max: Duration,
     /// So long may leaving take: what waits is written and the server closes, or the connection is cut off.
     pub drain_max: Duration,
-    /// Words that are sent or heard may have so many bytes.
+    /// Words that are sent may have so many bytes, and names. Those that are heard may have three times as many, for a
+    /// server that takes so many may lengthen them when it cleans them.
     pub words_bytes_max: usize,
     /// So many messages of each kind are remembered: sent, dropped and received. 0: none, they are only counted.
     pub keep_max: usize,

@@ -522,6 +522,32 @@ fn endless_bytes_without_a_line_end_are_bounded() {
 }
 
 #[test]
+fn words_that_cleaning_has_lengthened_are_heard() {
+    use crate::dialect::event;
+    use crate::name::Name;
+
+    // What the server makes of the longest words that are no UTF-8.
+    let words = "\u{fffd}".repeat(Options::default().words_bytes_max);
+    let name = "n".repeat(24);
+    let event = event::Event::Did {
+        name: &Name::parse(&name).unwrap(),
+        words: &words,
+    };
+    for dialect in Dialect::ALL {
+        let mut talk = Talk::new(dialect, Options::default());
+        talk.turn();
+        let mut line = Vec::new();
+        dialect.encode_event(&event, &mut line);
+        talk.server(&line);
+        let did = Event::Message(Message::Did {
+            name: name.clone().into(),
+            words: words.clone().into(),
+        });
+        assert_eq!(talk.take_events(), [Event::Connected, did], "{dialect}");
+    }
+}
+
+#[test]
 fn who_reads_nothing_hears_later() {
     let mut talk = Talk::connected(Options::default());
     talk.connection.pause_reading();

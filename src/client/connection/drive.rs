@@ -24,6 +24,10 @@ const SLICES_MAX: usize = 16;
 /// Room in a line for what is not words: a name, marks, the server's notices.
 const FRAME_BYTES_MAX: usize = 1024;
 
+/// Words may come so many times as long as they were sent, for the server cleans them: a byte that is not UTF-8 becomes
+/// U+FFFD, which has three.
+const CLEANING_FACTOR: usize = 3;
+
 /// Who hears of events.
 pub(in crate::client) type Handler<'a> = dyn FnMut(&mut Connection, Event<'_>) + 'a;
 
@@ -357,7 +361,8 @@ impl Connection {
     }
 
     fn understand(&mut self, bytes: &[u8], scratch: &mut Vec<u8>, handler: &mut Handler<'_>) {
-        let line_bytes_max = self.dialect.line_bytes_max(self.options.words_bytes_max);
+        let words_bytes_max = self.options.words_bytes_max * CLEANING_FACTOR;
+        let line_bytes_max = self.dialect.line_bytes_max(words_bytes_max);
         let mut input = bytes;
         // Taken out, so that the handler can have all of `self`.
         let mut lines = std::mem::take(&mut self.lines);
