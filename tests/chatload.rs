@@ -117,7 +117,7 @@ fn who_stalls_breaks_off_or_takes_turns_harms_nobody() {
 
 #[test]
 fn a_running_server_is_loaded_in_either_dialect_and_watched() {
-    let server = Server::start(&[]);
+    let server = Server::start(&["history-lines=20"]);
     let targets = [
         format!("wire://{}", server.wire()),
         format!("telnet://{}", server.telnet()),
@@ -126,10 +126,12 @@ fn a_running_server_is_loaded_in_either_dialect_and_watched() {
         let report = report(
             chatload()
                 .args(["--clients", "50", "--interval", "0.02-0.06"])
+                // The second time the server shows newcomers what was said the first time.
+                .args(["--rounds", "2"])
                 .args(["--pid", &server.pid().to_string(), &target]),
         );
         assert_eq!(report["verdict"], "PASS", "{report:#}");
-        let round = &report["rounds"][0];
+        let round = &report["rounds"][1];
         assert_eq!(round["received"], 50 * 49 * 11);
         assert_eq!(round["after"]["threads"], 1);
         assert!(round["server_opens"].is_null(), "the log is not seen");

@@ -35,7 +35,7 @@ pub enum Message<'a> {
     Pong(Cow<'a, str>),
     /// A line could not be understood or obeyed, or the server says why it closes.
     Refused(Cow<'a, str>),
-    /// Anything else that the server tells: a greeting, who came and went. Only telnet has it.
+    /// Anything else that the server tells: a greeting, who came and went, what was said before. Only telnet has it.
     Note(Cow<'a, str>),
     /// A line that no chatd sends; what is not UTF-8 in it is U+FFFD.
     Unknown(Cow<'a, str>),
@@ -195,6 +195,26 @@ mod tests {
     }
 
     #[test]
+    fn what_was_said_before_is_a_note() {
+        let name = Name::parse("ann").unwrap();
+        let words = "hello  there";
+        for event in [
+            Event::Said { name: &name, words },
+            Event::Did { name: &name, words },
+        ] {
+            let mut out = Vec::new();
+            text::encode_time(14 * 3600 + 5 * 60, 0, &mut out);
+            Dialect::Telnet.encode_event(&event, &mut out);
+            let line = out.strip_suffix(b"\r\n").unwrap();
+            let note = std::str::from_utf8(line).unwrap().to_owned();
+            assert_eq!(
+                parse(Dialect::Telnet, line),
+                Some(Message::Note(note.into()))
+            );
+        }
+    }
+
+    #[test]
     fn rubbish_is_unknown() {
         for line in [
             &b"chat YQ== YQ=="[..],
@@ -216,7 +236,17 @@ mod tests {
                 "{line:?}"
             );
         }
-        for line in [&b"<ann>hello"[..], b"hello", b"* ann", b"--", b"\xff"] {
+        for line in [
+            &b"<ann>hello"[..],
+            b"hello",
+            b"* ann",
+            b"--",
+            b"\xff",
+            b"14:05 hello",
+            b"14:05 14:05 <ann> hello",
+            b"1405 <ann> hello",
+            b"1x:05 <ann> hello",
+        ] {
             assert!(
                 matches!(parse(Dialect::Telnet, line), Some(Message::Unknown(_))),
                 "{line:?}"

@@ -164,10 +164,6 @@ pub(crate) fn ring(out: &mut Vec<u8>) {
 /// Understands a line of a server, for a client.
 pub(crate) fn parse_message(line: &[u8]) -> Option<Message<'_>> {
     let line = std::str::from_utf8(line).ok()?;
-    let between = |begin: &str, end: &str| {
-        let (name, words) = line.strip_prefix(begin)?.split_once(end)?;
-        Some((Cow::Borrowed(name), Cow::Borrowed(words)))
-    };
     if let Some(text) = line.strip_prefix("-- ") {
         return Some(match text.strip_prefix("you are ") {
             Some(name) => Message::Named(name.into()),
@@ -180,13 +176,35 @@ pub(crate) fn parse_message(line: &[u8]) -> Option<Message<'_>> {
     if line.starts_with("[to ") {
         return Some(Message::Note(line.into()));
     }
-    if let Some((name, words)) = between("<", "> ") {
+    if let Some(past) = without_time(line) {
+        // It was said before, and to whoever was here then.
+        return parse_speech(past).map(|_| Message::Note(line.into()));
+    }
+    if let Some((name, words)) = between(line, "[", "] ") {
+        return Some(Message::Told { name, words });
+    }
+    parse_speech(line)
+}
+
+/// What somebody says or does.
+fn parse_speech(line: &str) -> Option<Message<'_>> {
+    if let Some((name, words)) = between(line, "<", "> ") {
         return Some(Message::Said { name, words });
     }
-    if let Some((name, words)) = between("* ", " ") {
-        return Some(Message::Did { name, words });
-    }
-    between("[", "] ").map(|(name, words)| Message::Told { name, words })
+    between(line, "* ", " ").map(|(name, words)| Message::Did { name, words })
+}
+
+fn between<'a>(line: &'a str, begin: &str, end: &str) -> Option<(Cow<'a, str>, Cow<'a, str>)> {
+    let (name, words) = line.strip_prefix(begin)?.split_once(end)?;
+    Some((name.into(), words.into()))
+}
+
+/// What stands behind a time of day, as [`encode_time`] writes it; `None` if the line does not begin with one.
+fn without_time(line: &str) -> Option<&str> {
+    let (time, rest) = line.split_once(' ')?;
+    let (hours, minutes) = time.split_once(':')?;
+    let two_digits = |text: &str| text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
+    (two_digits(hours) && two_digits(minutes)).then_some(rest)
 }
 
 /// Adds a line that a client sends.
