@@ -215,6 +215,16 @@ mod tests {
     }
 
     #[test]
+    fn only_one_word_is_a_name() {
+        for text in ["you are welcome here", "you are ", "you are  ann"] {
+            assert_eq!(
+                parse(Dialect::Telnet, format!("-- {text}").as_bytes()),
+                Some(Message::Note(text.into()))
+            );
+        }
+    }
+
+    #[test]
     fn rubbish_is_unknown() {
         for line in [
             &b"chat YQ== YQ=="[..],

@@ -165,7 +165,9 @@ pub(crate) fn ring(out: &mut Vec<u8>) {
 pub(crate) fn parse_message(line: &[u8]) -> Option<Message<'_>> {
     let line = std::str::from_utf8(line).ok()?;
     if let Some(text) = line.strip_prefix("-- ") {
-        return Some(match text.strip_prefix("you are ") {
+        // A message of the day may begin so, too, and go on: a name is one word.
+        let is_name = |name: &&str| !name.is_empty() && !name.contains(char::is_whitespace);
+        return Some(match text.strip_prefix("you are ").filter(is_name) {
             Some(name) => Message::Named(name.into()),
             None => Message::Note(text.into()),
         });
