@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::dialect::line::Line;
-use crate::dialect::{text, wire, Dialect};
+use crate::dialect::{hygiene, text, wire, Dialect};
 
 /// One line of a server, understood. It borrows from the bytes that were read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,18 +94,31 @@ impl Message<'_> {
 /// Adds the request for a name.
 pub(crate) fn encode_name(dialect: Dialect, name: &str, out: &mut Vec<u8>) {
     match dialect {
-        Dialect::Telnet => text::encode_request("/name ", name, out),
+        Dialect::Telnet => {
+            // The server obeys keys, and one that erases the line would make a command of the rest. A name with one in it
+            // is none, and nor is one with this.
+            let name = name.replace(char::is_control, "\u{fffd}");
+            text::encode_request("/name ", &name, out);
+        }
         Dialect::Wire => wire::line(out, "NAME", &[name]),
     }
 }
 
-/// Adds the request to say `words`, which are one line, under `name`, which the server does not believe.
+/// Adds the request to say `words`, which are one line, under `name`, which the server does not believe. To people's
+/// dialect they go as a program's words are understood: no key in them is obeyed, and only `/me ` is a command.
 pub(crate) fn encode_words(dialect: Dialect, name: &str, words: &str, out: &mut Vec<u8>) {
     match dialect {
-        Dialect::Telnet if words.starts_with('/') && wire::action(words).is_none() => {
-            text::encode_request("/", words, out);
+        Dialect::Telnet => {
+            // Cleaned here, for the server looks for a command behind what it takes off.
+            let clean = hygiene::clean(words.as_bytes()).text;
+            let acts = wire::action(&clean).is_some() || wire::is_bare_action(words.as_bytes());
+            let escape = if clean.starts_with('/') && !acts {
+                "/"
+            } else {
+                ""
+            };
+            text::encode_request(escape, &clean, out);
         }
-        Dialect::Telnet => text::encode_request("", words, out),
         Dialect::Wire => wire::line(out, "CHAT", &[name, words]),
     }
 }
@@ -123,7 +136,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::dialect::command::{Command, Refusal, Typed};
     use crate::dialect::event::{Event, Reply};
+    use crate::dialect::line::LineBuffer;
     use crate::name::Name;
 
     fn parse(dialect: Dialect, line: &[u8]) -> Option<Message<'static>> {
@@ -160,7 +175,7 @@ mod tests {
             );
             let named = read_back(&|out| dialect.encode_reply(&Reply::YouAre(&name), out));
             assert_eq!(named, Some(Message::Named("老罗".into())));
-            let refusal = crate::dialect::command::Refusal::NoText;
+            let refusal = Refusal::NoText;
             let refused = read_back(&|out| dialect.encode_reply(&Reply::Refused(&refusal), out));
             assert_eq!(
                 refused,
@@ -265,24 +280,132 @@ mod tests {
         assert_eq!(parse(Dialect::Wire, b""), None);
     }
 
-    #[test]
-    fn words_reach_the_server_as_they_are() {
-        use crate::dialect::command::{Command, Typed};
-        for words in ["hello", "/quit", "//x", "/", "1/2", "/me", "/men"] {
-            let mut out = Vec::new();
-            encode_words(Dialect::Telnet, "ann", words, &mut out);
-            let typed = Typed {
-                text: std::str::from_utf8(out.strip_suffix(b"\r\n").unwrap()).unwrap(),
-                altered: false,
-            };
-            assert_eq!(Command::parse(typed), Ok(Some(Command::Say(words))));
+    /// What the server understands of a line, and says of itself.
+    fn understood(dialect: Dialect, line: &[u8]) -> Option<(bool, String)> {
+        let mut lines = LineBuffer::default();
+        let mut input = line;
+        let Some(Line::Whole(line)) = lines.next(&mut input, usize::MAX, None) else {
+            panic!("no line: {line:?}");
+        };
+        assert!(matches!(input, b"" | b"\n"), "more than one line");
+        match dialect {
+            Dialect::Telnet => {
+                let edited = text::edit(&line);
+                let clean = hygiene::clean(&edited);
+                let typed = Typed {
+                    text: &clean.text,
+                    altered: clean.altered,
+                };
+                match Command::parse(typed) {
+                    Ok(Some(Command::Say(words))) => Some((false, words.to_owned())),
+                    Ok(Some(Command::Act(words))) => Some((true, words.to_owned())),
+                    Ok(None) | Err(Refusal::NoText) => None,
+                    obeyed => panic!("{obeyed:?}"),
+                }
+            }
+            Dialect::Wire => {
+                let Ok(Some(wire::Request::Chat(words))) = wire::parse(&line) else {
+                    panic!("no words: {line:?}");
+                };
+                let clean = hygiene::clean(&words);
+                let (acts, words) = match wire::action(&clean.text) {
+                    _ if wire::is_bare_action(&words) => return None,
+                    Some(words) => (true, words),
+                    None => (false, &*clean.text),
+                };
+                (!words.is_empty()).then(|| (acts, words.to_owned()))
+            }
         }
-        let mut out = Vec::new();
-        encode_words(Dialect::Telnet, "ann", "/me waves", &mut out);
-        assert_eq!(out, b"/me waves\r\n");
+    }
+
+    fn reaches(dialect: Dialect, words: &str) -> Option<(bool, String)> {
+        let mut line = Vec::new();
+        encode_words(dialect, "ann", words, &mut line);
+        understood(dialect, &line)
+    }
+
+    #[test]
+    fn words_are_said_or_done_in_either_dialect() {
+        for (words, acts, reached) in [
+            ("hello", false, "hello"),
+            ("/quit", false, "/quit"),
+            ("//x", false, "//x"),
+            ("/", false, "/"),
+            ("1/2", false, "1/2"),
+            ("/me", false, "/me"),
+            ("/men", false, "/men"),
+            ("/me waves", true, "waves"),
+            (" /quit", false, "/quit"),
+            ("\t/quit", false, "/quit"),
+            ("\u{3000}/quit", false, "/quit"),
+            ("\u{200b}/name x", false, "/name x"),
+            ("\x1b[A/quit", false, "/quit"),
+            ("\u{200b} //x", false, "//x"),
+        ] {
+            for dialect in Dialect::ALL {
+                assert_eq!(
+                    reaches(dialect, words),
+                    Some((acts, reached.to_owned())),
+                    "{words:?} in {dialect}"
+                );
+            }
+        }
+        // To a program no key is a command either: it does not type.
+        for words in ["hi\x15/quit", "x\x7f/quit", "x\x08/quit", "/me x\x15/quit"] {
+            assert_eq!(
+                reaches(Dialect::Telnet, words),
+                reaches(Dialect::Wire, words),
+                "{words:?}"
+            );
+        }
+        for dialect in Dialect::ALL {
+            assert_eq!(reaches(dialect, "/me  "), None, "{dialect}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_taken_or_refused_and_never_obeyed() {
+        for name in [
+            "\x15/quit",
+            "\x7f\x7f\x7f\x7f\x7f\x7f/quit",
+            "\x08\x08\x08\x08\x08\x08/quit",
+            "\0ann",
+            "a\x1b[Ann",
+        ] {
+            let mut line = Vec::new();
+            encode_name(Dialect::Telnet, name, &mut line);
+            let edited = text::edit(line.strip_suffix(b"\r\n").unwrap());
+            let clean = hygiene::clean(&edited);
+            let typed = Typed {
+                text: &clean.text,
+                altered: clean.altered,
+            };
+            assert_eq!(
+                Command::parse(typed),
+                Err(Refusal::MalformedName),
+                "{name:?}"
+            );
+        }
     }
 
     proptest! {
+        #[test]
+        fn words_reach_the_server_as_they_are(
+            pieces in prop::collection::vec(
+                prop_oneof![
+                    prop::sample::select(vec![
+                        "/", "/quit", "/me", "/me ", "me", " ", "\t", "\0", "\u{4}", "\u{8}", "\u{15}", "\u{7f}", "\u{1b}",
+                        "\u{1b}[", "\u{1b}]", "\u{7}", "\u{200b}", "\u{200d}", "\u{3000}", "\u{a0}", "\u{301}", "\u{85}",
+                    ]).prop_map(str::to_owned),
+                    any::<char>().prop_filter("one line", |c| !matches!(c, '\n' | '\r')).prop_map(String::from),
+                ],
+                1..12,
+            ),
+        ) {
+            let words = pieces.concat();
+            prop_assert_eq!(reaches(Dialect::Telnet, &words), reaches(Dialect::Wire, &words));
+        }
+
         #[test]
         fn no_line_of_a_server_panics_a_client(
             begin in prop_oneof![Just("CHAT "), Just("NAME "), Just("FAIL "), Just("<"), Just("* "), Just("[to "), Just("")],
