@@ -23,7 +23,7 @@ use crate::tally::Tally;
 
 /// So many join or leave together, where it is no storm.
 const GROUP: usize = 50;
-/// A group that has not joined by then is not waited for.
+/// A group that has not joined by then is not waited for, and nobody else joins.
 const JOIN_MAX: Duration = Duration::from_secs(30);
 /// When all is said and nothing was heard for so long, what is missing is lost.
 const SILENCE_MAX: Duration = Duration::from_secs(10);
@@ -35,6 +35,8 @@ const STEP_MAX: Duration = Duration::from_millis(100);
 const STALLING_RECEIVE_BYTES: usize = 4096;
 /// A trouble.
 const UNSAID: &str = "a message that nobody was there to say";
+/// Another one.
+const UNDIALLED: &str = "a client that did not dial, for those before it did not join in time";
 /// Latencies are counted in microseconds, up to an hour, to three digits.
 const LATENCY_MAX: u64 = 3_600_000_000;
 
@@ -95,6 +97,7 @@ pub(crate) struct Crowd {
     clients: Clients,
     target: Target,
     storm: bool,
+    join_max: Duration,
     scene: Scene,
 }
 
@@ -163,6 +166,7 @@ impl Crowd {
             clients: Clients::new()?,
             target,
             storm: options.storm,
+            join_max: JOIN_MAX,
             scene: Scene {
                 words: Words {
                     run: std::process::id(),
@@ -195,7 +199,7 @@ impl Crowd {
         progress: &mut Progress,
     ) -> io::Result<(Outcome, Vec<Visit>)> {
         self.scene.begin(round);
-        self.join()?;
+        self.join(progress)?;
         let ready = |seat: &&Seat| seat.ready;
         let connected = self.scene.seats.iter().filter(ready).count();
         self.talk(progress)?;
@@ -224,7 +228,7 @@ impl Crowd {
             talk: heard_at.saturating_duration_since(*began_at),
             troubles: BTreeMap::new(),
         };
-        self.leave()?;
+        self.leave(progress)?;
         let troubles = mem::take(&mut self.scene.troubles);
         let visits = mem::take(&mut self.scene.visits);
         Ok((
@@ -236,19 +240,26 @@ impl Crowd {
         ))
     }
 
-    /// Everybody connects and takes a name, in groups or all at once.
-    fn join(&mut self) -> io::Result<()> {
+    /// Everybody connects and takes a name, in groups or all at once. A group that is overdue is the last one: a server
+    /// that does not answer would keep each of them waiting.
+    fn join(&mut self, progress: &mut Progress) -> io::Result<()> {
         let seats: Vec<usize> = (0..self.scene.seats.len()).collect();
         let group = if self.storm { seats.len() } else { GROUP };
+        let mut undialled = seats.len();
         for group in seats.chunks(group) {
+            undialled -= group.len();
             for seat in group {
                 self.dial(*seat);
             }
-            let give_up_at = clock() + JOIN_MAX;
+            let give_up_at = clock() + self.join_max;
             while self.scene.joining > 0 && clock() < give_up_at {
-                self.poll(STEP_MAX)?;
+                self.poll(STEP_MAX, progress)?;
+            }
+            if self.scene.joining > 0 {
+                break;
             }
         }
+        self.scene.troubles_with(UNDIALLED, undialled as u64);
         Ok(())
     }
 
@@ -273,8 +284,7 @@ impl Crowd {
                 None if self.scene.is_over(now) => break,
                 None => ECHO_MAX / 10,
             };
-            self.poll(wait)?;
-            progress.update(self.scene.tally.sent(), self.scene.tally.received, now);
+            self.poll(wait, progress)?;
         }
         Ok(())
     }
@@ -305,12 +315,10 @@ impl Crowd {
     }
 
     /// Everybody leaves, in groups or all at once, and is waited for.
-    fn leave(&mut self) -> io::Result<()> {
+    fn leave(&mut self, progress: &mut Progress) -> io::Result<()> {
         let owed = self.scene.seats.iter().map(|seat| u64::from(seat.owed));
-        match owed.sum() {
-            0 => {}
-            owed => drop(self.scene.troubles.insert(UNSAID.to_owned(), owed)),
-        }
+        let owed = owed.sum();
+        self.scene.troubles_with(UNSAID, owed);
         let ids: Vec<ClientId> = self
             .clients
             .iter()
@@ -330,11 +338,11 @@ impl Crowd {
                 }
             }
             while group.iter().any(|id| self.is_here(*id)) {
-                self.poll(STEP_MAX)?;
+                self.poll(STEP_MAX, progress)?;
             }
         }
         while self.clients.open() > 0 {
-            self.poll(STEP_MAX)?;
+            self.poll(STEP_MAX, progress)?;
         }
         for visit in &self.scene.visits {
             self.clients.remove(visit.id);
@@ -365,11 +373,14 @@ impl Crowd {
         scene.seat(seat, id, stalls);
     }
 
-    fn poll(&mut self, timeout: Duration) -> io::Result<()> {
+    /// Whatever is waited for, the progress is told meanwhile.
+    fn poll(&mut self, timeout: Duration, progress: &mut Progress) -> io::Result<()> {
         let Self { clients, scene, .. } = self;
         clients.poll_with(Some(timeout), |connection, event| {
             scene.handle(connection, event);
-        })
+        })?;
+        progress.update(scene.tally.sent(), scene.tally.received, clock());
+        Ok(())
     }
 }
 
@@ -407,7 +418,13 @@ impl Scene {
     }
 
     fn trouble(&mut self, what: impl Into<String>) {
-        *self.troubles.entry(what.into()).or_default() += 1;
+        self.troubles_with(what, 1);
+    }
+
+    fn troubles_with(&mut self, what: impl Into<String>, count: u64) {
+        if count > 0 {
+            *self.troubles.entry(what.into()).or_default() += count;
+        }
     }
 
     /// Somebody is on the way to a seat.
@@ -565,7 +582,32 @@ impl Scene {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
+    use std::net::TcpListener;
+
     use super::*;
+    use crate::options::Request;
+
+    #[test]
+    fn who_is_overdue_is_waited_for_once() {
+        // The kernel connects whom it does not even accept.
+        let mute = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = mute.local_addr().expect("it is bound");
+        let arguments = ["--clients", "120"].map(OsString::from);
+        let Ok(Request::Run(options)) = Options::parse(arguments) else {
+            panic!("wrong usage");
+        };
+        let plan = Plan::new(&options);
+        let mut progress = Progress::new(1, plan.messages(), clock());
+        let target = Target::new(chatd::dialect::Dialect::Wire, address);
+        let mut crowd = Crowd::new(&options, plan, target).expect("the system gives a poll");
+        crowd.join_max = Duration::from_millis(1);
+        crowd.scene.begin(1);
+        crowd.join(&mut progress).expect("the kernel lets it wait");
+        assert_eq!(crowd.scene.visits.len(), GROUP);
+        let undialled = crowd.scene.troubles.get(UNDIALLED);
+        assert_eq!(undialled, Some(&(120 - GROUP as u64)));
+    }
 
     #[test]
     fn words_say_who_said_them_and_are_as_long_as_wanted() {
