@@ -126,24 +126,17 @@ impl Subject {
                  judged.",
             ),
             (None, None) => Some(
-                "Only the clients are judged: its log cannot be seen from here, and without --pid nor can its process.",
+                "Only the clients, and sockets in CLOSE_WAIT, are judged: its log cannot be seen from here, and without \
+                 --pid nor can its process.",
             ),
         }
     }
 
     /// What is held now.
     pub(crate) fn holdings(&mut self) -> Holdings {
-        let mut holdings = Holdings {
-            close_wait: self.close_wait(),
-            ..Holdings::default()
-        };
-        if let Some(process) = &self.process {
-            let process = Process::of(process);
-            let descriptors = process.open_descriptors();
-            holdings.descriptors = Some(descriptors as u64);
-            holdings.threads = Some(process.threads as u64);
-            holdings.resident_bytes = Some(process.resident_bytes);
-        }
+        let process = self.process.as_deref().map(Process::of);
+        let mut holdings = process.map_or_else(Holdings::default, |of| Holdings::of(&of));
+        holdings.close_wait = self.close_wait();
         if let Some(own) = &self.own {
             if own.ask_for_report(&mut self.log) {
                 holdings.sessions = self.log.reported("sessions");
@@ -218,6 +211,24 @@ impl Subject {
 }
 
 impl Holdings {
+    /// What a process holds. One without a thread is none: the system tells nothing of it.
+    fn of(process: &Process) -> Self {
+        if process.threads == 0 {
+            return Self::default();
+        }
+        Self {
+            descriptors: Some(process.open_descriptors() as u64),
+            threads: Some(process.threads as u64),
+            resident_bytes: Some(process.resident_bytes),
+            ..Self::default()
+        }
+    }
+
+    /// What nobody but the server can tell.
+    pub(crate) fn reported(&self) -> [Option<u64>; 3] {
+        [self.sessions, self.names, self.queued_bytes]
+    }
+
     /// What must be the same at rest: everything but memory, which allocators give back as they like.
     pub(crate) fn counts(&self) -> [(&'static str, Option<u64>); 6] {
         [
@@ -325,4 +336,19 @@ fn ran(task: &std::path::Path) -> Option<Duration> {
     let text = fs::read_to_string(task.join("schedstat")).ok()?;
     let nanoseconds = text.split_whitespace().next()?.parse().ok()?;
     Some(Duration::from_nanos(nanoseconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_process_that_cannot_be_seen_nothing_is_told() {
+        assert_eq!(Holdings::of(&Process::default()), Holdings::default());
+        let process = Process {
+            threads: 1,
+            ..Process::default()
+        };
+        assert_eq!(Holdings::of(&process).descriptors, Some(0));
+    }
 }

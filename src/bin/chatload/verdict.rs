@@ -34,9 +34,18 @@ impl Round {
     pub(crate) fn judge(&mut self, earlier: &[Round]) {
         let mut faults = self.outcome.faults();
         faults.extend(self.closed_loop.faults.iter().cloned());
+        faults.extend(self.unreported());
         faults.extend(self.left_over());
         faults.extend(self.growth(earlier));
         self.faults = faults;
+    }
+
+    /// A server whose log is seen must report what it holds: of one that never does, nothing could differ.
+    fn unreported(&self) -> Option<String> {
+        let is_silent = |held: &Holdings| held.reported().contains(&None);
+        let is_fault =
+            self.closed_loop.there.is_some() && (is_silent(&self.before) || is_silent(&self.after));
+        is_fault.then(|| "the server did not report what it holds".to_owned())
     }
 
     /// What is still held when all have gone.
@@ -119,6 +128,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::closed_loop::ServersBook;
     use crate::crowd::Latency;
 
     const MIB: u64 = 1024 * 1024;
@@ -198,6 +208,17 @@ mod tests {
                 "sessions: 0 before, unknown after"
             ]
         );
+    }
+
+    #[test]
+    fn a_server_that_could_report_and_does_not_is_named() {
+        let mut round = round(1, MIB);
+        assert_eq!(round.before.names, None);
+        round.judge(&[]);
+        assert_eq!(round.faults, Vec::<String>::new(), "its log is not seen");
+        round.closed_loop.there = Some(ServersBook::default());
+        round.judge(&[]);
+        assert_eq!(round.faults, ["the server did not report what it holds"]);
     }
 
     #[test]
