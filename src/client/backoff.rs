@@ -61,14 +61,15 @@ impl Backoff {
             failures_max,
             ..
         } = self.reconnect;
+        let failures_before = self.failures;
+        self.failures = self.failures.saturating_add(1);
         if failures_max.is_some_and(|max| self.failures >= max) {
             return None;
         }
         let doubled = 2_u32
-            .checked_pow(self.failures)
+            .checked_pow(failures_before)
             .and_then(|factor| delay_min.checked_mul(factor));
         let delay = doubled.map_or(delay_max, |delay| delay.min(delay_max));
-        self.failures = self.failures.saturating_add(1);
         // The upper half of the bits is a fraction of 2^32.
         let fraction = (self.next_random() >> 32) as f64 / f64::from(u32::MAX);
         Some(delay.mul_f64(1.0 - fraction / 2.0))
@@ -105,7 +106,7 @@ mod tests {
     #[test]
     fn waits_grow_up_to_the_most_and_are_shortened_by_up_to_a_half() {
         let delays = delays(1);
-        assert_eq!(delays.len(), 40);
+        assert_eq!(delays.len(), 39, "the 40th failure is the last");
         for (failure, delay) in delays.iter().enumerate() {
             let full = Duration::from_millis((100 << failure.min(10)).min(1000));
             assert!(
