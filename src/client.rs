@@ -190,7 +190,7 @@ impl Event<'_> {
 /// Why a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Why {
-    /// It was told to, and all that it had been told to write before was written.
+    /// It was told to. All messages were written before, but for those that [`Leave::Reset`] cut off.
     Left,
     /// The server ended it.
     Ended,
@@ -228,7 +228,8 @@ pub enum Leave {
 /// Why words were not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SendError {
-    /// [`WAITING_MAX`] lines wait already. The message is in [`Connection::dropped`] if that is kept.
+    /// [`WAITING_MAX`] messages wait already, or as many requests of other kinds. A message is counted, and in
+    /// [`Connection::dropped`] if that is kept; a request for a name or a `PING` is neither.
     Dropped,
     /// The client leaves or is closed.
     Closed,
@@ -238,7 +239,7 @@ pub enum SendError {
     SeveralLines,
     /// It has more bytes than [`Options::words_bytes_max`].
     TooLong,
-    /// The dialect has no such request.
+    /// The dialect has no such request, or not with such a token.
     WrongDialect,
 }
 
@@ -250,7 +251,7 @@ impl fmt::Display for SendError {
             Self::Empty => "there is nothing to send",
             Self::SeveralLines => "a message is one line",
             Self::TooLong => "the message is too long",
-            Self::WrongDialect => "this dialect has no such request",
+            Self::WrongDialect => "this dialect has no such request, or not with such a token",
         })
     }
 }
