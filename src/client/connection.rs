@@ -308,14 +308,6 @@ impl Connection {
         }
     }
 
-    /// Since when it is connected, if it is.
-    pub fn connected_at(&self) -> Option<Instant> {
-        match self.link {
-            Link::Up(since) => Some(since),
-            _ => None,
-        }
-    }
-
     /// Our own address of the last connection that stood.
     pub fn local_address(&self) -> Option<SocketAddr> {
         self.local_address
