@@ -331,6 +331,14 @@ mod tests {
             "a\u{feff}",
             "a\u{2028}",
             "a\u{9b}",
+            "\u{13441}",
+            "ann\u{13441}",
+            "ann\u{13442}",
+            "ann\u{13440}",
+            "ann\u{1107f}",
+            "ann\u{16fe4}",
+            "ann\u{1bc9d}",
+            "ann\u{2d7f}",
         ] {
             assert_eq!(Name::parse(text), Err(NameError::Malformed), "{text:?}");
         }

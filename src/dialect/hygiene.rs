@@ -93,7 +93,8 @@ fn clean_slowly<'a>(line: &str) -> Clean<'a> {
 /// is invisible by its nature, private use and noncharacters.
 ///
 /// Beside the joiners and U+FE00..=U+FE0F, which Persian, Indian scripts and emoji need, that is
-/// all of Unicode's `Default_Ignorable_Code_Point`.
+/// all of Unicode's `Default_Ignorable_Code_Point`, and what arranges Egyptian hieroglyphs, with
+/// their blanks, which Unicode calls letters.
 pub(crate) fn is_forbidden(c: char) -> bool {
     matches!(
         c,
@@ -115,6 +116,8 @@ pub(crate) fn is_forbidden(c: char) -> bool {
             | '\u{feff}'
             | '\u{ffa0}'
             | '\u{fff0}'..='\u{fffb}'
+            | '\u{13430}'..='\u{13442}'
+            | '\u{13447}'..='\u{13455}'
             | '\u{1bca0}'..='\u{1bca3}'
             | '\u{1d173}'..='\u{1d17a}'
             | '\u{e0000}'..='\u{e0fff}'
@@ -122,10 +125,14 @@ pub(crate) fn is_forbidden(c: char) -> bool {
     ) || (c as u32) & 0xfffe == 0xfffe
 }
 
-/// Whether a character only changes how its neighbours look: the joiners and the variation
-/// selectors. Allowed in text, not in names.
+/// Whether a character only changes how its neighbours look: the joiners, those of a single script
+/// too, and the selectors of a form. Allowed in text, not in names.
 pub(crate) fn is_joiner_or_selector(c: char) -> bool {
-    matches!(c, '\u{200c}' | '\u{200d}' | '\u{fe00}'..='\u{fe0f}')
+    matches!(
+        c,
+        '\u{200c}' | '\u{200d}' | '\u{2d7f}' | '\u{fe00}'
+            ..='\u{fe0f}' | '\u{1107f}' | '\u{16fe4}' | '\u{1bc9d}'
+    )
 }
 
 /// Whether a character shows nothing by itself: white space, joiners, and the two letters that are
@@ -252,6 +259,7 @@ impl Place {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use unicode_normalization::char::is_combining_mark;
     use unicode_normalization::is_nfc;
 
     #[track_caller]
@@ -374,6 +382,9 @@ mod tests {
             ("a\u{e000}\u{10fffd}\u{fdd0}\u{1ffff}\u{fffe}b", "ab"),
             ("\u{3164}\u{115f}\u{1160}\u{ffa0}", ""),
             (" \u{200d}\u{fe0f} \u{2800} ", ""),
+            ("a\u{13430}\u{1343f}b\u{13440}\u{13455}c", "abc"),
+            ("\u{13441} \u{13442}", ""),
+            ("\u{1107f}\u{16fe4}\u{1bc9d}\u{2d7f}", ""),
         ] {
             assert_clean(line, text, true);
         }
@@ -438,6 +449,33 @@ mod tests {
         }
     }
 
+    /// Whatever takes no column and is no mark is known here to be seen; all else is forbidden, or kept out of names.
+    #[test]
+    fn whatever_takes_no_column_is_seen_or_kept_out() {
+        for c in '\0'..=char::MAX {
+            let is_jamo = matches!(c, '\u{1161}'..='\u{11ff}' | '\u{d7b0}'..='\u{d7fb}');
+            let is_sign_over_digits =
+                matches!(c, '\u{605}' | '\u{70f}' | '\u{890}' | '\u{891}' | '\u{8e2}');
+            // Letters that stand on, under or before their neighbours.
+            let is_small_letter = matches!(
+                c,
+                '\u{d4e}'
+                    | '\u{a8fa}'
+                    | '\u{111c2}'..='\u{111c3}'
+                    | '\u{113d1}'
+                    | '\u{1193f}'
+                    | '\u{11941}'
+                    | '\u{11a84}'..='\u{11a89}'
+                    | '\u{11d46}'
+                    | '\u{11f02}'
+            );
+            let is_seen = is_combining_mark(c) || is_jamo || is_sign_over_digits || is_small_letter;
+            if c.width().unwrap_or(0) == 0 && !is_seen {
+                assert!(is_forbidden(c) || is_joiner_or_selector(c), "{c:?}");
+            }
+        }
+    }
+
     fn any_line() -> impl Strategy<Value = Vec<u8>> {
         let piece = prop_oneof![
             any::<char>().prop_map(|c| c.to_string().into_bytes()),
@@ -483,6 +521,14 @@ mod tests {
     }
 
     proptest! {
+        /// Of the characters that Unicode calls format controls, only the joiners and those that are seen pass.
+        #[test]
+        fn format_controls_are_forbidden(
+            control in "[\\p{Cf}--[\u{600}-\u{605}\u{6dd}\u{70f}\u{890}\u{891}\u{8e2}\u{200c}\u{200d}\u{110bd}\u{110cd}\u{e0000}-\u{e0fff}]]",
+        ) {
+            prop_assert!(control.chars().all(is_forbidden), "{control:?}");
+        }
+
         #[test]
         fn nothing_forbidden_passes(line in any_line()) {
             let clean = clean(&line);

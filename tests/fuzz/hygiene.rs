@@ -192,6 +192,8 @@ pub(super) fn is_forbidden(c: char) -> bool {
         0xfeff..=0xfeff,
         0xffa0..=0xffa0,
         0xfff0..=0xfffb,
+        0x1_3430..=0x1_3442,
+        0x1_3447..=0x1_3455,
         0x1_bca0..=0x1_bca3,
         0x1_d173..=0x1_d17a,
         0xe_0000..=0xe_0fff,
@@ -210,6 +212,7 @@ fn shows_nothing(c: char) -> bool {
     c.is_whitespace()
         || matches!(
             c,
-            '\u{200c}' | '\u{200d}' | '\u{fe00}'..='\u{fe0f}' | '\u{2800}' | '\u{1d159}'
+            '\u{200c}' | '\u{200d}' | '\u{2800}' | '\u{2d7f}' | '\u{fe00}'..='\u{fe0f}'
         )
+        || matches!(c, '\u{1107f}' | '\u{16fe4}' | '\u{1bc9d}' | '\u{1d159}')
 }
