@@ -26,7 +26,7 @@ use libtest_mimic::{Arguments, Trial};
 use in_process::{InProcess, DEADLINE};
 
 fn main() -> ExitCode {
-    let tests: [(&str, fn()); 14] = [
+    let tests: [(&str, fn()); 15] = [
         (
             "nothing_is_said_at_connecting",
             nothing_is_said_at_connecting,
@@ -38,6 +38,10 @@ fn main() -> ExitCode {
         ("quit_closes_without_a_word", quit_closes_without_a_word),
         ("words_reach_people_clean", words_reach_people_clean),
         ("words_of_people_are_encoded", words_of_people_are_encoded),
+        (
+            "actions_without_words_are_refused",
+            actions_without_words_are_refused,
+        ),
         (
             "words_with_line_ends_are_refused",
             words_with_line_ends_are_refused,
@@ -305,6 +309,26 @@ fn words_of_people_are_encoded() {
         person.answer_to(format!("{typed}\r\n"));
         assert_eq!(program.answer_to(""), line, "{typed:?}");
     }
+}
+
+/// Whatever cleaning takes off an action, the rest is not said.
+fn actions_without_words_are_refused() {
+    let server = InProcess::start(&[]);
+    let mut ann = Peer::program(&server, "ann");
+    let mut person = Peer::person(&server, "pat");
+    for words in [
+        "/me",
+        "/me ",
+        "/me\u{200b}",
+        "/me \u{200b}",
+        "/me\u{3000}",
+        "\x1b[m/me",
+    ] {
+        let line = format!("CHAT YW5u {}\n", b64(words));
+        let refused = fail("you have no text to send");
+        assert_eq!(ann.answer_to(line), refused, "{words:?}");
+    }
+    assert_eq!(person.answer_to(""), "");
 }
 
 fn words_with_line_ends_are_refused() {

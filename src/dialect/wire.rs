@@ -72,10 +72,9 @@ pub(crate) fn action(words: &str) -> Option<&str> {
     words.strip_prefix(ACTION).map(str::trim_start)
 }
 
-/// Whether the words, not cleaned yet, are an action with nothing done.
-pub(crate) fn is_bare_action(words: &[u8]) -> bool {
-    let done = words.strip_prefix(ACTION.as_bytes());
-    done.is_some_and(|done| done.trim_ascii().is_empty())
+/// Whether the words, which are clean, are an action with nothing done.
+pub(crate) fn is_bare_action(words: &str) -> bool {
+    words == ACTION.trim_end()
 }
 
 /// Adds what the room hears. Presence does not reach programs.

@@ -161,16 +161,13 @@ impl<T> Hub<T> {
                 }
                 let clean = hygiene::clean(&words);
                 // Cleaning takes the space off an action without words, which must not become words itself.
-                if wire::is_bare_action(&words) {
+                if clean.text.is_empty() || wire::is_bare_action(&clean.text) {
                     return Err(Refusal::NoText);
                 }
-                let (command, words) = match wire::action(&clean.text) {
-                    Some(words) => (Command::Act(words), words),
-                    None => (Command::Say(&clean.text), &*clean.text),
+                let command = match wire::action(&clean.text) {
+                    Some(words) => Command::Act(words),
+                    None => Command::Say(&clean.text),
                 };
-                if words.is_empty() {
-                    return Err(Refusal::NoText);
-                }
                 self.obey(id, command, now)
             }
             Request::Ping(token) => {

@@ -111,12 +111,9 @@ impl Reference {
         if words.contains(&b'\n') || words.contains(&b'\r') {
             return self.fail("a message is one line; not sent");
         }
-        let is_bare = words
-            .strip_prefix(b"/me ")
-            .is_some_and(|done| done.iter().all(u8::is_ascii_whitespace));
         let text = clean(words).text;
         let done = text.strip_prefix("/me ").map(str::trim_start);
-        if is_bare || text.is_empty() || done == Some("") {
+        if ["", "/me"].contains(&&*text) {
             return self.fail("you have no text to send");
         }
         self.said
