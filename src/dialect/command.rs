@@ -321,6 +321,7 @@ impl<'a> Command<'a> {
             Verb::Name if rest.is_empty() => Err(wrong()),
             Verb::Name if line.altered => Err(Refusal::MalformedName),
             Verb::Name => Self::take(rest),
+            Verb::Who | Verb::Back if !rest.is_empty() => Err(wrong()),
             Verb::Who => Ok(Self::Who),
             Verb::Me => some_text(rest).map(Self::Act),
             Verb::Msg => {
@@ -525,6 +526,9 @@ mod tests {
                 "a name is 1 to 24 letters, digits or _ - . and begins with a letter or digit",
             ),
             ("/name Server", "Server is reserved"),
+            ("/who bob", "usage: /who"),
+            ("/names x", "usage: /who"),
+            ("/back now", "usage: /back"),
         ] {
             assert_eq!(parse(line), Err(words.to_string()), "{line}");
         }
