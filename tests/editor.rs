@@ -465,6 +465,8 @@ fn every_outcome_leaves_the_terminal_in_order() {
     desk.types("\x03");
     assert_eq!(desk.interrupts, 1);
     desk.assert_row(">", 2);
+    desk.types("x\x03\x03");
+    assert_eq!((desk.interrupts, desk.has_quit), (2, false));
     desk.types("x\x7f\x1b[3~");
     assert!(!desk.has_quit, "only Ctrl-D ends it");
     desk.types("x\x7f\x04");
@@ -983,9 +985,12 @@ proptest! {
     ) {
         let mut desk = Desk::new(columns);
         for (packet, has_message) in packets {
-            // Ctrl-D ends it and Ctrl-L takes away what is compared.
+            // Ctrl-D ends it, as two Ctrl-C do, and Ctrl-L takes away what is compared.
             let packet: Vec<u8> = packet.into_iter().filter(|&byte| byte != 0x04 && byte != 0x0c).collect();
             desk.turn(&packet, if has_message { &["<bob> hello"] } else { &[] });
+            if desk.has_quit {
+                break;
+            }
             prop_assert!(desk.row().starts_with('>'), "{}", desk.picture());
             prop_assert_eq!(row_text(&desk.screen, desk.cursor().0, columns - 1, columns), " ");
             desk.assert_texts_above();

@@ -51,7 +51,7 @@ pub enum Outcome {
     Complete(Word),
     /// Ctrl-C on an empty line.
     Interrupt,
-    /// Ctrl-D on an empty line. The row is empty.
+    /// Ctrl-D on an empty line, or Ctrl-C as the next key after an interrupt. The row is empty.
     Quit,
 }
 
@@ -76,6 +76,8 @@ pub struct Editor {
     /// The line is full and something was not taken. One bell a call is enough.
     is_bell_due: bool,
     completion: Option<Completion>,
+    /// The last key was an interrupt.
+    is_interrupted: bool,
 }
 
 /// What the screen does not show yet. Everything is up to date between two calls.
@@ -112,6 +114,7 @@ impl Editor {
             stale: Stale::Nothing,
             is_bell_due: false,
             completion: None,
+            is_interrupted: false,
         };
         editor.take_typed_blind(typed);
         editor
@@ -206,18 +209,22 @@ impl Editor {
 
     fn press(&mut self, key: Key, out: &mut Vec<u8>) -> Option<Outcome> {
         let completion = self.completion.take();
+        let is_interrupted = std::mem::take(&mut self.is_interrupted);
         match key {
             Key::Character(c) => self.insert(c),
             Key::Enter => return Some(self.enter(out)),
             Key::Tab => return self.press_tab(completion),
-            Key::Interrupt if self.buffer.is_empty() => return Some(Outcome::Interrupt),
+            Key::Interrupt if self.buffer.is_empty() && !is_interrupted => {
+                self.is_interrupted = true;
+                return Some(Outcome::Interrupt);
+            }
+            Key::Interrupt | Key::DeleteOrQuit if self.buffer.is_empty() => {
+                self.erase(out);
+                return Some(Outcome::Quit);
+            }
             Key::Interrupt => {
                 self.history.forget_place();
                 self.show_line("");
-            }
-            Key::DeleteOrQuit if self.buffer.is_empty() => {
-                self.erase(out);
-                return Some(Outcome::Quit);
             }
             Key::Backspace => self.delete_to(self.buffer.previous()),
             Key::Delete | Key::DeleteOrQuit => self.delete_to(self.buffer.next()),

@@ -210,7 +210,7 @@ impl<T> Hub<T> {
 
     fn interrupt(&mut self, id: SessionId, now: Instant) {
         let Some(peer) = self.peer(id) else { return };
-        if mem::replace(&mut peer.interrupted, true) {
+        if mem::replace(&mut peer.interrupted, true) && !peer.reader.is_editing() {
             self.begin_close(id, CloseReason::Quit, now);
         } else {
             self.note(id, format_args!("Ctrl-C again, or /quit, to leave"));
@@ -351,6 +351,28 @@ mod tests {
     fn an_editor_frames_what_is_said_to_its_person() {
         let seen = seen(&[b"/edit\r\n", AGREE, b"/who\r"]);
         assert_eq!(seen, r"\r\x1b[J-- 1 here: guest1\r\n\r> \x1b[K");
+    }
+
+    #[test]
+    fn only_two_interrupts_in_a_row_end_a_session_with_an_editor() {
+        let seen_after = |packets: &[&str]| {
+            let packets = packets.iter().map(|packet| packet.as_bytes());
+            let begin = [&b"/edit\r\n"[..], AGREE];
+            seen(&begin.into_iter().chain(packets).collect::<Vec<_>>())
+        };
+        for apart in [
+            &["\x03", "typed", "\x03", "\x03"][..],
+            &["\x03", "x\x7f\x03"],
+            &["\x03x\x03\x03"],
+        ] {
+            let seen = seen_after(apart);
+            assert!(seen.contains("-- Ctrl-C again"), "{apart:?} {seen}");
+            assert!(!seen.contains("goodbye"), "{apart:?} {seen}");
+        }
+        for in_a_row in [&["\x03", "\x03"][..], &["typed\x03\x03\x03"]] {
+            let seen = seen_after(in_a_row);
+            assert!(seen.ends_with(r"-- goodbye\r\n"), "{in_a_row:?} {seen}");
+        }
     }
 
     #[test]

@@ -119,7 +119,7 @@ pub(super) struct Peer<T> {
     pub(super) listed: bool,
     /// The stream that we read has ended.
     pub(super) ended: bool,
-    /// Ctrl-C was pressed and nothing typed since.
+    /// Ctrl-C was pressed and no line came since. Between the keys of an editor, that is for the editor to know.
     pub(super) interrupted: bool,
     /// The last second of its life in which Are You There was answered, counted from 1; 0 for never. After 18 hours
     /// the count begins anew, and all that suffers is one answer in as many.

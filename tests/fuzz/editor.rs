@@ -109,6 +109,7 @@ struct Reference {
     place: Option<usize>,
     draft: Vec<char>,
     completion: Option<Completion>,
+    is_interrupted: bool,
     outcomes: Vec<Outcome>,
 }
 
@@ -166,6 +167,7 @@ impl Reference {
 
     fn press(&mut self, key: Key) {
         let completion = self.completion.take();
+        let is_interrupted = std::mem::take(&mut self.is_interrupted);
         let places = boundaries(&self.line);
         let left = places
             .iter()
@@ -187,12 +189,15 @@ impl Reference {
             Key::End | Key::Control(0x05) => self.cursor = end,
             Key::Up | Key::Control(0x10) => self.go_up(),
             Key::Down | Key::Control(0x0e) => self.go_down(),
-            Key::Control(0x03) if self.line.is_empty() => self.outcomes.push(Outcome::Interrupt),
+            Key::Control(0x03) if self.line.is_empty() && !is_interrupted => {
+                self.is_interrupted = true;
+                self.outcomes.push(Outcome::Interrupt);
+            }
+            Key::Control(0x03 | 0x04) if self.line.is_empty() => self.outcomes.push(Outcome::Quit),
             Key::Control(0x03) => {
                 self.place = None;
                 self.show(Vec::new());
             }
-            Key::Control(0x04) if self.line.is_empty() => self.outcomes.push(Outcome::Quit),
             Key::Delete | Key::Control(0x04) => self.delete(self.cursor, right),
             Key::Control(0x08 | 0x7f) => self.delete(left, self.cursor),
             Key::Control(b'\t') => self.complete(completion),
@@ -208,7 +213,10 @@ impl Reference {
                 self.delete(word_start(&before[..word_end]), self.cursor);
             }
             Key::Control(0x0c) => {}
-            Key::Control(_) => self.completion = completion,
+            Key::Control(_) => {
+                self.completion = completion;
+                self.is_interrupted = is_interrupted;
+            }
         }
     }
 
