@@ -67,6 +67,7 @@ impl Desk {
                     }
                     self.lines.push(line);
                 }
+                Outcome::TooLong(bytes) => texts.push(format!("!! too long: {bytes}")),
                 Outcome::Complete(word) => self.editor.complete(&names_for(&word), &mut out),
                 Outcome::Interrupt => {
                     self.interrupts += 1;
@@ -517,8 +518,50 @@ fn a_full_line_rings_once_a_packet_and_keeps_what_it_has() {
         desk.drawn,
         [b"\r> \x1b7", "x".repeat(37).as_bytes(), b"\x1b[K\x1b8\x07"].concat()
     );
+    desk.types("\x05\x7f\r");
+    assert_eq!(desk.lines, ["x".repeat(1_999)]);
+}
+
+#[test]
+fn a_line_of_which_something_was_not_taken_is_not_sent() {
+    let cut = "x".repeat(2_000);
+    let mut desk = Desk::new(40);
+    desk.types("x".repeat(2_500));
+    for keys in ["\r", "\x10\r", "draft\x10\x0e\x15\x10 \x02\r"] {
+        desk.types(keys);
+        let bytes = if keys.contains(' ') { 2_501 } else { 2_500 };
+        desk.assert_texts_above();
+        assert!(
+            desk.screen
+                .screen()
+                .contents()
+                .contains(&format!("!! too long: {bytes}\n")),
+            "{}",
+            desk.picture()
+        );
+        assert_eq!(desk.lines, [""; 0], "{keys:?}");
+        desk.assert_row(">", 2);
+    }
+    desk.types("hi\r\x10\x10\x7f\r");
+    assert_eq!(desk.lines, ["hi", &cut[1..]], "it can be shortened");
+
+    // An older line is whole, and the one being written still is not when it comes back.
+    let mut desk = Desk::new(40);
+    desk.types("hi\r");
+    desk.types("y".repeat(2_001));
+    desk.types("\x10\r");
+    assert_eq!(desk.lines, ["hi", "hi"]);
+    desk.types("y".repeat(2_001));
+    desk.types("\x10\x0e\r");
+    assert_eq!(desk.lines.len(), 2);
+    desk.types("z".repeat(2_001));
+    desk.types("\x03bye\r");
+    assert_eq!(desk.lines, ["hi", "hi", "bye"]);
+
+    let mut desk = Desk::new(40);
+    desk.editor = Editor::new(8, b"typed before");
     desk.types("\r");
-    assert_eq!(desk.lines, [line]);
+    assert_eq!(desk.lines, [""; 0]);
 }
 
 #[test]

@@ -32,8 +32,10 @@ mod history;
 mod keys;
 mod row;
 
+pub(crate) use buffer::CHARACTERS_MAX;
+
 use buffer::Buffer;
-use history::History;
+use history::{History, Written};
 use keys::{Decoder, Key};
 use row::Row;
 
@@ -47,6 +49,9 @@ const BELL: u8 = 0x07;
 pub enum Outcome {
     /// Enter: the line, perhaps empty. It is off the screen and its row is empty.
     Line(String),
+    /// Enter behind a line of which something was not taken and nothing was deleted since: it would have so many
+    /// bytes. What was taken of it is the last line of the history, to be shortened.
+    TooLong(usize),
     /// Tab behind a word: to be answered with [`Editor::complete`].
     Complete(Word),
     /// Ctrl-C on an empty line.
@@ -75,6 +80,8 @@ pub struct Editor {
     stale: Stale,
     /// The line is full and something was not taken. One bell a call is enough.
     is_bell_due: bool,
+    /// So many bytes were not taken since something was deleted. A line that lacks them is not the person's.
+    lost: usize,
     completion: Option<Completion>,
     /// The last key was an interrupt.
     is_interrupted: bool,
@@ -113,6 +120,7 @@ impl Editor {
             is_drawn: false,
             stale: Stale::Nothing,
             is_bell_due: false,
+            lost: 0,
             completion: None,
             is_interrupted: false,
         };
@@ -151,6 +159,7 @@ impl Editor {
     /// Forgets the line and the history, though the row may still be on the screen: it is only to be erased.
     pub fn forget(&mut self) {
         self.buffer.take();
+        self.lost = 0;
         self.row.rewind();
         self.history = History::default();
         self.completion = None;
@@ -224,7 +233,7 @@ impl Editor {
             }
             Key::Interrupt => {
                 self.history.forget_place();
-                self.show_line("");
+                self.show_line(&Written::default());
             }
             Key::Backspace => self.delete_to(self.buffer.previous()),
             Key::Delete | Key::DeleteOrQuit => self.delete_to(self.buffer.next()),
@@ -235,13 +244,13 @@ impl Editor {
             Key::Right => self.move_to(self.buffer.next()),
             Key::Home => self.move_to(0),
             Key::End => self.move_to(self.buffer.text().len()),
-            Key::Up => {
-                if let Some(line) = self.history.older(self.buffer.text()).map(str::to_owned) {
-                    self.show_line(&line);
-                }
-            }
-            Key::Down => {
-                if let Some(line) = self.history.newer().map(str::to_owned) {
+            Key::Up | Key::Down => {
+                let line = if key == Key::Up {
+                    self.history.older(self.buffer.text(), self.lost)
+                } else {
+                    self.history.newer()
+                };
+                if let Some(line) = line.cloned() {
                     self.show_line(&line);
                 }
             }
@@ -253,9 +262,15 @@ impl Editor {
     fn enter(&mut self, out: &mut Vec<u8>) -> Outcome {
         self.erase(out);
         self.row.rewind();
-        let line = self.buffer.take();
+        let line = Written {
+            text: self.buffer.take(),
+            lost: std::mem::take(&mut self.lost),
+        };
         self.history.push(&line);
-        Outcome::Line(line)
+        if line.lost > 0 {
+            return Outcome::TooLong(line.text.len() + line.lost);
+        }
+        Outcome::Line(line.text)
     }
 
     fn press_tab(&mut self, completion: Option<Completion>) -> Option<Outcome> {
@@ -294,6 +309,7 @@ impl Editor {
         let was_at_end = self.buffer.is_at_end();
         if !self.buffer.insert(c) {
             self.is_bell_due = true;
+            self.lost += c.len_utf8();
         } else if !was_at_end {
             self.mark_row_stale(true);
         } else if self.stale == Stale::Nothing {
@@ -303,6 +319,9 @@ impl Editor {
 
     fn delete_to(&mut self, other: usize) {
         let deletes = self.buffer.remove_to(other);
+        if deletes {
+            self.lost = 0;
+        }
         self.mark_row_stale(deletes);
     }
 
@@ -312,8 +331,9 @@ impl Editor {
     }
 
     /// Puts another line in the place of the one being written.
-    fn show_line(&mut self, line: &str) {
-        self.buffer.replace(0..self.buffer.text().len(), line);
+    fn show_line(&mut self, line: &Written) {
+        self.buffer.replace(0..self.buffer.text().len(), &line.text);
+        self.lost = line.lost;
         self.row.rewind();
         self.mark_row_stale(true);
     }

@@ -310,6 +310,7 @@ fn breaks_off(text: &[u8]) -> bool {
 fn heard<'a>(outcome: Outcome) -> Heard<'a> {
     match outcome {
         Outcome::Line(line) => Heard::Line(Line::Whole(line.into_bytes().into())),
+        Outcome::TooLong(bytes) => Heard::Line(Line::TooLong(bytes)),
         Outcome::Complete(word) => Heard::Complete(word),
         Outcome::Interrupt => Heard::Interrupt,
         Outcome::Quit => Heard::EndOfFile,

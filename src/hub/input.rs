@@ -4,6 +4,7 @@ use std::mem;
 use std::time::Instant;
 
 use crate::dialect::command::{Command, Refusal, Typed};
+use crate::dialect::editor::CHARACTERS_MAX;
 use crate::dialect::event::Reply;
 use crate::dialect::foreign::{is_endless_request, is_foreign};
 use crate::dialect::line::Line;
@@ -231,7 +232,11 @@ impl<T> Hub<T> {
                 return self.begin_close(id, CloseReason::WrongProtocol, now);
             }
             Line::TooLong(bytes) => {
-                let bytes_max = peer.dialect.line_bytes_max(self.limits.line_bytes_max);
+                let mut bytes_max = peer.dialect.line_bytes_max(self.limits.line_bytes_max);
+                if bytes <= bytes_max {
+                    // It had too many characters for an editor.
+                    bytes_max = CHARACTERS_MAX;
+                }
                 Err(Refusal::LineTooLong { bytes, bytes_max })
             }
             Line::Whole(bytes) => match peer.dialect {
@@ -309,7 +314,11 @@ mod tests {
 
     /// What a person sees who sends these packets, each in a turn of its own, from the last one on.
     fn seen(packets: &[&[u8]]) -> String {
-        let (mut hub, now) = (Hub::new(LIMITS), outset());
+        seen_within(LIMITS, packets)
+    }
+
+    fn seen_within(limits: Limits, packets: &[&[u8]]) -> String {
+        let (mut hub, now) = (Hub::new(limits), outset());
         let from = SocketAddr::from(([127, 0, 0, 1], 1));
         let id = hub.connect(Vec::new(), Dialect::Telnet, from, now);
         for packet in packets {
@@ -372,6 +381,24 @@ mod tests {
         for in_a_row in [&["\x03", "\x03"][..], &["typed\x03\x03\x03"]] {
             let seen = seen_after(in_a_row);
             assert!(seen.ends_with(r"-- goodbye\r\n"), "{in_a_row:?} {seen}");
+        }
+    }
+
+    #[test]
+    fn an_editor_refuses_a_line_that_is_too_long_as_line_mode_does() {
+        let long = |bytes| [&vec![b'x'; bytes], &b"\r\n"[..]].concat();
+        let words =
+            |bytes, most| format!(r"!! line too long: {bytes} bytes, at most {most}; not sent\r\n");
+        assert_eq!(seen(&[&long(120)]), words(120, 100));
+        // Beyond its 2,000 characters it takes nothing, however long a line may be.
+        for (line_bytes_max, bytes, most) in [(100, 120, 100), (4096, 2500, 2000)] {
+            let limits = Limits {
+                line_bytes_max,
+                ..LIMITS
+            };
+            let seen = seen_within(limits, &[b"/edit\r\n", AGREE, b"/who\r", &long(bytes)]);
+            let refused = format!(r"\r\x1b[J\x07{}\r> \x1b[K", words(bytes, most));
+            assert_eq!(seen, refused);
         }
     }
 

@@ -104,10 +104,13 @@ impl Desk {
 struct Reference {
     line: Vec<char>,
     cursor: usize,
-    history: Vec<Vec<char>>,
+    /// How many bytes of the line were not taken since something was deleted.
+    lost: usize,
+    /// Each line with what was lost of it.
+    history: Vec<(Vec<char>, usize)>,
     /// The line of the history that is shown, and what was being written when it was called for.
     place: Option<usize>,
-    draft: Vec<char>,
+    draft: (Vec<char>, usize),
     completion: Option<Completion>,
     is_interrupted: bool,
     outcomes: Vec<Outcome>,
@@ -147,7 +150,7 @@ impl Reference {
 
     /// Whether the terminal was shown what it was not given here.
     fn has_shown_other_text(&self) -> bool {
-        let is_ascii = |line: &Vec<char>| line.iter().all(char::is_ascii);
+        let is_ascii = |(line, _): &(Vec<char>, usize)| line.iter().all(char::is_ascii);
         !self.history.iter().all(is_ascii)
             || !is_ascii(&self.draft)
             || self
@@ -196,7 +199,7 @@ impl Reference {
             Key::Control(0x03 | 0x04) if self.line.is_empty() => self.outcomes.push(Outcome::Quit),
             Key::Control(0x03) => {
                 self.place = None;
-                self.show(Vec::new());
+                self.show((Vec::new(), 0));
             }
             Key::Delete | Key::Control(0x04) => self.delete(self.cursor, right),
             Key::Control(0x08 | 0x7f) => self.delete(left, self.cursor),
@@ -223,27 +226,34 @@ impl Reference {
     fn insert(&mut self, c: char) {
         self.completion = None;
         let bytes: usize = self.line.iter().map(|c| c.len_utf8()).sum();
-        if !is_forbidden(c) && bytes + c.len_utf8() <= LINE_BYTES_MAX {
-            self.line.insert(self.cursor, c);
-            self.cursor += 1;
+        if is_forbidden(c) {
+            return;
         }
+        if bytes + c.len_utf8() > LINE_BYTES_MAX {
+            self.lost += c.len_utf8();
+            return;
+        }
+        self.line.insert(self.cursor, c);
+        self.cursor += 1;
     }
 
     fn delete(&mut self, from: usize, to: usize) {
-        self.line.drain(from..to);
+        if self.line.drain(from..to).len() > 0 {
+            self.lost = 0;
+        }
         self.cursor = from;
     }
 
-    fn show(&mut self, line: Vec<char>) {
+    fn show(&mut self, (line, lost): (Vec<char>, usize)) {
         self.cursor = line.len();
-        self.line = line;
+        (self.line, self.lost) = (line, lost);
     }
 
     fn go_up(&mut self) {
         let place = self.place.unwrap_or(self.history.len());
         if place > 0 {
             if self.place.is_none() {
-                self.draft = self.line.clone();
+                self.draft = (self.line.clone(), self.lost);
             }
             self.place = Some(place - 1);
             self.show(self.history[place - 1].clone());
@@ -305,16 +315,21 @@ impl Reference {
 
     fn enter(&mut self) {
         let line = std::mem::take(&mut self.line);
+        let lost = std::mem::take(&mut self.lost);
         self.cursor = 0;
         self.place = None;
-        if !line.iter().all(|c| c.is_whitespace()) && self.history.last() != Some(&line) {
-            self.history.push(line.clone());
+        let kept = (line.clone(), lost);
+        if !line.iter().all(|c| c.is_whitespace()) && self.history.last() != Some(&kept) {
+            self.history.push(kept);
             if self.history.len() > HISTORY_LINES_MAX {
                 self.history.remove(0);
             }
         }
-        self.outcomes
-            .push(Outcome::Line(line.into_iter().collect()));
+        let line: String = line.into_iter().collect();
+        self.outcomes.push(match lost {
+            0 => Outcome::Line(line),
+            _ => Outcome::TooLong(line.len() + lost),
+        });
     }
 }
 

@@ -11,7 +11,7 @@ use std::ops::Range;
 use super::cluster;
 use crate::dialect::hygiene::is_forbidden;
 
-const CHARACTERS_MAX: usize = 2_000;
+pub(crate) const CHARACTERS_MAX: usize = 2_000;
 
 /// A line with a cursor.
 #[derive(Debug)]

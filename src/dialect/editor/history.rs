@@ -1,4 +1,4 @@
-//! The lines a person has sent, to be called back with Up and Down.
+//! The lines a person has sent, or wanted to, to be called back with Up and Down.
 //!
 //! Invariant: at most `LINES_MAX` lines and `BYTES_MAX` bytes are kept, the oldest go first.
 
@@ -8,37 +8,44 @@ const LINES_MAX: usize = 50;
 /// Enough for 50 lines of the usual length, or two of the longest.
 const BYTES_MAX: usize = 16 * 1024;
 
+/// A line, and how many bytes of it were not taken because they did not fit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Written {
+    pub(super) text: String,
+    pub(super) lost: usize,
+}
+
 /// The lines, oldest first, and the place in them.
 #[derive(Debug, Default)]
 pub(super) struct History {
-    lines: VecDeque<String>,
+    lines: VecDeque<Written>,
     bytes: usize,
     /// The line being shown; `None` while the person is at the line being written.
     place: Option<usize>,
     /// The line being written, while an older one is shown.
-    draft: String,
+    draft: Written,
 }
 
 impl History {
     /// Adds a line that was sent, unless it is empty or the same as the last, and goes back to the end.
-    pub(super) fn push(&mut self, line: &str) {
+    pub(super) fn push(&mut self, line: &Written) {
         self.forget_place();
-        if line.trim().is_empty() || self.lines.back().is_some_and(|last| last == line) {
+        if line.text.trim().is_empty() || self.lines.back() == Some(line) {
             return;
         }
-        self.bytes += line.len();
-        self.lines.push_back(line.to_owned());
+        self.bytes += line.text.len();
+        self.lines.push_back(line.clone());
         while self.lines.len() > LINES_MAX || self.bytes > BYTES_MAX {
             let Some(oldest) = self.lines.pop_front() else {
                 break;
             };
-            self.bytes -= oldest.len();
+            self.bytes -= oldest.text.len();
         }
     }
 
     /// What is kept, in bytes.
     pub(super) fn bytes(&self) -> usize {
-        self.bytes + self.draft.len()
+        self.bytes + self.draft.text.len()
     }
 
     /// Goes back to the end, where another line is begun.
@@ -46,21 +53,23 @@ impl History {
         self.place = None;
     }
 
-    /// The line before the one shown; `written` is what stands in the row, kept if it is the line being written.
-    pub(super) fn older(&mut self, written: &str) -> Option<&str> {
+    /// The line before the one shown; `text` is what stands in the row, less what was lost, kept if it is the line
+    /// being written.
+    pub(super) fn older(&mut self, text: &str, lost: usize) -> Option<&Written> {
         let place = match self.place {
             None => self.lines.len().checked_sub(1)?,
             Some(place) => place.checked_sub(1)?,
         };
         if self.place.is_none() {
-            written.clone_into(&mut self.draft);
+            text.clone_into(&mut self.draft.text);
+            self.draft.lost = lost;
         }
         self.place = Some(place);
-        self.lines.get(place).map(String::as_str)
+        self.lines.get(place)
     }
 
     /// The line after the one shown: at the end, the one being written.
-    pub(super) fn newer(&mut self) -> Option<&str> {
+    pub(super) fn newer(&mut self) -> Option<&Written> {
         let place = self.place? + 1;
         if let Some(line) = self.lines.get(place) {
             self.place = Some(place);
@@ -75,18 +84,29 @@ impl History {
 mod tests {
     use super::*;
 
+    fn whole(text: &str) -> Written {
+        Written {
+            text: text.to_owned(),
+            lost: 0,
+        }
+    }
+
     #[test]
     fn the_line_being_written_waits_at_the_end() {
         let mut history = History::default();
-        assert_eq!(history.older("draft"), None);
+        let draft = Written {
+            lost: 3,
+            ..whole("draft")
+        };
+        assert_eq!(history.older(&draft.text, draft.lost), None);
         assert_eq!(history.newer(), None);
-        history.push("one");
-        history.push("two");
-        assert_eq!(history.older("draft"), Some("two"));
-        assert_eq!(history.older("two, changed"), Some("one"));
-        assert_eq!(history.older("one"), None);
-        assert_eq!(history.newer(), Some("two"));
-        assert_eq!(history.newer(), Some("draft"));
+        history.push(&whole("one"));
+        history.push(&whole("two"));
+        assert_eq!(history.older(&draft.text, draft.lost), Some(&whole("two")));
+        assert_eq!(history.older("two, changed", 0), Some(&whole("one")));
+        assert_eq!(history.older("one", 0), None);
+        assert_eq!(history.newer(), Some(&whole("two")));
+        assert_eq!(history.newer(), Some(&draft));
         assert_eq!(history.newer(), None);
     }
 
@@ -94,21 +114,21 @@ mod tests {
     fn empty_and_repeated_lines_are_not_kept() {
         let mut history = History::default();
         for line in ["one", "one", "", "  ", "two", "one"] {
-            history.push(line);
+            history.push(&whole(line));
         }
-        assert_eq!(history.lines, ["one", "two", "one"]);
+        assert_eq!(history.lines, ["one", "two", "one"].map(whole));
     }
 
     #[test]
     fn lines_and_bytes_are_bounded() {
         let mut history = History::default();
         for number in 0..60 {
-            history.push(&number.to_string());
+            history.push(&whole(&number.to_string()));
         }
         assert_eq!(history.lines.len(), LINES_MAX);
-        assert_eq!(history.older(""), Some("59"));
+        assert_eq!(history.older("", 0), Some(&whole("59")));
         for letter in ["a", "b", "c"] {
-            history.push(&letter.repeat(8_000));
+            history.push(&whole(&letter.repeat(8_000)));
         }
         assert_eq!(history.lines.len(), 2);
         assert_eq!(history.bytes, 16_000);
