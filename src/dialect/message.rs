@@ -111,7 +111,7 @@ pub(crate) fn encode_words(dialect: Dialect, name: &str, words: &str, out: &mut 
         Dialect::Telnet => {
             // Cleaned here, for the server looks for a command behind what it takes off.
             let clean = hygiene::clean(words.as_bytes()).text;
-            let acts = wire::action(&clean).is_some() || wire::is_bare_action(words.as_bytes());
+            let acts = wire::action(&clean).is_some() || wire::is_bare_action(&clean);
             let escape = if clean.starts_with('/') && !acts {
                 "/"
             } else {
@@ -309,7 +309,7 @@ mod tests {
                 };
                 let clean = hygiene::clean(&words);
                 let (acts, words) = match wire::action(&clean.text) {
-                    _ if wire::is_bare_action(&words) => return None,
+                    _ if wire::is_bare_action(&clean.text) => return None,
                     Some(words) => (true, words),
                     None => (false, &*clean.text),
                 };
@@ -332,7 +332,6 @@ mod tests {
             ("//x", false, "//x"),
             ("/", false, "/"),
             ("1/2", false, "1/2"),
-            ("/me", false, "/me"),
             ("/men", false, "/men"),
             ("/me waves", true, "waves"),
             (" /quit", false, "/quit"),
@@ -359,7 +358,9 @@ mod tests {
             );
         }
         for dialect in Dialect::ALL {
-            assert_eq!(reaches(dialect, "/me  "), None, "{dialect}");
+            for words in ["/me", "/me  ", "/me\u{200b}"] {
+                assert_eq!(reaches(dialect, words), None, "{words:?} in {dialect}");
+            }
         }
     }
 
