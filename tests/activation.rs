@@ -18,6 +18,7 @@ use command_fds::{CommandFdExt, FdMapping};
 use rustix::process::Signal;
 use support::person::{NoLine, Person};
 use support::server::{chatd, Server};
+use support::session::deafen;
 use support::{eventually, DEADLINE};
 
 /// The first descriptor that is handed on (`sd_listen_fds(3)`).
@@ -267,23 +268,6 @@ fn f109_what_cannot_start_is_never_ready() {
     }
 }
 
-/// Lets so many in who never read, and says to them until the kernel takes no more and the server keeps the rest.
-fn deafen(server: &Server, count: usize) -> Vec<Person> {
-    let deaf = (0..count)
-        .map(|n| server.join(&format!("deaf{n}")))
-        .collect();
-    let mut ann = server.join("ann");
-    let filler = "x".repeat(4000);
-    eventually("something waits for each of them", || {
-        for _ in 0..10 {
-            ann.say(&filler);
-        }
-        ann.expect_silence();
-        server.report()["queued_bytes"] > (count * 64 * 1024) as u64
-    });
-    deaf
-}
-
 /// Room for what [`deafen`] says, and a drain that a test can wait for.
 const DEAFENING: [&str; 4] = [
     "send-buffer-bytes=4k",
@@ -350,20 +334,9 @@ fn f111_sigterm_in_the_middle_of_a_flush_loses_nothing_that_was_said() {
 #[test]
 #[cfg(target_os = "linux")]
 fn f116_sigterm_without_a_free_descriptor_ends_it_in_time() {
-    use rustix::process::{getrlimit, prlimit, Pid, Resource, Rlimit};
-
     let mut server = Server::start(&DEAFENING);
     let deaf = deafen(&server, 2);
-    let is_free = |number: &u64| {
-        let entry = format!("/proc/{}/fd/{number}", server.pid());
-        fs::symlink_metadata(entry).is_err()
-    };
-    let limit = Rlimit {
-        current: (0..1000).find(is_free),
-        maximum: getrlimit(Resource::Nofile).maximum,
-    };
-    let pid = Pid::from_raw(server.pid().try_into().expect("a process id"));
-    prlimit(pid, Resource::Nofile, limit).expect("it may be lowered");
+    server.leave_no_descriptor();
     let late = server.connect();
     server.log.wait_for("cannot accept, trying again");
     assert_eq!(server.stop().code(), Some(0));

@@ -6,8 +6,8 @@ use std::net::TcpListener;
 use std::process::Output;
 
 use rustix::process::Signal;
-use support::eventually;
 use support::server::{chatd, Server};
+use support::session::deafen;
 
 fn output(arguments: &[&str]) -> Output {
     let output = chatd().args(arguments).output();
@@ -216,20 +216,6 @@ fn f111_sigterm_and_sigint_tell_everybody_and_end_well() {
     }
 }
 
-/// Fills what waits for somebody who never reads, so that she cannot be told anything.
-fn deafen(server: &Server) -> support::person::Person {
-    let deaf = server.join("deaf");
-    let mut ann = server.join("ann");
-    let filler = "x".repeat(4000);
-    // Until something waits in the server: then the kernel takes no more.
-    eventually("something waits", || {
-        (0..10).for_each(|_| ann.say(&filler));
-        ann.expect_silence();
-        server.report()["queued_bytes"] > 0
-    });
-    deaf
-}
-
 #[test]
 fn f035_f111_one_who_never_reads_does_not_hold_up_the_end() {
     let settings = [
@@ -239,9 +225,9 @@ fn f035_f111_one_who_never_reads_does_not_hold_up_the_end() {
         "drain-seconds=0.5",
     ];
     let mut server = Server::start(&settings);
-    let deaf = deafen(&server);
+    let deaf = deafen(&server, 1);
     assert_eq!(server.stop().code(), Some(0));
-    let close = server.log.wait_for("name=deaf");
+    let close = server.log.wait_for("name=deaf0 ");
     assert!(close.contains(" reason=shutdown "), "{close}");
     drop(deaf);
 }
@@ -255,13 +241,13 @@ fn f112_the_second_signal_ends_it_at_once() {
         "drain-seconds=3600",
     ];
     let mut server = Server::start(&settings);
-    let deaf = deafen(&server);
+    let deaf = deafen(&server, 1);
     server.signal(Signal::TERM);
     server.log.wait_for("stopping");
     server.signal(Signal::TERM);
     // Far sooner than the drain of an hour.
     assert_eq!(server.wait().code(), Some(0));
-    let close = server.log.wait_for("name=deaf");
+    let close = server.log.wait_for("name=deaf0 ");
     assert!(close.contains(" reason=shutdown "), "{close}");
     drop(deaf);
 }

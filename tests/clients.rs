@@ -3,12 +3,8 @@
 
 mod support;
 
-use std::env;
-use std::io::Write;
-use std::net::SocketAddr;
-use std::process::{Command, Output, Stdio};
-
 use libtest_mimic::{Arguments, Trial};
+use support::programs::{calling, is_client_installed, pipe};
 use support::server::Server;
 use support::terminal::Terminal;
 
@@ -53,7 +49,7 @@ fn main() {
             test(client);
             Ok(())
         };
-        trials.push(Trial::test(name, run).with_ignored_flag(!is_there(client)));
+        trials.push(Trial::test(name, run).with_ignored_flag(!is_client_installed(client)));
     };
     for client in TERMINAL_CLIENTS {
         add("people talk", client, people_talk);
@@ -81,27 +77,6 @@ fn main() {
     add("killed", telnet, who_is_killed_has_left);
     add("killed", TERMINAL_CLIENTS[1], who_is_killed_has_left);
     libtest_mimic::run(&arguments, trials).exit();
-}
-
-/// Whether a client is installed, for busybox with the applet that is meant.
-fn is_there(client: &[&str]) -> bool {
-    let path = env::var_os("PATH").unwrap_or_default();
-    let installed = env::split_paths(&path).any(|folder| folder.join(client[0]).is_file());
-    if !installed || client[0] != "busybox" {
-        return installed;
-    }
-    let list = Command::new("busybox").arg("--list").output();
-    list.is_ok_and(|list| {
-        String::from_utf8_lossy(&list.stdout)
-            .lines()
-            .any(|line| line == client[1])
-    })
-}
-
-fn calling(client: &[&str], server: SocketAddr) -> Vec<String> {
-    let (host, port) = (server.ip().to_string(), server.port().to_string());
-    let fill = |word: &&str| word.replace("HOST", &host).replace("PORT", &port);
-    client.iter().map(fill).collect()
 }
 
 #[track_caller]
@@ -138,26 +113,11 @@ fn people_talk(client: &[&str]) {
     }
 }
 
-fn pipe(client: &[&str], server: &Server, input: &str) -> Output {
-    let command = calling(client, server.telnet());
-    let mut child = Command::new(&command[0])
-        .args(&command[1..])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("it is installed");
-    let mut stdin = child.stdin.take().expect("it is piped");
-    stdin.write_all(input.as_bytes()).expect("it reads");
-    drop(stdin);
-    child.wait_with_output().expect("it is our child")
-}
-
 /// `printf '/name ann\nhello\n/quit\n' | nc`: never a byte of telnet or of a terminal.
 fn one_shot(client: &[&str]) {
     let server = Server::start(&[]);
     let mut bob = server.join("bob");
-    let shown = pipe(client, &server, "/name ann\nhello\n/quit\n").stdout;
+    let shown = pipe(client, server.telnet(), "/name ann\nhello\n/quit\n").stdout;
     let expected = "-- Welcome to chatd. You are guest2: /name NAME changes that, /help lists the commands.\r\n\
                     -- 2 here: bob, guest2\r\n\
                     -- you are ann\r\n\
@@ -172,7 +132,7 @@ fn one_shot(client: &[&str]) {
 fn half_close(client: &[&str]) {
     let server = Server::start(&[]);
     let mut bob = server.join("bob");
-    let shown = pipe(client, &server, "hello\n/who").stdout;
+    let shown = pipe(client, server.telnet(), "hello\n/who").stdout;
     let shown = String::from_utf8_lossy(&shown);
     assert!(shown.ends_with("-- 2 here: bob, guest2\r\n"), "{shown}");
     bob.expect("-- guest2 joined (2 here)");

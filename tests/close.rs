@@ -9,36 +9,14 @@ use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
 
 use chatd::diagnosis::Process;
-use socket2::{Domain, Socket, Type};
 use support::person::Person;
 use support::server::Server;
+use support::session::{close_line, connect_narrow, value};
 use support::{eventually, tcp_states};
-
-/// The line of the log that tells the end of the session whose open line tells `person`'s address.
-#[track_caller]
-fn close_line(server: &Server, person: &Person) -> String {
-    close_line_of(server, &person.address().to_string())
-}
-
-#[track_caller]
-fn close_line_of(server: &Server, address: &str) -> String {
-    let open = server.log.wait_for(&format!(" from={address} "));
-    server
-        .log
-        .wait_for(&format!(" close id={} ", value(&open, "id")))
-}
 
 #[track_caller]
 fn open_line(server: &Server, person: &Person) -> String {
     server.log.wait_for(&format!(" from={} ", person.address()))
-}
-
-/// What `key` is in a line of the log.
-#[track_caller]
-fn value<'a>(line: &'a str, key: &str) -> &'a str {
-    let find = |word: &'a str| word.strip_prefix(key)?.strip_prefix('=');
-    let found = line.split_whitespace().find_map(find);
-    found.unwrap_or_else(|| panic!("no {key} in {line}"))
 }
 
 /// `printf 'hi' | nc`: words, perhaps without a line end, and the end of the stream at once.
@@ -57,7 +35,10 @@ fn f023_f032_f033_what_came_before_a_half_close_is_said_and_answered() {
         ann.expect(&format!("-- {name} left (1 here)"));
         guest.skip_greeting();
         guest.expect_end();
-        assert_eq!(value(&close_line(&server, &guest), "reason"), "eof");
+        assert_eq!(
+            value(&close_line(&server, guest.address()), "reason"),
+            "eof"
+        );
     }
 }
 
@@ -81,11 +62,11 @@ fn f029_last_words_before_a_reset_are_said() {
         let mut bob = server.join("bob");
         ann.expect("-- bob joined (2 here)");
         bob.say(&format!("words {n}"));
-        let address = bob.address().to_string();
+        let address = bob.address();
         bob.reset();
         ann.expect(&format!("<bob> words {n}"));
         ann.expect("-- bob left (1 here)");
-        let line = close_line_of(&server, &address);
+        let line = close_line(&server, address);
         assert_eq!(value(&line, "reason"), "reset", "{line}");
         assert_eq!(value(&line, "name"), "bob");
     }
@@ -96,7 +77,7 @@ fn f084_the_name_of_somebody_who_was_killed_is_free() {
     let server = Server::start(&[]);
     let mut ann = server.join("ann");
     let mut stream = TcpStream::connect(server.telnet()).expect("the server listens");
-    let address = stream.local_addr().expect("it is connected").to_string();
+    let address = stream.local_addr().expect("it is connected");
     stream.write_all(b"/name bob\n").expect("it is connected");
     ann.expect("-- bob joined (2 here)");
     // A process of its own holds the connection, and nobody else does.
@@ -112,18 +93,8 @@ fn f084_the_name_of_somebody_who_was_killed_is_free() {
     ann.expect("-- bob left (1 here)");
     ann.say("/name bob");
     ann.expect("-- you are bob");
-    let line = close_line_of(&server, &address);
+    let line = close_line(&server, address);
     assert!(["eof", "reset"].contains(&value(&line, "reason")), "{line}");
-}
-
-/// Connects somebody with a small receive buffer, who will never read.
-fn connect_never_reader(server: &Server) -> TcpStream {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
-    socket.set_recv_buffer_size(1).expect("it can be set");
-    socket
-        .connect(&server.telnet().into())
-        .expect("the server listens");
-    socket.into()
 }
 
 #[test]
@@ -137,7 +108,7 @@ fn f043_never_reader_is_closed_and_the_others_lose_nothing() {
     let mut ann = server.join("ann");
     let mut bob = server.join("bob");
     ann.expect("-- bob joined (2 here)");
-    let deaf = connect_never_reader(&server);
+    let deaf = connect_narrow(server.telnet());
     (&deaf).write_all(b"/name deaf\n").expect("connected");
     ann.expect("-- deaf joined (3 here)");
     bob.expect("-- deaf joined (3 here)");
@@ -160,8 +131,8 @@ fn f043_never_reader_is_closed_and_the_others_lose_nothing() {
     ann.expect("-- deaf left (2 here)");
     ann.expect_silence();
     bob.expect_silence();
-    let address = deaf.local_addr().expect("it was connected").to_string();
-    let close = close_line_of(&server, &address);
+    let address = deaf.local_addr().expect("it was connected");
+    let close = close_line(&server, address);
     assert_eq!(value(&close, "reason"), "slow-consumer", "{close}");
     assert_eq!(value(&close, "name"), "deaf");
     eventually("nothing waits", || server.report()["queued_bytes"] == 0);
@@ -197,7 +168,7 @@ fn who_reads_too_late_is_told_so() {
         }
     }
     assert_eq!(
-        value(&close_line(&server, &late), "reason"),
+        value(&close_line(&server, late.address()), "reason"),
         "slow-consumer"
     );
 }
@@ -215,7 +186,7 @@ fn f028_farewells_arrive_while_the_client_still_sends() {
     bob.expect("-- 1 here: bob");
     bob.expect("-- goodbye");
     bob.expect_end();
-    assert_eq!(value(&close_line(&server, &bob), "reason"), "quit");
+    assert_eq!(value(&close_line(&server, bob.address()), "reason"), "quit");
 }
 
 /// Who has been bidden farewell and does not close her own side is not waited for.
@@ -226,7 +197,7 @@ fn who_does_not_go_is_cut_off() {
     bob.say("/quit");
     bob.expect("-- goodbye");
     bob.expect_end();
-    let close = close_line(&server, &bob);
+    let close = close_line(&server, bob.address());
     assert_eq!(value(&close, "reason"), "quit");
 }
 
@@ -237,7 +208,10 @@ fn who_says_nothing_for_long_is_closed() {
     silent.skip_greeting();
     silent.expect("!! goodbye: nothing heard for 1 s");
     silent.expect_end();
-    assert_eq!(value(&close_line(&server, &silent), "reason"), "idle");
+    assert_eq!(
+        value(&close_line(&server, silent.address()), "reason"),
+        "idle"
+    );
 }
 
 /// Five hundred come, name themselves, talk and leave in several ways; then the server holds what it held before.
@@ -333,7 +307,7 @@ fn ids(server: &Server, part: &str) -> Vec<usize> {
 fn f035_a_close_that_nobody_takes_ends_with_the_drain() {
     let server = Server::start(&["send-buffer-bytes=4k", "drain-seconds=0.2"]);
     let mut ann = server.join("ann");
-    let mut deaf = connect_never_reader(&server);
+    let mut deaf = connect_narrow(server.telnet());
     deaf.write_all(b"/name deaf\n").expect("connected");
     ann.expect("-- deaf joined (2 here)");
     // More than its kernel takes, and less than would be too slow.
@@ -342,8 +316,8 @@ fn f035_a_close_that_nobody_takes_ends_with_the_drain() {
     ann.expect_silence();
     deaf.write_all(b"/quit\n").expect("connected");
     ann.expect("-- deaf left (1 here)");
-    let address = deaf.local_addr().expect("it was connected").to_string();
-    let close = close_line_of(&server, &address);
+    let address = deaf.local_addr().expect("it was connected");
+    let close = close_line(&server, address);
     assert_eq!(value(&close, "reason"), "quit");
     eventually("nothing waits", || server.report()["queued_bytes"] == 0);
     // The rest was thrown away with a reset.

@@ -3,16 +3,15 @@
 
 mod support;
 
-use std::env;
 use std::fs;
-use std::io::Write;
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use libtest_mimic::{Arguments, Trial};
+use support::programs::{calling, is_client_installed, is_installed, pipe};
 use support::server::Server;
 use support::DEADLINE;
 
@@ -38,7 +37,7 @@ fn main() {
     let mut add = |what: &str, client: Call, test: fn(Call)| {
         let name = format!("{what}: {}", client.join(" "));
         let is_pipe = PIPES.contains(&client);
-        let there = is_installed(client[0]) && (is_pipe || is_installed("tmux"));
+        let there = is_client_installed(client) && (is_pipe || is_installed("tmux"));
         let run = move || {
             test(client);
             Ok(())
@@ -66,18 +65,6 @@ fn main() {
     libtest_mimic::run(&arguments, trials).exit();
 }
 
-fn is_installed(program: &str) -> bool {
-    let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path).any(|folder| folder.join(program).is_file())
-}
-
-fn calling(client: Call, server: &Server) -> Vec<String> {
-    let address = server.telnet();
-    let (host, port) = (address.ip().to_string(), address.port().to_string());
-    let fill = |word: &&str| word.replace("HOST", &host).replace("PORT", &port);
-    client.iter().map(fill).collect()
-}
-
 /// A terminal with a client in it. Dropped, both are ended.
 struct Window {
     /// The name of the socket of a tmux that nobody else uses.
@@ -98,7 +85,7 @@ impl Window {
         // The settings of the terminal are kept from before and from after the client.
         let script = "stty -g >\"$FOLDER/before\"; \"$@\"; stty -g >\"$FOLDER/then\"; \
                       mv \"$FOLDER/then\" \"$FOLDER/after\"; exec cat >/dev/null";
-        let client = calling(client, server);
+        let client = calling(client, server.telnet());
         let status = window
             .command()
             .env("FOLDER", &window.folder)
@@ -567,7 +554,7 @@ fn no_byte_of_telnet(client: Call) {
     let asked = "/name nc\nhello\n/help\n/who\n/me waves\n/msg bob psst\n/reply hm\n/whois bob\n/away tea\n/back\n\
                  /ignore bob\n/ignore\n/unignore bob\n/quiet on\n/quiet off\n/time on +08:00\n/time off\n/bell on\n\
                  /bell off\n/history\n/edit off\n/edit maybe\n\x1b[A\n/nosuch\n";
-    let shown = pipe(client, &server, asked).stdout;
+    let shown = pipe(client, server.telnet(), asked).stdout;
     let text = String::from_utf8(shown).expect("nothing but text");
     assert!(
         !text.contains(|c: char| c.is_control() && !"\r\n".contains(c)),
@@ -601,24 +588,9 @@ fn no_byte_of_telnet(client: Call) {
         );
     }
     // Who asks for it gets it, once, and then hears that it was in vain.
-    let shown = pipe(client, &server, "/edit\n/edit\nhello\n").stdout;
+    let shown = pipe(client, server.telnet(), "/edit\n/edit\nhello\n").stdout;
     let asked = b"\xff\xfb\x01\xff\xfb\x03".as_slice();
     let refused = b"!! your client does not speak telnet; staying in line mode\r\n".as_slice();
     let expected = [asked, refused, refused].concat();
     assert!(shown.ends_with(&expected), "{}", shown.escape_ascii());
-}
-
-fn pipe(client: Call, server: &Server, input: &str) -> Output {
-    let command = calling(client, server);
-    let mut child = Command::new(&command[0])
-        .args(&command[1..])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("it is installed");
-    let mut stdin = child.stdin.take().expect("it is piped");
-    stdin.write_all(input.as_bytes()).expect("it reads");
-    drop(stdin);
-    child.wait_with_output().expect("it is our child")
 }

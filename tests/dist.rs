@@ -1,12 +1,14 @@
 //! What `dist/` brings for the system: the units of systemd and the manual page. What needs a tool that is not
 //! installed is reported as ignored.
 
-use std::env;
+mod support;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use libtest_mimic::{Arguments, Trial};
+use support::programs::is_installed;
 
 /// The exposure that `systemd-analyze security` may find, in tenths.
 const EXPOSURE_MAX: u32 = 15;
@@ -49,12 +51,6 @@ fn trial(name: &str, tool: &str, test: fn()) -> Trial {
         Ok(())
     };
     Trial::test(name, run).with_ignored_flag(!tool.is_empty() && !is_installed(tool))
-}
-
-fn is_installed(tool: &str) -> bool {
-    let path = env::var_os("PATH").unwrap_or_default();
-    let found = env::split_paths(&path).any(|folder| folder.join(tool).is_file());
-    found
 }
 
 fn dist(name: &str) -> PathBuf {

@@ -30,8 +30,6 @@ mod memory;
 mod network;
 #[path = "faults/operations.rs"]
 mod operations;
-#[path = "faults/session.rs"]
-mod session;
 mod support;
 #[path = "faults/table.rs"]
 mod table;

@@ -3,11 +3,12 @@
 mod support;
 
 use std::io::Write;
+use std::iter;
 use std::net::TcpStream;
-use std::{fs, iter};
 
 use chatd::diagnosis::Process;
 use support::person::Person;
+use support::random::Random;
 use support::server::Server;
 
 const MIB: usize = 1024 * 1024;
@@ -61,26 +62,11 @@ fn f007_loopback_is_exempt_from_the_limit_on_addresses() {
 #[test]
 #[cfg(target_os = "linux")]
 fn f001_a_shortage_of_descriptors_is_waited_out() {
-    use rustix::process::{getrlimit, prlimit, Pid, Resource, Rlimit};
-
     let server = Server::start(&[]);
     let mut ann = server.join("ann");
     let mut bob = server.join("bob");
     ann.expect("-- bob joined (2 here)");
-    let pid = Pid::from_raw(server.pid().try_into().expect("a process id"));
-    let limit = |descriptors| {
-        let limit = Rlimit {
-            current: Some(descriptors),
-            maximum: getrlimit(Resource::Nofile).maximum,
-        };
-        prlimit(pid, Resource::Nofile, limit).expect("it may be lowered and raised again");
-    };
-    // The next descriptor would be the lowest number that is free.
-    let is_free = |number: &u64| {
-        let entry = format!("/proc/{}/fd/{number}", server.pid());
-        fs::symlink_metadata(entry).is_err()
-    };
-    limit((0..1000).find(is_free).expect("it holds a few"));
+    server.leave_no_descriptor();
 
     let mut late: Vec<Person> = (0..3).map(|_| server.connect()).collect();
     server.log.wait_for_count("cannot accept, trying again", 1);
@@ -97,7 +83,7 @@ fn f001_a_shortage_of_descriptors_is_waited_out() {
     drop(bob);
     ann.expect("-- bob left (1 here)");
     late[0].skip_greeting();
-    limit(1000);
+    server.limit_descriptors(1000);
     late[1].skip_greeting();
     late[2].skip_greeting();
     ann.expect_silence();
@@ -193,14 +179,10 @@ fn hear_until(person: &mut Person, end: &str) {
     }
 }
 
-/// Bytes that look like nothing, the same for the same seed (xorshift).
+/// Bytes that look like nothing, the same for the same seed.
 fn noise(seed: u64, length: usize) -> Vec<u8> {
-    let mut state = seed;
-    let next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        Some((state >> 32) as u8)
-    };
-    iter::from_fn(next).take(length).collect()
+    let mut random = Random::new(seed);
+    iter::repeat_with(|| random.next() as u8)
+        .take(length)
+        .collect()
 }

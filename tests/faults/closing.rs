@@ -5,10 +5,10 @@ use std::net::TcpStream;
 
 use rustix::process::Signal;
 
-use super::session::{
-    ann_and_bob, close_line, connect_narrow, expect_at_rest, expect_close, reset, value,
-};
 use super::support::server::Server;
+use super::support::session::{
+    ann_and_bob, close_line, connect_narrow, deafen, expect_at_rest, expect_close, reset, value,
+};
 use super::support::{eventually, DEADLINE};
 use super::Test;
 
@@ -29,32 +29,13 @@ const DEAF: [&str; 4] = [
     "drain-seconds=3600",
 ];
 
-/// Somebody takes a name and never reads, until something waits for her in the server.
-#[track_caller]
-fn deafen(server: &Server) -> TcpStream {
-    let mut deaf = connect_narrow(server.telnet());
-    deaf.write_all(b"/name deaf\r\n").expect("connected");
-    server
-        .log
-        .wait_for(&format!(" from={} ", deaf.local_addr().expect("connected")));
-    let mut ann = server.join("ann");
-    let filler = "x".repeat(4000);
-    eventually("something waits", || {
-        (0..5).for_each(|_| ann.say(&filler));
-        ann.say("/nosuch");
-        ann.skip_until("!! no such command: /nosuch; /help lists them");
-        server.report()["queued_bytes"] > 0
-    });
-    deaf
-}
-
 fn f030_a_reset_of_one_who_is_on_her_way_out_changes_nothing() {
     let server = Server::start(&DEAF);
-    let mut deaf = deafen(&server);
-    deaf.write_all(b"/quit\r\n").expect("connected");
+    let mut deaf = deafen(&server, 1).remove(0);
+    deaf.say("/quit");
     eventually("she is on her way out", || server.report()["draining"] == 1);
-    let address = deaf.local_addr().expect("connected");
-    reset(deaf);
+    let address = deaf.address();
+    deaf.reset();
     // The drain would take an hour; the first reason stays.
     expect_close(&server, address, "quit");
     eventually("nothing waits", || server.report()["queued_bytes"] == 0);
@@ -140,10 +121,9 @@ fn f044_too_much_for_too_long_is_too_much_without_another_write() {
     settings[2] = "queue-bytes-soft=2k";
     settings[3] = "queue-soft-seconds=0.5";
     let server = Server::start(&[&settings[..], &["drain-seconds=0.2"]].concat());
-    let deaf = deafen(&server);
+    let deaf = deafen(&server, 1);
     // From here on nobody says anything.
-    let address = deaf.local_addr().expect("connected");
-    expect_close(&server, address, "slow-consumer");
+    expect_close(&server, deaf[0].address(), "slow-consumer");
     eventually("nothing waits", || server.report()["queued_bytes"] == 0);
 }
 
@@ -151,9 +131,8 @@ fn f046_a_client_that_is_stopped_is_closed() {
     let mut settings = DEAF;
     settings[3] = "stall-seconds=0.5";
     let server = Server::start(&settings);
-    let deaf = deafen(&server);
-    let address = deaf.local_addr().expect("connected");
-    expect_close(&server, address, "write-stall");
+    let deaf = deafen(&server, 1);
+    expect_close(&server, deaf[0].address(), "write-stall");
     eventually("nothing waits", || server.report()["queued_bytes"] == 0);
 }
 

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use super::session::{ann_and_bob, close_line, close_line_at, expect_close, value};
 use super::support::person::Person;
 use super::support::server::Server;
+use super::support::session::{ann_and_bob, close_line, close_line_at, expect_close, value};
 use super::support::DEADLINE;
 use super::Test;
 

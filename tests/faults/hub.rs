@@ -7,6 +7,7 @@ use std::time::Duration;
 use chatd::hub::{Limits, QueueLimits, SessionId};
 use chatd::ledger::CloseReason;
 
+use super::support::random::Random;
 use super::world::{limits, World};
 use super::Test;
 
@@ -77,27 +78,27 @@ fn f026_the_next_deadline_is_always_ahead() {
         },
         ..limits()
     });
-    let mut random = Random(1);
+    let mut random = Random::new(1);
     let mut crowd: Vec<SessionId> = Vec::new();
     for step in 0..5000 {
-        match random.below(6) {
-            0 if crowd.len() < 10 => crowd.push(world.connect()),
-            1 if !crowd.is_empty() => {
-                let id = crowd[random.below(crowd.len())];
-                world.say(id, &"x".repeat(random.below(3000)));
-            }
+        match random.within(1..=6) {
+            1 if crowd.len() < 10 => crowd.push(world.connect()),
             2 if !crowd.is_empty() => {
-                let id = crowd[random.below(crowd.len())];
-                let room = random.below(2) * random.below(5000);
+                let id = random.pick(&crowd);
+                world.say(id, &"x".repeat(random.within(0..=3000)));
+            }
+            3 if !crowd.is_empty() => {
+                let id = random.pick(&crowd);
+                let room = random.within(0..=1) * random.within(0..=5000);
                 world.drain(id, room);
             }
-            3 if step % 7 == 0 && !crowd.is_empty() => {
-                let id = crowd[random.below(crowd.len())];
+            4 if step % 7 == 0 && !crowd.is_empty() => {
+                let id = random.pick(&crowd);
                 world.hub.handle_eof(id, world.now);
             }
             _ => {}
         }
-        let time = Duration::from_millis(random.below(3000) as u64);
+        let time = Duration::from_millis(random.within(0..=3000) as u64);
         world.pass(time);
         crowd.retain(|id| world.hub.transport(*id).is_some());
         // What the tick began has its own deadlines behind it.
@@ -552,16 +553,4 @@ fn f100_a_leap_of_years_fires_each_deadline_once() {
     world.turn();
     assert_eq!(world.hub.wake_at(), None);
     world.check();
-}
-
-/// Numbers that look like chance, the same for the same seed (xorshift).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 32) as usize % bound
-    }
 }

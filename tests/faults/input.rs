@@ -6,12 +6,12 @@ use std::thread;
 
 use rustix::process::Signal;
 
-use super::session::{
+use super::support::person::Person;
+use super::support::server::Server;
+use super::support::session::{
     ann_and_bob, close_line, close_line_at, connect_narrow, expect_close, kernel_queues, reset,
     value,
 };
-use super::support::person::Person;
-use super::support::server::Server;
 use super::support::{eventually, DEADLINE};
 use super::Test;
 

@@ -2,9 +2,9 @@
 
 use std::net::{SocketAddr, TcpStream};
 
-use super::session::{connect_narrow, kernel_queues, value};
 use super::support::eventually;
 use super::support::server::{chatd, Server};
+use super::support::session::{connect_narrow, kernel_queues, value};
 use super::Test;
 
 pub(crate) const TESTS: &[Test] = tests![

@@ -11,10 +11,10 @@ use libtest_mimic::Trial;
 use rustix::process::{pidfd_getfd, pidfd_open, Pid, PidfdFlags, PidfdGetfdFlags, Signal};
 use socket2::{Socket, TcpKeepalive};
 
-use super::session::{expect_close, server_inode};
 use super::support::eventually;
 use super::support::person::Person;
 use super::support::server::Server;
+use super::support::session::{expect_close, server_inode};
 use super::{trial_if, Test};
 
 const TESTS: &[Test] = tests![

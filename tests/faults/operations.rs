@@ -3,12 +3,13 @@
 use std::process::{Command, Stdio};
 
 use libtest_mimic::Trial;
-use rustix::process::{getrlimit, prlimit, Pid, Resource, Rlimit, Signal};
+use rustix::process::Signal;
 
-use super::session::{connect_narrow, expect_close, value};
 use super::support::eventually;
 use super::support::person::Person;
+use super::support::programs::is_installed;
 use super::support::server::{chatd, Server};
+use super::support::session::{connect_narrow, expect_close, value};
 use super::{trial_if, Test};
 
 pub(crate) const TESTS: &[Test] = tests![
@@ -21,7 +22,7 @@ pub(crate) const TESTS: &[Test] = tests![
 
 /// Tests that need a program.
 pub(crate) fn trials() -> Vec<Trial> {
-    let openssl = Command::new("openssl").arg("version").output().is_ok();
+    let openssl = is_installed("openssl");
     vec![trial_if(
         openssl,
         (
@@ -112,12 +113,7 @@ fn f116_it_stops_in_the_middle_of_everything() {
     let filler = format!("{}\r\n", "x".repeat(4000)).repeat(100);
     ann.send(filler.as_bytes());
     eventually("something waits", || server.report()["queued_bytes"] > 0);
-    let pid = Pid::from_raw(server.pid().try_into().expect("a process id"));
-    let limit = Rlimit {
-        current: Some(10),
-        maximum: getrlimit(Resource::Nofile).maximum,
-    };
-    prlimit(pid, Resource::Nofile, limit).expect("it may be lowered");
+    server.leave_no_descriptor();
     let late = server.connect();
     server.log.wait_for("cannot accept, trying again");
     server.signal(Signal::TERM);

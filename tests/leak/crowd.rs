@@ -3,11 +3,10 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use socket2::{Domain, Socket, Type};
-
 use super::Counts;
 use crate::support::eventually;
 use crate::support::person::Person;
+use crate::support::session::connect_narrow;
 
 /// So many leave in each of the six ways; those who quit are two more.
 const GROUP: usize = 83;
@@ -213,13 +212,7 @@ fn programs(server: &impl Watched, name: &str) -> Vec<Person> {
 
 /// Clients that never read, and for which the kernel keeps as little as it can.
 fn readers_of_nothing(address: SocketAddr) -> Vec<Person> {
-    let clients = (0..GROUP).map(|_| {
-        let socket =
-            Socket::new(Domain::for_address(address), Type::STREAM, None).expect("a socket");
-        socket.set_recv_buffer_size(1).expect("as little as it can");
-        socket.connect(&address.into()).expect("the server listens");
-        Person::over(socket.into())
-    });
+    let clients = (0..GROUP).map(|_| Person::over(connect_narrow(address)));
     clients.collect()
 }
 

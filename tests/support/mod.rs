@@ -12,7 +12,11 @@
 
 pub(crate) mod person;
 pub(crate) mod planted;
+pub(crate) mod programs;
+#[path = "../sim/random.rs"]
+pub(crate) mod random;
 pub(crate) mod server;
+pub(crate) mod session;
 pub(crate) mod terminal;
 pub(crate) mod transcript;
 

@@ -1,6 +1,7 @@
 //! The server as a process of its own, with its log.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -105,6 +106,30 @@ impl Server {
 
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).expect("the server runs");
+    }
+
+    /// Lets it have descriptors with numbers below this one and no others.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn limit_descriptors(&self, below: u64) {
+        use rustix::process::{getrlimit, prlimit, Resource, Rlimit};
+
+        let limit = Rlimit {
+            current: Some(below),
+            maximum: getrlimit(Resource::Nofile).maximum,
+        };
+        let limited = prlimit(Some(Pid::from_child(&self.child)), Resource::Nofile, limit);
+        limited.expect("it may be lowered, and raised again");
+    }
+
+    /// Leaves it no descriptor for anything new: that would be the lowest number that is free.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn leave_no_descriptor(&self) {
+        let is_free = |number: &u64| {
+            let entry = format!("/proc/{}/fd/{number}", self.pid());
+            fs::symlink_metadata(entry).is_err()
+        };
+        let lowest = (0..1000).find(is_free);
+        self.limit_descriptors(lowest.expect("it holds a few"));
     }
 
     /// What it says of itself when asked by SIGUSR1: every `key=value` of the report that is a number.

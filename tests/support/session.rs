@@ -1,4 +1,4 @@
-//! One session of the server as its log tells of it, and clients that misbehave.
+//! Sessions of the server as its log and the kernel tell of them, and clients that misbehave.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use socket2::{Domain, SockRef, Socket, Type};
 
-use crate::support::eventually;
-use crate::support::person::Person;
-use crate::support::server::Server;
+use super::eventually;
+use super::person::Person;
+use super::server::Server;
 
 /// Waits until a session of the listener for people is closed; gives the line of the log that tells of it.
 #[track_caller]
@@ -47,13 +47,51 @@ pub(crate) fn value<'a>(line: &'a str, key: &str) -> &'a str {
     found.unwrap_or_else(|| panic!("no {key} in {line}"))
 }
 
+/// How many lines the log says that it misses: those that nobody read in time, and those that were too many.
+pub(crate) fn missed(lines: &[String]) -> usize {
+    counted(lines, " WARN dropped ") + counted(lines, " WARN suppressed ")
+}
+
+/// The sum of the numbers in `before NUMBER lines` over all lines with that.
+pub(crate) fn counted(lines: &[String], before: &str) -> usize {
+    let counts = lines.iter().filter_map(|line| {
+        let (_, behind) = line.split_once(before)?;
+        behind.split(' ').next()?.parse::<usize>().ok()
+    });
+    counts.sum()
+}
+
 /// Connects somebody with the smallest receive buffer that there is.
 #[track_caller]
 pub(crate) fn connect_narrow(to: SocketAddr) -> TcpStream {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    let socket = Socket::new(Domain::for_address(to), Type::STREAM, None).expect("a socket");
     socket.set_recv_buffer_size(1).expect("it can be set");
     socket.connect(&to.into()).expect("the server listens");
     socket.into()
+}
+
+/// Lets so many in, `deaf0` and so on, who read nothing any more, and says to them until the kernel takes no more and
+/// the server keeps the rest; or until it has closed them all, where its limits are so low.
+#[track_caller]
+pub(crate) fn deafen(server: &Server, count: usize) -> Vec<Person> {
+    let join = |n| {
+        let mut person = Person::over(connect_narrow(server.telnet()));
+        person.skip_greeting();
+        person.say(&format!("/name deaf{n}"));
+        person.skip_until(&format!("-- you are deaf{n}"));
+        person
+    };
+    let deaf = (0..count).map(join).collect();
+    let mut ann = server.join("ann");
+    let filler = "x".repeat(4000);
+    eventually("something waits for each of them", || {
+        (0..10).for_each(|_| ann.say(&filler));
+        let answer = ann.ask();
+        ann.skip_until(&answer);
+        let closed = server.log.matching(" name=deaf").len();
+        server.report()["queued_bytes"] > (count * 64 * 1024) as u64 || closed >= count
+    });
+    deaf
 }
 
 /// Breaks a connection.
@@ -74,14 +112,27 @@ pub(crate) fn ann_and_bob(server: &Server) -> (Person, Person) {
 
 /// What the kernel keeps of a session on the server's side: bytes sent that were not taken, and bytes that were not
 /// read.
+#[track_caller]
 pub(crate) fn kernel_queues(server: &Server, client: SocketAddr) -> (usize, usize) {
+    kernel_queues_of(&kernel_line(server, client))
+}
+
+/// The same of all sessions of the listener for people.
+pub(crate) fn all_kernel_queues(server: &Server) -> Vec<(usize, usize)> {
+    const ESTABLISHED: &str = "01";
+    let lines = kernel_lines(server).into_iter();
+    let sessions = lines.filter(|fields| fields[3] == ESTABLISHED);
+    sessions.map(|fields| kernel_queues_of(&fields)).collect()
+}
+
+fn kernel_queues_of(fields: &[String]) -> (usize, usize) {
     let number = |digits| usize::from_str_radix(digits, 16).expect("a number");
-    let fields = kernel_line(server, client);
     let (sent, received) = fields[4].split_once(':').expect("two queues");
     (number(sent), number(received))
 }
 
 /// The inode of the server's end of a session, which `/proc/PID/fd` links to.
+#[track_caller]
 pub(crate) fn server_inode(server: &Server, client: SocketAddr) -> String {
     kernel_line(server, client).swap_remove(9)
 }
@@ -89,16 +140,24 @@ pub(crate) fn server_inode(server: &Server, client: SocketAddr) -> String {
 /// The line of `/proc/net/tcp` for the server's end of a session, as fields.
 #[track_caller]
 fn kernel_line(server: &Server, client: SocketAddr) -> Vec<String> {
-    let table = fs::read_to_string(format!("/proc/{}/net/tcp", server.pid()));
     let remote = format!(":{:04X}", client.port());
-    // The client's own line has the listener's port as its remote one.
+    kernel_lines(server)
+        .into_iter()
+        .find(|fields| fields[2].ends_with(&remote))
+        .unwrap_or_else(|| panic!("no session of {client}"))
+}
+
+/// The lines of `/proc/net/tcp` for the server's end of the sessions of its listener for people. The clients' own lines
+/// have the listener's port as their remote one.
+fn kernel_lines(server: &Server) -> Vec<Vec<String>> {
+    let table = fs::read_to_string(format!("/proc/{}/net/tcp", server.pid()));
     let local = format!(":{:04X}", server.telnet().port());
     table
         .expect("it runs")
         .lines()
         .map(|line| line.split_whitespace().map(str::to_owned).collect())
-        .find(|fields: &Vec<String>| fields[2].ends_with(&remote) && fields[1].ends_with(&local))
-        .unwrap_or_else(|| panic!("no session of {client}"))
+        .filter(|fields: &Vec<String>| fields[1].ends_with(&local))
+        .collect()
 }
 
 /// Waits until the server holds as many descriptors as at a time when `sessions` fewer were open.
