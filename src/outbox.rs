@@ -271,6 +271,31 @@ mod tests {
         assert_eq!(outbox.judge(&limits, outset), Err(Overdue::TooSlow));
     }
 
+    /// Neither what it copied nor what it shared stays behind, however it was emptied.
+    #[test]
+    fn f051_an_emptied_outbox_owns_no_heap() {
+        let now = outset();
+        let burst = Bytes::from(vec![0; 100_000]);
+        let empty_it: [fn(&mut Outbox, Instant); 2] = [
+            |outbox, now| outbox.advance(outbox.bytes(), now),
+            |outbox, _| outbox.clear(),
+        ];
+        for empty in empty_it {
+            let mut outbox = Outbox::default();
+            for _ in 0..10 {
+                outbox.push_copy(&burst, now);
+                outbox.push_shared(burst.clone(), now);
+                outbox.push_copy(&[0; 10], now);
+            }
+            outbox.advance(outbox.bytes() / 2, now);
+            assert!(outbox.0.is_some() && !burst.is_unique());
+            empty(&mut outbox, now);
+            assert!(outbox.0.is_none(), "what is left is one pointer to nothing");
+            assert!(burst.is_unique(), "it keeps what others wait for");
+        }
+        assert_eq!(size_of::<Outbox>(), size_of::<usize>());
+    }
+
     proptest! {
         #[test]
         fn bytes_come_out_as_they_went_in(

@@ -449,4 +449,17 @@ mod tests {
             )
             .is_none());
     }
+
+    #[test]
+    fn f053_a_line_for_many_is_kept_once() {
+        let (mut feed, mut parts) = (Feed::default(), Vec::new());
+        say(&mut feed, "a line");
+        feed.collect(T, Marks::default(), &mut parts);
+        let shares = [feed.share(T, parts[0]), feed.share(T, parts[0])];
+        let [Some(one), Some(other)] = &shares else {
+            panic!("all of it is worth sharing: {shares:?}");
+        };
+        assert_eq!(one.as_ptr(), other.as_ptr());
+        assert_eq!(one[..], *feed.bytes(T, parts[0]));
+    }
 }

@@ -398,4 +398,23 @@ mod tests {
         }
         assert_eq!((acceptor.passing_errors, acceptor.shortages), (4, 0));
     }
+
+    #[test]
+    fn f001_a_shortage_that_lasts_is_complained_of_once_a_second() {
+        let (mut acceptor, outset) = (Acceptor::new(ADMISSION, 1), outset());
+        acceptor.note(0);
+        let mut complaints = Vec::new();
+        for step in 0..300 {
+            let time = Duration::from_millis(10 * step);
+            // Each who leaves lets it be tried again, far more often than by the timer.
+            acceptor.release(Place::Uncounted);
+            assert_eq!(acceptor.next_ready(outset + time), Some(0));
+            acceptor.failed(0, &Errno::MFILE.into(), outset + time);
+            if acceptor.complained_at == Some(outset + time) {
+                complaints.push(time);
+            }
+        }
+        assert_eq!(acceptor.shortages, 300);
+        assert_eq!(complaints, [0, 1, 2].map(Duration::from_secs));
+    }
 }
