@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::thread;
 use std::time::Duration;
 
-use chatd::hub::{Limits, QueueLimits, SessionId};
+use chatd::hub::{Limits, LineRate, QueueLimits, SessionId};
 use chatd::ledger::CloseReason;
 
 use super::support::random::Random;
@@ -28,6 +28,7 @@ pub(crate) const TESTS: &[Test] = tests![
     f091_five_hundred_leave_in_one_turn,
     f092_nobody_is_closed_for_those_who_join,
     f093_coming_back_again_and_again_is_told_few_times,
+    f094_who_talks_fast_to_a_thousand_is_paused_and_the_others_are_not,
     f097_the_wall_clock_moves_no_deadline,
     f098_a_tick_that_is_repeated_does_nothing,
     f100_a_leap_of_years_fires_each_deadline_once,
@@ -486,6 +487,54 @@ fn f093_coming_back_again_and_again_is_told_few_times() {
     assert!(lines.len() <= 22, "{lines:#?}");
     assert!(lines.contains(&"-- bob joined (2 here)"));
     assert_eq!(world.hub.census().here, 1);
+    world.check();
+}
+
+/// A line to many costs as much as they are, so it is her who says too many that has to wait.
+fn f094_who_talks_fast_to_a_thousand_is_paused_and_the_others_are_not() {
+    const HEARERS: usize = 1000;
+    const BURST: usize = 20;
+    let mut world = World::new(Limits {
+        line_rate: Some(LineRate {
+            lines_per_second: 5,
+            lines_burst: BURST as u32,
+        }),
+        ..limits()
+    });
+    let (hasty, calm) = (world.join("hasty"), world.join("calm"));
+    let hearers: Vec<SessionId> = (0..HEARERS).map(|_| world.connect()).collect();
+    // What names cost them is paid by then.
+    world.pass(seconds(10));
+    let said_by = |world: &mut World, id: SessionId, name: &str| {
+        let begins = format!("<{name}> ");
+        let lines = world.pipe(id).lines();
+        lines
+            .iter()
+            .filter(|line| line.starts_with(&begins))
+            .count()
+    };
+    world.say(hasty, &["hurry"; 500].join("\n"));
+    assert!(world.hub.is_paused(hasty));
+    world.say(calm, "and I?");
+    assert!(!world.hub.is_paused(calm));
+    world.turn();
+    for id in &hearers {
+        assert_eq!(said_by(&mut world, *id, "hasty"), BURST);
+        assert_eq!(said_by(&mut world, *id, "calm"), 1);
+    }
+    // From then on nobody has to do more work for her than that of five lines a second.
+    for second in 1..=20 {
+        for _ in 0..10 {
+            world.pass(Duration::from_millis(100));
+            for id in world.hub.take_resumed() {
+                world.hub.resume(id, world.now);
+            }
+        }
+        world.turn();
+        assert_eq!(said_by(&mut world, hearers[0], "hasty"), BURST + 5 * second);
+    }
+    assert!(world.hub.is_paused(hasty), "most of it still waits");
+    assert_eq!(world.closes(), []);
     world.check();
 }
 

@@ -3,22 +3,23 @@
 
 use std::env;
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
 use std::time::Duration;
 
 use libtest_mimic::Trial;
 use rustix::process::{pidfd_getfd, pidfd_open, Pid, PidfdFlags, PidfdGetfdFlags, Signal};
-use socket2::{Socket, TcpKeepalive};
+use socket2::{Domain, Socket, TcpKeepalive, Type};
 
 use super::support::eventually;
 use super::support::person::Person;
-use super::support::server::Server;
+use super::support::server::{chatd, Server};
 use super::support::session::{expect_close, server_inode};
 use super::{trial_if, Test};
 
 const TESTS: &[Test] = tests![
     f005_five_hundred_connect_while_the_server_stalls,
+    f007_one_too_many_from_an_address_is_told_so_and_the_next_one_has_her_place,
     f038_who_vanishes_without_a_word_is_noticed,
 ];
 
@@ -73,6 +74,54 @@ fn f005_five_hundred_connect_while_the_server_stalls() {
     let overflows = overflows.find(|(key, _)| *key == "ListenOverflows");
     assert_eq!(overflows, Some(("ListenOverflows", "0")));
     assert_eq!(server.report()["open"], 500);
+}
+
+/// Whoever connects from this machine to 192.0.2.1 has that address herself, and that is not loopback.
+fn f007_one_too_many_from_an_address_is_told_so_and_the_next_one_has_her_place() {
+    // An address for documentation (RFC 5737), and with it all of its network.
+    let added = Command::new("ip")
+        .args(["addr", "add", "192.0.2.1/24", "dev", "lo"])
+        .status();
+    assert!(added.expect("it was there before").success());
+    let server = Server::spawn(
+        chatd()
+            .args(["-l", "telnet://192.0.2.1:0", "-l", "wire://192.0.2.1:0"])
+            .args(["-o", "history-lines=0", "-o", "sessions-per-address-max=3"]),
+    );
+    let mut ann = server.join("ann");
+    let mut bob = server.join("bob");
+    ann.expect("-- bob joined (2 here)");
+    // Those of all listeners count together.
+    let mut bot = server.program();
+    for _ in 0..2 {
+        let mut late = server.connect();
+        late.expect("!! goodbye: too many connections from your address");
+        late.expect_end();
+        expect_close(&server, late.address(), "per-address");
+    }
+    // From the address of a neighbour somebody may come all the same.
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    let neighbour = SocketAddr::from(([192, 0, 2, 2], 0));
+    socket.bind(&neighbour.into()).expect("it is ours");
+    socket
+        .connect(&server.telnet().into())
+        .expect("the server listens");
+    let mut neighbour = Person::over(TcpStream::from(socket));
+    neighbour.skip_greeting();
+
+    bob.say("/quit");
+    bob.expect("-- goodbye");
+    let address = bob.address();
+    drop(bob);
+    expect_close(&server, address, "quit");
+    ann.expect("-- bob left (1 here)");
+    let mut carl = server.join("carl");
+    ann.expect("-- carl joined (2 here)");
+    let mut late = server.connect();
+    late.expect("!! goodbye: too many connections from your address");
+    for person in [&mut ann, &mut carl, &mut bot] {
+        person.expect_silence();
+    }
 }
 
 fn f038_who_vanishes_without_a_word_is_noticed() {

@@ -73,10 +73,10 @@ fn f009_too_few_descriptors_are_an_error() {
 
 fn f106_a_report_is_short_whoever_is_there() {
     let server = Server::start(&[]);
-    let mut crowd: Vec<Person> = (0..200).map(|_| server.connect()).collect();
+    let mut crowd: Vec<Person> = (0..1000).map(|_| server.connect()).collect();
     crowd.iter_mut().for_each(Person::skip_greeting);
     let report = server.report();
-    assert_eq!((report["sessions"], report["opens"]), (200, 200));
+    assert_eq!((report["sessions"], report["opens"]), (1000, 1000));
     let lines = server.log.matching("report ");
     let bytes: usize = lines.iter().map(String::len).sum();
     assert!(bytes < 4096, "{bytes} bytes");
