@@ -321,6 +321,16 @@ impl Feed {
         self.lines.iter().all(|line| line.is_presence) && self.happenings == self.lines.len()
     }
 
+    /// Bytes said to single sessions.
+    pub(super) fn alone_bytes(&self) -> usize {
+        self.alone.len()
+    }
+
+    /// Forgets what was added for single sessions behind the first `bytes`. No part of it may be in use any more.
+    pub(super) fn forget_alone_since(&mut self, bytes: usize) {
+        self.alone.truncate(bytes);
+    }
+
     /// Everybody who was to hear something alone has heard it, so those bytes are of no use any more.
     pub(super) fn forget_what_one_heard(&mut self) {
         self.alone.clear();

@@ -87,8 +87,10 @@ impl<T> Hub<T> {
     }
 
     fn begin_flush(&mut self, now: Instant) -> Flush {
+        let feed = self.room.take_feed();
         Flush {
-            feed: self.room.take_feed(),
+            alone_bytes: feed.alone_bytes(),
+            feed,
             parts: Vec::new(),
             queued_bytes: self.queued_bytes,
             unfinished: Vec::new(),
@@ -211,6 +213,8 @@ impl<T> Peer<T> {
 /// One flush under way.
 struct Flush {
     feed: Feed,
+    /// What was said to single sessions before the flush. Behind it lies what one session sees in a way of its own.
+    alone_bytes: usize,
     /// What the session at hand hears; kept for its buffer.
     parts: Vec<Part>,
     /// What waits in all outboxes together.
@@ -243,13 +247,16 @@ impl Flush {
             return;
         }
         self.parts.clear();
+        let comforts = peer.comforts.as_deref();
+        let view = comforts.filter(|comforts| comforts.has_view());
+        let has_frame = peer.reader.has_frame();
+        if view.is_some() || has_frame {
+            // What the last such session's socket did not take of its copy has been copied into its outbox.
+            self.feed.forget_alone_since(self.alone_bytes);
+        }
         // Who is no member hears only what stands between marks that were made as it left.
         if peer.is_open() || !marks.is_empty() {
-            match peer
-                .comforts
-                .as_deref()
-                .filter(|comforts| comforts.has_view())
-            {
+            match view {
                 None => self.feed.collect(peer.dialect, marks, &mut self.parts),
                 Some(comforts) => {
                     let Self {
@@ -262,7 +269,7 @@ impl Flush {
                 }
             }
         }
-        if peer.reader.has_frame() {
+        if has_frame {
             self.frame(peer);
         }
         let written = if peer.outbox.is_empty() && peer.flow == Flow::Ready {
@@ -358,5 +365,90 @@ impl<T> Peer<T> {
             Ok(_) | Err(_) => self.flow = Flow::Dead,
         }
         0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use super::*;
+    use crate::dialect::Dialect;
+    use crate::hub::QueueLimits;
+    use crate::test_clock::outset;
+
+    /// Sockets that take everything, or nothing.
+    struct Sockets {
+        room: usize,
+    }
+
+    impl Outlet<()> for Sockets {
+        fn write(
+            &mut self,
+            _: SessionId,
+            (): &mut (),
+            slices: &[IoSlice<'_>],
+        ) -> io::Result<usize> {
+            match self.room {
+                0 => Err(io::ErrorKind::WouldBlock.into()),
+                room => Ok(room.min(slices.iter().map(|slice| slice.len()).sum())),
+            }
+        }
+
+        fn finish(&mut self, (): &mut ()) {}
+    }
+
+    const LIMITS: Limits = Limits {
+        line_bytes_max: 1000,
+        queue: QueueLimits {
+            bytes_max: 1 << 20,
+            bytes_soft: 1 << 20,
+            soft: Duration::from_secs(10),
+            stall: None,
+        },
+        idle: None,
+        drain: Duration::from_secs(5),
+        history_lines: 0,
+        line_rate: None,
+        memory_max: usize::MAX,
+    };
+
+    #[test]
+    fn a_flush_holds_one_copy_however_many_see_the_feed_in_their_own_way() {
+        const VIEWERS: usize = 100;
+        let (mut hub, now) = (Hub::new(LIMITS), outset());
+        let from = SocketAddr::from(([127, 0, 0, 1], 1));
+        let mut connect = |input: &[u8]| {
+            let id = hub.connect((), Dialect::Telnet, from, now);
+            hub.handle_input(id, input, now);
+            hub.flush(now, &mut Sockets { room: usize::MAX });
+            id
+        };
+        for _ in 0..VIEWERS {
+            connect(b"/time on\n");
+            connect(b"/edit on\r\n\xff\xfd\x01\xff\xfd\x03");
+        }
+        let ann = connect(b"");
+        for room in [usize::MAX, 7, 0] {
+            for _ in 0..10 {
+                hub.handle_input(ann, &[&[b'x'; 500], b"\n".as_slice()].concat(), now);
+            }
+            let mut flush = hub.begin_flush(now);
+            let said = flush.feed.len();
+            assert!(said > 5000);
+            for id in hub.room.members.clone() {
+                let peer = &mut hub.peers[id.slot as usize];
+                flush.visit(id, peer, &mut Sockets { room });
+                assert!(
+                    flush.feed.len() < 3 * said,
+                    "{} of {said}",
+                    flush.feed.len()
+                );
+            }
+            if room == 0 {
+                let all_but_ann = 2 * VIEWERS;
+                assert!(flush.queued_bytes > all_but_ann * 5000, "all of it waits");
+            }
+        }
     }
 }
