@@ -178,3 +178,72 @@ impl<T> Hub<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use super::*;
+    use crate::dialect::Dialect;
+    use crate::hub::{Limits, QueueLimits};
+    use crate::test_clock::outset;
+
+    const LIMITS: Limits = Limits {
+        line_bytes_max: 1000,
+        queue: QueueLimits {
+            bytes_max: 1 << 20,
+            bytes_soft: 1 << 20,
+            soft: Duration::from_secs(10),
+            stall: None,
+        },
+        idle: None,
+        drain: Duration::from_secs(5),
+        history_lines: 0,
+        line_rate: None,
+        memory_max: usize::MAX,
+    };
+
+    fn connect(hub: &mut Hub<()>, now: Instant) -> SessionId {
+        let from = SocketAddr::from(([127, 0, 0, 1], 1));
+        hub.connect((), Dialect::Telnet, from, now)
+    }
+
+    /// Waits for the next deadline, and lets those go on whose pause it ends.
+    fn wait(hub: &mut Hub<()>, now: &mut Instant) {
+        *now = hub.wake_at().expect("there is a deadline");
+        hub.tick(*now);
+        for id in hub.take_resumed() {
+            hub.resume(id, *now);
+        }
+    }
+
+    #[test]
+    fn who_is_paused_in_the_middle_of_what_she_says_is_not_silent() {
+        let ms = Duration::from_millis;
+        for (lines_per_second, idle) in [(10, ms(60_000)), (1, ms(500))] {
+            let line_rate = Some(LineRate {
+                lines_per_second,
+                lines_burst: 1,
+            });
+            let mut hub = Hub::new(Limits {
+                line_rate,
+                idle: Some(idle),
+                ..LIMITS
+            });
+            let began_at = outset();
+            let mut now = began_at;
+            let id = connect(&mut hub, now);
+            hub.handle_input(id, &[b'\n'; 1000], now);
+            while hub.has_carry(id) {
+                wait(&mut hub, &mut now);
+            }
+            let said_at = now;
+            let said_in = said_at - began_at;
+            assert!(said_in >= ms(999_000) / lines_per_second, "{said_in:?}");
+            while hub.open_sessions() > 0 {
+                wait(&mut hub, &mut now);
+            }
+            assert!(now >= said_at + idle, "{:?}", now - said_at);
+        }
+    }
+}

@@ -27,7 +27,6 @@ impl<T> Hub<T> {
     /// [`Hub::has_carry`] holds, read nothing more but call [`Hub::resume`] in the next turn.
     pub fn handle_input(&mut self, id: SessionId, bytes: &[u8], now: Instant) {
         let Some(peer) = self.peer(id) else { return };
-        peer.heard_at = now;
         match &mut peer.phase {
             Phase::Open => self.understand(id, bytes, now),
             Phase::Closing(closing) => {
@@ -110,6 +109,7 @@ impl<T> Hub<T> {
     fn understand(&mut self, id: SessionId, bytes: &[u8], now: Instant) {
         let words_bytes_max = self.limits.line_bytes_max;
         let Some(peer) = self.peer(id) else { return };
+        peer.heard_at = now;
         let line_bytes_max = peer.dialect.line_bytes_max(words_bytes_max);
         if peer.lines_in == 0
             && peer.reader.discarded() == 0
@@ -123,6 +123,8 @@ impl<T> Hub<T> {
             return;
         };
         peer.hold(input, paused_until);
+        // A pause is no silence: what is said meanwhile is not read.
+        peer.heard_at = paused_until.unwrap_or(now);
         let foreign = peer.lines_in == 0 && is_foreign(peer.reader.partial());
         let flood = peer.reader.discarded() > FLOOD_BYTES_MAX;
         let has_drawn = peer.reader.has_drawn();

@@ -137,6 +137,7 @@ pub(super) struct Peer<T> {
     pub(super) marks: Marks,
     pub(super) outbox: Outbox,
     pub(super) opened_at: Instant,
+    /// When something was last heard of it, or when the pause behind that ends.
     pub(super) heard_at: Instant,
     /// What was heard of it is paid for until so many microseconds after `opened_at`, at the rate at which it may
     /// speak.

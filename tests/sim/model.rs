@@ -289,7 +289,6 @@ impl Model {
 impl Model {
     pub(crate) fn input(&mut self, number: u64, bytes: usize, now: Ms) {
         let it = self.it(number);
-        it.heard_at = now;
         it.given += bytes;
         match it.phase {
             Phase::Open => self.understand(number, now),
@@ -306,6 +305,7 @@ impl Model {
 
     /// Takes what is complete, but not more than one turn takes.
     pub(crate) fn understand(&mut self, number: u64, now: Ms) {
+        self.it(number).heard_at = now;
         // Ctrl-C is answered behind the timing mark that clients send after it.
         let mut interrupted = false;
         for _ in 0..TURN_LINES_MAX {
