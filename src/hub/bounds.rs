@@ -1,5 +1,6 @@
 //! What one session may ask of all: how fast it is heard, and how much memory waits for it.
 
+use std::collections::BinaryHeap;
 use std::time::{Duration, Instant};
 
 use crate::hub::peer::{Flow, Peer, Phase, Standing};
@@ -125,13 +126,18 @@ impl<T> Hub<T> {
 
     /// Frees memory: who makes the others wait for most goes first.
     pub(super) fn enforce_memory_limit(&mut self, now: Instant) {
+        if self.memory() <= self.limits.memory_max {
+            return;
+        }
+        // Whoever goes, what waits for the others stays as it is: that she has gone waits in the feed.
+        let weight = |peer: &Peer<T>| peer.outbox.bytes() + peer.input_bytes();
+        let weighed = self.peers.iter().map(|(slot, peer)| (weight(peer), slot));
+        let mut heaviest: BinaryHeap<_> = weighed.filter(|(weight, _)| *weight > 0).collect();
         while self.memory() > self.limits.memory_max {
-            let weight = |peer: &Peer<T>| peer.outbox.bytes() + peer.input_bytes();
-            let heaviest = self.peers.iter().max_by_key(|(_, peer)| weight(peer));
-            let Some((slot, peer)) = heaviest.filter(|(_, peer)| weight(peer) > 0) else {
+            let Some((_, slot)) = heaviest.pop() else {
                 return;
             };
-            let id = SessionId::new(slot, peer.serial);
+            let id = SessionId::new(slot, self.peers[slot].serial);
             self.begin_close(id, CloseReason::SlowConsumer, now);
             self.drop_buffers(id);
             self.finish_close(id, Ending::Abrupt);
@@ -244,6 +250,28 @@ mod tests {
                 wait(&mut hub, &mut now);
             }
             assert!(now >= said_at + idle, "{:?}", now - said_at);
+        }
+    }
+
+    #[test]
+    fn the_heaviest_go_first_and_of_these_the_last_slot() {
+        let (mut hub, now) = (Hub::new(LIMITS), outset());
+        for weight in [10, 30, 20, 30, 5] {
+            let id = connect(&mut hub, now);
+            hub.handle_input(id, &vec![b'x'; weight], now);
+        }
+        for (memory_max, expected) in [
+            (95, &[][..]),
+            (94, &["guest4"]),
+            (40, &["guest4", "guest2"]),
+            (0, &["guest4", "guest2", "guest3", "guest1", "guest5"]),
+        ] {
+            hub.limits.memory_max = memory_max;
+            hub.enforce_memory_limit(now);
+            hub.reap(now, |(), _| {});
+            hub.check_invariants();
+            let gone: Vec<&str> = hub.ledger().recent().map(|close| &*close.name).collect();
+            assert_eq!(gone, expected, "{memory_max}");
         }
     }
 }
