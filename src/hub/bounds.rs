@@ -106,12 +106,13 @@ impl<T> Hub<T> {
 
     /// Closes the oldest session that never took a name nor spoke, if it is old enough, so that a newcomer finds room.
     pub fn make_room(&mut self, now: Instant) -> bool {
-        let silent = |id: &SessionId| {
-            let peer = &self.peers[id.slot as usize];
-            peer.standing == Standing::Unknown
-                && now.saturating_duration_since(peer.opened_at) >= SILENT_AGE_MIN
-        };
-        let Some(id) = self.roster.guests().find(silent) else {
+        let peer = |id: SessionId| &self.peers[id.slot as usize];
+        // Guests stand in the order in which they came, so if the first of these is too young, all are.
+        let is_unknown = |id: &SessionId| peer(*id).standing == Standing::Unknown;
+        let oldest = self.roster.guests().find(is_unknown);
+        let is_old =
+            |id: &SessionId| now.saturating_duration_since(peer(*id).opened_at) >= SILENT_AGE_MIN;
+        let Some(id) = oldest.filter(is_old) else {
             return false;
         };
         self.begin_close(id, CloseReason::Idle, now);
