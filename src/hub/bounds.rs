@@ -1,9 +1,10 @@
 //! What one session may ask of all: how fast it is heard, and how much memory waits for it.
 
+use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::{Duration, Instant};
 
-use crate::hub::peer::{Flow, Peer, Phase, Standing};
+use crate::hub::peer::{Flow, Peer, Standing};
 use crate::hub::{Ending, Hub, SessionId};
 use crate::ledger::CloseReason;
 
@@ -55,19 +56,10 @@ impl<T> Peer<T> {
         }
     }
 
-    /// When a pause ends, or a ghost behind it is given up.
-    pub(super) fn pause_ends_at(&self) -> Option<Instant> {
-        let held = self.held.as_ref()?;
-        let ghost_at = held.gone_at.map(|at| at + GHOST);
-        held.paused_until.into_iter().chain(ghost_at).min()
-    }
-
-    /// Whether the client has gone and what it sent was too much to be heard in time.
-    pub(super) fn is_ghost(&self, now: Instant) -> bool {
-        self.held
-            .as_ref()
-            .and_then(|held| held.gone_at)
-            .is_some_and(|at| at + GHOST <= now)
+    /// Until when it is heard though its client has gone: what it sent may be too much to be heard in time.
+    pub(super) fn ghost_until(&self) -> Option<Instant> {
+        let gone_at = self.held.as_ref()?.gone_at?;
+        Some(gone_at + GHOST)
     }
 
     /// Bytes of input that are kept.
@@ -173,14 +165,16 @@ impl<T> Hub<T> {
 
     /// Ends the pauses that are over.
     pub(super) fn end_pauses(&mut self, now: Instant) {
-        for (slot, peer) in &mut self.peers {
-            let open = matches!(peer.phase, Phase::Open);
-            let Some(held) = peer.held.as_mut().filter(|_| open) else {
+        while let Some(Reverse((until, id))) = self.pauses.peek().copied() {
+            if now < until {
+                break;
+            }
+            self.pauses.pop();
+            let Some(held) = self.peer(id).and_then(|peer| peer.held.as_mut()) else {
                 continue;
             };
-            if held.paused_until.is_some_and(|until| until <= now) {
-                held.paused_until = None;
-                self.resumed.push(SessionId::new(slot, peer.serial));
+            if held.paused_until.take_if(|until| *until <= now).is_some() {
+                self.resumed.push(id);
             }
         }
     }
@@ -252,6 +246,70 @@ mod tests {
             }
             assert!(now >= said_at + idle, "{:?}", now - said_at);
         }
+    }
+
+    /// So many times all sessions are looked at while time passes in steps, each after `then` did something.
+    fn looks(
+        hub: &mut Hub<()>,
+        now: &mut Instant,
+        steps: usize,
+        mut then: impl FnMut(&mut Hub<()>, Instant),
+    ) -> u32 {
+        let mut looks = 0;
+        for _ in 0..steps {
+            then(hub, *now);
+            let until = *now + Duration::from_millis(1);
+            looks += u32::from(hub.wake_at.is_some_and(|at| at <= until));
+            *now = until;
+            hub.tick(until);
+            hub.check_invariants();
+        }
+        looks
+    }
+
+    #[test]
+    fn all_are_looked_at_twenty_times_a_second_at_most() {
+        let line_rate = Some(LineRate {
+            lines_per_second: 1000,
+            lines_burst: 1,
+        });
+        let ms = Duration::from_millis;
+        let mut hub = Hub::new(Limits {
+            line_rate,
+            idle: Some(ms(100)),
+            drain: ms(10),
+            ..LIMITS
+        });
+        let mut now = outset();
+        let talker = connect(&mut hub, now);
+        hub.handle_input(talker, &[b'\n'; 500], now);
+        let said = looks(&mut hub, &mut now, 499, |hub, now| {
+            for id in hub.take_resumed() {
+                hub.resume(id, now);
+            }
+        });
+        assert!(said <= 11, "{said} times for one who talks");
+        for id in hub.take_resumed() {
+            hub.resume(id, now);
+        }
+        assert!(
+            !hub.has_carry(talker),
+            "a thousand lines a second are heard"
+        );
+
+        let came_and_went = looks(&mut hub, &mut now, 500, |hub, now| {
+            let id = connect(hub, now);
+            hub.begin_close(id, CloseReason::Quit, now);
+        });
+        assert!(
+            came_and_went <= 11,
+            "{came_and_went} times for those who go"
+        );
+        looks(&mut hub, &mut now, 200, |hub, now| {
+            hub.reap(now, |(), _| {});
+        });
+        assert!(hub.is_empty());
+        assert_eq!(hub.wake_at(), None);
     }
 
     #[test]

@@ -14,7 +14,8 @@ use crate::planted::{planted, Bug};
 /// A session that has nothing more to be told is given so long to close its own side.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// Deadlines are looked at together and no more often than this: each is kept to about so much.
+/// Deadlines are looked at together and no more often than this: each is kept to about so much. Pauses are kept
+/// exactly, on a list of their own.
 const TICK: Duration = Duration::from_millis(50);
 
 /// So many slices go into one write.
@@ -39,9 +40,10 @@ pub trait Outlet<T> {
 }
 
 impl<T> Hub<T> {
-    /// Does what is due: ends the sessions whose time is up, and tells the sums of joins and leaves.
+    /// Does what is due: ends pauses and the sessions whose time is up, and tells the sums of joins and leaves.
     pub fn tick(&mut self, now: Instant) {
         self.room.tick(now);
+        self.end_pauses(now);
         if self.wake_at.is_none_or(|at| now < at) {
             return;
         }
@@ -53,8 +55,9 @@ impl<T> Hub<T> {
                 Err(fate) => due.push((SessionId::new(slot, peer.serial), fate)),
             }
         }
-        self.wake_at = next.map(|at| at.max(now + TICK));
-        self.end_pauses(now);
+        let rests_until = now + TICK;
+        self.rests_until = Some(rests_until);
+        self.wake_at = next.map(|at| at.max(rests_until));
         for (id, fate) in due {
             self.carry_out(id, fate, now);
         }
@@ -200,10 +203,11 @@ impl<T> Peer<T> {
                 if idle_at.is_some_and(|at| at <= now) {
                     return Err(Fate::Close(CloseReason::Idle));
                 }
-                if self.is_ghost(now) {
+                let ghost_until = self.ghost_until();
+                if ghost_until.is_some_and(|at| at <= now) {
                     return Err(Fate::Close(CloseReason::Eof));
                 }
-                let deadlines = [queue_at, idle_at, self.pause_ends_at()];
+                let deadlines = [queue_at, idle_at, ghost_until];
                 Ok(deadlines.into_iter().flatten().min())
             }
         }

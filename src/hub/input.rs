@@ -1,5 +1,6 @@
 //! What sessions send: bytes, the end of their stream, the break of their connection.
 
+use std::cmp::Reverse;
 use std::mem;
 use std::time::Instant;
 
@@ -130,7 +131,7 @@ impl<T> Hub<T> {
         let has_drawn = peer.reader.has_drawn();
         self.count_input(id);
         if let Some(until) = paused_until {
-            self.wake_by(until);
+            self.pauses.push(Reverse((until, id)));
         }
         if foreign {
             self.begin_close(id, CloseReason::WrongProtocol, now);

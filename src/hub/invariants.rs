@@ -1,5 +1,7 @@
 //! What must hold between any two calls, for tests and simulations to sweep.
 
+use std::cmp::Reverse;
+
 use crate::hub::peer::{Flow, Stage, Standing};
 use crate::hub::{Hub, SessionId};
 
@@ -32,6 +34,12 @@ impl<T> Hub<T> {
                     .filter(|listed| **listed == id)
                     .count(),
                 "{id:?} on the flush list"
+            );
+            let paused_until = peer.held.as_ref().and_then(|held| held.paused_until);
+            let pause = paused_until.map(|until| Reverse((until, id)));
+            assert!(
+                pause.is_none_or(|pause| self.pauses.iter().any(|it| *it == pause)),
+                "nothing ends the pause of {id:?}"
             );
             assert!(
                 peer.flow != Flow::Dead || peer.outbox.is_empty(),

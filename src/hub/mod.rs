@@ -29,6 +29,8 @@ mod presence;
 mod room;
 mod roster;
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -102,7 +104,8 @@ pub struct Census {
 /// The chat.
 ///
 /// Invariants: opened = held in `peers` + closed; open sessions, names in the roster and members of the room are the
-/// same, one to one; `queued_bytes` is the sum over all outboxes; `wake_at` is not later than the first deadline.
+/// same, one to one; `queued_bytes` is the sum over all outboxes; every session that is paused is among `pauses`;
+/// `wake_at` is not later than the first deadline or `rests_until`, whichever comes last.
 #[derive(Debug)]
 pub struct Hub<T> {
     limits: Limits,
@@ -120,8 +123,12 @@ pub struct Hub<T> {
     input_bytes: usize,
     /// Sessions whose pause has ended, to be read again.
     resumed: Vec<SessionId>,
-    /// A lower bound of the first deadline of any session.
+    /// Whose pause ends when; some of them may have gone since. A pause is too short to look at all sessions for it.
+    pauses: BinaryHeap<Reverse<(Instant, SessionId)>>,
+    /// A lower bound of the first deadline of any session, but for pauses; not before `rests_until`.
     wake_at: Option<Instant>,
+    /// All sessions were looked at a moment ago, and are not looked at again before this.
+    rests_until: Option<Instant>,
     /// The server goes down: nobody is told who leaves, for all do.
     going_down: bool,
     /// How often anything was said, to tell who spoke last.
@@ -148,7 +155,9 @@ impl<T> Hub<T> {
             queued_bytes: 0,
             input_bytes: 0,
             resumed: Vec::new(),
+            pauses: BinaryHeap::new(),
             wake_at: None,
+            rests_until: None,
             going_down: false,
             speeches: 0,
             wall_seconds: 0,
@@ -234,7 +243,9 @@ impl<T> Hub<T> {
     /// When [`Hub::tick`] has something to do, at the earliest.
     #[must_use]
     pub fn wake_at(&self) -> Option<Instant> {
-        self.wake_at.into_iter().chain(self.room.wake_at()).min()
+        let pause_ends_at = self.pauses.peek().map(|Reverse((at, _))| *at);
+        let deadlines = [self.wake_at, self.room.wake_at(), pause_ends_at];
+        deadlines.into_iter().flatten().min()
     }
 
     /// Whether something is to be flushed to some sessions alone.
@@ -331,6 +342,7 @@ impl<T> Hub<T> {
     }
 
     fn wake_by(&mut self, at: Instant) {
+        let at = self.rests_until.map_or(at, |until| until.max(at));
         self.wake_at = Some(self.wake_at.map_or(at, |earlier| earlier.min(at)));
     }
 }

@@ -13,7 +13,7 @@ use crate::name::Name;
 use crate::outbox::Outbox;
 
 /// Names one session, and never another one: the slot is used again, the serial is not for a long time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId {
     pub(super) slot: u32,
     pub(super) serial: u32,
