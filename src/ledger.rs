@@ -151,7 +151,8 @@ impl Ledger {
         self.closed.iter().sum()
     }
 
-    /// The last closes, oldest first.
+    /// The last closes, oldest first, for those who have the ledger in their process. An operator finds every close in
+    /// the log, so the report only counts them.
     pub fn recent(&self) -> impl ExactSizeIterator<Item = &Close> {
         self.recent.iter()
     }
