@@ -4,6 +4,7 @@ use std::io::{self, IoSlice};
 use std::mem;
 use std::time::{Duration, Instant};
 
+use crate::hub::comforts::Comforts;
 use crate::hub::feed::{Feed, Part};
 use crate::hub::peer::{Flow, Peer, Phase, SessionId, Stage};
 use crate::hub::{Ending, Hub, Limits};
@@ -251,18 +252,12 @@ impl Flush {
             return;
         }
         self.parts.clear();
-        let comforts = peer.comforts.as_deref();
-        let view = comforts.filter(|comforts| comforts.has_view());
-        let has_frame = peer.reader.has_frame();
-        if view.is_some() || has_frame {
-            // What the last such session's socket did not take of its copy has been copied into its outbox.
-            self.feed.forget_alone_since(self.alone_bytes);
-        }
         // Who is no member hears only what stands between marks that were made as it left.
         if peer.is_open() || !marks.is_empty() {
-            match view {
+            match peer.view() {
                 None => self.feed.collect(peer.dialect, marks, &mut self.parts),
                 Some(comforts) => {
+                    self.forget_last_copy();
                     let Self {
                         feed,
                         parts,
@@ -273,7 +268,7 @@ impl Flush {
                 }
             }
         }
-        if has_frame {
+        if peer.reader.has_frame() {
             self.frame(peer);
         }
         let written = if peer.outbox.is_empty() && peer.flow == Flow::Ready {
@@ -295,8 +290,18 @@ impl Flush {
         }
     }
 
+    /// Frees what the last session saw in a way of its own: what its socket did not take is in its outbox, copied.
+    fn forget_last_copy(&mut self) {
+        self.feed.forget_alone_since(self.alone_bytes);
+    }
+
     /// Puts what the editor has drawn around the texts: its row is off the screen while they are written.
+    // Few have an editor, and the path of the others is shorter without this.
+    #[inline(never)]
     fn frame<T>(&mut self, peer: &mut Peer<T>) {
+        if peer.view().is_none() {
+            self.forget_last_copy();
+        }
         let texts_follow = !self.parts.is_empty();
         let begin = self
             .feed
@@ -352,6 +357,12 @@ fn write_outbox<T>(id: SessionId, peer: &mut Peer<T>, outlet: &mut impl Outlet<T
 }
 
 impl<T> Peer<T> {
+    /// What its person has set, if she sees the feed otherwise than everybody.
+    fn view(&self) -> Option<&Comforts> {
+        let comforts = self.comforts.as_deref();
+        comforts.filter(|comforts| comforts.has_view())
+    }
+
     /// One write; gives the bytes taken. `flow` tells why there are not more.
     fn write(
         &mut self,
