@@ -76,7 +76,7 @@ impl StderrLog {
     /// Writes what is left before the process ends, and waits a moment for a reader who is slow.
     pub fn finish(&self) {
         let give_up_at = now() + LAST_READS_MAX;
-        self.with_sink(|sink| sink.rate = None);
+        self.with_sink(|sink, _| sink.rate = None);
         while is_behind()
             && now() < give_up_at
             && Stderr::is_ready_within(LAST_READ_WITHIN).unwrap_or(false)
@@ -85,10 +85,11 @@ impl StderrLog {
         }
     }
 
-    fn with_sink(&self, act: impl FnOnce(&mut Sink)) {
+    fn with_sink(&self, act: impl FnOnce(&mut Sink, Instant)) {
         let mut sink = self.sink.lock().unwrap_or_else(PoisonError::into_inner);
-        act(&mut sink);
-        sink.write_out(&mut Stderr, now());
+        let now = now();
+        act(&mut sink, now);
+        sink.write_out(&mut Stderr, now);
         IS_BEHIND.store(sink.is_behind(), Ordering::Relaxed);
     }
 }
@@ -102,11 +103,11 @@ impl Log for StderrLog {
         if self.filter.matches(record) {
             let line = line(record.level(), record.args());
             let asked_for = record.target() == diagnosis::LOG_TARGET;
-            self.with_sink(|sink| {
+            self.with_sink(|sink, now| {
                 if asked_for {
                     sink.add_first(&line);
                 } else {
-                    sink.add(&line);
+                    sink.add(&line, now);
                 }
             });
         }
@@ -114,7 +115,7 @@ impl Log for StderrLog {
 
     fn flush(&self) {
         if is_behind() {
-            self.with_sink(|_| {});
+            self.with_sink(|_, _| {});
         }
     }
 }
@@ -208,10 +209,15 @@ impl Default for Sink {
 
 impl Sink {
     /// Adds a line behind all others. Once one has found no room, none is added before that has been told.
-    fn add(&mut self, line: &str) {
-        if self.misses_lines() || !fits(&self.waiting, line) {
+    fn add(&mut self, line: &str, now: Instant) {
+        if !self.is_behind() && self.admits(now) {
+            self.due.extend(line.as_bytes());
+        } else if self.misses_lines() || !fits(&self.waiting, line) {
             self.miss();
         } else {
+            // All at once: to grow by and by would take half as much again.
+            self.waiting
+                .reserve_exact(WAITING_BYTES_MAX - self.waiting.len());
             self.waiting.extend(line.as_bytes());
         }
     }
@@ -256,7 +262,7 @@ impl Sink {
         }
         self.due.shrink_to(PIPE_WRITE_BYTES_MAX);
         if self.waiting.is_empty() {
-            self.waiting.shrink_to(PIPE_WRITE_BYTES_MAX);
+            self.waiting = VecDeque::new();
         }
     }
 
@@ -275,11 +281,16 @@ impl Sink {
     fn take_lines(&mut self, now: Instant) {
         while let Some(end) = self.waiting.iter().position(|byte| *byte == b'\n') {
             let fits = self.due.is_empty() || self.due.len() + end < PIPE_WRITE_BYTES_MAX;
-            if !fits || !self.rate.as_mut().is_none_or(|rate| rate.admits(now)) {
+            if !fits || !self.admits(now) {
                 return;
             }
             self.due.extend(self.waiting.drain(..=end));
         }
+    }
+
+    /// Whether another line may be written now; if so, it is counted.
+    fn admits(&mut self, now: Instant) -> bool {
+        self.rate.as_mut().is_none_or(|rate| rate.admits(now))
     }
 
     fn tell_missed(&mut self) {
@@ -359,7 +370,7 @@ mod tests {
         let line = format!("{}\n", "x".repeat(1023));
         // One line is due, and so many more fit behind it.
         for _ in 0..1 + 128 + 36 {
-            sink.add(&line);
+            sink.add(&line, outset);
             sink.write_out(&mut reader, outset);
         }
         assert_eq!((sink.dropped, sink.suppressed), (36, 0));
@@ -377,8 +388,8 @@ mod tests {
     #[test]
     fn lines_are_never_torn() {
         let ((mut sink, outset), mut reader) = (sink(), Taking(150, Vec::new()));
-        sink.add(&format!("{}\n", "a".repeat(120)));
-        sink.add(&format!("{}\n", "b".repeat(120)));
+        sink.add(&format!("{}\n", "a".repeat(120)), outset);
+        sink.add(&format!("{}\n", "b".repeat(120)), outset);
         sink.write_out(&mut reader, outset);
         sink.add_first("c\n");
         reader.0 = usize::MAX;
@@ -393,7 +404,7 @@ mod tests {
     fn in_any_second_so_many_lines_are_written_and_no_more() {
         let ((mut sink, outset), mut reader) = (sink(), Taking(usize::MAX, Vec::new()));
         for _ in 0..450 {
-            sink.add("line\n");
+            sink.add("line\n", outset);
             sink.write_out(&mut reader, outset);
         }
         for (after, written) in [(0, 200), (999, 200), (1000, 400), (1999, 400), (2000, 450)] {
@@ -411,7 +422,7 @@ mod tests {
         for _ in 0..3 {
             let before = reader.text().len();
             for _ in 0..1000 {
-                sink.add(&line);
+                sink.add(&line, now);
                 sink.write_out(&mut reader, now);
             }
             while sink.is_behind() {
@@ -432,7 +443,7 @@ mod tests {
     fn at_the_end_everything_is_written() {
         let ((mut sink, outset), mut reader) = (sink(), Taking(usize::MAX, Vec::new()));
         for _ in 0..500 {
-            sink.add("line\n");
+            sink.add("line\n", outset);
         }
         sink.write_out(&mut reader, outset);
         assert!(sink.is_behind());
@@ -446,7 +457,7 @@ mod tests {
     fn what_was_asked_for_does_not_wait_for_its_time() {
         let ((mut sink, outset), mut reader) = (sink(), Taking(usize::MAX, Vec::new()));
         while sink.suppressed == 0 {
-            sink.add("line\n");
+            sink.add("line\n", outset);
             sink.write_out(&mut reader, outset);
         }
         sink.add_first("report\n");
@@ -464,7 +475,7 @@ mod tests {
         }
         let (mut sink, outset) = sink();
         for _ in 0..100_000 {
-            sink.add("line\n");
+            sink.add("line\n", outset);
             sink.write_out(&mut Gone, outset);
         }
         sink.write_out(&mut Gone, outset + SECOND);
