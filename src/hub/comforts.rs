@@ -173,7 +173,7 @@ impl<T> Hub<T> {
         let peer = &self.peers[found.slot as usize];
         let (name, dialect) = (peer.name.clone(), peer.dialect);
         let here = span(now.saturating_duration_since(peer.opened_at));
-        let silent = span(now.saturating_duration_since(peer.heard_at));
+        let silent = span(now.saturating_duration_since(peer.heard_at()));
         self.note(
             id,
             format_args!("{name}: here {here}, silent {silent}, {dialect}"),

@@ -137,7 +137,7 @@ impl<T> Hub<T> {
             marks,
             outbox: Outbox::default(),
             opened_at: now,
-            heard_at: now,
+            heard_micros: 0,
             paid_micros: 0,
             lines_in: 0,
             bytes_out: 0,
@@ -207,7 +207,7 @@ impl<T> Hub<T> {
     /// Tells a session, which is not or no longer in the room, why it ends, and lets it drain.
     fn bid_farewell(&mut self, id: SessionId, reason: CloseReason, now: Instant) {
         self.drop_input(id);
-        let heard_at = self.peers[id.slot as usize].heard_at;
+        let heard_at = self.peers[id.slot as usize].heard_at();
         let idle_seconds = now.saturating_duration_since(heard_at).as_secs();
         self.reply(
             id,

@@ -200,7 +200,7 @@ impl<T> Peer<T> {
                             Overdue::TooSlow => Fate::Close(CloseReason::SlowConsumer),
                             Overdue::Stalled => Fate::Close(CloseReason::WriteStall),
                         })?;
-                let idle_at = limits.idle.map(|idle| self.heard_at + idle);
+                let idle_at = limits.idle.map(|idle| self.heard_at() + idle);
                 if idle_at.is_some_and(|at| at <= now) {
                     return Err(Fate::Close(CloseReason::Idle));
                 }

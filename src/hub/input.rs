@@ -110,7 +110,7 @@ impl<T> Hub<T> {
     fn understand(&mut self, id: SessionId, bytes: &[u8], now: Instant) {
         let words_bytes_max = self.limits.line_bytes_max;
         let Some(peer) = self.peer(id) else { return };
-        peer.heard_at = now;
+        peer.hear_until(now);
         let line_bytes_max = peer.dialect.line_bytes_max(words_bytes_max);
         if peer.lines_in == 0
             && peer.reader.discarded() == 0
@@ -125,7 +125,7 @@ impl<T> Hub<T> {
         };
         peer.hold(input, paused_until);
         // A pause is no silence: what is said meanwhile is not read.
-        peer.heard_at = paused_until.unwrap_or(now);
+        peer.hear_until(paused_until.unwrap_or(now));
         let foreign = peer.lines_in == 0 && is_foreign(peer.reader.partial());
         let flood = peer.reader.discarded() > FLOOD_BYTES_MAX;
         let has_drawn = peer.reader.has_drawn();

@@ -1,6 +1,6 @@
 //! One session as the hub sees it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::dialect::{Dialect, Reader};
 use crate::hub::bounds::Held;
@@ -137,8 +137,8 @@ pub(super) struct Peer<T> {
     pub(super) marks: Marks,
     pub(super) outbox: Outbox,
     pub(super) opened_at: Instant,
-    /// When something was last heard of it, or when the pause behind that ends.
-    pub(super) heard_at: Instant,
+    /// So many microseconds after `opened_at` something was last heard of it, or the pause behind that ends.
+    pub(super) heard_micros: u64,
     /// What was heard of it is paid for until so many microseconds after `opened_at`, at the rate at which it may
     /// speak.
     pub(super) paid_micros: u64,
@@ -154,6 +154,16 @@ pub(super) struct Peer<T> {
 impl<T> Peer<T> {
     pub(super) fn is_open(&self) -> bool {
         matches!(self.phase, Phase::Open)
+    }
+
+    /// When something was last heard of it, or when the pause behind that ends.
+    pub(super) fn heard_at(&self) -> Instant {
+        self.opened_at + Duration::from_micros(self.heard_micros)
+    }
+
+    /// Something was heard of it, and nothing is read until `at`.
+    pub(super) fn hear_until(&mut self, at: Instant) {
+        self.heard_micros = at.saturating_duration_since(self.opened_at).as_micros() as u64;
     }
 
     /// How far it is on its way out; `None` if it is not.
@@ -181,9 +191,9 @@ mod tests {
     fn an_idle_session_is_small() {
         // The kernel's side of a session costs kilobytes; ours must not show beside it.
         assert!(
-            size_of::<Peer<[u64; 4]>>() <= 256,
+            size_of::<Peer<[u32; 5]>>() <= 240,
             "{}",
-            size_of::<Peer<[u64; 4]>>()
+            size_of::<Peer<[u32; 5]>>()
         );
     }
 

@@ -1,10 +1,10 @@
 //! A room: who is in it, what they are to hear, and who has been told of.
 
-use std::collections::BTreeMap;
 use std::time::Instant;
 
 use crate::dialect::event::Event;
 use crate::dialect::Dialect;
+use crate::hub::arrivals::Arrivals;
 use crate::hub::feed::{Feed, Marks};
 use crate::hub::history::History;
 use crate::hub::peer::{SessionId, Standing};
@@ -29,8 +29,7 @@ pub(super) struct Room {
     pub(super) members: Vec<SessionId>,
     pub(super) listeners: [usize; Dialect::COUNT],
     /// Those told of, or about to be, by the order of their joining.
-    arrivals: BTreeMap<u64, SessionId>,
-    arrived: u64,
+    arrivals: Arrivals,
     joins: Gate,
     leaves: Gate,
     pub(super) history: History,
@@ -54,7 +53,7 @@ impl Room {
 
     /// Those who are here, in the order of their joining.
     pub(super) fn arrivals(&self) -> impl Iterator<Item = SessionId> + '_ {
-        self.arrivals.values().copied()
+        self.arrivals.iter()
     }
 
     /// Adds a member; gives its place in the list, which it must keep.
@@ -86,8 +85,7 @@ impl Room {
 
     /// Somebody took a name or spoke for the first time.
     pub(super) fn join(&mut self, name: &Name, author: Author<'_>, now: Instant) -> Standing {
-        self.arrived += 1;
-        self.arrivals.insert(self.arrived, author.id);
+        let arrival = self.arrivals.add(author.id);
         let told = self.joins.admit(now);
         if told == Told::ByName {
             self.say_to_others(
@@ -98,10 +96,7 @@ impl Room {
                 author,
             );
         }
-        Standing::Joined {
-            arrival: self.arrived,
-            told,
-        }
+        Standing::Joined { arrival, told }
     }
 
     /// Somebody has gone, with these last words.
@@ -136,7 +131,7 @@ impl Room {
         let Standing::Joined { arrival, told } = standing else {
             return None;
         };
-        self.arrivals.remove(&arrival);
+        self.arrivals.remove(arrival);
         Some(told)
     }
 

@@ -30,19 +30,23 @@ pub(super) struct Admission {
 }
 
 /// An address that is counted: an IPv4 address, or an IPv6 network of 64 bits. Loopback is exempt.
+///
+/// The first half is 0 for IPv4 and for no network that there is, for `::/8` is reserved (RFC 4291, section 2.4). An
+/// `IpAddr` would take twice as much of each session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Origin(IpAddr);
+pub(super) struct Origin([u32; 2]);
 
 impl Origin {
     pub(super) fn of(address: IpAddr) -> Option<Self> {
-        let address = match address.to_canonical() {
-            IpAddr::V6(address) if !address.is_loopback() => {
-                let network = u128::from(address) >> 64 << 64;
-                IpAddr::V6(network.into())
+        let address = address.to_canonical();
+        let halves = match address {
+            IpAddr::V4(address) => [0, address.into()],
+            IpAddr::V6(address) => {
+                let bits = u128::from(address);
+                [(bits >> 96) as u32, (bits >> 64) as u32]
             }
-            address => address,
         };
-        (!address.is_loopback()).then_some(Self(address))
+        (!address.is_loopback()).then_some(Self(halves))
     }
 }
 
