@@ -186,23 +186,10 @@ mod tests {
 
     use super::*;
     use crate::dialect::Dialect;
-    use crate::hub::{Limits, QueueLimits};
+    use crate::hub::Limits;
     use crate::test_clock::outset;
 
-    const LIMITS: Limits = Limits {
-        line_bytes_max: 1000,
-        queue: QueueLimits {
-            bytes_max: 1 << 20,
-            bytes_soft: 1 << 20,
-            soft: Duration::from_secs(10),
-            stall: None,
-        },
-        idle: None,
-        drain: Duration::from_secs(5),
-        history_lines: 0,
-        line_rate: None,
-        memory_max: usize::MAX,
-    };
+    const LIMITS: Limits = Limits::WIDE;
 
     fn connect(hub: &mut Hub<()>, now: Instant) -> SessionId {
         let from = SocketAddr::from(([127, 0, 0, 1], 1));

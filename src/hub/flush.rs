@@ -389,7 +389,6 @@ mod tests {
 
     use super::*;
     use crate::dialect::Dialect;
-    use crate::hub::QueueLimits;
     use crate::test_clock::outset;
 
     /// Sockets that take everything, or nothing.
@@ -413,20 +412,7 @@ mod tests {
         fn finish(&mut self, (): &mut ()) {}
     }
 
-    const LIMITS: Limits = Limits {
-        line_bytes_max: 1000,
-        queue: QueueLimits {
-            bytes_max: 1 << 20,
-            bytes_soft: 1 << 20,
-            soft: Duration::from_secs(10),
-            stall: None,
-        },
-        idle: None,
-        drain: Duration::from_secs(5),
-        history_lines: 0,
-        line_rate: None,
-        memory_max: usize::MAX,
-    };
+    const LIMITS: Limits = Limits::WIDE;
 
     #[test]
     fn a_flush_holds_one_copy_however_many_see_the_feed_in_their_own_way() {

@@ -279,7 +279,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::hub::{Limits, Outlet, QueueLimits};
+    use crate::hub::{Limits, Outlet};
     use crate::test_clock::outset;
 
     /// Collects what is written.
@@ -302,17 +302,7 @@ mod tests {
 
     const LIMITS: Limits = Limits {
         line_bytes_max: 100,
-        queue: QueueLimits {
-            bytes_max: 100_000,
-            bytes_soft: 100_000,
-            soft: Duration::from_secs(10),
-            stall: None,
-        },
-        idle: None,
-        drain: Duration::from_secs(5),
-        history_lines: 0,
-        line_rate: None,
-        memory_max: usize::MAX,
+        ..Limits::WIDE
     };
 
     /// What a person sees who sends these packets, each in a turn of its own, from the last one on.

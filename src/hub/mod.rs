@@ -73,6 +73,25 @@ pub struct Limits {
     pub history_lines: usize,
 }
 
+#[cfg(test)]
+impl Limits {
+    /// Few tests meet any of these, and those that mean to set it.
+    pub(crate) const WIDE: Self = Self {
+        line_bytes_max: 4096,
+        queue: QueueLimits {
+            bytes_max: 256 * 1024,
+            bytes_soft: 64 * 1024,
+            soft: Duration::from_secs(10),
+            stall: None,
+        },
+        line_rate: None,
+        memory_max: usize::MAX,
+        idle: None,
+        drain: Duration::from_secs(5),
+        history_lines: 0,
+    };
+}
+
 /// How a transport that [`Hub::reap`] gives back is to be closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {

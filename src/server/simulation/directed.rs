@@ -16,20 +16,7 @@ use crate::server::event_loop::EventLoop;
 use crate::server::message::MessageFile;
 use crate::server::network::Event;
 
-const LIMITS: Limits = Limits {
-    line_bytes_max: 4096,
-    queue: QueueLimits {
-        bytes_max: 256 * 1024,
-        bytes_soft: 64 * 1024,
-        soft: Duration::from_secs(10),
-        stall: None,
-    },
-    line_rate: None,
-    memory_max: usize::MAX,
-    idle: None,
-    drain: Duration::from_secs(5),
-    history_lines: 0,
-};
+const LIMITS: Limits = Limits::WIDE;
 
 const ADMISSION: Admission = Admission {
     sessions_max: 5000,
