@@ -49,6 +49,7 @@ const CRATES: &[(&str, &[&str])] = &[
     (
         "rustix",
         &[
+            "src/bin/chatload/cores.rs",
             "src/server/acceptor.rs",
             "src/server/mod.rs",
             "src/stderr_log.rs",

@@ -7,6 +7,7 @@
 //! server_log   its opens and closes        closed_loop  our opens and closes against the server's
 //! verdict      why a round did not pass    report       text, JSON, CSV
 //! progress     a bar or a line             heap         dhat, where it is built in
+//! cores        one for each side
 //! ```
 //!
 //! A round is: look at what the server holds, [`play`](crowd::Crowd::play), wait until it is at rest, look again.
@@ -14,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 mod closed_loop;
+mod cores;
 mod crowd;
 mod heap;
 mod options;

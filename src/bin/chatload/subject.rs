@@ -17,6 +17,7 @@ use chatd::settings::Settings;
 use log::LevelFilter;
 
 use crate::clock;
+use crate::cores;
 use crate::heap;
 use crate::options::Options;
 use crate::server_log::ServerLog;
@@ -262,15 +263,22 @@ impl OwnServer {
             .first()
             .ok_or_else(|| io::Error::other("the server listens nowhere"))?;
         let stopper = server.stopper();
+        let cores = cores::two();
         let (sender, task) = mpsc::channel();
         let thread = thread::Builder::new()
             .name("chatd".to_owned())
             .spawn(move || {
+                if let Some([core, _]) = cores {
+                    cores::stay_on(core);
+                }
                 // Where there is no such link, no CPU time is told.
                 let task = fs::read_link("/proc/thread-self").unwrap_or_default();
                 let _ = sender.send(PathBuf::from("/proc").join(task));
                 server.run()
             })?;
+        if let Some([_, core]) = cores {
+            cores::stay_on(core);
+        }
         let own = Self {
             stopper,
             thread: Some(thread),
