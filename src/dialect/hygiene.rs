@@ -64,17 +64,14 @@ fn clean_slowly<'a>(line: &str) -> Clean<'a> {
     let mut stripper = Stripper::default();
     let mut pile = Pile::default();
     let mut too_high = false;
-    let mut text = String::with_capacity(line.len());
-    text.extend(
-        line.chars()
-            .filter_map(|c| stripper.strip(c))
-            .nfc()
-            .filter(|&c| {
-                let fits = pile.admits(c);
-                too_high |= !fits;
-                fits
-            }),
-    );
+    let mut allowed = String::with_capacity(line.len());
+    allowed.extend(line.chars().filter_map(|c| stripper.strip(c)));
+    let mut text = String::with_capacity(allowed.len());
+    text.extend(allowed.nfc().filter(|&c| {
+        let fits = pile.admits(c);
+        too_high |= !fits;
+        fits
+    }));
     let mut altered = stripper.altered || too_high;
 
     text.truncate(text.trim_end().len());

@@ -9,7 +9,7 @@ use crate::dialect::command::{Refusal, Usage, COMMANDS};
 use crate::dialect::editor::Word;
 use crate::dialect::event::Reply;
 use crate::dialect::text;
-use crate::hub::feed::{Feed, Marks, Part};
+use crate::hub::feed::{Cursor, Feed, Part};
 use crate::hub::peer::Peer;
 use crate::hub::{history, Hub, SessionId};
 use crate::name::Name;
@@ -74,13 +74,13 @@ impl Comforts {
         &self,
         id: SessionId,
         feed: &mut Feed,
-        marks: Marks,
+        cursor: &mut Cursor,
         name: &Name,
         wall_seconds: u64,
         parts: &mut Vec<Part>,
     ) {
         let name = name.text().to_lowercase();
-        feed.collect_lines(marks, parts, |line, out| {
+        feed.collect_lines(cursor, parts, |line, out| {
             let unwanted = line
                 .author
                 .is_some_and(|author| self.ignored.contains(&author))

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use crate::dialect::event::{Farewell, Reply};
 use crate::dialect::{text, Dialect, Reader};
-use crate::hub::feed::Marks;
 use crate::hub::peer::{Closing, Flow, Peer, Phase, Stage, Standing};
 use crate::hub::{history, Ending, Hub, SessionId};
 use crate::ledger::{Close, CloseReason};
@@ -113,8 +112,7 @@ impl<T> Hub<T> {
         let number = self.ledger.open(dialect, from, self.peers.len() + 1);
         self.serial = self.serial.wrapping_add(1);
         // Whoever comes, to stay or not, hears nothing of what was said before.
-        let mut marks = Marks::default();
-        self.room.feed.skip_since(&mut marks, dialect, 0);
+        let cursor = self.room.feed.cursor(dialect);
         let entry = self.peers.vacant_entry();
         let id = SessionId::new(entry.key(), self.serial);
         entry.insert(Peer {
@@ -134,7 +132,7 @@ impl<T> Hub<T> {
             reader: Reader::new(dialect),
             held: None,
             input_counted: 0,
-            marks,
+            cursor,
             outbox: Outbox::default(),
             opened_at: now,
             heard_micros: 0,
@@ -186,9 +184,10 @@ impl<T> Hub<T> {
         if !planted(Bug::NameKeptByTheDead) {
             self.roster.release(id, &self.peers[id.slot as usize].name);
         }
-        if let Some(moved) = self.room.leave(place, dialect) {
-            self.peers[moved.slot as usize].member = place;
-        }
+        let Self { peers, room, .. } = self;
+        room.leave(place, dialect, |moved, place| {
+            peers[moved.slot as usize].member = place;
+        });
         self.bid_farewell(id, reason, now);
         let Self {
             peers,
@@ -224,7 +223,7 @@ impl<T> Hub<T> {
             stage,
             until,
         }));
-        self.room.feed.skip_rest(&mut peer.marks, peer.dialect);
+        self.room.feed.skip_rest(&mut peer.cursor, peer.dialect);
         let hopeless = peer.flow == Flow::Dead
             || matches!(reason, CloseReason::Reset | CloseReason::WriteStall);
         if hopeless {
@@ -249,9 +248,10 @@ impl<T> Hub<T> {
     /// Frees the sessions that are closed and gives their transports back.
     pub fn reap(&mut self, now: Instant, mut close: impl FnMut(T, Ending)) {
         for id in mem::take(&mut self.closed) {
-            let Some(peer) = self.peers.try_remove(id.slot as usize) else {
+            let Some(mut peer) = self.peers.try_remove(id.slot as usize) else {
                 continue;
             };
+            self.room.feed.forget(&mut peer.cursor);
             let Phase::Closing(closing) = peer.phase else {
                 continue;
             };

@@ -1,46 +1,64 @@
-//! What everybody is to hear at the next flush, encoded once for each dialect.
+//! What people are to hear, encoded once for each dialect.
 //!
-//! A session hears the whole feed of its dialect, but for what its [`Marks`] say: a range that it does not hear (its
-//! own lines, what was said before it came), or bytes that it alone hears at that place. So order is kept between
-//! what is said to all and what is said to one, and a session without marks costs one shared slice.
+//! Everybody hears the whole feed of her dialect, one sooner than the other: her [`Cursor`] tells how far she has heard
+//! it, and what she hears otherwise than all: a range that she does not hear (her own lines), or bytes that she alone
+//! hears at that place. So order is kept between what is said to all and what is said to one, and a session that has
+//! nothing of its own costs one shared slice. What everybody has heard is dropped when a round is over
+//! ([`Feed::trim`]).
 //!
-//! Invariant: the marks of one session stand in the order of their positions.
+//! Invariants: the marks of one session stand in the order of their places; no mark is in the feed but those of a
+//! session; who hears has heard the feed at least to its beginning.
 
 use bytes::Bytes;
+use slab::Slab;
 
 use crate::dialect::event::Event;
 use crate::dialect::Dialect;
 use crate::hub::peer::SessionId;
 
-/// A buffer that has grown beyond this gives its memory back after the flush.
+/// A buffer that has grown beyond this gives its memory back when all is told.
 const KEPT_BYTES_MAX: usize = 256 * 1024;
 
-/// The bytes of one flush.
+/// What was said and not everybody has heard.
 #[derive(Debug, Default)]
 pub(super) struct Feed {
-    said: [Vec<u8>; Dialect::COUNT],
+    said: [Said; Dialect::COUNT],
     alone: Vec<u8>,
-    marks: Vec<Mark>,
+    marks: Slab<Mark>,
     /// The lines of the telnet dialect, for those who want to see them in another way.
     lines: Vec<Entry>,
     /// How many things were said to all that somebody hears.
     happenings: usize,
-    /// A copy of `said` that outboxes can share, made when the first one needs it.
-    shared: [Option<Bytes>; Dialect::COUNT],
 }
+
+/// What was said to all, in one dialect.
+#[derive(Debug, Default)]
+struct Said {
+    bytes: Vec<u8>,
+    /// The place of the first byte.
+    begin: Place,
+    /// A copy of the bytes from so many on that outboxes can share, made when the first one needs it.
+    shared: Option<(u32, Bytes)>,
+}
+
+/// A place in all that was ever said in a dialect: the bytes before it, counted modulo 2^32.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Place(u32);
 
 #[derive(Debug, Clone, Copy)]
 struct Mark {
-    /// Where in the dialect's feed it stands.
-    at: u32,
+    at: Place,
     what: What,
+    /// The next one of the same session; behind its last one comes its first.
     next: u32,
 }
 
 #[derive(Debug, Clone, Copy)]
 enum What {
     /// The feed is not heard from here to there.
-    Skip { to: u32 },
+    Skip { to: Place },
+    /// Nothing is heard from here on.
+    SkipRest,
     /// These bytes of `alone` are heard here.
     Alone { from: u32, to: u32 },
 }
@@ -48,7 +66,7 @@ enum What {
 #[derive(Debug, Clone, Copy)]
 struct Entry {
     /// Where the line ends; the next one begins there.
-    to: u32,
+    to: Place,
     author: Option<SessionId>,
     is_presence: bool,
 }
@@ -64,27 +82,58 @@ pub(super) struct SaidLine<'a> {
     pub(super) is_presence: bool,
 }
 
-/// One session's marks: the ends of a list within the feed.
+/// How far one session has heard the feed, and what it hears of the rest otherwise than all.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Marks {
-    first: u32,
+pub(super) struct Cursor {
+    heard: Place,
+    /// The last of its marks, whose `next` is the first.
     last: u32,
+}
+
+/// How far the feed went at some moment.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Bookmark {
+    ends: [Place; Dialect::COUNT],
+    happenings: usize,
 }
 
 const NONE: u32 = u32::MAX;
 
-impl Default for Marks {
-    fn default() -> Self {
-        Self {
-            first: NONE,
-            last: NONE,
+impl Place {
+    /// How many bytes it is behind `begin`.
+    fn offset(self, begin: Self) -> u32 {
+        self.0.wrapping_sub(begin.0)
+    }
+
+    fn plus(self, bytes: usize) -> Self {
+        Self(self.0.wrapping_add(bytes as u32))
+    }
+}
+
+impl Said {
+    fn end(&self) -> Place {
+        self.begin.plus(self.bytes.len())
+    }
+
+    fn offset(&self, place: Place) -> u32 {
+        place.offset(self.begin)
+    }
+
+    /// Drops what comes before `place`.
+    fn drop_until(&mut self, place: Place) {
+        let length = self.offset(place) as usize;
+        if length > 0 {
+            self.bytes.drain(..length);
+            self.begin = place;
+            self.shared = None;
         }
     }
 }
 
-impl Marks {
-    pub(super) fn is_empty(self) -> bool {
-        self.first == NONE
+impl Cursor {
+    /// Whether it hears anything otherwise than all.
+    pub(super) fn has_marks(self) -> bool {
+        self.last != NONE
     }
 }
 
@@ -109,9 +158,9 @@ impl Part {
 }
 
 impl Feed {
-    /// Whether nothing was said to all in any dialect.
+    /// Whether there is nothing that was said to all.
     pub(super) fn is_silent(&self) -> bool {
-        self.said.iter().all(Vec::is_empty)
+        self.said.iter().all(|said| said.bytes.is_empty())
     }
 
     /// How many things were said to all.
@@ -121,7 +170,7 @@ impl Feed {
 
     /// Bytes said to all and to single sessions, in all dialects.
     pub(super) fn len(&self) -> usize {
-        self.said.iter().map(Vec::len).sum::<usize>() + self.alone.len()
+        self.said.iter().map(|said| said.bytes.len()).sum::<usize>() + self.alone.len()
     }
 
     /// Adds what everybody hears, in each dialect that has listeners.
@@ -132,16 +181,17 @@ impl Feed {
         listeners: [usize; Dialect::COUNT],
     ) {
         let (before, lines_before) = (self.len(), self.end(Dialect::Telnet));
-        // It grows, so a copy is one no more.
-        self.shared = Default::default();
         for dialect in Dialect::ALL {
             if listeners[dialect as usize] > 0 {
-                dialect.encode_event(event, &mut self.said[dialect as usize]);
+                let said = &mut self.said[dialect as usize];
+                // It grows, so a copy is one no more.
+                said.shared = None;
+                dialect.encode_event(event, &mut said.bytes);
             }
         }
         self.happenings += usize::from(self.len() > before);
         let to = self.end(Dialect::Telnet);
-        if to > lines_before {
+        if to != lines_before {
             let is_presence = event.is_presence();
             self.lines.push(Entry {
                 to,
@@ -152,33 +202,54 @@ impl Feed {
     }
 
     /// Where the feed of `dialect` ends now.
-    pub(super) fn end(&self, dialect: Dialect) -> u32 {
-        self.said[dialect as usize].len() as u32
+    pub(super) fn end(&self, dialect: Dialect) -> Place {
+        self.said[dialect as usize].end()
+    }
+
+    /// How far the feed goes now.
+    pub(super) fn bookmark(&self) -> Bookmark {
+        Bookmark {
+            ends: Dialect::ALL.map(|dialect| self.end(dialect)),
+            happenings: self.happenings,
+        }
+    }
+
+    /// For a session that hears what is said from now on.
+    pub(super) fn cursor(&self, dialect: Dialect) -> Cursor {
+        Cursor {
+            heard: self.end(dialect),
+            last: NONE,
+        }
+    }
+
+    /// Whether the session has not heard all that it is to hear.
+    pub(super) fn has_news_for(&self, dialect: Dialect, cursor: Cursor) -> bool {
+        cursor.heard != self.end(dialect) || cursor.has_marks()
     }
 
     /// Notes that the session does not hear the feed from `from` to now.
-    pub(super) fn skip_since(&mut self, marks: &mut Marks, dialect: Dialect, from: u32) {
+    pub(super) fn skip_since(&mut self, cursor: &mut Cursor, dialect: Dialect, from: Place) {
         let to = self.end(dialect);
-        match self.marks.get_mut(marks.last as usize) {
+        match self.marks.get_mut(cursor.last as usize) {
             // Lines said one after the other are one gap.
             Some(Mark {
                 what: What::Skip { to: end },
                 ..
             }) if *end == from => *end = to,
             _ if from == to => {}
-            _ => self.mark(marks, from, What::Skip { to }),
+            _ => self.mark(cursor, from, What::Skip { to }),
         }
     }
 
-    /// Notes that the session hears nothing more of this feed.
-    pub(super) fn skip_rest(&mut self, marks: &mut Marks, dialect: Dialect) {
-        self.mark(marks, self.end(dialect), What::Skip { to: NONE });
+    /// Notes that the session hears nothing of what is said from now on.
+    pub(super) fn skip_rest(&mut self, cursor: &mut Cursor, dialect: Dialect) {
+        self.mark(cursor, self.end(dialect), What::SkipRest);
     }
 
     /// Lets `write` add what the session alone hears at this place.
     pub(super) fn say_alone(
         &mut self,
-        marks: &mut Marks,
+        cursor: &mut Cursor,
         dialect: Dialect,
         write: impl FnOnce(&mut Vec<u8>),
     ) {
@@ -186,61 +257,75 @@ impl Feed {
         let from = self.alone.len() as u32;
         write(&mut self.alone);
         let to = self.alone.len() as u32;
-        match self.marks.get_mut(marks.last as usize) {
+        match self.marks.get_mut(cursor.last as usize) {
             Some(Mark {
                 at: place,
                 what: What::Alone { to: end, .. },
                 ..
             }) if *end == from && *place == at => *end = to,
             _ if from == to => {}
-            _ => self.mark(marks, at, What::Alone { from, to }),
+            _ => self.mark(cursor, at, What::Alone { from, to }),
         }
     }
 
-    fn mark(&mut self, marks: &mut Marks, at: u32, what: What) {
-        let index = self.marks.len() as u32;
-        self.marks.push(Mark {
+    fn mark(&mut self, cursor: &mut Cursor, at: Place, what: What) {
+        let entry = self.marks.vacant_entry();
+        let index = entry.key() as u32;
+        entry.insert(Mark {
             at,
             what,
-            next: NONE,
+            next: index,
         });
-        match self.marks.get_mut(marks.last as usize) {
-            Some(last) => last.next = index,
-            None => marks.first = index,
+        if let Some(last) = self.marks.get_mut(cursor.last as usize) {
+            let first = std::mem::replace(&mut last.next, index);
+            self.marks[index as usize].next = first;
         }
-        marks.last = index;
+        cursor.last = index;
     }
 
-    /// Collects what a session of `dialect` with these marks hears.
-    pub(super) fn collect(&self, dialect: Dialect, marks: Marks, parts: &mut Vec<Part>) {
-        let end = self.end(dialect);
-        let mut heard = 0;
+    /// Takes the first mark of a session.
+    fn take_mark(&mut self, cursor: &mut Cursor) -> Option<Mark> {
+        let first = self.marks.get(cursor.last as usize)?.next;
+        let mark = self.marks.remove(first as usize);
+        match self.marks.get_mut(cursor.last as usize) {
+            Some(last) => last.next = mark.next,
+            None => cursor.last = NONE,
+        }
+        Some(mark)
+    }
+
+    /// Collects what a session of `dialect` hears, from where it has heard the feed to its end.
+    pub(super) fn collect(&mut self, dialect: Dialect, cursor: &mut Cursor, parts: &mut Vec<Part>) {
         let mut push = |alone, from, to| {
             if from < to {
                 parts.push(Part { alone, from, to });
             }
         };
-        let mut next = marks.first;
-        while let Some(mark) = self.marks.get(next as usize) {
-            push(false, heard, mark.at);
-            heard = heard.max(mark.at);
+        let end = self.end(dialect);
+        let begin = self.said[dialect as usize].begin;
+        let mut heard = cursor.heard.offset(begin);
+        while let Some(mark) = self.take_mark(cursor) {
+            let at = mark.at.offset(begin);
+            push(false, heard, at);
+            heard = heard.max(at);
             match mark.what {
-                What::Skip { to } => heard = heard.max(to),
+                What::Skip { to } => heard = heard.max(to.offset(begin)),
+                What::SkipRest => heard = NONE,
                 What::Alone { from, to } => push(true, from, to),
             }
-            next = mark.next;
         }
-        push(false, heard, end);
+        push(false, heard, end.offset(begin));
+        cursor.heard = end;
     }
 
-    /// Collects what a telnet session with these marks hears, its lines as `show` copies them, in one part.
+    /// Collects what a telnet session hears, its lines as `show` copies them, in one part.
     pub(super) fn collect_lines(
         &mut self,
-        marks: Marks,
+        cursor: &mut Cursor,
         parts: &mut Vec<Part>,
         mut show: impl FnMut(SaidLine<'_>, &mut Vec<u8>),
     ) {
-        self.collect(Dialect::Telnet, marks, parts);
+        self.collect(Dialect::Telnet, cursor, parts);
         let said = &self.said[Dialect::Telnet as usize];
         let from = self.alone.len();
         for part in parts.drain(..) {
@@ -250,14 +335,17 @@ impl Feed {
                 continue;
             }
             // A part begins and ends where a line does.
-            let first = self.lines.partition_point(|line| line.to <= part.from);
+            let first = self
+                .lines
+                .partition_point(|line| said.offset(line.to) <= part.from);
             let mut begin = part.from;
             for line in self.lines[first..]
                 .iter()
-                .take_while(|line| line.to <= part.to)
+                .take_while(|line| said.offset(line.to) <= part.to)
             {
-                let bytes = &said[begin as usize..line.to as usize];
-                begin = line.to;
+                let to = said.offset(line.to);
+                let bytes = &said.bytes[begin as usize..to as usize];
+                begin = to;
                 let Entry {
                     author,
                     is_presence,
@@ -283,6 +371,11 @@ impl Feed {
         }
     }
 
+    /// Nothing of this will be collected any more.
+    pub(super) fn forget(&mut self, cursor: &mut Cursor) {
+        while self.take_mark(cursor).is_some() {}
+    }
+
     /// Lets `write` add bytes for one session; gives them as a part.
     pub(super) fn write_part(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Part {
         let from = self.alone.len() as u32;
@@ -299,21 +392,31 @@ impl Feed {
         let source = if part.alone {
             &self.alone
         } else {
-            &self.said[dialect as usize]
+            &self.said[dialect as usize].bytes
         };
         &source[part.from as usize..part.to as usize]
     }
 
     /// The bytes of a part as a slice that can outlive the feed without a copy of its own, where that is worth it: a
-    /// slice keeps the whole feed in memory, so a small part of it is better copied.
+    /// slice keeps all that it is a slice of in memory, so a small part of it is better copied.
     pub(super) fn share(&mut self, dialect: Dialect, part: Part) -> Option<Bytes> {
-        let said = &self.said[dialect as usize];
-        if part.alone || part.len() < said.len() / 2 {
+        if part.alone {
             return None;
         }
-        let shared =
-            self.shared[dialect as usize].get_or_insert_with(|| Bytes::copy_from_slice(said));
-        Some(shared.slice(part.from as usize..part.to as usize))
+        let said = &mut self.said[dialect as usize];
+        // In a round hardly anybody has more to hear than those before her, so the copy of the first one is for all.
+        let copied = said.shared.as_ref().map(|(from, _)| *from);
+        let copied = copied.filter(|from| *from <= part.from);
+        let from = copied.unwrap_or(part.from);
+        if part.len() < (said.bytes.len() - from as usize) / 2 {
+            return None;
+        }
+        if copied.is_none() {
+            let copy = Bytes::copy_from_slice(&said.bytes[from as usize..]);
+            said.shared = Some((from, copy));
+        }
+        let (_, shared) = said.shared.as_ref()?;
+        Some(shared.slice((part.from - from) as usize..(part.to - from) as usize))
     }
 
     /// Whether nothing but presence was said to all.
@@ -337,18 +440,56 @@ impl Feed {
         self.alone.shrink_to(KEPT_BYTES_MAX);
     }
 
-    /// Empties the feed but keeps its buffers, if they are not too large.
-    pub(super) fn clear(&mut self) {
-        for buffer in self.said.iter_mut().chain([&mut self.alone]) {
-            buffer.clear();
-            buffer.shrink_to(KEPT_BYTES_MAX);
+    /// Drops what everybody has heard: all that was said before the bookmark was made, which was after the last trim.
+    pub(super) fn trim(&mut self, bookmark: Bookmark) {
+        for (said, end) in self.said.iter_mut().zip(bookmark.ends) {
+            said.drop_until(end);
         }
-        self.happenings = 0;
-        self.lines.clear();
+        self.happenings -= bookmark.happenings;
+        let begin = bookmark.ends[Dialect::Telnet as usize];
+        let heard = self.lines.iter().position(|line| line.to == begin);
+        self.lines.drain(..heard.map_or(0, |last| last + 1));
+        if self.is_silent() {
+            self.give_back_memory();
+        }
+    }
+
+    /// Keeps the buffers, if they are not too large.
+    fn give_back_memory(&mut self) {
+        for said in &mut self.said {
+            said.bytes.shrink_to(KEPT_BYTES_MAX);
+        }
         self.lines.shrink_to(KEPT_BYTES_MAX / size_of::<Entry>());
-        self.marks.clear();
-        self.marks.shrink_to(KEPT_BYTES_MAX / size_of::<Mark>());
-        self.shared = Default::default();
+        if self.marks.capacity() > KEPT_BYTES_MAX / size_of::<Mark>() {
+            self.marks.shrink_to_fit();
+        }
+    }
+}
+
+/// What invariants are about.
+impl Feed {
+    /// How many marks there are.
+    pub(super) fn marks(&self) -> usize {
+        self.marks.len()
+    }
+
+    /// How many of them belong to this session.
+    pub(super) fn marks_of(&self, cursor: Cursor) -> usize {
+        let first = self.marks.get(cursor.last as usize).map(|last| last.next);
+        let next = |at: &u32| (*at != cursor.last).then(|| self.marks[*at as usize].next);
+        std::iter::successors(first, next).count()
+    }
+
+    /// Whether a session of this dialect can hear on from where it is.
+    pub(super) fn holds(&self, dialect: Dialect, cursor: Cursor) -> bool {
+        let said = &self.said[dialect as usize];
+        said.offset(cursor.heard) <= said.bytes.len() as u32
+    }
+
+    /// Whether it has heard all that was said before the bookmark was made.
+    pub(super) fn has_heard(&self, dialect: Dialect, cursor: Cursor, bookmark: Bookmark) -> bool {
+        let said = &self.said[dialect as usize];
+        said.offset(cursor.heard) >= said.offset(bookmark.ends[dialect as usize])
     }
 }
 
@@ -370,10 +511,15 @@ mod tests {
         );
     }
 
-    fn heard(feed: &Feed, marks: Marks) -> String {
+    fn parts(feed: &mut Feed, cursor: &mut Cursor) -> Vec<Part> {
         let mut parts = Vec::new();
-        feed.collect(T, marks, &mut parts);
-        let bytes: Vec<u8> = parts
+        feed.collect(T, cursor, &mut parts);
+        assert!(!cursor.has_marks());
+        parts
+    }
+
+    fn heard(feed: &mut Feed, cursor: &mut Cursor) -> String {
+        let bytes: Vec<u8> = parts(feed, cursor)
             .iter()
             .flat_map(|part| feed.bytes(T, *part).to_vec())
             .collect();
@@ -383,93 +529,153 @@ mod tests {
             .replace("\r\n", " ")
     }
 
+    /// A feed whose places are about to begin anew, and somebody who hears it.
+    fn feed() -> (Feed, Cursor) {
+        let mut feed = Feed::default();
+        feed.said[T as usize].begin = Place(u32::MAX - 20);
+        let cursor = feed.cursor(T);
+        (feed, cursor)
+    }
+
     #[test]
     fn a_session_without_marks_hears_everything_in_one_part() {
-        let mut feed = Feed::default();
+        let (mut feed, mut cursor) = feed();
         say(&mut feed, "a");
         say(&mut feed, "b");
-        let mut parts = Vec::new();
-        feed.collect(T, Marks::default(), &mut parts);
-        assert_eq!(parts.len(), 1);
-        assert_eq!(heard(&feed, Marks::default()), "a b ");
+        assert_eq!(parts(&mut feed, &mut cursor.clone()).len(), 1);
+        assert_eq!(heard(&mut feed, &mut cursor), "a b ");
+        assert_eq!(heard(&mut feed, &mut cursor), "", "once");
     }
 
     #[test]
     fn order_is_kept_between_what_all_hear_and_what_one_hears() {
-        let (mut feed, mut marks) = (Feed::default(), Marks::default());
+        let (mut feed, mut cursor) = feed();
         say(&mut feed, "a");
-        feed.say_alone(&mut marks, T, |out| out.extend(b"1 "));
-        feed.say_alone(&mut marks, T, |out| out.extend(b"2 "));
+        feed.say_alone(&mut cursor, T, |out| out.extend(b"1 "));
+        feed.say_alone(&mut cursor, T, |out| out.extend(b"2 "));
         say(&mut feed, "b");
-        feed.say_alone(&mut marks, T, |out| out.extend(b"3 "));
-        assert_eq!(heard(&feed, marks), "a 1 2 b 3 ");
-        assert_eq!(feed.marks.len(), 2, "what follows directly shares a mark");
+        feed.say_alone(&mut cursor, T, |out| out.extend(b"3 "));
+        assert_eq!(feed.marks(), 2, "what follows directly shares a mark");
+        assert_eq!(feed.marks_of(cursor), 2);
+        assert_eq!(heard(&mut feed, &mut cursor), "a 1 2 b 3 ");
+        assert_eq!(feed.marks(), 0);
     }
 
     #[test]
     fn own_lines_and_what_was_said_before_are_not_heard() {
-        let (mut feed, mut marks) = (Feed::default(), Marks::default());
+        let (mut feed, _) = feed();
         say(&mut feed, "before");
-        feed.skip_since(&mut marks, T, 0);
+        let mut cursor = feed.cursor(T);
         say(&mut feed, "a");
         for own in ["own", "again"] {
             let from = feed.end(T);
             say(&mut feed, own);
-            feed.skip_since(&mut marks, T, from);
+            feed.skip_since(&mut cursor, T, from);
         }
         say(&mut feed, "b");
-        assert_eq!(heard(&feed, marks), "a b ");
         assert_eq!(
-            feed.marks.len(),
-            2,
+            feed.marks(),
+            1,
             "one gap for lines said one after the other"
         );
+        assert_eq!(heard(&mut feed, &mut cursor), "a b ");
     }
 
     #[test]
     fn who_has_left_hears_only_what_came_before() {
-        let (mut feed, mut marks) = (Feed::default(), Marks::default());
+        let (mut feed, mut cursor) = feed();
         say(&mut feed, "a");
-        feed.say_alone(&mut marks, T, |out| out.extend(b"bye "));
-        feed.skip_rest(&mut marks, T);
+        feed.say_alone(&mut cursor, T, |out| out.extend(b"bye "));
+        feed.skip_rest(&mut cursor, T);
         say(&mut feed, "b");
-        assert_eq!(heard(&feed, marks), "a bye ");
+        assert_eq!(heard(&mut feed, &mut cursor), "a bye ");
+    }
+
+    #[test]
+    fn marks_of_several_sessions_are_told_apart_and_used_again() {
+        let (mut feed, ann) = feed();
+        let mut cursors = [ann; 3];
+        for round in 0..3 {
+            for words in ["a", "b", "c", "d"] {
+                say(&mut feed, words);
+                for (cursor, own) in cursors.iter_mut().zip(["x ", "y ", "z "]) {
+                    feed.say_alone(cursor, T, |out| out.extend(own.as_bytes()));
+                }
+            }
+            assert_eq!(feed.marks(), 12);
+            let [x, y, z] = &mut cursors;
+            assert_eq!(heard(&mut feed, y), "a y b y c y d y ", "{round}");
+            assert_eq!(heard(&mut feed, x), "a x b x c x d x ");
+            feed.forget(z);
+            assert!(!z.has_marks());
+            assert_eq!(feed.marks(), 0);
+            *z = feed.cursor(T);
+        }
+        assert!(feed.marks.capacity() < 2 * 12, "places are used again");
+    }
+
+    #[test]
+    fn what_all_have_heard_is_dropped() {
+        let (mut feed, mut ann) = feed();
+        let mut bob = ann;
+        say(&mut feed, "a");
+        let round = feed.bookmark();
+        assert_eq!(heard(&mut feed, &mut ann), "a ");
+        say(&mut feed, "b");
+        assert_eq!(heard(&mut feed, &mut bob), "a b ");
+        assert!(feed.has_heard(T, ann, round) && feed.has_heard(T, bob, round));
+        let length = feed.len();
+        feed.trim(round);
+        assert_eq!((feed.happenings(), feed.len()), (1, length / 2));
+        assert_eq!(feed.lines.len(), 1);
+        let round = feed.bookmark();
+        assert!(!feed.has_heard(T, ann, round) && feed.has_heard(T, bob, round));
+        assert_eq!(heard(&mut feed, &mut ann), "b ");
+        feed.trim(round);
+        assert!(feed.is_silent() && feed.lines.is_empty());
+        assert_eq!(feed.happenings(), 0);
+        assert_eq!(heard(&mut feed, &mut bob), "");
     }
 
     #[test]
     fn a_small_part_is_not_shared() {
-        let (mut feed, mut marks) = (Feed::default(), Marks::default());
+        let (mut feed, mut cursor) = feed();
         for _ in 0..10 {
             say(&mut feed, "a line");
         }
         let small = feed.end(T);
         say(&mut feed, "last");
-        feed.skip_since(&mut marks, T, small);
-        let mut parts = Vec::new();
-        feed.collect(T, marks, &mut parts);
-        assert!(feed.share(T, parts[0]).is_some());
-        assert!(feed
-            .share(
-                T,
-                Part {
-                    alone: false,
-                    from: 0,
-                    to: 3
-                }
-            )
-            .is_none());
+        feed.skip_since(&mut cursor, T, small);
+        let all = parts(&mut feed, &mut cursor)[0];
+        assert!(feed.share(T, all).is_some());
+        assert!(feed.share(T, Part { to: 3, ..all }).is_none());
     }
 
     #[test]
     fn f053_a_line_for_many_is_kept_once() {
-        let (mut feed, mut parts) = (Feed::default(), Vec::new());
+        let (mut feed, mut early) = feed();
         say(&mut feed, "a line");
-        feed.collect(T, Marks::default(), &mut parts);
-        let shares = [feed.share(T, parts[0]), feed.share(T, parts[0])];
-        let [Some(one), Some(other)] = &shares else {
+        let mut cursors = [feed.cursor(T); 2];
+        say(&mut feed, "another line");
+        let shares = cursors.each_mut().map(|cursor| {
+            let part = parts(&mut feed, cursor)[0];
+            (feed.share(T, part), feed.bytes(T, part).to_vec())
+        });
+        let [(Some(one), bytes), (Some(other), _)] = &shares else {
             panic!("all of it is worth sharing: {shares:?}");
         };
         assert_eq!(one.as_ptr(), other.as_ptr());
-        assert_eq!(one[..], *feed.bytes(T, parts[0]));
+        assert_eq!(one, bytes);
+        // One who has more to hear needs a copy of more, and that does for the others, too.
+        let more = parts(&mut feed, &mut early)[0];
+        let all = feed.share(T, more).expect("it is all of it");
+        assert_eq!(all, feed.bytes(T, more));
+        let rest = Part {
+            from: more.to - one.len() as u32,
+            ..more
+        };
+        let third = feed.share(T, rest).expect("it is more than half");
+        assert_eq!(third, one);
+        assert_eq!(third.as_ptr_range().end, all.as_ptr_range().end);
     }
 }

@@ -64,34 +64,28 @@ impl<T> Hub<T> {
         }
     }
 
-    /// Writes what was said since the last flush: one write for each session that has something to hear.
+    /// Writes all that was said: one write for each session that has something to hear.
     pub fn flush(&mut self, now: Instant, outlet: &mut impl Outlet<T>) {
-        let mut flush = self.begin_flush(now);
-        let members: &[SessionId] = if flush.feed.is_silent() {
-            &[]
-        } else {
-            &self.room.members
-        };
-        for &id in members {
-            flush.visit(id, &mut self.peers[id.slot as usize], outlet);
-        }
-        self.visit_listed(&mut flush, outlet);
-        self.room.recycle(flush.feed);
-        self.end_flush(flush.queued_bytes, flush.unfinished, now, outlet);
+        self.flush_some(usize::MAX, now, outlet);
     }
 
-    /// Writes what was said since the last flush only to those for whom something else waits, too: they are not to
-    /// wait for a flush to all.
-    pub fn flush_listed(&mut self, now: Instant, outlet: &mut impl Outlet<T>) {
+    /// Writes what was said to the next `most` people of the round, and to those for whom something else waits, too:
+    /// these are not to wait for a round. One write for each, with all that she has not heard yet. Gives how many of the
+    /// round were told something.
+    pub fn flush_some(&mut self, most: usize, now: Instant, outlet: &mut impl Outlet<T>) -> usize {
         let mut flush = self.begin_flush(now);
+        // First these, for among them are those who leave, and the round drops what its own people have heard.
         self.visit_listed(&mut flush, outlet);
+        let told = self.go_round(&mut flush, most, outlet);
         flush.feed.forget_what_one_heard();
-        self.room.put_back(flush.feed);
+        self.room.feed = flush.feed;
         self.end_flush(flush.queued_bytes, flush.unfinished, now, outlet);
+        told
     }
 
     fn begin_flush(&mut self, now: Instant) -> Flush {
-        let feed = self.room.take_feed();
+        // It comes back before anything can be said again.
+        let feed = mem::take(&mut self.room.feed);
         Flush {
             alone_bytes: feed.alone_bytes(),
             feed,
@@ -103,15 +97,33 @@ impl<T> Hub<T> {
         }
     }
 
+    /// Goes on with the round, and with the next one, until `most` were told something or everybody has heard all.
+    fn go_round(&mut self, flush: &mut Flush, most: usize, outlet: &mut impl Outlet<T>) -> usize {
+        let mut told = 0;
+        while told < most && !flush.feed.is_silent() {
+            if self.room.members.is_round_over() {
+                self.room.round = flush.feed.bookmark();
+            }
+            while told < most {
+                let Some(id) = self.room.members.go_on() else {
+                    flush.feed.trim(self.room.round);
+                    break;
+                };
+                let peer = &mut self.peers[id.slot as usize];
+                if flush.feed.has_news_for(peer.dialect, peer.cursor) {
+                    flush.visit(id, peer, outlet);
+                    told += usize::from(!flush.parts.is_empty());
+                }
+            }
+        }
+        told
+    }
+
     fn visit_listed(&mut self, flush: &mut Flush, outlet: &mut impl Outlet<T>) {
         for id in mem::take(&mut self.flush_list) {
-            // Who is a member may have been visited already.
-            let listed = |peer: &&mut Peer<T>| peer.serial == id.serial && peer.listed;
-            if let Some(peer) = self.peers.get_mut(id.slot as usize).filter(listed) {
+            let peer = self.peers.get_mut(id.slot as usize);
+            if let Some(peer) = peer.filter(|peer| peer.serial == id.serial) {
                 flush.visit(id, peer, outlet);
-                if peer.is_open() {
-                    flush.feed.skip_since(&mut peer.marks, peer.dialect, 0);
-                }
             }
         }
     }
@@ -246,16 +258,15 @@ impl Flush {
     /// take stays in its outbox.
     fn flush_peer<T>(&mut self, id: SessionId, peer: &mut Peer<T>, outlet: &mut impl Outlet<T>) {
         peer.listed = false;
-        let marks = mem::take(&mut peer.marks);
-        // Nobody is there any more, or nobody is to be told any more: it only waits to be freed.
-        if peer.flow == Flow::Dead || matches!(peer.stage(), Some(Stage::Closed(_))) {
-            return;
-        }
         self.parts.clear();
+        let mut cursor = peer.cursor;
         // Who is no member hears only what stands between marks that were made as it left.
-        if peer.is_open() || !marks.is_empty() {
+        if peer.is_open() || cursor.has_marks() {
             match peer.view() {
-                None => self.feed.collect(peer.dialect, marks, &mut self.parts),
+                None => {
+                    self.feed
+                        .collect(peer.dialect, &mut cursor, &mut self.parts);
+                }
                 Some(comforts) => {
                     self.forget_last_copy();
                     let Self {
@@ -264,9 +275,14 @@ impl Flush {
                         wall_seconds,
                         ..
                     } = self;
-                    comforts.collect(id, feed, marks, &peer.name, *wall_seconds, parts);
+                    comforts.collect(id, feed, &mut cursor, &peer.name, *wall_seconds, parts);
                 }
             }
+            peer.cursor = cursor;
+        }
+        // Nobody is there any more, or nobody is to be told any more: it only waits to be freed.
+        if peer.flow == Flow::Dead || matches!(peer.stage(), Some(Stage::Closed(_))) {
+            return self.parts.clear();
         }
         if peer.reader.has_frame() {
             self.frame(peer);
@@ -437,7 +453,7 @@ mod tests {
             let mut flush = hub.begin_flush(now);
             let said = flush.feed.len();
             assert!(said > 5000);
-            for id in hub.room.members.clone() {
+            for id in hub.ids().collect::<Vec<_>>() {
                 let peer = &mut hub.peers[id.slot as usize];
                 flush.visit(id, peer, &mut Sockets { room });
                 assert!(
@@ -450,6 +466,9 @@ mod tests {
                 let all_but_ann = 2 * VIEWERS;
                 assert!(flush.queued_bytes > all_but_ann * 5000, "all of it waits");
             }
+            flush.feed.forget_what_one_heard();
+            flush.feed.trim(flush.feed.bookmark());
+            hub.room.feed = flush.feed;
         }
     }
 }

@@ -5,6 +5,14 @@ use std::cmp::Reverse;
 use crate::hub::peer::{Flow, Stage, Standing};
 use crate::hub::{Hub, SessionId};
 
+#[cfg(test)]
+impl<T> Hub<T> {
+    /// Whether some have been told what others will be told later.
+    pub(crate) fn is_in_a_round(&self) -> bool {
+        !self.room.members.is_round_over()
+    }
+}
+
 impl<T> Hub<T> {
     /// Looks at everything that must hold between two calls. It costs time in proportion to all that the hub holds.
     ///
@@ -19,7 +27,7 @@ impl<T> Hub<T> {
                 peer.outbox.recount(),
                 "bytes of {id:?}"
             );
-            let waits = !peer.outbox.is_empty() || !peer.marks.is_empty();
+            let waits = !peer.outbox.is_empty() || peer.cursor.has_marks();
             let closed = matches!(peer.stage(), Some(Stage::Closed(_)));
             let has_waker =
                 peer.listed || peer.flow == Flow::Blocked || !self.room.feed.is_silent();
@@ -45,11 +53,22 @@ impl<T> Hub<T> {
                 peer.flow != Flow::Dead || peer.outbox.is_empty(),
                 "{id:?} keeps what nobody will take"
             );
-            let member = self.room.members.get(peer.member as usize) == Some(&id);
+            let member = self.room.members.get(peer.member) == Some(id);
             assert_eq!(
                 member,
                 peer.is_open(),
                 "{id:?} is a member exactly while it is open"
+            );
+            let hears = peer.is_open() || (peer.cursor.has_marks() && !closed);
+            assert!(
+                !hears || self.room.feed.holds(peer.dialect, peer.cursor),
+                "{id:?} has not heard what was dropped"
+            );
+            let told = member && self.room.members.has_been_told(peer.member);
+            let round = self.room.round;
+            assert!(
+                !told || self.room.feed.has_heard(peer.dialect, peer.cursor, round),
+                "{id:?} was passed over in the round"
             );
             assert_eq!(
                 closed,
@@ -67,6 +86,9 @@ impl<T> Hub<T> {
             "opens less closes"
         );
         assert_eq!(census.open, self.room.members.len(), "members");
+        let cursors = self.peers.iter().map(|(_, peer)| peer.cursor);
+        let marks: usize = cursors.map(|cursor| self.room.feed.marks_of(cursor)).sum();
+        assert_eq!(marks, self.room.feed.marks(), "marks");
         assert_eq!(census.names, census.open, "names");
         let open = self.peers.iter().filter(|(_, peer)| peer.is_open());
         self.roster.check_invariants(

@@ -24,6 +24,7 @@ mod flush;
 mod history;
 mod input;
 mod invariants;
+mod members;
 mod obey;
 mod peer;
 mod presence;
@@ -274,16 +275,16 @@ impl<T> Hub<T> {
         !self.flush_list.is_empty()
     }
 
-    /// How many lines wait to be flushed to all.
+    /// How many lines there are that not all have heard, or that were said while the round goes on.
     #[must_use]
     pub fn lines_waiting(&self) -> usize {
         self.room.feed.happenings()
     }
 
-    /// Whether these lines tell of nothing but who came and went.
+    /// Whether these lines tell of nothing but who came and went, and nobody is being told of them yet.
     #[must_use]
     pub fn only_presence_waits(&self) -> bool {
-        self.room.feed.is_presence_only()
+        self.room.members.is_round_over() && self.room.feed.is_presence_only()
     }
 
     /// Whether sessions wait to be freed.
@@ -348,7 +349,7 @@ impl<T> Hub<T> {
         if peer.serial == id.serial {
             self.room
                 .feed
-                .say_alone(&mut peer.marks, peer.dialect, write);
+                .say_alone(&mut peer.cursor, peer.dialect, write);
             self.list(id);
         }
     }

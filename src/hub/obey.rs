@@ -87,7 +87,7 @@ impl<T> Hub<T> {
                 Author {
                     id,
                     dialect: peer.dialect,
-                    marks: &mut peer.marks,
+                    cursor: &mut peer.cursor,
                 },
             );
         }
@@ -101,7 +101,7 @@ impl<T> Hub<T> {
             let author = Author {
                 id,
                 dialect: peer.dialect,
-                marks: &mut peer.marks,
+                cursor: &mut peer.cursor,
             };
             peer.standing = room.join(&peer.name, author, now);
         }
@@ -125,7 +125,7 @@ impl<T> Hub<T> {
                 let author = Author {
                     id,
                     dialect: peer.dialect,
-                    marks: &mut peer.marks,
+                    cursor: &mut peer.cursor,
                 };
                 room.rename(told, &from, &peer.name, author);
             }

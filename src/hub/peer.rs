@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::dialect::{Dialect, Reader};
 use crate::hub::bounds::Held;
 use crate::hub::comforts::Comforts;
-use crate::hub::feed::Marks;
+use crate::hub::feed::Cursor;
 use crate::hub::presence::Told;
 use crate::hub::Ending;
 use crate::ledger::CloseReason;
@@ -134,7 +134,7 @@ pub(super) struct Peer<T> {
     pub(super) held: Option<Box<Held>>,
     /// What the hub's sum of input counts for it.
     pub(super) input_counted: u32,
-    pub(super) marks: Marks,
+    pub(super) cursor: Cursor,
     pub(super) outbox: Outbox,
     pub(super) opened_at: Instant,
     /// So many microseconds after `opened_at` something was last heard of it, or the pause behind that ends.

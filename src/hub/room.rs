@@ -5,8 +5,9 @@ use std::time::Instant;
 use crate::dialect::event::Event;
 use crate::dialect::Dialect;
 use crate::hub::arrivals::Arrivals;
-use crate::hub::feed::{Feed, Marks};
+use crate::hub::feed::{Bookmark, Cursor, Feed};
 use crate::hub::history::History;
+use crate::hub::members::Members;
 use crate::hub::peer::{SessionId, Standing};
 use crate::hub::presence::{Gate, Told};
 use crate::name::Name;
@@ -17,7 +18,7 @@ pub(super) struct Author<'a> {
     pub(super) id: SessionId,
     pub(super) dialect: Dialect,
     /// Hers, so that she does not hear herself.
-    pub(super) marks: &'a mut Marks,
+    pub(super) cursor: &'a mut Cursor,
 }
 
 /// One room.
@@ -25,8 +26,7 @@ pub(super) struct Author<'a> {
 /// Invariants: `listeners` counts `members` by dialect; `arrivals` holds the members that have joined, each once.
 #[derive(Debug, Default)]
 pub(super) struct Room {
-    /// Everybody who hears what is said, in no order.
-    pub(super) members: Vec<SessionId>,
+    pub(super) members: Members,
     pub(super) listeners: [usize; Dialect::COUNT],
     /// Those told of, or about to be, by the order of their joining.
     arrivals: Arrivals,
@@ -34,8 +34,9 @@ pub(super) struct Room {
     leaves: Gate,
     pub(super) history: History,
     pub(super) feed: Feed,
-    /// The feed of the last flush, kept for its buffers.
-    spare: Feed,
+    /// How far the feed went when the round began in which the members are told of it now: so far all have heard it
+    /// when the round is over.
+    pub(super) round: Bookmark,
 }
 
 impl Room {
@@ -59,23 +60,30 @@ impl Room {
     /// Adds a member; gives its place in the list, which it must keep.
     pub(super) fn enter(&mut self, id: SessionId, dialect: Dialect) -> u32 {
         self.listeners[dialect as usize] += 1;
-        self.members.push(id);
-        self.members.len() as u32 - 1
+        self.members.enter(id)
     }
 
-    /// Removes the member at `place`; gives who has that place now, if anybody.
-    pub(super) fn leave(&mut self, place: u32, dialect: Dialect) -> Option<SessionId> {
+    /// Removes the member at `place`, and says who has `moved` to which place for that.
+    pub(super) fn leave(
+        &mut self,
+        place: u32,
+        dialect: Dialect,
+        moved: impl FnMut(SessionId, u32),
+    ) {
         self.listeners[dialect as usize] -= 1;
-        self.members.swap_remove(place as usize);
-        self.members.get(place as usize).copied()
+        self.members.leave(place, moved);
     }
 
     /// Says something to everybody but its author.
     pub(super) fn say_to_others(&mut self, event: &Event<'_>, author: Author<'_>) {
-        let Author { id, dialect, marks } = author;
+        let Author {
+            id,
+            dialect,
+            cursor,
+        } = author;
         let from = self.feed.end(dialect);
         self.feed.say(event, Some(id), self.listeners);
-        self.feed.skip_since(marks, dialect, from);
+        self.feed.skip_since(cursor, dialect, from);
     }
 
     /// Says something to everybody. `about` is who said it or whom it is about, for those who ignore her.
@@ -160,21 +168,5 @@ impl Room {
         if let Some(count) = self.leaves.take_due(now) {
             self.say_to_all(&Event::MoreLeft { count, here }, None);
         }
-    }
-
-    /// Takes the feed for a flush; what is said from now on is for the next one.
-    pub(super) fn take_feed(&mut self) -> Feed {
-        std::mem::replace(&mut self.feed, std::mem::take(&mut self.spare))
-    }
-
-    /// Gives back a feed that was taken only to be looked at.
-    pub(super) fn put_back(&mut self, feed: Feed) {
-        self.spare = std::mem::replace(&mut self.feed, feed);
-    }
-
-    /// Gives a flushed feed back.
-    pub(super) fn recycle(&mut self, mut feed: Feed) {
-        feed.clear();
-        self.spare = feed;
     }
 }

@@ -183,7 +183,8 @@ impl<N: Network> EventLoop<N> {
             Stops::Draining(at) => Some(at),
             _ => None,
         };
-        let flush = self.flush_at(now);
+        let waiting = self.waiting();
+        let flush = waiting.map(|waiting| self.pace.due_at(waiting, now));
         let log = stderr_log::is_behind().then(|| now + LOG_RETRY);
         let deadlines = [
             self.hub.wake_at(),
@@ -196,20 +197,15 @@ impl<N: Network> EventLoop<N> {
         Some(wake_at.saturating_duration_since(now))
     }
 
-    /// When what was said is to be flushed to all; `None` if nothing was said.
-    fn flush_at(&self, now: Instant) -> Option<Instant> {
+    /// What waits to be told to all; `None` if nothing does.
+    fn waiting(&self) -> Option<Waiting> {
         let lines = self.hub.lines_waiting();
-        if lines == 0 {
-            return None;
-        }
-        if self.hub.has_said_enough() || self.stops != Stops::Running {
-            return Some(now);
-        }
-        let waiting = Waiting {
+        (lines > 0).then(|| Waiting {
             lines,
+            people: self.hub.open_sessions(),
             is_presence: self.hub.only_presence_waits(),
-        };
-        Some(self.pace.due_at(waiting, now))
+            is_urgent: self.hub.has_said_enough() || self.stops != Stops::Running,
+        })
     }
 
     fn note(&mut self, event: Event) {
@@ -247,22 +243,21 @@ impl<N: Network> EventLoop<N> {
         }
     }
 
-    /// Writes to everybody what was said, if it is time for that; else only to those who wait for more than that.
+    /// Writes to as many as it is time for what was said, and to those who wait for more than that.
     fn flush(&mut self, now: Instant) {
-        if self.hub.lines_waiting() > 0 {
-            self.pace.wait_from(now);
-        }
-        let due = self.flush_at(now).is_some_and(|at| at <= now);
+        let waiting = self.waiting();
+        let most = waiting.map_or(0, |waiting| self.pace.allows(waiting, now));
         let mut outlet = Writer {
             network: &mut self.network,
             leaving: &mut self.leaving,
         };
-        if !due {
-            return self.hub.flush_listed(now, &mut outlet);
-        }
+        self.hub.flush_some(0, now, &mut outlet);
         let began_at = outlet.network.now();
-        self.hub.flush(now, &mut outlet);
-        self.pace.flushed(began_at, self.network.now());
+        let told = self.hub.flush_some(most, now, &mut outlet);
+        if told > 0 {
+            let took = self.network.now().saturating_duration_since(began_at);
+            self.pace.told(told, self.hub.open_sessions(), took);
+        }
     }
 
     fn reap(&mut self, now: Instant) {

@@ -1,59 +1,69 @@
-//! When a crowded room is flushed.
+//! How fast a crowded room is told what was said.
 //!
-//! A flush to five hundred people is five hundred `send` calls, whether they carry one line or ten. So when lines come
-//! faster than they can be sent one by one they should share their sends. After flushes that took a time `t`, the
-//! next one waits for `2 t`, so that sending takes a third of the core at most; and for less the more lines wait, for
-//! then there is less to be won by waiting for another one. A line that comes after that time, as in a quiet or a small
-//! room, is not delayed at all.
+//! To tell five hundred people is five hundred `send` calls, whether each carries one line or ten. So when lines come
+//! faster than they can be sent one by one they should share their sends. Sending is paid for with a credit, as in a
+//! token bucket: the credit grows with time, but only at a share of it, up to what it takes to tell everybody once. After
+//! a quiet time a line is with everybody at once. Under load the room is told in rounds that are so much slower, a few
+//! people at a time, and each hears at once all that was said since the last round. The more lines wait, the larger is
+//! the share, for then there is less to be won by waiting for another one.
 
 use std::time::{Duration, Instant};
 
-/// Lines wait at most for so many times what the last flush took …
-const WAIT_FLUSHES_MAX: u32 = 2;
-/// … and for less if they are more than so many.
+/// Sending takes `lines / (lines + OTHERS)` of the time, where a few lines count as more …
+const OTHERS: u32 = 9;
 const FEW_LINES: u32 = 3;
+/// … and a line that has no other to wait for as so many.
+const LONE_LINE: u32 = 7;
+const LINES_MAX: u32 = 1000;
 
-/// A flush that took less is not worth waiting for: the timer itself is no finer.
+/// A round that takes less is not worth slowing down: the timer itself is no finer.
 const WORTH_WAITING: Duration = Duration::from_millis(1);
+/// A round has at most so many steps, and none of them takes less than `WORTH_WAITING`.
+const STEPS: u32 = 16;
 
 /// While many leave, presence waits at most so long for them to be gone.
 const PRESENCE_WAITS: Duration = Duration::from_secs(1);
 
-/// The pace of the flushes.
+/// The pace at which people are told.
 #[derive(Debug)]
 pub(super) struct Pace {
     delay_max: Option<Duration>,
-    /// What the last flush took, and the one before.
-    took: [Duration; 2],
-    ended_at: Option<Instant>,
-    waits_since: Option<Instant>,
+    /// What it cost to tell one person, in the last round and in the one before.
+    costs: [Duration; 2],
+    /// How many were told in this round, and what it took.
+    round: (usize, Duration),
+    /// So much time may be spent sending, as of `counted_at`.
+    credit: Duration,
+    counted_at: Option<Instant>,
+    presence_waits_since: Option<Instant>,
     somebody_left_at: Option<Instant>,
 }
 
-/// What waits to be flushed.
+/// What waits to be told to all.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Waiting {
     /// How many lines.
     pub(super) lines: usize,
-    /// Whether they tell of nothing but who came and went.
+    /// How many people are to hear them.
+    pub(super) people: usize,
+    /// Whether nobody is being told yet, and they tell of nothing but who came and went.
     pub(super) is_presence: bool,
+    /// Whether it must be told before anything else is done.
+    pub(super) is_urgent: bool,
 }
 
 impl Pace {
-    /// `delay_max` is the longest that a line may wait; `None` if it must not.
+    /// `delay_max` is how much later than without a pace a line may be with everybody; `None` for no pace.
     pub(super) fn new(delay_max: Option<Duration>) -> Self {
         Self {
             delay_max,
-            took: [Duration::ZERO; 2],
-            ended_at: None,
-            waits_since: None,
+            costs: [Duration::ZERO; 2],
+            round: (0, Duration::ZERO),
+            credit: Duration::ZERO,
+            counted_at: None,
+            presence_waits_since: None,
             somebody_left_at: None,
         }
-    }
-
-    /// Something waits, now or since before.
-    pub(super) fn wait_from(&mut self, now: Instant) {
-        self.waits_since.get_or_insert(now);
     }
 
     /// Somebody leaves.
@@ -61,37 +71,114 @@ impl Pace {
         self.somebody_left_at = Some(now);
     }
 
-    /// When what waits is to be flushed.
+    /// How many people may be told now.
+    pub(super) fn allows(&mut self, waiting: Waiting, now: Instant) -> usize {
+        let waits_since = self.presence_waits_since.filter(|_| waiting.is_presence);
+        self.presence_waits_since = waiting.is_presence.then(|| waits_since.unwrap_or(now));
+        let Some(delay_max) = self.worth_pacing(waiting) else {
+            return usize::MAX;
+        };
+        self.credit = self.credit_at(waiting, delay_max, now);
+        self.counted_at = Some(now);
+        if self.presence_until(waiting, delay_max, now) > now {
+            return 0;
+        }
+        if self.credit >= self.round_takes(waiting) {
+            return usize::MAX;
+        }
+        if self.credit < self.step(waiting) {
+            return 0;
+        }
+        let people = self.credit.as_nanos() / self.cost().as_nanos().max(1);
+        usize::try_from(people).unwrap_or(usize::MAX)
+    }
+
+    /// When somebody may be told next.
     pub(super) fn due_at(&self, waiting: Waiting, now: Instant) -> Instant {
-        let (Some(delay_max), Some(ended_at)) = (self.delay_max, self.ended_at) else {
+        let Some(delay_max) = self.worth_pacing(waiting) else {
             return now;
         };
-        let [last, before] = self.took;
-        if last < WORTH_WAITING {
-            return now;
-        }
-        // One that was interrupted by something else does not tell what the next one will take.
-        let took = last.min(before);
-        let waits_since = self.waits_since.unwrap_or(now);
-        let lines = u32::try_from(waiting.lines).unwrap_or(u32::MAX);
-        let wait = took * WAIT_FLUSHES_MAX * FEW_LINES / lines.max(FEW_LINES);
-        let due_at = (ended_at + wait).min(waits_since + delay_max);
-        match self.somebody_left_at {
-            // Who leaves seldom leaves alone, and those who leave need not be told who else does.
-            Some(left_at) if waiting.is_presence => {
-                let waits_until = waits_since + PRESENCE_WAITS;
-                due_at.max(waits_until.min(left_at + delay_max))
-            }
-            _ => due_at,
+        let credit = self.credit_at(waiting, delay_max, now);
+        let missing = self.step(waiting).saturating_sub(credit);
+        let paid_at = if missing.is_zero() {
+            now
+        } else {
+            let (round, period) = (self.round_takes(waiting), self.period(waiting, delay_max));
+            // Not a moment too soon.
+            now + scaled(missing, period, round) + Duration::from_nanos(1)
+        };
+        paid_at.max(self.presence_until(waiting, delay_max, now))
+    }
+
+    /// So many people of a round were told, who are so many in all, and it took so long.
+    pub(super) fn told(&mut self, told: usize, people: usize, took: Duration) {
+        let count = |people| u32::try_from(people).unwrap_or(u32::MAX);
+        self.credit = self.credit.saturating_sub(self.cost() * count(told));
+        self.round = (self.round.0 + told, self.round.1 + took);
+        let (told, took) = self.round;
+        if told >= people {
+            self.costs = [took / count(told).max(1), self.costs[0]];
+            self.round = (0, Duration::ZERO);
         }
     }
 
-    /// A flush to the whole room took from `began_at` to `ended_at`.
-    pub(super) fn flushed(&mut self, began_at: Instant, ended_at: Instant) {
-        self.took = [ended_at.saturating_duration_since(began_at), self.took[0]];
-        self.ended_at = Some(ended_at);
-        self.waits_since = None;
+    /// The longest delay, if there may be any and a round takes long enough.
+    fn worth_pacing(&self, waiting: Waiting) -> Option<Duration> {
+        let is_slow = self.round_takes(waiting) >= WORTH_WAITING;
+        self.delay_max.filter(|_| is_slow && !waiting.is_urgent)
     }
+
+    /// What it costs to tell one person. A round that was interrupted by something else does not tell.
+    fn cost(&self) -> Duration {
+        let [last, before] = self.costs;
+        last.min(before)
+    }
+
+    fn round_takes(&self, waiting: Waiting) -> Duration {
+        self.cost() * u32::try_from(waiting.people).unwrap_or(u32::MAX)
+    }
+
+    /// What is paid for at once.
+    fn step(&self, waiting: Waiting) -> Duration {
+        (self.round_takes(waiting) / STEPS).max(WORTH_WAITING)
+    }
+
+    /// How long a round is to take under load.
+    fn period(&self, waiting: Waiting, delay_max: Duration) -> Duration {
+        let lines = match u32::try_from(waiting.lines).unwrap_or(u32::MAX) {
+            1 => LONE_LINE,
+            lines => lines.clamp(FEW_LINES, LINES_MAX),
+        };
+        let round = self.round_takes(waiting);
+        // Without a pace a line waits for the round that is under way, and then for its own.
+        (round * (lines + OTHERS) / lines).min(2 * round + delay_max)
+    }
+
+    fn credit_at(&self, waiting: Waiting, delay_max: Duration, now: Instant) -> Duration {
+        let round = self.round_takes(waiting);
+        self.counted_at.map_or(round, |counted_at| {
+            let period = self.period(waiting, delay_max);
+            let time = now.saturating_duration_since(counted_at).min(period);
+            round.min(self.credit + scaled(time, round, period))
+        })
+    }
+
+    /// Who leaves seldom leaves alone, and those who leave need not be told who else does.
+    fn presence_until(&self, waiting: Waiting, delay_max: Duration, now: Instant) -> Instant {
+        match self.somebody_left_at.filter(|_| waiting.is_presence) {
+            None => now,
+            Some(left_at) => {
+                let waits_since = self.presence_waits_since.unwrap_or(now);
+                (waits_since + PRESENCE_WAITS).min(left_at + delay_max)
+            }
+        }
+    }
+}
+
+/// `time * by / of`
+fn scaled(time: Duration, by: Duration, of: Duration) -> Duration {
+    let nanos = time.as_nanos() * by.as_nanos() / of.as_nanos().max(1);
+    Duration::from_nanos(nanos as u64)
 }
 
 #[cfg(test)]
@@ -99,89 +186,158 @@ mod tests {
     use super::*;
     use crate::test_clock::outset;
 
+    const PEOPLE: usize = 1000;
+
     const fn ms(ms: u64) -> Duration {
         Duration::from_millis(ms)
-    }
-
-    fn paced(took: Duration, delay_max: Option<Duration>) -> (Pace, Instant) {
-        let (mut pace, began_at) = (Pace::new(delay_max), outset());
-        pace.flushed(began_at, began_at + took);
-        pace.flushed(began_at, began_at + took);
-        (pace, began_at + took)
     }
 
     const fn chat(lines: usize) -> Waiting {
         Waiting {
             lines,
+            people: PEOPLE,
             is_presence: false,
+            is_urgent: false,
         }
     }
 
     const fn presence(lines: usize) -> Waiting {
         Waiting {
-            lines,
             is_presence: true,
+            ..chat(lines)
+        }
+    }
+
+    /// A pace that knows what a round takes, and has just paid for one.
+    fn paced(round: Duration, delay_max: Option<Duration>) -> (Pace, Instant) {
+        let (mut pace, now) = (Pace::new(delay_max), outset());
+        pace.told(PEOPLE, PEOPLE, round);
+        pace.told(PEOPLE, PEOPLE, round);
+        assert_eq!(pace.allows(chat(1), now), usize::MAX, "nobody was told yet");
+        pace.told(PEOPLE, PEOPLE, round);
+        (pace, now)
+    }
+
+    /// Tells rounds of so many lines, one right after the other; gives how long one takes.
+    fn average_round(pace: &mut Pace, lines: usize, began_at: Instant) -> Duration {
+        const ROUNDS: u32 = 20;
+        let cost = pace.cost();
+        let (mut now, mut told) = (began_at, 0);
+        while told < PEOPLE * ROUNDS as usize {
+            now = pace.due_at(chat(lines), now);
+            let people = pace.allows(chat(lines), now);
+            assert!((1..PEOPLE).contains(&people), "{people} when it is due");
+            let sending = cost * people as u32;
+            pace.told(people, PEOPLE, sending);
+            now += sending;
+            told += people;
+        }
+        (now - began_at) / ROUNDS
+    }
+
+    #[test]
+    fn under_load_a_round_is_as_slow_as_few_lines_wait() {
+        for (lines, period) in [(1, 32), (2, 56), (3, 56), (9, 28), (126, 15)] {
+            let (mut pace, now) = paced(ms(14), Some(ms(100)));
+            let took = average_round(&mut pace, lines, now);
+            assert!(
+                took.abs_diff(ms(period)) <= ms(1),
+                "{lines} lines: {took:?}"
+            );
         }
     }
 
     #[test]
-    fn the_more_lines_wait_the_sooner_they_go() {
-        let (pace, ended_at) = paced(ms(2), Some(ms(100)));
-        for (lines, wait) in [(1, 4), (3, 4), (4, 3), (6, 2), (12, 1)] {
-            assert_eq!(pace.due_at(chat(lines), ended_at), ended_at + ms(wait));
+    fn people_are_told_a_few_at_a_time() {
+        let (mut pace, mut now) = paced(ms(160), Some(ms(1000)));
+        for _ in 0..32 {
+            let due_at = pace.due_at(chat(9), now);
+            assert!((due_at - now).abs_diff(ms(20)) < ms(1));
+            let too_soon = now + ms(18);
+            assert_eq!(pace.allows(chat(9), too_soon), 0);
+            now = pace.due_at(chat(9), too_soon);
+            let told = pace.allows(chat(9), now);
+            assert_eq!(told, PEOPLE / 16);
+            pace.told(told, PEOPLE, ms(10));
         }
     }
 
     #[test]
-    fn one_slow_flush_is_no_reason_to_wait_longer() {
-        let (mut pace, ended_at) = paced(ms(2), Some(ms(100)));
-        for (took, wait) in [(30, 4), (2, 4), (10, 4), (8, 16)] {
-            pace.flushed(ended_at, ended_at + ms(took));
-            let ended_at = ended_at + ms(took);
-            assert_eq!(pace.due_at(chat(1), ended_at), ended_at + ms(wait));
+    fn after_a_quiet_time_a_line_is_with_everybody_at_once() {
+        let (mut pace, now) = paced(ms(14), Some(ms(100)));
+        let lone = chat(1);
+        assert!(pace.allows(lone, now + ms(31)) < PEOPLE);
+        assert_eq!(pace.allows(lone, now + ms(32)), usize::MAX);
+        pace.told(PEOPLE, PEOPLE, ms(14));
+        let later = now + Duration::from_secs(86_400);
+        assert_eq!(pace.due_at(lone, later), later);
+        assert_eq!(pace.allows(lone, later), usize::MAX);
+        pace.told(PEOPLE, PEOPLE, ms(14));
+        assert_eq!(pace.allows(lone, later), 0, "it is paid for");
+    }
+
+    #[test]
+    fn a_line_is_not_later_than_it_may_be() {
+        // Without a pace it may take two rounds.
+        for (delay, period) in [(5, 285), (100, 380), (1000, 560)] {
+            let (mut pace, now) = paced(ms(140), Some(ms(delay)));
+            let took = average_round(&mut pace, 3, now);
+            assert!(took.abs_diff(ms(period)) <= ms(2), "{delay} ms: {took:?}");
         }
     }
 
     #[test]
-    fn a_line_waits_no_longer_than_it_may() {
-        let (mut pace, ended_at) = paced(ms(80), Some(ms(100)));
-        pace.wait_from(ended_at + ms(30));
-        assert_eq!(pace.due_at(chat(1), ended_at + ms(30)), ended_at + ms(130));
-        pace.wait_from(ended_at + ms(50));
-        assert_eq!(pace.due_at(chat(2), ended_at + ms(50)), ended_at + ms(130));
-        assert_eq!(pace.due_at(chat(6), ended_at + ms(50)), ended_at + ms(80));
+    fn one_slow_round_is_no_reason_to_slow_down() {
+        let (mut pace, _) = paced(ms(14), Some(ms(100)));
+        for (took, known) in [(90, 14), (14, 14), (40, 14), (30, 30)] {
+            pace.told(PEOPLE, PEOPLE, ms(took));
+            assert_eq!(pace.round_takes(chat(1)), ms(known));
+        }
     }
 
     #[test]
-    fn small_rooms_and_those_who_switched_it_off_never_wait() {
-        let now = outset();
-        assert_eq!(Pace::new(Some(ms(100))).due_at(chat(1), now), now);
-        let (mut pace, ended_at) = paced(Duration::from_micros(900), Some(ms(100)));
-        pace.see_leaving(ended_at);
-        assert_eq!(pace.due_at(presence(1), ended_at), ended_at);
-        let (mut pace, ended_at) = paced(ms(80), None);
-        pace.see_leaving(ended_at);
-        assert_eq!(pace.due_at(presence(1), ended_at), ended_at);
+    fn a_room_that_has_shrunk_is_not_slow_for_ever() {
+        let (mut pace, now) = paced(ms(140), Some(ms(100)));
+        let few = Waiting {
+            people: 5,
+            ..chat(1)
+        };
+        assert_eq!(pace.due_at(few, now), now);
+        assert_eq!(pace.allows(few, now), usize::MAX);
+    }
+
+    #[test]
+    fn small_rooms_and_what_is_urgent_and_those_who_switched_it_off_never_wait() {
+        let urgent = Waiting {
+            is_urgent: true,
+            ..presence(1)
+        };
+        for (round, delay_max, waiting) in [
+            (Duration::from_micros(900), Some(ms(100)), presence(1)),
+            (ms(80), None, presence(1)),
+            (ms(80), Some(ms(100)), urgent),
+        ] {
+            let (mut pace, now) = paced(round, delay_max);
+            pace.see_leaving(now);
+            assert_eq!(pace.due_at(waiting, now), now);
+            assert_eq!(pace.allows(waiting, now), usize::MAX);
+        }
     }
 
     #[test]
     fn presence_waits_for_those_who_leave_but_not_for_ever() {
-        let (mut pace, ended_at) = paced(ms(0), Some(ms(100)));
-        // A room that has just become large, and those who came leave again.
-        pace.flushed(ended_at, ended_at + ms(2));
-        let begins_at = ended_at + ms(5000);
-        pace.wait_from(begins_at);
+        let (mut pace, now) = paced(ms(2), Some(ms(100)));
+        let begins_at = now + ms(5000);
         for left in [0, 90, 180, 270, 360, 450] {
             let now = begins_at + ms(left);
             pace.see_leaving(now);
+            assert_eq!(pace.allows(presence(3), now), 0);
             assert_eq!(pace.due_at(presence(3), now), now + ms(100), "more leave");
-            assert!(
-                pace.due_at(chat(3), now) <= now,
-                "chat does not wait for them"
-            );
+            assert_eq!(pace.due_at(chat(3), now), now, "chat does not wait");
         }
         let late = begins_at + ms(950);
         pace.see_leaving(late);
         assert_eq!(pace.due_at(presence(3), late), begins_at + ms(1000));
+        assert_eq!(pace.allows(presence(3), begins_at + ms(1000)), usize::MAX);
     }
 }

@@ -42,7 +42,7 @@ const TURNS_MAX: usize = 200_000;
 type Hits = BTreeMap<&'static str, u64>;
 
 /// What the seeds of a normal run hit, all together, beside every reason to close.
-const EXPECTED_HITS: [&str; 27] = [
+const EXPECTED_HITS: [&str; 28] = [
     "leap of the clock",
     "accept: passing error",
     "accept: shortage",
@@ -66,6 +66,7 @@ const EXPECTED_HITS: [&str; 27] = [
     "urgent data",
     "leap of the time of day",
     "accept: budget spent",
+    "a round goes on",
     "turned away",
     "stopped: drained",
     "stopped: at once",
@@ -144,14 +145,19 @@ impl Simulation {
         let opened = hub.ledger().opened();
         assert_eq!(opened, network.accepts, "opens and accepts");
         assert!(hub.memory() <= hub_memory_max(network), "memory");
+        let in_a_round = hub.is_in_a_round();
         let accepts = network.accepts_of_turn;
         // Only when the door is closed all are taken in, to be told.
         assert!(
             accepts <= 64 || !network.listening,
             "{accepts} accepts in one turn"
         );
+        let network = self.event_loop.network_mut();
         if accepts == 64 {
-            self.event_loop.network_mut().hit("accept: budget spent");
+            network.hit("accept: budget spent");
+        }
+        if in_a_round {
+            network.hit("a round goes on");
         }
     }
 

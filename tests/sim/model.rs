@@ -28,14 +28,12 @@ pub(crate) struct Model {
     pub(crate) limits: Limits,
     pub(crate) sessions: BTreeMap<u64, Session>,
     pub(crate) log: Vec<Entry>,
-    /// Bytes of the log that all hear, and all of its bytes.
-    pub(crate) shared: usize,
-    pub(crate) said: usize,
-    /// Things that somebody hears of.
-    pub(crate) happenings: usize,
-    /// Those in the room and those with something to hear alone, in the order of a flush.
-    pub(crate) members: Vec<u64>,
+    /// Those with something to hear alone, and those in the room, in the order of a flush.
     pub(crate) wakers: Vec<u64>,
+    pub(crate) members: Vec<u64>,
+    /// Who of them is told next in the round, and how long the log was when it began.
+    pub(crate) next: usize,
+    pub(crate) round: usize,
     /// Those who took a name or spoke, in this order.
     pub(crate) here: Vec<u64>,
     pub(crate) joins: Telling,
@@ -59,11 +57,10 @@ impl Model {
             limits,
             sessions: BTreeMap::new(),
             log: Vec::new(),
-            shared: 0,
-            said: 0,
-            happenings: 0,
-            members: Vec::new(),
             wakers: Vec::new(),
+            members: Vec::new(),
+            next: 0,
+            round: 0,
             here: Vec::new(),
             joins: Telling::default(),
             leaves: Telling::default(),
@@ -84,7 +81,17 @@ impl Model {
 
     /// So many count as enough for one turn.
     pub(crate) fn has_said_enough(&self) -> bool {
-        self.said >= TURN_SAID_BYTES_MAX.min(self.limits.queue.bytes_max / 4)
+        let bytes = self.log.iter().flat_map(|entry| &entry.bytes);
+        let said: usize = bytes.map(Vec::len).sum();
+        said >= TURN_SAID_BYTES_MAX.min(self.limits.queue.bytes_max / 4)
+    }
+
+    /// Things that were said to all, and that somebody hears.
+    pub(crate) fn happenings(&self) -> impl Iterator<Item = &Entry> {
+        self.log.iter().filter(|entry| {
+            let is_for_all = matches!(entry.to, To::AllBut(_));
+            is_for_all && entry.bytes.iter().any(|bytes| !bytes.is_empty())
+        })
     }
 
     /// Whether there is something to tell to some alone.
@@ -92,13 +99,9 @@ impl Model {
         !self.wakers.is_empty()
     }
 
-    /// Whether all that waits for everybody is who came and went.
+    /// Whether all that waits for everybody is who came and went, and nobody has been told of it.
     pub(crate) fn only_presence_waits(&self) -> bool {
-        let heard = |entry: &&Entry| {
-            let is_for_all = matches!(entry.to, To::AllBut(_));
-            is_for_all && entry.bytes.iter().any(|bytes| !bytes.is_empty())
-        };
-        self.log.iter().filter(heard).all(|entry| entry.is_presence)
+        self.next == 0 && self.happenings().all(|entry| entry.is_presence)
     }
 
     pub(crate) fn has_closed(&self) -> bool {
@@ -196,8 +199,14 @@ impl Model {
             return self.hit("second close does nothing");
         }
         let place = self.members.iter().position(|member| *member == number);
-        self.members
-            .swap_remove(place.expect("who is open is in the room"));
+        let mut place = place.expect("who is open is in the room");
+        if place < self.next {
+            self.next -= 1;
+            self.members.swap(place, self.next);
+            place = self.next;
+            self.hit("leaves after being told in the round");
+        }
+        self.members.swap_remove(place);
         self.freed.extend(class_of(&self.sessions[&number].name));
         self.bid_farewell(number, reason, now);
         let was_here = self.here.contains(&number);

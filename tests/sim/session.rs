@@ -139,6 +139,8 @@ impl Session {
     /// Adds what it hears of the log to what it is due; gives how many lines it did not want to hear.
     pub(crate) fn hear(&mut self, number: u64, log: &[Entry], time: &str) -> u64 {
         let part = self.came..self.left.unwrap_or(log.len());
+        self.came = log.len();
+        self.left = self.left.map(|_| log.len());
         if self.phase == Phase::Closed || self.dead {
             return 0;
         }

@@ -7,7 +7,7 @@ use chatd::ledger::CloseReason;
 
 use crate::model::{ms, Model};
 use crate::presence::Ms;
-use crate::session::{Phase, Session, Took};
+use crate::session::{Phase, Session, To, Took};
 
 /// A session that was told everything has so long to close its own side.
 const LINGER: Ms = 1000;
@@ -96,53 +96,74 @@ impl Model {
         }
     }
 
-    /// What a flush to all must have done, if the sockets did `took`.
-    pub(crate) fn flush(&mut self, took: &BTreeMap<u64, Took>, now: Ms) {
-        let mut visits = if self.shared > 0 {
-            self.members.clone()
-        } else {
-            Vec::new()
-        };
-        let wakers = std::mem::take(&mut self.wakers);
-        let mut visited: BTreeSet<u64> = visits.iter().copied().collect();
-        visits.extend(wakers.into_iter().filter(|number| visited.insert(*number)));
-        let everybody: BTreeSet<u64> = self.sessions.keys().copied().collect();
-        self.take(&everybody, took, now);
-        self.log.clear();
-        (self.shared, self.said, self.happenings) = (0, 0, 0);
-        for it in self.sessions.values_mut() {
-            it.came = 0;
-            it.left = it.left.map(|_| 0);
+    /// What a flush to the next `most` of the round must have done, if the sockets did `took`.
+    pub(crate) fn flush(&mut self, most: usize, took: &BTreeMap<u64, Took>, now: Ms) {
+        let waits = |(number, it): (&u64, &Session)| (!it.due.is_empty()).then_some(*number);
+        let waited: BTreeSet<u64> = self.sessions.iter().filter_map(waits).collect();
+        let mut visits = std::mem::take(&mut self.wakers);
+        for number in &visits {
+            self.hear(*number);
         }
-        self.end_flush(visits, took, now);
-    }
-
-    /// What a flush to those with something to hear alone must have done. The others hear of it later.
-    pub(crate) fn flush_listed(&mut self, took: &BTreeMap<u64, Took>, now: Ms) {
-        let visits = std::mem::take(&mut self.wakers);
-        let visited = visits.iter().copied().collect();
-        self.take(&visited, took, now);
-        self.said = self.shared;
-        for number in &visited {
-            if let Some(it) = self.sessions.get_mut(number) {
-                it.came = self.log.len();
-                it.left = it.left.map(|_| it.came);
+        let mut told = 0;
+        while told < most && self.happenings().next().is_some() {
+            if self.next == 0 {
+                self.round = self.log.len();
+            }
+            let Some(number) = self.members.get(self.next).copied() else {
+                self.next = 0;
+                self.drop_heard(self.round);
+                continue;
+            };
+            self.next += 1;
+            if self.has_news_for(number) {
+                visits.push(number);
+                told += usize::from(self.hear(number));
             }
         }
-        self.end_flush(visits, took, now);
-    }
-
-    fn take(&mut self, listeners: &BTreeSet<u64>, took: &BTreeMap<u64, Took>, now: Ms) {
-        let time = self.time();
-        let mut unwanted = 0;
+        if self.happenings().next().is_none() {
+            self.drop_heard(self.log.len());
+        }
+        // What some heard alone is of no use any more.
+        for entry in &mut self.log {
+            if matches!(entry.to, To::One(_)) {
+                entry.bytes.iter_mut().for_each(Vec::clear);
+            }
+        }
         for (number, it) in &mut self.sessions {
-            let waited = !it.due.is_empty();
-            if listeners.contains(number) {
-                unwanted += it.hear(*number, &self.log, &time);
-            }
-            it.take(*number, &took[number], waited, now);
+            it.take(*number, &took[number], waited.contains(number), now);
         }
+        self.end_flush(visits, took, now);
+    }
+
+    /// Whether something was said to all since a session was told.
+    fn has_news_for(&self, number: u64) -> bool {
+        let it = &self.sessions[&number];
+        let mut news = self.log[it.came..].iter();
+        news.any(|entry| {
+            matches!(entry.to, To::AllBut(_)) && !entry.bytes[it.dialect as usize].is_empty()
+        })
+    }
+
+    /// Adds what a session hears to what it is due; gives whether that is anything.
+    fn hear(&mut self, number: u64) -> bool {
+        let time = self.time();
+        let Some(it) = self.sessions.get_mut(&number) else {
+            return false;
+        };
+        let due = it.due.len();
+        let unwanted = it.hear(number, &self.log, &time);
+        let told = it.due.len() > due;
         *self.hits.entry("unwanted line").or_default() += unwanted;
+        told
+    }
+
+    /// Drops the beginning of the log, which everybody has heard.
+    fn drop_heard(&mut self, entries: usize) {
+        self.log.drain(..entries);
+        for it in self.sessions.values_mut() {
+            it.came = it.came.saturating_sub(entries);
+            it.left = it.left.map(|left| left.saturating_sub(entries));
+        }
     }
 
     fn end_flush(&mut self, visits: Vec<u64>, took: &BTreeMap<u64, Took>, now: Ms) {

@@ -128,10 +128,6 @@ impl Model {
         if entry.bytes.iter().all(|bytes| !bytes.is_empty()) {
             self.hit("both dialects hear one line");
         }
-        let length: usize = entry.bytes.iter().map(Vec::len).sum();
-        self.shared += length;
-        self.said += length;
-        self.happenings += usize::from(length > 0);
         self.log.push(entry);
     }
 
@@ -150,7 +146,6 @@ impl Model {
 
     /// Tells one session what its person does not see.
     pub(crate) fn tell_protocol(&mut self, number: u64, told: Vec<u8>) {
-        self.said += told.len();
         let mut bytes = [Vec::new(), Vec::new()];
         bytes[self.sessions[&number].dialect as usize] = told;
         self.log.push(Entry {

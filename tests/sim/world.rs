@@ -290,8 +290,12 @@ impl World<'_> {
         if self.paces && self.random.percent(20) {
             self.model.hit("flush put off");
         } else {
-            let to_all = !self.paces || self.random.percent(75);
-            self.flush(to_all);
+            let most = if !self.paces || self.random.percent(40) {
+                usize::MAX
+            } else {
+                self.random.within(0..=self.model.members.len())
+            };
+            self.flush(most);
         }
         self.reap();
         self.check_deadline();
@@ -393,8 +397,8 @@ impl World<'_> {
         self.check();
     }
 
-    /// A flush to all, or only to those who have something to hear alone.
-    pub(crate) fn flush(&mut self, to_all: bool) {
+    /// A flush to the next `most` of the round, and to those who have something to hear alone.
+    pub(crate) fn flush(&mut self, most: usize) {
         for (number, session) in &self.model.sessions {
             if session.phase == Phase::Closed {
                 let transport = self.hub.transport(self.clients[number].id);
@@ -402,13 +406,12 @@ impl World<'_> {
             }
         }
         let mut sockets = Sockets::default();
-        if to_all {
-            self.hub.flush(self.instant(), &mut sockets);
-        } else {
-            self.trace.note(format_args!("only some are told"));
+        if most < usize::MAX {
+            self.trace.note(format_args!("{most} are told"));
             self.model.hit("only some are told");
-            self.hub.flush_listed(self.instant(), &mut sockets);
         }
+        let told = self.hub.flush_some(most, self.instant(), &mut sockets);
+        assert!(told <= most);
         // Last lines may still lie unread, and no edge may come for them.
         for number in sockets.failed {
             self.trace.note(format_args!("{number} takes nothing more"));
@@ -420,11 +423,7 @@ impl World<'_> {
             self.make_ready(number);
         }
         let took = self.collect();
-        if to_all {
-            self.model.flush(&took, self.now);
-        } else {
-            self.model.flush_listed(&took, self.now);
-        }
+        self.model.flush(most, &took, self.now);
         self.check();
     }
 
