@@ -118,9 +118,7 @@ impl<'a> Talk<'a> {
             while let Some(due_at) = self.schedule.next(now, self.progress.in_flight()) {
                 self.say(due_at);
             }
-            // The load does not sleep: over loopback it is the server's `send` that would have to wake it, which is no
-            // price of a server whose clients are elsewhere.
-            self.turn(Duration::ZERO)?;
+            self.turn(self.schedule.patience(now))?;
         }
     }
 
@@ -334,6 +332,17 @@ impl Schedule {
                 let gap = self.gap() / rate;
                 self.next_at += Duration::from_secs_f64(gap);
                 Some(due_at)
+            }
+        }
+    }
+
+    /// How long to wait for what comes. The poll counts in milliseconds, so the last one is spent awake.
+    fn patience(&self, now: Instant) -> Duration {
+        match self.pace {
+            Pace::InFlight(_) => Duration::from_millis(10),
+            Pace::PerSecond(_) => {
+                let left = self.next_at.saturating_duration_since(now).as_millis() as u64;
+                Duration::from_millis(left.min(10))
             }
         }
     }

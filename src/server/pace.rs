@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 /// Sending takes `lines / (lines + OTHERS)` of the time, where a few lines count as more …
 const OTHERS: u32 = 9;
-const FEW_LINES: u32 = 3;
+const FEW_LINES: u32 = 4;
 /// … and a line that has no other to wait for as so many.
 const LONE_LINE: u32 = 7;
 const LINES_MAX: u32 = 1000;
@@ -28,7 +28,7 @@ const PRESENCE_WAITS: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Pace {
     delay_max: Option<Duration>,
-    /// What it cost to tell one person, in the last round and in the one before.
+    /// What it cost to tell one person, in the last round and in the one before; zero where there was none.
     costs: [Duration; 2],
     /// How many were told in this round, and what it took.
     round: (usize, Duration),
@@ -112,6 +112,7 @@ impl Pace {
 
     /// So many people of a round were told, who are so many in all, and it took so long.
     pub(super) fn told(&mut self, told: usize, people: usize, took: Duration) {
+        self.presence_waits_since = None;
         let count = |people| u32::try_from(people).unwrap_or(u32::MAX);
         self.credit = self.credit.saturating_sub(self.cost() * count(told));
         self.round = (self.round.0 + told, self.round.1 + took);
@@ -130,8 +131,8 @@ impl Pace {
 
     /// What it costs to tell one person. A round that was interrupted by something else does not tell.
     fn cost(&self) -> Duration {
-        let [last, before] = self.costs;
-        last.min(before)
+        let known = self.costs.iter().filter(|cost| !cost.is_zero());
+        known.min().copied().unwrap_or_default()
     }
 
     fn round_takes(&self, waiting: Waiting) -> Duration {
@@ -211,9 +212,9 @@ mod tests {
     /// A pace that knows what a round takes, and has just paid for one.
     fn paced(round: Duration, delay_max: Option<Duration>) -> (Pace, Instant) {
         let (mut pace, now) = (Pace::new(delay_max), outset());
+        assert_eq!(pace.allows(chat(1), now), usize::MAX, "nothing is known");
         pace.told(PEOPLE, PEOPLE, round);
-        pace.told(PEOPLE, PEOPLE, round);
-        assert_eq!(pace.allows(chat(1), now), usize::MAX, "nobody was told yet");
+        assert_eq!(pace.allows(chat(1), now), usize::MAX, "nothing was paced");
         pace.told(PEOPLE, PEOPLE, round);
         (pace, now)
     }
@@ -237,7 +238,7 @@ mod tests {
 
     #[test]
     fn under_load_a_round_is_as_slow_as_few_lines_wait() {
-        for (lines, period) in [(1, 32), (2, 56), (3, 56), (9, 28), (126, 15)] {
+        for (lines, period) in [(1, 32), (2, 45), (3, 45), (9, 28), (126, 15)] {
             let (mut pace, now) = paced(ms(14), Some(ms(100)));
             let took = average_round(&mut pace, lines, now);
             assert!(
@@ -279,7 +280,7 @@ mod tests {
     #[test]
     fn a_line_is_not_later_than_it_may_be() {
         // Without a pace it may take two rounds.
-        for (delay, period) in [(5, 285), (100, 380), (1000, 560)] {
+        for (delay, period) in [(5, 285), (100, 380), (1000, 455)] {
             let (mut pace, now) = paced(ms(140), Some(ms(delay)));
             let took = average_round(&mut pace, 3, now);
             assert!(took.abs_diff(ms(period)) <= ms(2), "{delay} ms: {took:?}");
@@ -289,7 +290,7 @@ mod tests {
     #[test]
     fn one_slow_round_is_no_reason_to_slow_down() {
         let (mut pace, _) = paced(ms(14), Some(ms(100)));
-        for (took, known) in [(90, 14), (14, 14), (40, 14), (30, 30)] {
+        for (took, known) in [(90, 14), (70, 70), (14, 14), (40, 14), (30, 30)] {
             pace.told(PEOPLE, PEOPLE, ms(took));
             assert_eq!(pace.round_takes(chat(1)), ms(known));
         }
@@ -339,5 +340,11 @@ mod tests {
         pace.see_leaving(late);
         assert_eq!(pace.due_at(presence(3), late), begins_at + ms(1000));
         assert_eq!(pace.allows(presence(3), begins_at + ms(1000)), usize::MAX);
+        pace.told(PEOPLE, PEOPLE, ms(2));
+        // All was told, and later others leave.
+        let later = begins_at + ms(9000);
+        pace.see_leaving(later);
+        assert_eq!(pace.allows(presence(1), later), 0);
+        assert_eq!(pace.due_at(presence(1), later), later + ms(100));
     }
 }
