@@ -17,7 +17,8 @@
 //!
 //! # A turn
 //! `note -> accept -> read -> tick -> flush -> reap`, always in this order; see [`server`]. What people say is encoded
-//! once a turn into a feed for each dialect, and each session is written its slices of it; see [`hub`].
+//! once into a feed for each dialect, and each session is written its slices of it, in the same turn or, in a crowded
+//! room under load, in its turn of a round; see [`hub`].
 //!
 //! # Invariants
 //! - A session is announced at most once, reaped exactly once, and has one open and one close in the [`ledger`].

@@ -7,7 +7,7 @@
 //!
 //! Who drives a hub does so in turns: [`Hub::connect`] newcomers, pass on what was read ([`Hub::handle_input`],
 //! [`Hub::handle_eof`], [`Hub::handle_reset`]) and what became writable ([`Hub::handle_writable`]), then
-//! [`Hub::tick`], [`Hub::flush`] and [`Hub::reap`].
+//! [`Hub::tick`], [`Hub::flush`] or [`Hub::flush_some`], and [`Hub::reap`].
 //!
 //! # One door out
 //! [`Hub::begin_close`] alone ends a session: it takes it out of the room, frees its name, tells the others, and lets
@@ -52,7 +52,7 @@ use peer::{Peer, Stage};
 use room::Room;
 use roster::Roster;
 
-/// A feed of this size is flushed before more is read: what one turn says must fit into everybody's socket buffer.
+/// A feed of this size is told to all before more is read: it must fit into everybody's socket buffer.
 const FEED_BYTES_MAX: usize = 64 * 1024;
 
 /// The bounds that a hub keeps.
@@ -293,7 +293,7 @@ impl<T> Hub<T> {
         !self.closed.is_empty()
     }
 
-    /// Whether so much was said in this turn that it should be flushed before more is read.
+    /// Whether so much was said that it should be told to all before more is read.
     #[must_use]
     pub fn has_said_enough(&self) -> bool {
         self.room.feed.len() >= FEED_BYTES_MAX.min(self.limits.queue.bytes_max / 4)

@@ -7,7 +7,7 @@
 //! 3. **read**: one read for each ready session into one buffer that the loop owns, so that an idle session owns no
 //!    read memory. What people say goes into the hub's feed.
 //! 4. **tick**: deadlines. The clock was asked once, after the poll.
-//! 5. **flush**: one write for each session that has something to hear.
+//! 5. **flush**: one write for each session whose turn it is to hear. In a quiet room that is everybody.
 //! 6. **reap**: slots and descriptors are freed here and nowhere else.
 
 mod acceptor;
