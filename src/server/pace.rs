@@ -139,9 +139,10 @@ impl Pace {
         self.cost() * u32::try_from(waiting.people).unwrap_or(u32::MAX)
     }
 
-    /// What is paid for at once.
+    /// What is paid for at once, which is one person at least.
     fn step(&self, waiting: Waiting) -> Duration {
-        (self.round_takes(waiting) / STEPS).max(WORTH_WAITING)
+        let step = self.round_takes(waiting) / STEPS;
+        step.max(WORTH_WAITING).max(self.cost())
     }
 
     /// How long a round is to take under load.
@@ -261,6 +262,21 @@ mod tests {
             assert_eq!(told, PEOPLE / 16);
             pace.told(told, PEOPLE, ms(10));
         }
+    }
+
+    #[test]
+    fn what_is_due_is_allowed_however_long_one_send_takes() {
+        let few = Waiting {
+            people: 3,
+            ..chat(1)
+        };
+        let (mut pace, now) = (Pace::new(Some(ms(100))), outset());
+        pace.told(3, 3, ms(15));
+        assert_eq!(pace.allows(few, now), usize::MAX);
+        pace.told(3, 3, ms(15));
+        let due_at = pace.due_at(few, now);
+        assert!(due_at > now);
+        assert_eq!(pace.allows(few, due_at), 1);
     }
 
     #[test]
