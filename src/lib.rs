@@ -1,8 +1,8 @@
 //! chatd: a chat server in one thread and one event loop.
 //!
 //! People reach it with telnet or nc, programs with a line protocol or with [`client`]. One loop owns every session;
-//! what one says is pushed into the others' queues in the same turn; closing is decided in one place and carried out
-//! in one place. So there is no thread, task, timer or channel that could be left over.
+//! what one says goes into one feed, from which the others are written; closing is decided in one place and carried
+//! out in one place. So there is no thread, task, timer or channel that could be left over.
 //!
 //! # The map
 //! | module | owns | must not know |

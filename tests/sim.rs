@@ -93,7 +93,7 @@ const EXPECTED_HITS: [&str; 57] = [
     "failed with nothing taken",
     "both dialects hear one line",
     "flush put off",
-    "leaves after being told in the round",
+    "leaves before being told in the round",
     "only some are told",
     "newcomer is shown what was said",
     "unwanted line",

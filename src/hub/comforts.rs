@@ -324,7 +324,7 @@ impl<T> Hub<T> {
         self.peer_ref(id).is_some_and(Peer::is_open)
     }
 
-    /// Takes those who have left off the list of those she ignores. Their last lines may not have been flushed yet, so
+    /// Takes those who have left off the list of those she ignores. Their last lines may not have been told yet, so
     /// this is only done when there is no room for others.
     fn forget_the_gone(&mut self, id: SessionId) {
         let mut ignored = std::mem::take(&mut self.comforts(id).ignored);

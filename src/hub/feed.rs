@@ -10,10 +10,10 @@
 //! session; who hears has heard the feed at least to its beginning.
 
 use bytes::Bytes;
-use slab::Slab;
 
 use crate::dialect::event::Event;
 use crate::dialect::Dialect;
+use crate::hub::lists::{List, Lists};
 use crate::hub::peer::SessionId;
 
 /// A buffer that has grown beyond this gives its memory back when all is told.
@@ -24,7 +24,7 @@ const KEPT_BYTES_MAX: usize = 256 * 1024;
 pub(super) struct Feed {
     said: [Said; Dialect::COUNT],
     alone: Vec<u8>,
-    marks: Slab<Mark>,
+    marks: Lists<Mark>,
     /// The lines of the telnet dialect, for those who want to see them in another way.
     lines: Vec<Entry>,
     /// How many things were said to all that somebody hears.
@@ -49,8 +49,6 @@ pub(super) struct Place(u32);
 struct Mark {
     at: Place,
     what: What,
-    /// The next one of the same session; behind its last one comes its first.
-    next: u32,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -86,8 +84,7 @@ pub(super) struct SaidLine<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cursor {
     heard: Place,
-    /// The last of its marks, whose `next` is the first.
-    last: u32,
+    marks: List,
 }
 
 /// How far the feed went at some moment.
@@ -96,8 +93,6 @@ pub(super) struct Bookmark {
     ends: [Place; Dialect::COUNT],
     happenings: usize,
 }
-
-const NONE: u32 = u32::MAX;
 
 impl Place {
     /// How many bytes it is behind `begin`.
@@ -133,7 +128,7 @@ impl Said {
 impl Cursor {
     /// Whether it hears anything otherwise than all.
     pub(super) fn has_marks(self) -> bool {
-        self.last != NONE
+        !self.marks.is_empty()
     }
 }
 
@@ -218,7 +213,7 @@ impl Feed {
     pub(super) fn cursor(&self, dialect: Dialect) -> Cursor {
         Cursor {
             heard: self.end(dialect),
-            last: NONE,
+            marks: List::EMPTY,
         }
     }
 
@@ -230,7 +225,7 @@ impl Feed {
     /// Notes that the session does not hear the feed from `from` to now.
     pub(super) fn skip_since(&mut self, cursor: &mut Cursor, dialect: Dialect, from: Place) {
         let to = self.end(dialect);
-        match self.marks.get_mut(cursor.last as usize) {
+        match self.marks.last_mut(cursor.marks) {
             // Lines said one after the other are one gap.
             Some(Mark {
                 what: What::Skip { to: end },
@@ -257,7 +252,7 @@ impl Feed {
         let from = self.alone.len() as u32;
         write(&mut self.alone);
         let to = self.alone.len() as u32;
-        match self.marks.get_mut(cursor.last as usize) {
+        match self.marks.last_mut(cursor.marks) {
             Some(Mark {
                 at: place,
                 what: What::Alone { to: end, .. },
@@ -269,29 +264,7 @@ impl Feed {
     }
 
     fn mark(&mut self, cursor: &mut Cursor, at: Place, what: What) {
-        let entry = self.marks.vacant_entry();
-        let index = entry.key() as u32;
-        entry.insert(Mark {
-            at,
-            what,
-            next: index,
-        });
-        if let Some(last) = self.marks.get_mut(cursor.last as usize) {
-            let first = std::mem::replace(&mut last.next, index);
-            self.marks[index as usize].next = first;
-        }
-        cursor.last = index;
-    }
-
-    /// Takes the first mark of a session.
-    fn take_mark(&mut self, cursor: &mut Cursor) -> Option<Mark> {
-        let first = self.marks.get(cursor.last as usize)?.next;
-        let mark = self.marks.remove(first as usize);
-        match self.marks.get_mut(cursor.last as usize) {
-            Some(last) => last.next = mark.next,
-            None => cursor.last = NONE,
-        }
-        Some(mark)
+        self.marks.push(&mut cursor.marks, Mark { at, what });
     }
 
     /// Collects what a session of `dialect` hears, from where it has heard the feed to its end.
@@ -304,13 +277,13 @@ impl Feed {
         let end = self.end(dialect);
         let begin = self.said[dialect as usize].begin;
         let mut heard = cursor.heard.offset(begin);
-        while let Some(mark) = self.take_mark(cursor) {
+        while let Some(mark) = self.marks.take_first(&mut cursor.marks) {
             let at = mark.at.offset(begin);
             push(false, heard, at);
             heard = heard.max(at);
             match mark.what {
                 What::Skip { to } => heard = heard.max(to.offset(begin)),
-                What::SkipRest => heard = NONE,
+                What::SkipRest => heard = u32::MAX,
                 What::Alone { from, to } => push(true, from, to),
             }
         }
@@ -373,7 +346,7 @@ impl Feed {
 
     /// Nothing of this will be collected any more.
     pub(super) fn forget(&mut self, cursor: &mut Cursor) {
-        while self.take_mark(cursor).is_some() {}
+        while self.marks.take_first(&mut cursor.marks).is_some() {}
     }
 
     /// Lets `write` add bytes for one session; gives them as a part.
@@ -460,9 +433,7 @@ impl Feed {
             said.bytes.shrink_to(KEPT_BYTES_MAX);
         }
         self.lines.shrink_to(KEPT_BYTES_MAX / size_of::<Entry>());
-        if self.marks.capacity() > KEPT_BYTES_MAX / size_of::<Mark>() {
-            self.marks.shrink_to_fit();
-        }
+        self.marks.shrink_to(KEPT_BYTES_MAX);
     }
 }
 
@@ -475,9 +446,13 @@ impl Feed {
 
     /// How many of them belong to this session.
     pub(super) fn marks_of(&self, cursor: Cursor) -> usize {
-        let first = self.marks.get(cursor.last as usize).map(|last| last.next);
-        let next = |at: &u32| (*at != cursor.last).then(|| self.marks[*at as usize].next);
-        std::iter::successors(first, next).count()
+        self.marks.iter(cursor.marks).count()
+    }
+
+    /// Whether a session is to hear something that does not wait for a round.
+    pub(super) fn waits_alone(&self, cursor: Cursor) -> bool {
+        let mut marks = self.marks.iter(cursor.marks);
+        marks.any(|mark| !matches!(mark.what, What::Skip { .. }))
     }
 
     /// Whether a session of this dialect can hear on from where it is.
@@ -592,7 +567,7 @@ mod tests {
     }
 
     #[test]
-    fn marks_of_several_sessions_are_told_apart_and_used_again() {
+    fn marks_of_several_sessions_are_told_apart() {
         let (mut feed, ann) = feed();
         let mut cursors = [ann; 3];
         for round in 0..3 {
@@ -611,7 +586,6 @@ mod tests {
             assert_eq!(feed.marks(), 0);
             *z = feed.cursor(T);
         }
-        assert!(feed.marks.capacity() < 2 * 12, "places are used again");
     }
 
     #[test]

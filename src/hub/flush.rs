@@ -102,11 +102,11 @@ impl<T> Hub<T> {
         let mut told = 0;
         while told < most && !flush.feed.is_silent() {
             if self.room.members.is_round_over() {
+                self.room.members.begin_round();
                 self.room.round = flush.feed.bookmark();
             }
             while told < most {
                 let Some(id) = self.room.members.go_on() else {
-                    flush.feed.trim(self.room.round);
                     break;
                 };
                 let peer = &mut self.peers[id.slot as usize];
@@ -114,6 +114,9 @@ impl<T> Hub<T> {
                     flush.visit(id, peer, outlet);
                     told += usize::from(!flush.parts.is_empty());
                 }
+            }
+            if self.room.members.is_round_over() {
+                flush.feed.trim(self.room.round);
             }
         }
         told

@@ -27,10 +27,10 @@ impl<T> Hub<T> {
                 peer.outbox.recount(),
                 "bytes of {id:?}"
             );
-            let waits = !peer.outbox.is_empty() || peer.cursor.has_marks();
+            let feed = &self.room.feed;
+            let waits = !peer.outbox.is_empty() || feed.waits_alone(peer.cursor);
             let closed = matches!(peer.stage(), Some(Stage::Closed(_)));
-            let has_waker =
-                peer.listed || peer.flow == Flow::Blocked || !self.room.feed.is_silent();
+            let has_waker = peer.listed || peer.flow == Flow::Blocked;
             assert!(
                 !waits || closed || has_waker,
                 "{id:?} has output and no waker"
@@ -61,13 +61,13 @@ impl<T> Hub<T> {
             );
             let hears = peer.is_open() || (peer.cursor.has_marks() && !closed);
             assert!(
-                !hears || self.room.feed.holds(peer.dialect, peer.cursor),
+                !hears || feed.holds(peer.dialect, peer.cursor),
                 "{id:?} has not heard what was dropped"
             );
             let told = member && self.room.members.has_been_told(peer.member);
             let round = self.room.round;
             assert!(
-                !told || self.room.feed.has_heard(peer.dialect, peer.cursor, round),
+                !told || feed.has_heard(peer.dialect, peer.cursor, round),
                 "{id:?} was passed over in the round"
             );
             assert_eq!(

@@ -1,16 +1,16 @@
 //! Who is in a room, and how far the round has come in which they are told what was said.
 //!
-//! Invariant: of those who were here when the round began and still are, exactly those before `next` have been told.
+//! Invariant: the first `untold` are those who were here when the round began and have not been told yet. Their number
+//! only shrinks until it is over, so nobody waits for ever, whoever comes and goes.
 
 use crate::hub::peer::SessionId;
 
 /// Everybody who hears what is said.
 #[derive(Debug, Default)]
 pub(super) struct Members {
-    /// In no order, but for the round: it goes through them from the first to the last.
+    /// In no order, but for the round: it goes through them from the last of the untold to the first.
     ids: Vec<SessionId>,
-    /// The place of the one who is told next.
-    next: usize,
+    untold: usize,
 }
 
 impl Members {
@@ -22,7 +22,7 @@ impl Members {
         self.ids.get(place as usize).copied()
     }
 
-    /// Adds a member; gives its place, which it must keep.
+    /// Adds a member, to whom nothing is to be told in this round; gives its place, which it must keep.
     pub(super) fn enter(&mut self, id: SessionId) -> u32 {
         self.ids.push(id);
         self.ids.len() as u32 - 1
@@ -31,13 +31,13 @@ impl Members {
     /// Removes the member at `place`, and says who has `moved` to which place for that.
     pub(super) fn leave(&mut self, place: u32, mut moved: impl FnMut(SessionId, u32)) {
         let mut gap = place as usize;
-        if gap < self.next {
-            // The gap must be closed by somebody who has been told, too, or she would be told twice or never.
-            self.next -= 1;
-            if gap != self.next {
-                self.ids.swap(gap, self.next);
+        if gap < self.untold {
+            // The last of the untold closes the gap among them, and leaves another one behind them.
+            self.untold -= 1;
+            if gap != self.untold {
+                self.ids.swap(gap, self.untold);
                 moved(self.ids[gap], place);
-                gap = self.next;
+                gap = self.untold;
             }
         }
         self.ids.swap_remove(gap);
@@ -46,21 +46,25 @@ impl Members {
         }
     }
 
-    /// Whether the next one who is told is the first of a round.
+    /// Nobody has been told.
+    pub(super) fn begin_round(&mut self) {
+        self.untold = self.ids.len();
+    }
+
+    /// Whether all have been told.
     pub(super) fn is_round_over(&self) -> bool {
-        self.next == 0
+        self.untold == 0
     }
 
-    /// Whether the round has come to the member at `place`.
+    /// Whether the member at `place` has been told, or came later.
     pub(super) fn has_been_told(&self, place: u32) -> bool {
-        (place as usize) < self.next
+        place as usize >= self.untold
     }
 
-    /// Goes on to the next one of the round; `None` once when it is over.
+    /// Goes on to the next one of the round; `None` when it is over.
     pub(super) fn go_on(&mut self) -> Option<SessionId> {
-        let id = self.ids.get(self.next).copied();
-        self.next = if id.is_some() { self.next + 1 } else { 0 };
-        id
+        self.untold = self.untold.checked_sub(1)?;
+        Some(self.ids[self.untold])
     }
 }
 
@@ -71,6 +75,23 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_round_ends_though_as_many_come_and_leave_as_are_told() {
+        let mut members = Members::default();
+        for slot in 0..10 {
+            members.enter(SessionId::new(slot, 1));
+        }
+        members.begin_round();
+        for slot in 0..10 {
+            members.enter(SessionId::new(10 + slot, 1));
+            let told = members.go_on().expect("somebody has not been told");
+            assert!(told.slot < 10, "{told:?} came later");
+            let place = members.ids.iter().position(|id| *id == told);
+            members.leave(place.expect("it is here") as u32, |_, _| {});
+        }
+        assert!(members.is_round_over());
+    }
 
     #[derive(Debug, Clone)]
     enum Step {
@@ -94,7 +115,7 @@ mod tests {
         ) {
             let mut members = Members::default();
             let mut places = BTreeMap::new();
-            let mut told = BTreeSet::new();
+            let mut untold = BTreeSet::new();
             for (slot, step) in steps.into_iter().enumerate() {
                 match step {
                     Step::Enter => {
@@ -105,26 +126,27 @@ mod tests {
                     Step::Leave(whose) => {
                         let id = *places.keys().nth(whose.index(places.len())).unwrap();
                         let place = places.remove(&id).unwrap();
-                        told.remove(&id);
+                        untold.remove(&id);
                         members.leave(place, |id, place| {
                             places.insert(id, place);
                         });
                     }
                     Step::GoOn => {
-                        if let Some(id) = members.go_on() {
-                            prop_assert!(told.insert(id), "{:?} is told twice", id);
+                        if members.is_round_over() {
+                            prop_assert_eq!(members.go_on(), None);
+                            members.begin_round();
+                            untold.extend(places.keys().copied());
                         } else {
-                            let all: BTreeSet<SessionId> = places.keys().copied().collect();
-                            prop_assert_eq!(&told, &all, "nobody is left out");
-                            told.clear();
+                            let id = members.go_on().unwrap();
+                            prop_assert!(untold.remove(&id), "{:?} was not to be told", id);
                         }
                     }
                 }
                 prop_assert_eq!(members.len(), places.len());
-                prop_assert_eq!(members.is_round_over(), told.is_empty());
+                prop_assert_eq!(members.is_round_over(), untold.is_empty());
                 for (id, place) in &places {
                     prop_assert_eq!(members.get(*place), Some(*id));
-                    prop_assert_eq!(members.has_been_told(*place), told.contains(id));
+                    prop_assert_eq!(members.has_been_told(*place), !untold.contains(id));
                 }
             }
         }

@@ -24,6 +24,7 @@ mod flush;
 mod history;
 mod input;
 mod invariants;
+mod lists;
 mod members;
 mod obey;
 mod peer;

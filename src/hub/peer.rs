@@ -105,8 +105,8 @@ pub(super) enum Flow {
 
 /// A session.
 ///
-/// Invariants: output that waits has a waker: marks or an outbox that is not empty imply `listed` or
-/// [`Flow::Blocked`]; a dead write side has an empty outbox.
+/// Invariants: output that waits has a waker: what it alone is to hear, or an outbox that is not empty, implies `listed`
+/// or [`Flow::Blocked`]; a dead write side has an empty outbox.
 #[derive(Debug)]
 pub(super) struct Peer<T> {
     pub(super) transport: T,

@@ -243,21 +243,25 @@ impl<N: Network> EventLoop<N> {
         }
     }
 
-    /// Writes to as many as it is time for what was said, and to those who wait for more than that.
+    /// Writes to those for whom something waits that is theirs alone, and then what was said to as many as it is time
+    /// for.
     fn flush(&mut self, now: Instant) {
-        let waiting = self.waiting();
-        let most = waiting.map_or(0, |waiting| self.pace.allows(waiting, now));
-        let mut outlet = Writer {
-            network: &mut self.network,
-            leaving: &mut self.leaving,
-        };
-        self.hub.flush_some(0, now, &mut outlet);
-        let began_at = outlet.network.now();
-        let told = self.hub.flush_some(most, now, &mut outlet);
+        self.tell(0, now);
+        let most = self.pace.allows(self.waiting(), now);
+        let began_at = self.network.now();
+        let told = self.tell(most, now);
         if told > 0 {
             let took = self.network.now().saturating_duration_since(began_at);
             self.pace.told(told, self.hub.open_sessions(), took);
         }
+    }
+
+    fn tell(&mut self, most: usize, now: Instant) -> usize {
+        let mut outlet = Writer {
+            network: &mut self.network,
+            leaving: &mut self.leaving,
+        };
+        self.hub.flush_some(most, now, &mut outlet)
     }
 
     fn reap(&mut self, now: Instant) {

@@ -4,21 +4,24 @@
 //! faster than they can be sent one by one they should share their sends. Sending is paid for with a credit, as in a
 //! token bucket: the credit grows with time, but only at a share of it, up to what it takes to tell everybody once. After
 //! a quiet time a line is with everybody at once. Under load the room is told in rounds that are so much slower, a few
-//! people at a time, and each hears at once all that was said since the last round. The more lines wait, the larger is
-//! the share, for then there is less to be won by waiting for another one.
+//! people at a time, and each hears at once all that was said since the last round. The more lines are to share a round,
+//! the larger is the share, for then there is less to be won by waiting for another one.
 
 use std::time::{Duration, Instant};
 
-/// Sending takes `lines / (lines + OTHERS)` of the time, where a few lines count as more …
+/// Sending takes `lines / (lines + OTHERS)` of the time: half of it when nine lines share the sends, where each line
+/// more would save a tenth of what is left.
 const OTHERS: u32 = 9;
+/// Fewer lines count as so many: sending takes a third of the time at least.
 const FEW_LINES: u32 = 4;
-/// … and a line that has no other to wait for as so many.
+/// A line that has no other to share with is not worth delaying as much, and counts as so many.
 const LONE_LINE: u32 = 7;
+/// More are not told apart.
 const LINES_MAX: u32 = 1000;
 
 /// A round that takes less is not worth slowing down: the timer itself is no finer.
 const WORTH_WAITING: Duration = Duration::from_millis(1);
-/// A round has at most so many steps, and none of them takes less than `WORTH_WAITING`.
+/// A round has at most so many steps, and none of them takes less than `WORTH_WAITING`: the loop goes on in between.
 const STEPS: u32 = 16;
 
 /// While many leave, presence waits at most so long for them to be gone.
@@ -30,7 +33,7 @@ pub(super) struct Pace {
     delay_max: Option<Duration>,
     /// What it cost to tell one person, in the last round and in the one before; zero where there was none.
     costs: [Duration; 2],
-    /// How many were told in this round, and what it took.
+    /// How many were told since then, and what it took: of as many as there are in the room that is a round.
     round: (usize, Duration),
     /// So much time may be spent sending, as of `counted_at`.
     credit: Duration,
@@ -42,7 +45,7 @@ pub(super) struct Pace {
 /// What waits to be told to all.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Waiting {
-    /// How many lines.
+    /// How many lines are on their way, in a round or to the next one.
     pub(super) lines: usize,
     /// How many people are to hear them.
     pub(super) people: usize,
@@ -71,8 +74,12 @@ impl Pace {
         self.somebody_left_at = Some(now);
     }
 
-    /// How many people may be told now.
-    pub(super) fn allows(&mut self, waiting: Waiting, now: Instant) -> usize {
+    /// How many people may be told now what waits.
+    pub(super) fn allows(&mut self, waiting: Option<Waiting>, now: Instant) -> usize {
+        let Some(waiting) = waiting else {
+            self.presence_waits_since = None;
+            return 0;
+        };
         let waits_since = self.presence_waits_since.filter(|_| waiting.is_presence);
         self.presence_waits_since = waiting.is_presence.then(|| waits_since.unwrap_or(now));
         let Some(delay_max) = self.worth_pacing(waiting) else {
@@ -117,7 +124,8 @@ impl Pace {
         self.credit = self.credit.saturating_sub(self.cost() * count(told));
         self.round = (self.round.0 + told, self.round.1 + took);
         let (told, took) = self.round;
-        if told >= people {
+        // Who said it is not told.
+        if told + 1 >= people {
             self.costs = [took / count(told).max(1), self.costs[0]];
             self.round = (0, Duration::ZERO);
         }
@@ -147,13 +155,18 @@ impl Pace {
 
     /// How long a round is to take under load.
     fn period(&self, waiting: Waiting, delay_max: Duration) -> Duration {
-        let lines = match u32::try_from(waiting.lines).unwrap_or(u32::MAX) {
-            1 => LONE_LINE,
-            lines => lines.clamp(FEW_LINES, LINES_MAX),
-        };
+        let lines = u32::try_from(waiting.lines).unwrap_or(u32::MAX);
         let round = self.round_takes(waiting);
-        // Without a pace a line waits for the round that is under way, and then for its own.
-        (round * (lines + OTHERS) / lines).min(2 * round + delay_max)
+        // Without a pace a line waits for its own round, and for another one that is under way when it comes; but if only
+        // a few are on their way, hardly any comes so early.
+        let at_once = if lines > FEW_LINES { 2 * round } else { round };
+        // The last step begins so much later.
+        let longest = (at_once + delay_max) * STEPS / (STEPS + 1);
+        let lines = match lines {
+            1 => LONE_LINE,
+            _ => lines.clamp(FEW_LINES, LINES_MAX),
+        };
+        (round * (lines + OTHERS) / lines).min(longest.max(round))
     }
 
     fn credit_at(&self, waiting: Waiting, delay_max: Duration, now: Instant) -> Duration {
@@ -213,9 +226,17 @@ mod tests {
     /// A pace that knows what a round takes, and has just paid for one.
     fn paced(round: Duration, delay_max: Option<Duration>) -> (Pace, Instant) {
         let (mut pace, now) = (Pace::new(delay_max), outset());
-        assert_eq!(pace.allows(chat(1), now), usize::MAX, "nothing is known");
+        assert_eq!(
+            pace.allows(Some(chat(1)), now),
+            usize::MAX,
+            "nothing is known"
+        );
         pace.told(PEOPLE, PEOPLE, round);
-        assert_eq!(pace.allows(chat(1), now), usize::MAX, "nothing was paced");
+        assert_eq!(
+            pace.allows(Some(chat(1)), now),
+            usize::MAX,
+            "nothing was paced"
+        );
         pace.told(PEOPLE, PEOPLE, round);
         (pace, now)
     }
@@ -227,7 +248,7 @@ mod tests {
         let (mut now, mut told) = (began_at, 0);
         while told < PEOPLE * ROUNDS as usize {
             now = pace.due_at(chat(lines), now);
-            let people = pace.allows(chat(lines), now);
+            let people = pace.allows(Some(chat(lines)), now);
             assert!((1..PEOPLE).contains(&people), "{people} when it is due");
             let sending = cost * people as u32;
             pace.told(people, PEOPLE, sending);
@@ -256,9 +277,9 @@ mod tests {
             let due_at = pace.due_at(chat(9), now);
             assert!((due_at - now).abs_diff(ms(20)) < ms(1));
             let too_soon = now + ms(18);
-            assert_eq!(pace.allows(chat(9), too_soon), 0);
+            assert_eq!(pace.allows(Some(chat(9)), too_soon), 0);
             now = pace.due_at(chat(9), too_soon);
-            let told = pace.allows(chat(9), now);
+            let told = pace.allows(Some(chat(9)), now);
             assert_eq!(told, PEOPLE / 16);
             pace.told(told, PEOPLE, ms(10));
         }
@@ -272,34 +293,104 @@ mod tests {
         };
         let (mut pace, now) = (Pace::new(Some(ms(100))), outset());
         pace.told(3, 3, ms(15));
-        assert_eq!(pace.allows(few, now), usize::MAX);
+        assert_eq!(pace.allows(Some(few), now), usize::MAX);
         pace.told(3, 3, ms(15));
         let due_at = pace.due_at(few, now);
         assert!(due_at > now);
-        assert_eq!(pace.allows(few, due_at), 1);
+        assert_eq!(pace.allows(Some(few), due_at), 1);
     }
 
     #[test]
     fn after_a_quiet_time_a_line_is_with_everybody_at_once() {
         let (mut pace, now) = paced(ms(14), Some(ms(100)));
         let lone = chat(1);
-        assert!(pace.allows(lone, now + ms(31)) < PEOPLE);
-        assert_eq!(pace.allows(lone, now + ms(32)), usize::MAX);
+        assert!(pace.allows(Some(lone), now + ms(31)) < PEOPLE);
+        assert_eq!(pace.allows(Some(lone), now + ms(32)), usize::MAX);
         pace.told(PEOPLE, PEOPLE, ms(14));
         let later = now + Duration::from_secs(86_400);
         assert_eq!(pace.due_at(lone, later), later);
-        assert_eq!(pace.allows(lone, later), usize::MAX);
+        let earlier = now + Duration::from_secs(3_600);
+        assert_eq!(pace.allows(Some(lone), earlier), usize::MAX);
+        assert_eq!(pace.allows(Some(lone), later), usize::MAX);
         pace.told(PEOPLE, PEOPLE, ms(14));
-        assert_eq!(pace.allows(lone, later), 0, "it is paid for");
+        assert_eq!(pace.allows(Some(lone), later), 0, "it is paid for");
+    }
+
+    /// When everybody has heard lines that come at these times, each counted from when it came.
+    fn delays(pace: &mut Pace, cost: Duration, came: &[Duration]) -> Vec<Duration> {
+        let mut delays = vec![Duration::ZERO; came.len()];
+        let (mut now, mut next) = (Duration::ZERO, 0);
+        // What the round drops at its end, which lines each has heard, and who is told next.
+        let (mut told_all, mut round_from, mut heard, mut at) = (0, 0, vec![0; PEOPLE], 0);
+        while told_all < came.len() {
+            while came.get(next).is_some_and(|came| *came <= now) {
+                next += 1;
+            }
+            let mut most = 0;
+            if told_all < next {
+                let clock = outset() + now;
+                most = pace.allows(Some(chat(next - told_all)), clock);
+                if most == 0 {
+                    let due_at = pace.due_at(chat(next - told_all), clock) - outset();
+                    let comes = came.get(next).copied().unwrap_or(Duration::MAX);
+                    now = due_at.min(comes);
+                    continue;
+                }
+            } else {
+                now = came[next];
+            }
+            let mut told = 0;
+            while told < most && told_all < next {
+                if at == 0 {
+                    round_from = next;
+                }
+                if heard[at] < next {
+                    now += cost;
+                    told += 1;
+                    heard[at] = next;
+                    let all_heard = *heard.iter().min().expect("there are people");
+                    for line in 0..all_heard {
+                        if delays[line].is_zero() {
+                            delays[line] = now.saturating_sub(came[line]);
+                        }
+                    }
+                }
+                at = (at + 1) % PEOPLE;
+                if at == 0 {
+                    told_all = round_from;
+                }
+            }
+            pace.told(told, PEOPLE, cost * told as u32);
+        }
+        delays
     }
 
     #[test]
     fn a_line_is_not_later_than_it_may_be() {
-        // Without a pace it may take two rounds.
-        for (delay, period) in [(5, 285), (100, 380), (1000, 455)] {
-            let (mut pace, now) = paced(ms(140), Some(ms(delay)));
-            let took = average_round(&mut pace, 3, now);
-            assert!(took.abs_diff(ms(period)) <= ms(2), "{delay} ms: {took:?}");
+        for (round, every, delay) in [
+            (120, 23, 100),
+            (120, 53, 100),
+            (120, 127, 100),
+            (120, 151, 1),
+            (120, 199, 100),
+            (120, 263, 100),
+            (400, 97, 100),
+            (400, 443, 100),
+            (10, 3, 5),
+            (10, 13, 100),
+        ] {
+            let cost = ms(round) / PEOPLE as u32;
+            let came: Vec<Duration> = (0..40).map(|line| ms(line * every)).collect();
+            let delays_max = |delay_max| {
+                let mut pace = Pace::new(delay_max);
+                pace.told(PEOPLE, PEOPLE, ms(round));
+                delays(&mut pace, cost, &came).into_iter().max().unwrap()
+            };
+            let (paced, at_once) = (delays_max(Some(ms(delay))), delays_max(None));
+            assert!(
+                paced <= at_once + ms(delay),
+                "a line every {every} ms, {round} ms a round: {paced:?} instead of {at_once:?}"
+            );
         }
     }
 
@@ -320,7 +411,7 @@ mod tests {
             ..chat(1)
         };
         assert_eq!(pace.due_at(few, now), now);
-        assert_eq!(pace.allows(few, now), usize::MAX);
+        assert_eq!(pace.allows(Some(few), now), usize::MAX);
     }
 
     #[test]
@@ -337,7 +428,7 @@ mod tests {
             let (mut pace, now) = paced(round, delay_max);
             pace.see_leaving(now);
             assert_eq!(pace.due_at(waiting, now), now);
-            assert_eq!(pace.allows(waiting, now), usize::MAX);
+            assert_eq!(pace.allows(Some(waiting), now), usize::MAX);
         }
     }
 
@@ -348,19 +439,22 @@ mod tests {
         for left in [0, 90, 180, 270, 360, 450] {
             let now = begins_at + ms(left);
             pace.see_leaving(now);
-            assert_eq!(pace.allows(presence(3), now), 0);
+            assert_eq!(pace.allows(Some(presence(3)), now), 0);
             assert_eq!(pace.due_at(presence(3), now), now + ms(100), "more leave");
             assert_eq!(pace.due_at(chat(3), now), now, "chat does not wait");
         }
         let late = begins_at + ms(950);
         pace.see_leaving(late);
         assert_eq!(pace.due_at(presence(3), late), begins_at + ms(1000));
-        assert_eq!(pace.allows(presence(3), begins_at + ms(1000)), usize::MAX);
+        assert_eq!(
+            pace.allows(Some(presence(3)), begins_at + ms(1000)),
+            usize::MAX
+        );
         pace.told(PEOPLE, PEOPLE, ms(2));
         // All was told, and later others leave.
         let later = begins_at + ms(9000);
         pace.see_leaving(later);
-        assert_eq!(pace.allows(presence(1), later), 0);
+        assert_eq!(pace.allows(Some(presence(1)), later), 0);
         assert_eq!(pace.due_at(presence(1), later), later + ms(100));
     }
 }

@@ -81,11 +81,12 @@ impl Room {
     /// The speaker sends a packet, and all of it is understood.
     pub(super) fn hear(&mut self, packet: &[u8]) {
         self.hub.handle_input(self.speaker, packet, self.now);
-        self.flush();
+        self.flush_some(1);
         while self.hub.has_carry(self.speaker) {
             self.hub.resume(self.speaker, self.now);
-            self.flush();
+            self.flush_some(1);
         }
+        self.flush();
     }
 
     /// The stream of the speaker ends.
@@ -140,8 +141,12 @@ impl Room {
     }
 
     fn flush(&mut self) {
+        self.flush_some(usize::MAX);
+    }
+
+    fn flush_some(&mut self, most: usize) {
         self.hub.tick(self.now);
-        self.hub.flush(self.now, &mut self.screens);
+        self.hub.flush_some(most, self.now, &mut self.screens);
         self.hub.reap(self.now, |_, _| ());
         self.hub.check_invariants();
     }

@@ -1,10 +1,11 @@
 //! Who must have received what, told by PROTOCOL.md and without a look at how the hub does it.
 //!
 //! Everything that is said goes into one log, in one order, each entry for everybody but its author or for one
-//! alone. What a session is due is the log from its coming to its leaving; nothing else is kept about who hears what.
+//! alone. What a session is due is the log from its coming to its leaving. What all have heard is dropped.
 //!
-//! One thing is taken over from the hub, because no protocol says it: in which order sessions end that end in the
-//! same breath. Deadlines are seen to in the order of slots, and the rest in the order in which a flush visits.
+//! One thing is taken over from the hub, because no protocol says it: in which order a flush visits the sessions, first
+//! those who hear something alone, then the untold of the round from the last to the first. In this order sessions end
+//! that end in the same breath; deadlines are seen to in the order of slots.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,8 +32,8 @@ pub(crate) struct Model {
     /// Those with something to hear alone, and those in the room, in the order of a flush.
     pub(crate) wakers: Vec<u64>,
     pub(crate) members: Vec<u64>,
-    /// Who of them is told next in the round, and how long the log was when it began.
-    pub(crate) next: usize,
+    /// So many of them have not been told in the round, and so long was the log when it began.
+    pub(crate) untold: usize,
     pub(crate) round: usize,
     /// Those who took a name or spoke, in this order.
     pub(crate) here: Vec<u64>,
@@ -59,7 +60,7 @@ impl Model {
             log: Vec::new(),
             wakers: Vec::new(),
             members: Vec::new(),
-            next: 0,
+            untold: 0,
             round: 0,
             here: Vec::new(),
             joins: Telling::default(),
@@ -101,7 +102,7 @@ impl Model {
 
     /// Whether all that waits for everybody is who came and went, and nobody has been told of it.
     pub(crate) fn only_presence_waits(&self) -> bool {
-        self.next == 0 && self.happenings().all(|entry| entry.is_presence)
+        self.untold == 0 && self.happenings().all(|entry| entry.is_presence)
     }
 
     pub(crate) fn has_closed(&self) -> bool {
@@ -200,11 +201,11 @@ impl Model {
         }
         let place = self.members.iter().position(|member| *member == number);
         let mut place = place.expect("who is open is in the room");
-        if place < self.next {
-            self.next -= 1;
-            self.members.swap(place, self.next);
-            place = self.next;
-            self.hit("leaves after being told in the round");
+        if place < self.untold {
+            self.untold -= 1;
+            self.members.swap(place, self.untold);
+            place = self.untold;
+            self.hit("leaves before being told in the round");
         }
         self.members.swap_remove(place);
         self.freed.extend(class_of(&self.sessions[&number].name));

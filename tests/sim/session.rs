@@ -163,6 +163,11 @@ impl Session {
         unwanted
     }
 
+    /// Whether this is told to all in its dialect.
+    pub(crate) fn is_told(&self, entry: &Entry) -> bool {
+        matches!(entry.to, To::AllBut(_)) && !entry.bytes[self.dialect as usize].is_empty()
+    }
+
     fn ignores(&self, entry: &Entry) -> bool {
         let ignored = &self.comforts.ignored;
         let is_ignored = entry.about.is_some_and(|about| ignored.contains(&about));

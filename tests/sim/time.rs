@@ -106,18 +106,20 @@ impl Model {
         }
         let mut told = 0;
         while told < most && self.happenings().next().is_some() {
-            if self.next == 0 {
+            if self.untold == 0 {
+                self.untold = self.members.len();
                 self.round = self.log.len();
             }
-            let Some(number) = self.members.get(self.next).copied() else {
-                self.next = 0;
+            while told < most && self.untold > 0 {
+                self.untold -= 1;
+                let number = self.members[self.untold];
+                if self.has_news_for(number) {
+                    visits.push(number);
+                    told += usize::from(self.hear(number));
+                }
+            }
+            if self.untold == 0 {
                 self.drop_heard(self.round);
-                continue;
-            };
-            self.next += 1;
-            if self.has_news_for(number) {
-                visits.push(number);
-                told += usize::from(self.hear(number));
             }
         }
         if self.happenings().next().is_none() {
@@ -138,10 +140,7 @@ impl Model {
     /// Whether something was said to all since a session was told.
     fn has_news_for(&self, number: u64) -> bool {
         let it = &self.sessions[&number];
-        let mut news = self.log[it.came..].iter();
-        news.any(|entry| {
-            matches!(entry.to, To::AllBut(_)) && !entry.bytes[it.dialect as usize].is_empty()
-        })
+        self.log[it.came..].iter().any(|entry| it.is_told(entry))
     }
 
     /// Adds what a session hears to what it is due; gives whether that is anything.
@@ -159,6 +158,12 @@ impl Model {
 
     /// Drops the beginning of the log, which everybody has heard.
     fn drop_heard(&mut self, entries: usize) {
+        for number in &self.members {
+            let it = &self.sessions[number];
+            let mut unheard = self.log[..entries].iter().skip(it.came);
+            let unheard = unheard.any(|entry| it.is_told(entry));
+            assert!(!unheard, "{number} has not heard what is dropped");
+        }
         self.log.drain(..entries);
         for it in self.sessions.values_mut() {
             it.came = it.came.saturating_sub(entries);

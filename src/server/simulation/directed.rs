@@ -2,6 +2,7 @@
 
 mod accepting;
 mod closing;
+mod pacing;
 mod reading;
 
 use std::net::SocketAddr;
@@ -34,9 +35,13 @@ impl Bench {
     }
 
     fn with(limits: Limits, admission: Admission) -> Self {
+        Self::paced(limits, admission, None)
+    }
+
+    fn paced(limits: Limits, admission: Admission, pace_max: Option<Duration>) -> Self {
         let network = SimulatedNetwork::new(1, LISTENERS.len(), ());
         let (dialects, message) = (LISTENERS.to_vec(), MessageFile(None));
-        let event_loop = EventLoop::new(network, dialects, limits, admission, None, message);
+        let event_loop = EventLoop::new(network, dialects, limits, admission, pace_max, message);
         Self {
             event_loop: event_loop.expect("no message is no error"),
         }

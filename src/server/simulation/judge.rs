@@ -142,15 +142,16 @@ fn judge_reason(
     let limits = &crowd.profile.limits;
     let admission = &crowd.profile.admission;
     let reads = connection.window.is_none();
+    let may_be_full = crowd.clients.len() > admission.sessions_max;
     let allowed = match reason {
         CloseReason::Quit => client.leave == Leave::Quit,
         CloseReason::Eof => connection.has_ended(),
         CloseReason::Reset => connection.is_broken() || !connection.ever_registered,
         CloseReason::SlowConsumer => !reads || limits.memory_max < usize::MAX,
         CloseReason::WriteStall => !reads && limits.queue.stall.is_some(),
-        CloseReason::Idle => limits.idle.is_some() || admission.sessions_max < 500,
+        CloseReason::Idle => limits.idle.is_some() || may_be_full,
         CloseReason::Flood => client.flooding,
-        CloseReason::Full => admission.sessions_max < 500,
+        CloseReason::Full => may_be_full,
         CloseReason::PerAddress => {
             admission.per_address_max.is_some() && !connection.from.ip().is_loopback()
         }

@@ -72,12 +72,14 @@ impl Profile {
         let mut chance = |most: usize| if calm { 0 } else { random.within(0..=most) };
         let (short_writes, interrupted) = (chance(60), chance(10));
         let (spurious, repeated_edges) = (chance(40), chance(60));
+        // A server that is so slow would not hear the witness in time.
+        let dearest = if idle.is_some() { 400 } else { 1500 };
         Self {
             limits,
             admission,
             pace_max: random.percent(50).then_some(Duration::from_millis(100)),
             batch_max: random.pick(&[1, 2, 3, 8, 1024]),
-            write_cost: Duration::from_micros(random.pick(&[0, 10, 400])),
+            write_cost: Duration::from_micros(random.pick(&[0, 10, 400, dearest])),
             descriptors_max: if random.percent(25) {
                 random.within(5..=15)
             } else {

@@ -220,6 +220,19 @@ fn f025_nothing_spins() {
     let client = bench.join();
     bench.send(client, lines(10_000));
     assert!(bench.pass(minute) < 200, "over a paused session");
+
+    // Each step of a round pays for one person at least, however long one takes.
+    for cost in [400, 5000, 20_000] {
+        let mut bench = Bench::paced(LIMITS, ADMISSION, Some(ms(100)));
+        let crowd = [(); 5].map(|()| bench.join());
+        bench.network().write_cost = Duration::from_micros(cost);
+        let mut turns = 0;
+        for _ in 0..20 {
+            bench.send(crowd[0], "a line\n");
+            turns += bench.pass(ms(50));
+        }
+        assert!(turns < 300, "over writes of {cost} us: {turns}");
+    }
 }
 
 #[test]

@@ -1,0 +1,158 @@
+//! A crowded room under load.
+
+use super::*;
+
+const CROWD: usize = 200;
+/// What one write takes; so to tell everybody takes 20 ms.
+const WRITE_COST: Duration = Duration::from_micros(100);
+const ROUND: Duration = Duration::from_millis(20);
+
+/// A room of which it is known how long it takes to tell everybody, and where all was quiet for a while.
+fn crowded(limits: Limits) -> (Bench, Vec<usize>) {
+    let mut bench = Bench::paced(limits, ADMISSION, Some(ms(100)));
+    let crowd: Vec<usize> = (0..CROWD).map(|_| bench.knock()).collect();
+    bench.settle();
+    bench.network().write_cost = WRITE_COST;
+    bench.send(crowd[0], "hello\n");
+    bench.pass(ms(1000));
+    for client in &crowd {
+        assert!(bench.screen(*client).contains("Welcome"));
+    }
+    (bench, crowd)
+}
+
+/// Who of the crowd has heard something since the last look.
+fn who_hears(bench: &mut Bench, crowd: &[usize]) -> Vec<usize> {
+    let hears = |client: &usize| !bench.screen(*client).is_empty();
+    crowd.iter().copied().filter(hears).collect()
+}
+
+#[test]
+fn a_line_in_a_quiet_room_is_with_everybody_in_its_turn() {
+    let (mut bench, crowd) = crowded(LIMITS);
+    for _ in 0..3 {
+        bench.send(crowd[0], "a line\n");
+        bench.turn();
+        assert_eq!(who_hears(&mut bench, &crowd), crowd[1..]);
+        bench.pass(ms(200));
+    }
+}
+
+#[test]
+fn a_room_under_load_is_told_in_steps_and_others_are_answered_in_between() {
+    let (mut bench, crowd) = crowded(LIMITS);
+    bench.send(crowd[0], "the first line\n");
+    bench.turn();
+    who_hears(&mut bench, &crowd);
+    let mut steps = 0;
+    for line in 0..30 {
+        bench.send(crowd[0], format!("line {line}\n"));
+        bench.send(crowd[1], "/who\n");
+        bench.turn();
+        assert!(bench.screen(crowd[1]).contains(" here: "), "at once");
+        let told = who_hears(&mut bench, &crowd[2..]).len();
+        assert!(told < CROWD / 2, "{told} in one turn");
+        steps += usize::from(told > 0);
+        let elapsed = bench.network().elapsed;
+        bench.network().elapsed = elapsed + ms(5);
+    }
+    assert!(steps > 5);
+}
+
+#[test]
+fn all_are_told_the_same_whoever_comes_and_goes_in_the_middle_of_a_round() {
+    let (mut bench, mut crowd) = crowded(LIMITS);
+    let mut screens = vec![String::new(); CROWD];
+    for line in 0..100 {
+        bench.send(crowd[0], format!("line {line}\n"));
+        bench.pass(ms(3));
+        // One who has been told, or not yet; and somebody new.
+        let leaves = crowd.swap_remove(CROWD / 2 + line % 90);
+        screens.swap_remove(CROWD / 2 + line % 90);
+        bench.end(leaves);
+        crowd.push(bench.knock());
+        screens.push(String::new());
+        for (screen, client) in screens.iter_mut().zip(&crowd).take(CROWD / 2) {
+            screen.push_str(&bench.screen(*client));
+        }
+    }
+    bench.pass(ms(1000));
+    for (screen, client) in screens.iter_mut().zip(&crowd).take(CROWD / 2).skip(1) {
+        screen.push_str(&bench.screen(*client));
+        let said = screen.lines().filter_map(|line| line.split_once("> line "));
+        let numbers: Vec<usize> = said
+            .map(|(_, number)| number.parse().expect("it"))
+            .collect();
+        assert!(numbers.iter().copied().eq(0..100), "{numbers:?}");
+    }
+}
+
+#[test]
+fn a_stop_in_the_middle_of_a_round_waits_for_nothing() {
+    let (mut bench, crowd) = crowded(LIMITS);
+    for line in ["first", "second", "third"] {
+        bench.send(crowd[0], format!("the {line} line\n"));
+        bench.turn();
+    }
+    let mut unheard = 0;
+    let mut screens: Vec<String> = crowd[1..].iter().map(|it| bench.screen(*it)).collect();
+    unheard += screens.iter().filter(|it| !it.contains("third")).count();
+    assert!(
+        unheard > CROWD / 2,
+        "{unheard} have not heard the third line"
+    );
+    bench.network().signals.push_back(Event::Stop);
+    bench.turn();
+    for (screen, client) in screens.iter_mut().zip(&crowd[1..]) {
+        screen.push_str(&bench.screen(*client));
+        let heard: Vec<&str> = screen.lines().collect();
+        let expected = [
+            "<guest1> the first line",
+            "<guest1> the second line",
+            "<guest1> the third line",
+            "-- goodbye: the server is going down",
+        ];
+        assert_eq!(heard, expected);
+    }
+}
+
+#[test]
+fn a_full_feed_is_told_at_once() {
+    let (mut bench, crowd) = crowded(LIMITS);
+    bench.send(crowd[0], "the first line\n");
+    bench.turn();
+    who_hears(&mut bench, &crowd);
+    let line = [&[b'x'; 1000], b"\n".as_slice()].concat();
+    bench.send(crowd[0], line.repeat(60));
+    bench.send(crowd[1], line.repeat(10));
+    bench.turn();
+    assert_eq!(who_hears(&mut bench, &crowd).len(), CROWD);
+}
+
+#[test]
+fn a_storm_of_newcomers_is_no_reason_to_tell_the_room_more_often() {
+    let limits = Limits {
+        history_lines: 20,
+        ..LIMITS
+    };
+    let (mut bench, crowd) = crowded(limits);
+    for _ in 0..20 {
+        bench.send(crowd[0], format!("{}\n", "x".repeat(500)));
+        bench.pass(ms(100));
+    }
+    who_hears(&mut bench, &crowd);
+    let began_at = bench.network().elapsed;
+    let (mut turns, mut rounds) = (0, 0);
+    while bench.since(began_at) < 20 * ROUND {
+        // What they are told alone is more than the feed may hold.
+        for _ in 0..10 {
+            bench.knock();
+        }
+        bench.send(crowd[0], "a line\n");
+        bench.turn();
+        turns += 1;
+        rounds += usize::from(!bench.screen(crowd[CROWD / 2]).is_empty());
+    }
+    assert!(turns > 30, "{turns}");
+    assert!(rounds <= 20, "{rounds} rounds in {turns} turns");
+}
