@@ -3,9 +3,9 @@
 use super::*;
 
 const CROWD: usize = 200;
-/// What one write takes; so to tell everybody takes 20 ms.
-const WRITE_COST: Duration = Duration::from_micros(100);
-const ROUND: Duration = Duration::from_millis(20);
+/// What one write takes; so to tell everybody takes 8 ms.
+const WRITE_COST: Duration = Duration::from_micros(40);
+const ROUND: Duration = Duration::from_millis(8);
 
 /// A room of which it is known how long it takes to tell everybody, and where all was quiet for a while.
 fn crowded(limits: Limits) -> (Bench, Vec<usize>) {
