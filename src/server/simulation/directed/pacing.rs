@@ -21,6 +21,15 @@ fn crowded(limits: Limits) -> (Bench, Vec<usize>) {
     (bench, crowd)
 }
 
+/// The same just after a line was told, so that the next one has to be paid for.
+fn busy() -> (Bench, Vec<usize>) {
+    let (mut bench, crowd) = crowded(LIMITS);
+    bench.send(crowd[0], "the first line\n");
+    bench.turn();
+    who_hears(&mut bench, &crowd);
+    (bench, crowd)
+}
+
 /// Who of the crowd has heard something since the last look.
 fn who_hears(bench: &mut Bench, crowd: &[usize]) -> Vec<usize> {
     let hears = |client: &usize| !bench.screen(*client).is_empty();
@@ -40,10 +49,7 @@ fn a_line_in_a_quiet_room_is_with_everybody_in_its_turn() {
 
 #[test]
 fn a_room_under_load_is_told_in_steps_and_others_are_answered_in_between() {
-    let (mut bench, crowd) = crowded(LIMITS);
-    bench.send(crowd[0], "the first line\n");
-    bench.turn();
-    who_hears(&mut bench, &crowd);
+    let (mut bench, crowd) = busy();
     let mut steps = 0;
     for line in 0..30 {
         bench.send(crowd[0], format!("line {line}\n"));
@@ -94,9 +100,8 @@ fn a_stop_in_the_middle_of_a_round_waits_for_nothing() {
         bench.send(crowd[0], format!("the {line} line\n"));
         bench.turn();
     }
-    let mut unheard = 0;
     let mut screens: Vec<String> = crowd[1..].iter().map(|it| bench.screen(*it)).collect();
-    unheard += screens.iter().filter(|it| !it.contains("third")).count();
+    let unheard = screens.iter().filter(|it| !it.contains("third")).count();
     assert!(
         unheard > CROWD / 2,
         "{unheard} have not heard the third line"
@@ -118,10 +123,7 @@ fn a_stop_in_the_middle_of_a_round_waits_for_nothing() {
 
 #[test]
 fn a_full_feed_is_told_at_once() {
-    let (mut bench, crowd) = crowded(LIMITS);
-    bench.send(crowd[0], "the first line\n");
-    bench.turn();
-    who_hears(&mut bench, &crowd);
+    let (mut bench, crowd) = busy();
     let line = [&[b'x'; 1000], b"\n".as_slice()].concat();
     bench.send(crowd[0], line.repeat(60));
     bench.send(crowd[1], line.repeat(10));
