@@ -19,7 +19,7 @@ mod support;
 use chatd::dialect::Dialect;
 use criterion::{criterion_group, criterion_main, BenchmarkId, Criterion, Throughput};
 
-use support::{Room, Sink};
+use support::{Room, Socket};
 
 /// Lines that are said in one turn.
 const LINES: usize = 16;
@@ -55,9 +55,9 @@ fn room(sessions: usize, lagging: bool) -> Room {
     for number in 0..sessions {
         let lags = lagging && number % LAGGING == LAGGING - 1;
         let sink = if lags {
-            Sink::Lagging { full: false }
+            Socket::Lagging { full: false }
         } else {
-            Sink::Quick
+            Socket::Quick
         };
         room.connect(sink, Dialect::Telnet);
     }

@@ -24,10 +24,11 @@ use std::hint::black_box;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use base64::Engine;
 use chatd::dialect::line::LineBuffer;
-use chatd::dialect::{hygiene, Dialect};
+use chatd::dialect::Dialect;
+use chatd::hygiene;
 use criterion::{criterion_group, criterion_main, BenchmarkId, Criterion, Throughput};
 
-use support::{Room, Sink};
+use support::{Room, Socket};
 
 /// What one read of the server brings at most.
 const INPUT_BYTES: usize = 64 * 1024;
@@ -100,7 +101,7 @@ fn heard(criterion: &mut Criterion, name: &str, dialect: Dialect, cases: &[(&str
     for (case, line) in cases {
         let input = repeated(line);
         let mut room = Room::new();
-        let talker = room.connect(Sink::Quick, dialect);
+        let talker = room.connect(Socket::Quick, dialect);
         group.throughput(Throughput::Bytes(input.len() as u64));
         group.bench_function(*case, |bencher| {
             bencher.iter(|| room.hear(talker, black_box(&input)));

@@ -30,17 +30,18 @@
 #![forbid(unsafe_code)]
 
 pub mod client;
-pub mod diagnosis;
 pub mod dialect;
 pub mod hub;
+pub mod hygiene;
 pub mod journal;
 pub mod ledger;
+pub mod log;
 pub mod name;
 mod outbox;
 mod planted;
+pub mod report;
 pub mod server;
 pub mod settings;
-mod socket;
-pub mod stderr_log;
+mod stream;
 #[cfg(test)]
 mod test_clock;

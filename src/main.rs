@@ -5,9 +5,9 @@ use std::net::TcpListener;
 use std::process::ExitCode;
 
 use chatd::dialect::Dialect;
+use chatd::log::StderrLog;
 use chatd::server::Server;
 use chatd::settings::{self, Invocation, Settings};
-use chatd::stderr_log::StderrLog;
 use listenfd::ListenFd;
 use sd_notify::NotifyState;
 

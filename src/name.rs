@@ -17,7 +17,7 @@ use unicode_normalization::UnicodeNormalization;
 use unicode_security::skeleton;
 use unicode_width::UnicodeWidthStr;
 
-use crate::dialect::hygiene::{is_forbidden, is_joiner_or_selector, Pile};
+use crate::hygiene::{is_forbidden, is_joiner_or_selector, Pile};
 
 /// The widest name, in columns of a terminal.
 pub const NAME_COLUMNS_MAX: usize = 24;
@@ -235,7 +235,7 @@ fn is_guest_key(key: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dialect::hygiene::clean;
+    use crate::hygiene::clean;
     use proptest::prelude::*;
 
     #[track_caller]

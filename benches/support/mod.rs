@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use chatd::dialect::Dialect;
-use chatd::hub::{Hub, Limits, Outlet, QueueLimits, SessionId};
+use chatd::hub::{Hub, Limits, QueueLimits, SessionId, Sink};
 use criterion::profiler::Profiler;
 use criterion::Criterion;
 use pprof::ProfilerGuard;
@@ -54,7 +54,7 @@ impl Profiler for Flamegraph {
 
 /// How a socket that is none takes bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Sink {
+pub(crate) enum Socket {
     /// All at once.
     Quick,
     /// Half of them; then it blocks until the next turn.
@@ -70,18 +70,18 @@ pub(crate) struct Counter {
     pub(crate) bytes: u64,
 }
 
-impl Outlet<Sink> for Counter {
+impl Sink<Socket> for Counter {
     fn write(
         &mut self,
         _: SessionId,
-        sink: &mut Sink,
+        sink: &mut Socket,
         slices: &[IoSlice<'_>],
     ) -> io::Result<usize> {
         let offered: usize = slices.iter().map(|slice| slice.len()).sum();
         let taken = match sink {
-            Sink::Quick => offered,
-            Sink::Lagging { full } if *full => return Err(io::ErrorKind::WouldBlock.into()),
-            Sink::Lagging { full } => {
+            Socket::Quick => offered,
+            Socket::Lagging { full } if *full => return Err(io::ErrorKind::WouldBlock.into()),
+            Socket::Lagging { full } => {
                 *full = true;
                 offered.div_ceil(2)
             }
@@ -90,12 +90,12 @@ impl Outlet<Sink> for Counter {
         Ok(taken)
     }
 
-    fn finish(&mut self, _: &mut Sink) {}
+    fn finish(&mut self, _: &mut Socket) {}
 }
 
 /// A hub and those who are connected to it. Time stands still.
 pub(crate) struct Room {
-    pub(crate) hub: Hub<Sink>,
+    pub(crate) hub: Hub<Socket>,
     pub(crate) sessions: Vec<SessionId>,
     pub(crate) counter: Counter,
     now: Instant,
@@ -128,7 +128,7 @@ impl Room {
     }
 
     /// Somebody connects.
-    pub(crate) fn connect(&mut self, sink: Sink, dialect: Dialect) -> SessionId {
+    pub(crate) fn connect(&mut self, sink: Socket, dialect: Dialect) -> SessionId {
         let from = SocketAddr::from(([127, 0, 0, 1], 1));
         let id = self.hub.connect(sink, dialect, from, self.now);
         self.sessions.push(id);
@@ -155,7 +155,7 @@ impl Room {
     /// Those who lag can take bytes again.
     pub(crate) fn unblock(&mut self) {
         for id in &self.sessions {
-            if let Some(Sink::Lagging { full }) = self.hub.transport(*id) {
+            if let Some(Socket::Lagging { full }) = self.hub.transport(*id) {
                 *full = false;
                 self.hub.handle_writable(*id);
             }

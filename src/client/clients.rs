@@ -19,7 +19,7 @@ use socket2::SockRef;
 use crate::client::connection::drive::{Buffers, Handler, Stream};
 use crate::client::connection::Connection;
 use crate::client::{clock, Event, Options, Target};
-use crate::socket;
+use crate::stream;
 
 /// So many events are taken from the kernel at once.
 const EVENTS_MAX: usize = 1024;
@@ -283,7 +283,7 @@ impl Slot {
         connection.turn(stream.as_mut(), &mut driver.buffers, now, handler);
         if !connection.has_stream() {
             match stream.take() {
-                Some(stream) if connection.is_abrupt() => socket::reset(stream),
+                Some(stream) if connection.is_abrupt() => stream::reset(stream),
                 stream => drop(stream),
             }
         }
@@ -312,7 +312,7 @@ impl Stream for TcpStream {
         }
         match self.peer_addr() {
             Ok(_) => {
-                socket::tune(self);
+                stream::tune(self);
                 self.local_addr().map(Some)
             }
             Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(None),
@@ -325,11 +325,11 @@ impl Stream for TcpStream {
     }
 
     fn write(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        socket::write(self, slices)
+        stream::write(self, slices)
     }
 
     fn finish(&mut self) {
-        socket::finish(self);
+        stream::finish(self);
     }
 
     fn take_error(&mut self) -> Option<io::Error> {

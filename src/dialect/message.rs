@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use crate::dialect::line::Line;
-use crate::dialect::{hygiene, text, wire, Dialect};
+use crate::dialect::{text, wire, Dialect};
+use crate::hygiene;
 
 /// One line of a server, understood. It borrows from the bytes that were read.
 #[derive(Debug, Clone, PartialEq, Eq)]

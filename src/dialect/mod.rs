@@ -6,7 +6,6 @@ pub mod command;
 pub mod editor;
 pub mod event;
 pub(crate) mod foreign;
-pub mod hygiene;
 pub mod line;
 pub mod message;
 mod negotiation;

@@ -158,7 +158,7 @@ impl<T> Hub<T> {
             &mut greeting,
         );
         text::encode_here(self.room.here() + 1, names, &mut greeting);
-        greeting.extend_from_slice(&self.message_of_the_day);
+        greeting.extend_from_slice(&self.motd);
         if !self.room.history.is_empty() {
             greeting.extend_from_slice(history::EARLIER);
             self.room

@@ -23,7 +23,7 @@ const TICK: Duration = Duration::from_millis(50);
 const SLICES_MAX: usize = 16;
 
 /// What writes to the sockets.
-pub trait Outlet<T> {
+pub trait Sink<T> {
     /// Writes as much of `slices` as goes without waiting; gives the number of bytes taken.
     ///
     /// # Errors
@@ -65,21 +65,21 @@ impl<T> Hub<T> {
     }
 
     /// Writes all that was said: one write for each session that has something to hear.
-    pub fn flush(&mut self, now: Instant, outlet: &mut impl Outlet<T>) {
-        self.flush_some(usize::MAX, now, outlet);
+    pub fn flush(&mut self, now: Instant, sink: &mut impl Sink<T>) {
+        self.flush_some(usize::MAX, now, sink);
     }
 
     /// Writes what was said to the next `most` people of the round, and to those for whom something else waits, too:
     /// these are not to wait for a round. One write for each, with all that she has not heard yet. Gives how many of the
     /// round were told something.
-    pub fn flush_some(&mut self, most: usize, now: Instant, outlet: &mut impl Outlet<T>) -> usize {
+    pub fn flush_some(&mut self, most: usize, now: Instant, sink: &mut impl Sink<T>) -> usize {
         let mut flush = self.begin_flush(now);
         // First these, for among them are those who leave, and the round drops what its own people have heard.
-        self.visit_listed(&mut flush, outlet);
-        let told = self.go_round(&mut flush, most, outlet);
+        self.visit_listed(&mut flush, sink);
+        let told = self.go_round(&mut flush, most, sink);
         flush.feed.forget_what_one_heard();
         self.room.feed = flush.feed;
-        self.end_flush(flush.queued_bytes, flush.unfinished, now, outlet);
+        self.end_flush(flush.queued_bytes, flush.unfinished, now, sink);
         told
     }
 
@@ -98,7 +98,7 @@ impl<T> Hub<T> {
     }
 
     /// Goes on with the round, and with the next one, until `most` were told something or everybody has heard all.
-    fn go_round(&mut self, flush: &mut Flush, most: usize, outlet: &mut impl Outlet<T>) -> usize {
+    fn go_round(&mut self, flush: &mut Flush, most: usize, sink: &mut impl Sink<T>) -> usize {
         let mut told = 0;
         while told < most && !flush.feed.is_silent() {
             if self.room.members.is_round_over() {
@@ -111,7 +111,7 @@ impl<T> Hub<T> {
                 };
                 let peer = &mut self.peers[id.slot as usize];
                 if flush.feed.has_news_for(peer.dialect, peer.cursor) {
-                    flush.visit(id, peer, outlet);
+                    flush.visit(id, peer, sink);
                     told += usize::from(!flush.parts.is_empty());
                 }
             }
@@ -122,11 +122,11 @@ impl<T> Hub<T> {
         told
     }
 
-    fn visit_listed(&mut self, flush: &mut Flush, outlet: &mut impl Outlet<T>) {
+    fn visit_listed(&mut self, flush: &mut Flush, sink: &mut impl Sink<T>) {
         for id in mem::take(&mut self.flush_list) {
             let peer = self.peers.get_mut(id.slot as usize);
             if let Some(peer) = peer.filter(|peer| peer.serial == id.serial) {
-                flush.visit(id, peer, outlet);
+                flush.visit(id, peer, sink);
             }
         }
     }
@@ -136,17 +136,17 @@ impl<T> Hub<T> {
         queued_bytes: usize,
         unfinished: Vec<SessionId>,
         now: Instant,
-        outlet: &mut impl Outlet<T>,
+        sink: &mut impl Sink<T>,
     ) {
         self.queued_bytes = queued_bytes;
         for id in unfinished {
-            self.follow_up(id, now, outlet);
+            self.follow_up(id, now, sink);
         }
         self.enforce_memory_limit(now);
     }
 
     /// Looks after a session that did not take everything, or that is on its way out.
-    fn follow_up(&mut self, id: SessionId, now: Instant, outlet: &mut impl Outlet<T>) {
+    fn follow_up(&mut self, id: SessionId, now: Instant, sink: &mut impl Sink<T>) {
         let limits = self.limits;
         let Some(peer) = self.peer(id) else { return };
         if let Some(Stage::Draining { slow }) = peer.stage() {
@@ -155,7 +155,7 @@ impl<T> Hub<T> {
                 return self.finish_close(id, Ending::Orderly);
             }
             if done {
-                outlet.finish(&mut peer.transport);
+                sink.finish(&mut peer.transport);
             }
             if let Some(closing) = peer.closing() {
                 if done {
@@ -246,9 +246,9 @@ struct Flush {
 }
 
 impl Flush {
-    fn visit<T>(&mut self, id: SessionId, peer: &mut Peer<T>, outlet: &mut impl Outlet<T>) {
+    fn visit<T>(&mut self, id: SessionId, peer: &mut Peer<T>, sink: &mut impl Sink<T>) {
         let queued_before = peer.outbox.bytes();
-        self.flush_peer(id, peer, outlet);
+        self.flush_peer(id, peer, sink);
         if !planted(Bug::UncountedQueueBytes) {
             self.queued_bytes = self.queued_bytes + peer.outbox.bytes() - queued_before;
         }
@@ -259,7 +259,7 @@ impl Flush {
 
     /// Writes to one session what it hears of this feed, behind what still waited for it. What its socket does not
     /// take stays in its outbox.
-    fn flush_peer<T>(&mut self, id: SessionId, peer: &mut Peer<T>, outlet: &mut impl Outlet<T>) {
+    fn flush_peer<T>(&mut self, id: SessionId, peer: &mut Peer<T>, sink: &mut impl Sink<T>) {
         peer.listed = false;
         self.parts.clear();
         let mut cursor = peer.cursor;
@@ -291,7 +291,7 @@ impl Flush {
             self.frame(peer);
         }
         let written = if peer.outbox.is_empty() && peer.flow == Flow::Ready {
-            self.write_parts(id, peer, outlet)
+            self.write_parts(id, peer, sink)
         } else {
             0
         };
@@ -303,7 +303,7 @@ impl Flush {
                     .push_copy(self.feed.bytes(peer.dialect, *part), self.now),
             }
         }
-        write_outbox(id, peer, outlet, self.now);
+        write_outbox(id, peer, sink, self.now);
         if peer.flow == Flow::Dead {
             peer.outbox.clear();
         }
@@ -339,7 +339,7 @@ impl Flush {
         &mut self,
         id: SessionId,
         peer: &mut Peer<T>,
-        outlet: &mut impl Outlet<T>,
+        sink: &mut impl Sink<T>,
     ) -> usize {
         let mut done = 0;
         while done < self.parts.len() && peer.flow == Flow::Ready {
@@ -349,7 +349,7 @@ impl Flush {
                 *slice = IoSlice::new(self.feed.bytes(peer.dialect, *part));
                 filled += 1;
             }
-            let mut taken = peer.write(id, &slices[..filled], outlet);
+            let mut taken = peer.write(id, &slices[..filled], sink);
             while let Some(part) = self.parts.get_mut(done).filter(|_| taken > 0) {
                 let whole = taken >= part.len();
                 let step = taken.min(part.len());
@@ -362,12 +362,12 @@ impl Flush {
     }
 }
 
-fn write_outbox<T>(id: SessionId, peer: &mut Peer<T>, outlet: &mut impl Outlet<T>, now: Instant) {
+fn write_outbox<T>(id: SessionId, peer: &mut Peer<T>, sink: &mut impl Sink<T>, now: Instant) {
     while !peer.outbox.is_empty() && peer.flow == Flow::Ready {
         let outbox = mem::take(&mut peer.outbox);
         let mut slices = [IoSlice::new(&[]); SLICES_MAX];
         let filled = outbox.slices(&mut slices);
-        let taken = peer.write(id, &slices[..filled], outlet);
+        let taken = peer.write(id, &slices[..filled], sink);
         peer.outbox = outbox;
         if taken > 0 {
             peer.outbox.advance(taken, now);
@@ -383,13 +383,8 @@ impl<T> Peer<T> {
     }
 
     /// One write; gives the bytes taken. `flow` tells why there are not more.
-    fn write(
-        &mut self,
-        id: SessionId,
-        slices: &[IoSlice<'_>],
-        outlet: &mut impl Outlet<T>,
-    ) -> usize {
-        match outlet.write(id, &mut self.transport, slices) {
+    fn write(&mut self, id: SessionId, slices: &[IoSlice<'_>], sink: &mut impl Sink<T>) -> usize {
+        match sink.write(id, &mut self.transport, slices) {
             Ok(taken) if taken > 0 => {
                 self.bytes_out += taken as u64;
                 return taken;
@@ -415,7 +410,7 @@ mod tests {
         room: usize,
     }
 
-    impl Outlet<()> for Sockets {
+    impl Sink<()> for Sockets {
         fn write(
             &mut self,
             _: SessionId,

@@ -9,9 +9,10 @@ use crate::dialect::editor::CHARACTERS_MAX;
 use crate::dialect::event::Reply;
 use crate::dialect::foreign::{is_endless_request, is_foreign};
 use crate::dialect::line::Line;
-use crate::dialect::{hygiene, text, wire, Dialect, Heard};
+use crate::dialect::{text, wire, Dialect, Heard};
 use crate::hub::peer::{Flow, Phase, Stage};
 use crate::hub::{Ending, Hub, Limits, SessionId};
+use crate::hygiene;
 use crate::ledger::CloseReason;
 
 /// At most so many lines of one session are understood in one turn; the rest waits for the next one.
@@ -279,13 +280,13 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::hub::{Limits, Outlet};
+    use crate::hub::{Limits, Sink};
     use crate::test_clock::outset;
 
     /// Collects what is written.
     struct Screen;
 
-    impl Outlet<Vec<u8>> for Screen {
+    impl Sink<Vec<u8>> for Screen {
         fn write(
             &mut self,
             _: SessionId,

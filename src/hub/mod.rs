@@ -1,7 +1,7 @@
 //! The chat itself: sessions, names, the room, and what everybody is to hear.
 //!
 //! [`Hub<T>`] knows no socket, no clock and no randomness. `T` is whatever carries a session's bytes; it has no bound,
-//! so the compiler proves that the hub does nothing with it but keep it and lend it to the caller's [`Outlet`]. Time
+//! so the compiler proves that the hub does nothing with it but keep it and lend it to the caller's [`Sink`]. Time
 //! is an argument, and no order depends on a hash map. So partial writes, resets, stale ids and leaps of the clock
 //! are ordinary inputs.
 //!
@@ -40,13 +40,14 @@ use std::time::{Duration, Instant};
 use slab::Slab;
 
 use crate::dialect::event::Reply;
-use crate::dialect::{hygiene, text, Dialect};
+use crate::dialect::{text, Dialect};
+use crate::hygiene;
 use crate::ledger::Ledger;
 use crate::planted::{planted, Bug};
 
 pub use crate::outbox::QueueLimits;
 pub use bounds::LineRate;
-pub use flush::Outlet;
+pub use flush::Sink;
 pub use peer::SessionId;
 
 use peer::{Peer, Stage};
@@ -158,7 +159,7 @@ pub struct Hub<T> {
     /// The time of day, as seconds since 1970 in UTC.
     wall_seconds: u64,
     /// What a newcomer is shown behind the greeting, as lines of the server.
-    message_of_the_day: Vec<u8>,
+    motd: Vec<u8>,
 }
 
 impl<T> Hub<T> {
@@ -183,7 +184,7 @@ impl<T> Hub<T> {
             going_down: false,
             speeches: 0,
             wall_seconds: 0,
-            message_of_the_day: Vec::new(),
+            motd: Vec::new(),
         }
     }
 
@@ -193,15 +194,12 @@ impl<T> Hub<T> {
     }
 
     /// Sets what newcomers are shown behind the greeting; it is made fit to be shown.
-    pub fn set_message_of_the_day(&mut self, text: &[u8]) {
-        self.message_of_the_day.clear();
+    pub fn set_motd(&mut self, text: &[u8]) {
+        self.motd.clear();
         for line in text.split(|byte| *byte == b'\n') {
             let clean = hygiene::clean(line);
             if !clean.text.is_empty() {
-                text::encode_reply(
-                    &Reply::Note(format_args!("{}", clean.text)),
-                    &mut self.message_of_the_day,
-                );
+                text::encode_reply(&Reply::Note(format_args!("{}", clean.text)), &mut self.motd);
             }
         }
     }

@@ -6,10 +6,11 @@ use crate::dialect::command::{Command, Refusal, COMMANDS};
 use crate::dialect::event::{Event, Reply};
 use crate::dialect::text::Listing;
 use crate::dialect::wire::{self, Request};
-use crate::dialect::{hygiene, text, Dialect};
+use crate::dialect::{text, Dialect};
 use crate::hub::peer::{Peer, Standing};
 use crate::hub::room::Author;
 use crate::hub::{Hub, SessionId};
+use crate::hygiene;
 use crate::ledger::CloseReason;
 use crate::name::Name;
 

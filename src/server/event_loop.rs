@@ -3,8 +3,8 @@
 //! Here is what the loop owns, and the order in which it works; whom it lets in and how it stops is in `door`, how it
 //! reads in `reading`.
 
-mod door;
-mod reading;
+mod accept;
+mod read;
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -13,15 +13,14 @@ use std::time::{Duration, Instant};
 use log::warn;
 
 use crate::dialect::Dialect;
-use crate::hub::{Hub, Limits, Outlet, SessionId};
-use crate::server::acceptor::{Acceptor, Admission, Place};
-use crate::server::message::MessageFile;
+use crate::hub::{Hub, Limits, SessionId, Sink};
+use crate::server::admission::{Acceptor, Admission, Place};
 use crate::server::meter::{Meter, SlowTurn};
-use crate::server::network::{Event, Network};
+use crate::server::motd::MotdFile;
+use crate::server::network::{Network, Wakeup};
 use crate::server::pace::{Pace, Waiting};
-use crate::stderr_log;
 
-pub use crate::diagnosis::Report;
+pub use crate::report::Report;
 
 /// What is left of the log is offered again so often.
 const LOG_RETRY: Duration = Duration::from_millis(100);
@@ -41,7 +40,7 @@ pub(super) struct Carrier<S> {
     ready: bool,
     /// An event said that the stream has ended or broken: read until that is seen.
     may_have_ended: bool,
-    /// An event told of urgent data, at which a read stops: a short read does not tell that there is no more.
+    /// An event told of urgent data, at which a read shutdown: a short read does not tell that there is no more.
     may_stop_short: bool,
 }
 
@@ -58,19 +57,19 @@ pub(super) struct EventLoop<N: Network> {
     /// Those of them whose stream seems to have ended. When thousands leave at once, the others are not to wait for it.
     leaving: VecDeque<SessionId>,
     pace: Pace,
-    events: Vec<Event>,
+    events: Vec<Wakeup>,
     buffer: Box<[u8]>,
-    stops: Stops,
+    shutdown: Shutdown,
     report_wanted: bool,
     reload_wanted: bool,
-    message: MessageFile,
+    message: MotdFile,
     drain: Duration,
     meter: Meter,
 }
 
 /// How far stopping has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stops {
+enum Shutdown {
     /// Nobody asked.
     Running,
     /// Somebody asked: it begins in this turn.
@@ -88,10 +87,10 @@ impl<N: Network> EventLoop<N> {
         limits: Limits,
         admission: Admission,
         pace_max: Option<Duration>,
-        message: MessageFile,
+        message: MotdFile,
     ) -> io::Result<Self> {
         let mut hub = Hub::new(limits);
-        hub.set_message_of_the_day(&message.read()?);
+        hub.set_motd(&message.read()?);
         let meter = Meter::new(network.now());
         let read_bytes_max = match limits.line_rate {
             None => TURN_BYTES_MAX,
@@ -107,7 +106,7 @@ impl<N: Network> EventLoop<N> {
             pace: Pace::new(pace_max),
             events: Vec::new(),
             buffer: vec![0; read_bytes_max].into(),
-            stops: Stops::Running,
+            shutdown: Shutdown::Running,
             report_wanted: false,
             reload_wanted: false,
             message,
@@ -164,10 +163,10 @@ impl<N: Network> EventLoop<N> {
         self.reap(now);
         self.lap("reap");
         self.tell_the_operator();
-        let done = match self.stops {
-            Stops::Running | Stops::Asked => false,
-            Stops::Draining(_) => self.hub.is_empty(),
-            Stops::AtOnce => true,
+        let done = match self.shutdown {
+            Shutdown::Running | Shutdown::Asked => false,
+            Shutdown::Draining(_) => self.hub.is_empty(),
+            Shutdown::AtOnce => true,
         };
         Ok(!done)
     }
@@ -179,13 +178,13 @@ impl<N: Network> EventLoop<N> {
             return Some(Duration::ZERO);
         }
         let now = self.network.now();
-        let stop = match self.stops {
-            Stops::Draining(at) => Some(at),
+        let stop = match self.shutdown {
+            Shutdown::Draining(at) => Some(at),
             _ => None,
         };
         let waiting = self.waiting();
         let flush = waiting.map(|waiting| self.pace.due_at(waiting, now));
-        let log = stderr_log::is_behind().then(|| now + LOG_RETRY);
+        let log = crate::log::is_behind().then(|| now + LOG_RETRY);
         let deadlines = [
             self.hub.wake_at(),
             self.acceptor.wake_at(now),
@@ -204,14 +203,14 @@ impl<N: Network> EventLoop<N> {
             lines,
             people: self.hub.open_sessions(),
             is_presence: self.hub.only_presence_waits(),
-            is_urgent: self.hub.has_said_enough() || self.stops != Stops::Running,
+            is_urgent: self.hub.has_said_enough() || self.shutdown != Shutdown::Running,
         })
     }
 
-    fn note(&mut self, event: Event) {
+    fn note(&mut self, event: Wakeup) {
         match event {
-            Event::Listener(listener) => self.acceptor.note(listener),
-            Event::Session {
+            Wakeup::Listener(listener) => self.acceptor.note(listener),
+            Wakeup::Session {
                 id,
                 readable,
                 writable,
@@ -231,15 +230,15 @@ impl<N: Network> EventLoop<N> {
                     self.enqueue(id, closed);
                 }
             }
-            Event::Stop => {
-                self.stops = if self.stops == Stops::Running {
-                    Stops::Asked
+            Wakeup::Stop => {
+                self.shutdown = if self.shutdown == Shutdown::Running {
+                    Shutdown::Asked
                 } else {
-                    Stops::AtOnce
+                    Shutdown::AtOnce
                 };
             }
-            Event::Report => self.report_wanted = true,
-            Event::Reload => self.reload_wanted = true,
+            Wakeup::Report => self.report_wanted = true,
+            Wakeup::Reload => self.reload_wanted = true,
         }
     }
 
@@ -257,15 +256,15 @@ impl<N: Network> EventLoop<N> {
     }
 
     fn tell(&mut self, most: usize, now: Instant) -> usize {
-        let mut outlet = Writer {
+        let mut sink = Writer {
             network: &mut self.network,
             leaving: &mut self.leaving,
         };
-        self.hub.flush_some(most, now, &mut outlet)
+        self.hub.flush_some(most, now, &mut sink)
     }
 
     fn reap(&mut self, now: Instant) {
-        if self.stops == Stops::AtOnce {
+        if self.shutdown == Shutdown::AtOnce {
             // Not before the flush, which tells everybody so whose socket takes it.
             self.hub.cut_off();
         }
@@ -300,7 +299,7 @@ impl<N: Network> EventLoop<N> {
         }
         if std::mem::take(&mut self.reload_wanted) {
             match self.message.read() {
-                Ok(text) => self.hub.set_message_of_the_day(&text),
+                Ok(text) => self.hub.set_motd(&text),
                 Err(error) => warn!("{error}; the old one stays"),
             }
         }
@@ -313,7 +312,7 @@ struct Writer<'a, N> {
     leaving: &'a mut VecDeque<SessionId>,
 }
 
-impl<N: Network> Outlet<Carrier<N::Stream>> for Writer<'_, N> {
+impl<N: Network> Sink<Carrier<N::Stream>> for Writer<'_, N> {
     fn write(
         &mut self,
         id: SessionId,
@@ -352,7 +351,7 @@ impl<N: Network> EventLoop<N> {
         &self.acceptor
     }
 
-    pub(super) fn set_message_file(&mut self, message: MessageFile) {
+    pub(super) fn set_message_file(&mut self, message: MotdFile) {
         self.message = message;
     }
 

@@ -1,4 +1,4 @@
-//! The real network: mio's poll, TCP listeners and streams, signals, and the waker of a [`Stopper`].
+//! The real network: mio's poll, TCP listeners and streams, signals, and the waker of a [`ShutdownHandle`].
 
 use std::io::{self, IoSlice, Read};
 use std::iter;
@@ -15,8 +15,8 @@ use signal_hook_mio::v1_0::Signals;
 use socket2::SockRef;
 
 use crate::hub::{Ending, SessionId};
-use crate::server::network::{Event, Network};
-use crate::socket;
+use crate::server::network::{Network, Wakeup};
+use crate::stream;
 
 /// Tokens of sessions are below the half of the range, see [`SessionId::to_bits`]; listeners count from here.
 const FIRST_LISTENER: usize = usize::MAX / 2 + 1;
@@ -38,7 +38,7 @@ pub(super) struct Kernel {
 
 /// Stops a server from anywhere, once it runs or before, or asks it for a report.
 #[derive(Debug, Clone)]
-pub struct Stopper(Arc<Remote>);
+pub struct ShutdownHandle(Arc<Remote>);
 
 /// What was asked for from elsewhere, and what wakes the loop to see it: several wake-ups may come as one event.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ struct Remote {
     report: AtomicBool,
 }
 
-impl Stopper {
+impl ShutdownHandle {
     /// Asks the server to stop as SIGTERM does; the second time it stops at once.
     ///
     /// # Errors
@@ -69,11 +69,11 @@ impl Stopper {
 }
 
 impl Remote {
-    fn take_events(&self, events: &mut Vec<Event>) {
+    fn take_events(&self, events: &mut Vec<Wakeup>) {
         let stops = self.stops.swap(0, Ordering::Acquire);
-        events.extend(iter::repeat_n(Event::Stop, stops));
+        events.extend(iter::repeat_n(Wakeup::Stop, stops));
         if self.report.swap(false, Ordering::Acquire) {
-            events.push(Event::Report);
+            events.push(Wakeup::Report);
         }
     }
 }
@@ -128,8 +128,8 @@ impl Kernel {
         Ok(())
     }
 
-    pub(super) fn stopper(&self) -> Stopper {
-        Stopper(Arc::clone(&self.remote))
+    pub(super) fn shutdown_handle(&self) -> ShutdownHandle {
+        ShutdownHandle(Arc::clone(&self.remote))
     }
 }
 
@@ -154,7 +154,7 @@ impl Network for Kernel {
             .map_or(0, |since| since.as_secs())
     }
 
-    fn poll(&mut self, events: &mut Vec<Event>, timeout: Option<Duration>) -> io::Result<()> {
+    fn poll(&mut self, events: &mut Vec<Wakeup>, timeout: Option<Duration>) -> io::Result<()> {
         match self.poll.poll(&mut self.events, timeout) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             outcome => outcome?,
@@ -165,15 +165,15 @@ impl Network for Kernel {
                 SIGNALS => {
                     let pending = self.signals.iter_mut().flat_map(Signals::pending);
                     events.extend(pending.map(|signal| match signal {
-                        SIGUSR1 => Event::Report,
-                        SIGHUP => Event::Reload,
-                        _ => Event::Stop,
+                        SIGUSR1 => Wakeup::Report,
+                        SIGHUP => Wakeup::Reload,
+                        _ => Wakeup::Stop,
                     }));
                 }
                 Token(token @ FIRST_LISTENER..) => {
-                    events.push(Event::Listener(token - FIRST_LISTENER));
+                    events.push(Wakeup::Listener(token - FIRST_LISTENER));
                 }
-                Token(bits) => events.push(Event::Session {
+                Token(bits) => events.push(Wakeup::Session {
                     id: SessionId::from_bits(bits),
                     readable: event.is_readable(),
                     writable: event.is_writable(),
@@ -190,7 +190,7 @@ impl Network for Kernel {
             return Err(io::ErrorKind::WouldBlock.into());
         };
         let (stream, from) = listener.accept()?;
-        socket::tune(&stream);
+        stream::tune(&stream);
         // Telnet's Synch puts its mark into urgent data (RFC 854); out of line, the byte behind it would be torn off.
         let _ = SockRef::from(&stream).set_out_of_band_inline(true);
         Ok((stream, from))
@@ -215,17 +215,17 @@ impl Network for Kernel {
     }
 
     fn write(&mut self, stream: &mut TcpStream, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        socket::write(stream, slices)
+        stream::write(stream, slices)
     }
 
     fn finish(&mut self, stream: &mut TcpStream) {
-        socket::finish(stream);
+        stream::finish(stream);
     }
 
     fn close(&mut self, stream: TcpStream, ending: Ending) {
         match ending {
             Ending::Orderly => drop(stream),
-            Ending::Abrupt => socket::reset(stream),
+            Ending::Abrupt => stream::reset(stream),
         }
     }
 

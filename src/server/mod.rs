@@ -10,11 +10,11 @@
 //! 5. **flush**: one write for each session whose turn it is to hear. In a quiet room that is everybody.
 //! 6. **reap**: slots and descriptors are freed here and nowhere else.
 
-mod acceptor;
+mod admission;
 mod event_loop;
 mod kernel;
-mod message;
 mod meter;
+mod motd;
 mod network;
 mod pace;
 #[cfg(test)]
@@ -29,15 +29,15 @@ use rustix::io::Errno;
 use crate::dialect::Dialect;
 use crate::hub::{Limits, LineRate, QueueLimits};
 use crate::settings::Settings;
-use crate::socket;
+use crate::stream;
 
-use acceptor::Admission;
+use admission::Admission;
 use event_loop::EventLoop;
 use kernel::Kernel;
-use message::MessageFile;
+use motd::MotdFile;
 
 pub use event_loop::Report;
-pub use kernel::Stopper;
+pub use kernel::ShutdownHandle;
 
 /// So many descriptors are kept back for listeners, the log, and those who are refused.
 const RESERVED_DESCRIPTORS: u64 = 64;
@@ -94,7 +94,7 @@ impl Server {
             per_address_max: settings.sessions_per_address_max,
         };
         let dialects = addresses.iter().map(|(dialect, _)| *dialect).collect();
-        let message = MessageFile(settings.motd_file.clone());
+        let message = MotdFile(settings.motd_file.clone());
         let limits = limits(settings);
         let event_loop = EventLoop::new(
             kernel,
@@ -118,8 +118,8 @@ impl Server {
 
     /// What stops this server from elsewhere.
     #[must_use]
-    pub fn stopper(&self) -> Stopper {
-        self.event_loop.network().stopper()
+    pub fn shutdown_handle(&self) -> ShutdownHandle {
+        self.event_loop.network().shutdown_handle()
     }
 
     /// Lets SIGTERM and SIGINT stop this server, SIGUSR1 write a report into the log, and SIGHUP read the message of
@@ -152,7 +152,7 @@ fn listen_on_all(addresses: &[SocketAddr]) -> io::Result<Vec<TcpListener>> {
     let mut listeners = Vec::new();
     let mut absent = None;
     for address in addresses {
-        match socket::listen(*address) {
+        match stream::listen(*address) {
             Ok(listener) => listeners.push(listener),
             Err(error) if is_absent(&error) => absent = Some(error),
             Err(error) => return Err(error),

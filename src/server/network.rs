@@ -10,7 +10,7 @@ use crate::hub::{Ending, SessionId};
 
 /// Something that happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Event {
+pub(crate) enum Wakeup {
     /// A listener may have connections to accept.
     Listener(usize),
     /// A session's stream is worth looking at. Each flag is a hint, and none is repeated while nothing changes.
@@ -46,7 +46,7 @@ pub(crate) trait Network {
     fn wall_seconds(&self) -> u64;
 
     /// Waits for events, at most for `timeout` (`None`: for ever), and adds them to `events`.
-    fn poll(&mut self, events: &mut Vec<Event>, timeout: Option<Duration>) -> io::Result<()>;
+    fn poll(&mut self, events: &mut Vec<Wakeup>, timeout: Option<Duration>) -> io::Result<()>;
 
     /// Takes a connection from a listener; `WouldBlock` when there is none.
     fn accept(&mut self, listener: usize) -> io::Result<(Self::Stream, SocketAddr)>;

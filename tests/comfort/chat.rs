@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use chatd::dialect::Dialect;
-use chatd::hub::{Hub, Limits, Outlet, QueueLimits, SessionId};
+use chatd::hub::{Hub, Limits, QueueLimits, SessionId, Sink};
 
 pub(crate) const LIMITS: Limits = Limits {
     line_bytes_max: 4096,
@@ -37,7 +37,7 @@ pub(crate) struct Socket {
 
 struct Sockets;
 
-impl Outlet<Socket> for Sockets {
+impl Sink<Socket> for Sockets {
     fn write(
         &mut self,
         _: SessionId,

@@ -63,7 +63,7 @@ fn a_newcomer_is_shown_what_was_said_and_not_who_came_and_went() {
 fn programs_are_shown_nothing_but_are_remembered() {
     let mut chat = chat(20);
     let [ann] = chat.people(["ann"]);
-    chat.hub.set_message_of_the_day(b"Welcome.");
+    chat.hub.set_motd(b"Welcome.");
     chat.say(ann, "hello");
     let program = chat.connect_to(Dialect::Wire);
     chat.send(program, "NAME Ym90\nCHAT Ym90 aGVsbG8=\n");
@@ -121,15 +121,14 @@ fn lines_from_before_have_one_time_each() {
 #[test]
 fn the_message_of_the_day_is_made_fit_to_be_shown() {
     let mut chat = chat(0);
-    chat.hub.set_message_of_the_day(
-        "Welcome to \x1b[31mred\x1b[0m.\r\n\r\n  你好\u{202e}\u{7}\n".as_bytes(),
-    );
+    chat.hub
+        .set_motd("Welcome to \x1b[31mred\x1b[0m.\r\n\r\n  你好\u{202e}\u{7}\n".as_bytes());
     assert_eq!(
         shown_to_newcomer(&mut chat),
         ["-- Welcome to red.", "-- 你好"]
     );
-    chat.hub.set_message_of_the_day(b"Another one");
+    chat.hub.set_motd(b"Another one");
     assert_eq!(shown_to_newcomer(&mut chat), ["-- Another one"]);
-    chat.hub.set_message_of_the_day(b"");
+    chat.hub.set_motd(b"");
     assert_eq!(shown_to_newcomer(&mut chat), [""; 0]);
 }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use chatd::dialect::Dialect;
-use chatd::hub::{Ending, Hub, Limits, Outlet, QueueLimits, SessionId};
+use chatd::hub::{Ending, Hub, Limits, QueueLimits, SessionId, Sink};
 use chatd::ledger::CloseReason;
 
 /// What stands for a session's socket.
@@ -31,7 +31,7 @@ impl Pipe {
 
 struct Sockets;
 
-impl Outlet<Pipe> for Sockets {
+impl Sink<Pipe> for Sockets {
     fn write(
         &mut self,
         _: SessionId,

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use chatd::dialect::Dialect;
-use chatd::hub::{Hub, Limits, Outlet, QueueLimits, SessionId};
+use chatd::hub::{Hub, Limits, QueueLimits, SessionId, Sink};
 
 use super::hygiene::is_forbidden;
 
@@ -29,7 +29,7 @@ pub(super) struct Room {
 #[derive(Default)]
 struct Screens([Vec<u8>; 3]);
 
-impl Outlet<usize> for Screens {
+impl Sink<usize> for Screens {
     fn write(
         &mut self,
         _: SessionId,

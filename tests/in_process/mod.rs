@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use chatd::dialect::Dialect;
-use chatd::server::{Report, Server, Stopper};
+use chatd::server::{Report, Server, ShutdownHandle};
 use chatd::settings::{self, Invocation};
 
 /// Nothing that a test waits for takes so long, however loaded the machine is.
@@ -16,7 +16,7 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 /// A server that runs in a thread, and is stopped when this is dropped.
 pub(crate) struct InProcess {
     addresses: Vec<(Dialect, SocketAddr)>,
-    stopper: Stopper,
+    shutdown_handle: ShutdownHandle,
     thread: Option<JoinHandle<Report>>,
 }
 
@@ -34,7 +34,7 @@ impl InProcess {
         let mut server = Server::bind(&settings).expect("a free port");
         Self {
             addresses: server.addresses().to_vec(),
-            stopper: server.stopper(),
+            shutdown_handle: server.shutdown_handle(),
             thread: Some(std::thread::spawn(move || {
                 server.run().expect("it serves");
                 server.report()
@@ -50,7 +50,7 @@ impl InProcess {
 
     /// Stops it, and gives what it had to say at its end.
     pub(crate) fn stop(mut self) -> Report {
-        self.stopper.stop().expect("it runs");
+        self.shutdown_handle.stop().expect("it runs");
         let thread = self.thread.take().expect("not stopped yet");
         thread.join().expect("it did not panic")
     }
@@ -60,8 +60,8 @@ impl Drop for InProcess {
     fn drop(&mut self) {
         if let Some(thread) = self.thread.take() {
             // Twice is at once. A test that has failed already says why itself.
-            let _ = self.stopper.stop();
-            let _ = self.stopper.stop();
+            let _ = self.shutdown_handle.stop();
+            let _ = self.shutdown_handle.stop();
             let _ = thread.join();
         }
     }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{mpsc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use chatd::server::{Server, Stopper};
+use chatd::server::{Server, ShutdownHandle};
 use chatd::settings::{self, Invocation};
 use log::{LevelFilter, Log, Metadata, Record};
 
@@ -17,7 +17,7 @@ const LAST_OF_REPORT: &str = "report turns=";
 
 pub(super) struct Inside {
     addresses: [SocketAddr; 2],
-    stopper: Stopper,
+    shutdown_handle: ShutdownHandle,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -35,13 +35,15 @@ impl Inside {
             };
             let mut server = Server::bind(&settings).expect("a free port");
             let addresses = [server.addresses()[0].1, server.addresses()[1].1];
-            sender.send((addresses, server.stopper())).expect("awaited");
+            sender
+                .send((addresses, server.shutdown_handle()))
+                .expect("awaited");
             server.run().expect("it serves");
         });
-        let (addresses, stopper) = receiver.recv().expect("it starts");
+        let (addresses, shutdown_handle) = receiver.recv().expect("it starts");
         Self {
             addresses,
-            stopper,
+            shutdown_handle,
             thread: Some(thread),
         }
     }
@@ -58,7 +60,7 @@ impl Watched for Inside {
 
     fn report(&self) -> Counts {
         let seen = REPORTS.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        self.stopper.report().expect("it runs");
+        self.shutdown_handle.report().expect("it runs");
         let lacks_end =
             |lines: &mut Vec<String>| !lines.iter().any(|line| line.starts_with(LAST_OF_REPORT));
         let waited = REPORTS.grown.wait_timeout_while(seen, DEADLINE, lacks_end);
@@ -88,7 +90,7 @@ impl Watched for Inside {
 impl Drop for Inside {
     fn drop(&mut self) {
         // A test that has failed already says why itself.
-        let _ = self.stopper.stop();
+        let _ = self.shutdown_handle.stop();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
@@ -108,7 +110,7 @@ static REPORTS: Reports = Reports {
 
 impl Log for Reports {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target() == "chatd::diagnosis"
+        metadata.target() == "chatd::report"
     }
 
     fn log(&self, record: &Record<'_>) {

@@ -4,7 +4,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::process::Command;
 
-use chatd::diagnosis::Process;
+use chatd::report::Process;
 
 use super::crowd::Watched;
 use super::{Counts, SETTINGS};

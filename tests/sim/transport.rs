@@ -3,7 +3,7 @@
 
 use std::io::{self, ErrorKind, IoSlice};
 
-use chatd::hub::{Outlet, SessionId};
+use chatd::hub::{SessionId, Sink};
 
 /// What a write that fails for good gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,7 +121,7 @@ pub(crate) struct Sockets {
     pub(crate) failed: Vec<u64>,
 }
 
-impl Outlet<Transport> for Sockets {
+impl Sink<Transport> for Sockets {
     fn write(
         &mut self,
         _id: SessionId,

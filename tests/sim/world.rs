@@ -312,7 +312,7 @@ impl World<'_> {
     /// Sets what newcomers are shown.
     pub(crate) fn set_message(&mut self, lines: &[&str]) {
         let text = lines.join("\n\n");
-        self.hub.set_message_of_the_day(text.as_bytes());
+        self.hub.set_motd(text.as_bytes());
         self.model.message = lines.iter().map(ToString::to_string).collect();
     }
 

@@ -39,23 +39,26 @@ pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
 }
 
 /// How many TCP sockets with this local port there are in each state, as `/proc/net/tcp` has it (`01` is established,
-/// `08` is `CLOSE_WAIT`).
+/// `08` is `CLOSE_WAIT`). Each counts once: the kernel lists a socket twice while others come and go.
 pub(crate) fn tcp_states(port: u16) -> BTreeMap<String, usize> {
-    let mut states = BTreeMap::new();
     let local_end = format!(":{port:04X}");
+    let mut state_of = BTreeMap::new();
     for table in ["/proc/self/net/tcp", "/proc/self/net/tcp6"] {
-        for line in fs::read_to_string(table)
-            .unwrap_or_default()
-            .lines()
-            .skip(1)
-        {
-            let mut fields = line.split_whitespace();
-            if let (Some(local), Some(state)) = (fields.nth(1), fields.nth(1)) {
+        let table = fs::read_to_string(table).unwrap_or_default();
+        for line in table.lines().skip(1) {
+            let mut fields = line.split_whitespace().skip(1).map(str::to_owned);
+            if let (Some(local), Some(remote), Some(state)) =
+                (fields.next(), fields.next(), fields.next())
+            {
                 if local.ends_with(&local_end) {
-                    *states.entry(state.to_owned()).or_default() += 1;
+                    state_of.insert((local, remote), state);
                 }
             }
         }
+    }
+    let mut states = BTreeMap::new();
+    for state in state_of.into_values() {
+        *states.entry(state).or_default() += 1;
     }
     states
 }

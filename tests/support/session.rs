@@ -147,17 +147,19 @@ fn kernel_line(server: &Server, client: SocketAddr) -> Vec<String> {
         .unwrap_or_else(|| panic!("no session of {client}"))
 }
 
-/// The lines of `/proc/net/tcp` for the server's end of the sessions of its listener for people. The clients' own lines
-/// have the listener's port as their remote one.
+/// The lines of `/proc/net/tcp` for the server's end of the sessions of its listener for people, each once: the kernel
+/// lists a socket twice while others come and go. The clients' own lines have the listener's port as their remote one.
 fn kernel_lines(server: &Server) -> Vec<Vec<String>> {
     let table = fs::read_to_string(format!("/proc/{}/net/tcp", server.pid()));
     let local = format!(":{:04X}", server.telnet().port());
-    table
-        .expect("it runs")
+    let table = table.expect("it runs");
+    let lines = table
         .lines()
         .map(|line| line.split_whitespace().map(str::to_owned).collect())
-        .filter(|fields: &Vec<String>| fields[1].ends_with(&local))
-        .collect()
+        .filter(|fields: &Vec<String>| fields[1].ends_with(&local));
+    let by_remote_end: BTreeMap<String, Vec<String>> =
+        lines.map(|fields| (fields[2].clone(), fields)).collect();
+    by_remote_end.into_values().collect()
 }
 
 /// Waits until the server holds as many descriptors as at a time when `sessions` fewer were open.

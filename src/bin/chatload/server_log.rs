@@ -102,7 +102,7 @@ mod tests {
             "INFO chatd::ledger: open id=17 dialect=wire from=127.0.0.1:51234 sessions=12",
             "INFO chatd::ledger: open id=18 dialect=wire from=127.0.0.1:51234 sessions=12",
             "INFO chatd::ledger: close id=17 name=ann reason=quit seconds=12.3 lines_in=4 bytes_out=830 sessions=11",
-            "INFO chatd::diagnosis: report sessions=1 open=1 names=1 queued_bytes=77",
+            "INFO chatd::report: report sessions=1 open=1 names=1 queued_bytes=77",
             "WARN chatd::server: something else id=9",
         ] {
             log.note(line);

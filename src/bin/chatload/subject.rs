@@ -9,10 +9,10 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use chatd::client::Target;
-use chatd::diagnosis::Process;
 use chatd::dialect::Dialect;
 use chatd::journal::Journal;
-use chatd::server::{Server, Stopper};
+use chatd::report::Process;
+use chatd::server::{Server, ShutdownHandle};
 use chatd::settings::Settings;
 use log::LevelFilter;
 
@@ -48,7 +48,7 @@ pub(crate) struct Subject {
 /// A server in a thread of this process.
 #[derive(Debug)]
 struct OwnServer {
-    stopper: Stopper,
+    shutdown_handle: ShutdownHandle,
     thread: Option<JoinHandle<io::Result<()>>>,
     /// `/proc/PID/task/TID` of the thread.
     task: PathBuf,
@@ -262,7 +262,7 @@ impl OwnServer {
             .addresses()
             .first()
             .ok_or_else(|| io::Error::other("the server listens nowhere"))?;
-        let stopper = server.stopper();
+        let shutdown_handle = server.shutdown_handle();
         let cores = cores::two();
         let (sender, task) = mpsc::channel();
         let thread = thread::Builder::new()
@@ -280,7 +280,7 @@ impl OwnServer {
             cores::stay_on(core);
         }
         let own = Self {
-            stopper,
+            shutdown_handle,
             thread: Some(thread),
             task: task.recv().map_err(io::Error::other)?,
             journal,
@@ -297,7 +297,7 @@ impl OwnServer {
             }
         };
         collect();
-        let asked = self.stopper.report().is_ok();
+        let asked = self.shutdown_handle.report().is_ok();
         let answered = asked
             && self.journal.wait_until(ANSWER_MAX, |lines| {
                 lines.iter().any(|line| line.contains(LAST))
@@ -310,7 +310,7 @@ impl OwnServer {
         let Some(thread) = self.thread.take() else {
             return Ok(());
         };
-        self.stopper.stop()?;
+        self.shutdown_handle.stop()?;
         let outcome = thread.join();
         outcome.unwrap_or_else(|_| Err(io::Error::other("the server has panicked")))
     }

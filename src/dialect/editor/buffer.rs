@@ -9,7 +9,7 @@
 use std::ops::Range;
 
 use super::cluster;
-use crate::dialect::hygiene::is_forbidden;
+use crate::hygiene::is_forbidden;
 
 pub(crate) const CHARACTERS_MAX: usize = 2_000;
 

@@ -13,7 +13,7 @@ use super::connection::{Connection, End};
 use super::network::{Faults, SimulatedNetwork, World};
 use super::profile::{Profile, LINE_BYTES_MAX};
 use crate::dialect::Dialect;
-use crate::server::network::Event;
+use crate::server::network::Wakeup;
 
 pub(super) type SimulatedWorld = SimulatedNetwork<Crowd>;
 
@@ -149,7 +149,7 @@ impl Crowd {
 
     pub(super) fn stop(&mut self, network: &mut SimulatedWorld) {
         network.trace.note(format_args!("-- stop"));
-        network.signals.push_back(Event::Stop);
+        network.signals.push_back(Wakeup::Stop);
         self.stopped_at.get_or_insert(network.elapsed);
         self.stops += 1;
     }
@@ -466,8 +466,8 @@ impl Crowd {
                 network.wall_seconds = random.next() % (1 << 34);
                 network.hit("leap of the time of day");
             }
-            5 => network.signals.push_back(Event::Report),
-            _ => network.signals.push_back(Event::Reload),
+            5 => network.signals.push_back(Wakeup::Report),
+            _ => network.signals.push_back(Wakeup::Reload),
         }
     }
 }

@@ -12,10 +12,10 @@ use super::crowd::LISTENERS;
 use super::network::SimulatedNetwork;
 use crate::hub::{Limits, QueueLimits, SessionId};
 use crate::ledger::CloseReason;
-use crate::server::acceptor::Admission;
+use crate::server::admission::Admission;
 use crate::server::event_loop::EventLoop;
-use crate::server::message::MessageFile;
-use crate::server::network::Event;
+use crate::server::motd::MotdFile;
+use crate::server::network::Wakeup;
 
 const LIMITS: Limits = Limits::WIDE;
 
@@ -40,7 +40,7 @@ impl Bench {
 
     fn paced(limits: Limits, admission: Admission, pace_max: Option<Duration>) -> Self {
         let network = SimulatedNetwork::new(1, LISTENERS.len(), ());
-        let (dialects, message) = (LISTENERS.to_vec(), MessageFile(None));
+        let (dialects, message) = (LISTENERS.to_vec(), MotdFile(None));
         let event_loop = EventLoop::new(network, dialects, limits, admission, pace_max, message);
         Self {
             event_loop: event_loop.expect("no message is no error"),
@@ -145,7 +145,7 @@ impl Bench {
     }
 
     fn inject(&mut self, id: SessionId, [readable, writable, closed, urgent]: [bool; 4]) {
-        self.network().injected.push_back(Event::Session {
+        self.network().injected.push_back(Wakeup::Session {
             id,
             readable,
             writable,

@@ -19,7 +19,7 @@ use super::random::Random;
 use super::trace::Trace;
 use super::Hits;
 use crate::hub::{Ending, SessionId};
-use crate::server::network::{Event, Network};
+use crate::server::network::{Network, Wakeup};
 use crate::test_clock::outset;
 
 /// What the server knows a connection by. The descriptor may have had another owner before.
@@ -96,9 +96,9 @@ pub(super) struct SimulatedNetwork<W> {
     /// Somebody else listens, too.
     pub(super) held_elsewhere: bool,
     edges: VecDeque<Edge>,
-    pub(super) signals: VecDeque<Event>,
+    pub(super) signals: VecDeque<Wakeup>,
     /// Delivered by the next poll before anything else.
-    pub(super) injected: VecDeque<Event>,
+    pub(super) injected: VecDeque<Wakeup>,
     /// Ids of sessions that have gone.
     stale: VecDeque<SessionId>,
     pub(super) faults: Faults,
@@ -255,7 +255,7 @@ impl<W: World> Network for SimulatedNetwork<W> {
         self.wall_seconds
     }
 
-    fn poll(&mut self, events: &mut Vec<Event>, timeout: Option<Duration>) -> io::Result<()> {
+    fn poll(&mut self, events: &mut Vec<Wakeup>, timeout: Option<Duration>) -> io::Result<()> {
         if self.faults.poll {
             return Err(ErrorKind::InvalidInput.into());
         }

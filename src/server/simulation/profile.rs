@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::random::Random;
 use crate::hub::{Limits, LineRate, QueueLimits};
-use crate::server::acceptor::Admission;
+use crate::server::admission::Admission;
 
 pub(super) const LINE_BYTES_MAX: usize = 200;
 

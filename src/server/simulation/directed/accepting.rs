@@ -74,7 +74,7 @@ fn f003_errors_of_one_newcomer_do_not_keep_the_others_from_hearing_of_the_end() 
         let mut bench = Bench::new();
         // The stop is noted first, and one event is all that the turn takes.
         bench.network().batch_max = 1;
-        bench.network().signals.push_back(Event::Stop);
+        bench.network().signals.push_back(Wakeup::Stop);
         bench.knock();
         let second = bench.knock();
         bench.network().faults.passing.push_back(error);
@@ -171,7 +171,7 @@ fn f114_nobody_is_let_in_to_be_sent_away_where_somebody_else_listens() {
     let ann = bench.join();
     bench.network().held_elsewhere = true;
     let newcomer = bench.knock();
-    bench.network().signals.push_back(Event::Stop);
+    bench.network().signals.push_back(Wakeup::Stop);
     bench.settle();
     assert!(bench.screen(ann).contains("goodbye"));
     assert_eq!(bench.screen(newcomer), "");
@@ -204,7 +204,7 @@ fn f021_interrupted_polls_change_nothing_and_deadlines_are_kept() {
     bench.network().faults.interrupted = 100;
     for _ in 0..1000 {
         bench.turn();
-        bench.network().signals.push_back(Event::Report);
+        bench.network().signals.push_back(Wakeup::Report);
     }
     bench.network().faults.interrupted = 0;
     let left = due_at.saturating_sub(bench.network().elapsed);
@@ -228,9 +228,9 @@ fn a_poll_that_fails_for_good_ends_the_loop_with_its_error() {
 #[test]
 fn a_message_that_cannot_be_read_again_leaves_the_old_one() {
     let mut bench = Bench::new();
-    let nowhere = MessageFile(Some("/nowhere/at/all".into()));
+    let nowhere = MotdFile(Some("/nowhere/at/all".into()));
     bench.event_loop.set_message_file(nowhere);
-    bench.network().signals.push_back(Event::Reload);
+    bench.network().signals.push_back(Wakeup::Reload);
     bench.settle();
     bench.join();
 }
@@ -265,7 +265,7 @@ fn f116_stopping_keeps_its_bound_under_every_kind_of_trouble() {
     bench.knock();
     bench.settle();
     let began_at = bench.network().elapsed;
-    bench.network().signals.push_back(Event::Stop);
+    bench.network().signals.push_back(Wakeup::Stop);
     while bench.turn() {}
     let took = bench.since(began_at);
     assert!(took <= ms(5_100), "{took:?}");

@@ -35,7 +35,7 @@ fn f034_three_ends_in_one_batch_are_one_close() {
         bench.send(ann, "/quit\n");
         bench.end(ann);
         bench.network().reset(ann, loses_unread);
-        bench.network().signals.push_back(Event::Report);
+        bench.network().signals.push_back(Wakeup::Report);
         bench.settle();
         // What was sent first counts first, if it can still be read.
         let reason = [CloseReason::Quit, CloseReason::Reset][usize::from(loses_unread)];
@@ -70,7 +70,7 @@ fn f035_a_shutdown_does_not_wait_longer_for_those_who_never_read() {
     let reader = bench.join();
     let never = never_reader(&mut bench);
     let began_at = bench.network().elapsed;
-    bench.network().signals.push_back(Event::Stop);
+    bench.network().signals.push_back(Wakeup::Stop);
     while bench.turn() {}
     let took = bench.since(began_at);
     assert!(took >= ms(5_000) && took < ms(5_100), "{took:?}");
@@ -87,7 +87,7 @@ fn a_second_stop_ends_it_at_once_but_not_without_a_word() {
     let reader = bench.join();
     never_reader(&mut bench);
     let began_at = bench.network().elapsed;
-    bench.network().signals.extend([Event::Stop, Event::Stop]);
+    bench.network().signals.extend([Wakeup::Stop, Wakeup::Stop]);
     assert!(!bench.turn());
     assert!(bench.since(began_at) < ms(1));
     assert!(bench

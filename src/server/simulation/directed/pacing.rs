@@ -106,7 +106,7 @@ fn a_stop_in_the_middle_of_a_round_waits_for_nothing() {
         unheard > CROWD / 2,
         "{unheard} have not heard the third line"
     );
-    bench.network().signals.push_back(Event::Stop);
+    bench.network().signals.push_back(Wakeup::Stop);
     bench.turn();
     for (screen, client) in screens.iter_mut().zip(&crowd[1..]) {
         screen.push_str(&bench.screen(*client));

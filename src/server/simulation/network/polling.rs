@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::super::connection::Mask;
 use super::{Edge, SimulatedNetwork, World};
 use crate::hub::SessionId;
-use crate::server::network::Event;
+use crate::server::network::Wakeup;
 
 /// So many turns in a row may come to nothing.
 const IDLE_TURNS_MAX: u32 = 1000;
@@ -17,7 +17,7 @@ const QUIET: Duration = Duration::from_secs(12);
 /// Polling.
 impl<W: World> SimulatedNetwork<W> {
     /// Lets the world go on until something is to be told, or the time is over.
-    pub(super) fn wait(&mut self, events: &mut Vec<Event>, timeout: Option<Duration>) {
+    pub(super) fn wait(&mut self, events: &mut Vec<Wakeup>, timeout: Option<Duration>) {
         self.end_turn();
         self.timeout = timeout;
         // A turn takes its time, and the kernel rounds up to milliseconds.
@@ -93,7 +93,7 @@ impl<W: World> SimulatedNetwork<W> {
         acts.is_some()
     }
 
-    fn collect(&mut self, events: &mut Vec<Event>) {
+    fn collect(&mut self, events: &mut Vec<Wakeup>) {
         while let Some(event) = self.injected.pop_front() {
             events.push(event);
         }
@@ -119,7 +119,7 @@ impl<W: World> SimulatedNetwork<W> {
         }
         let mut told = Vec::new();
         for event in &*events {
-            if let Event::Session { id, .. } = event {
+            if let Wakeup::Session { id, .. } = event {
                 told.push(*id);
             }
         }
@@ -131,10 +131,10 @@ impl<W: World> SimulatedNetwork<W> {
         }
     }
 
-    fn event_of(&self, edge: Edge) -> Option<Event> {
+    fn event_of(&self, edge: Edge) -> Option<Wakeup> {
         match edge {
             Edge::Listener(listener) => {
-                (!self.queues[listener].is_empty()).then_some(Event::Listener(listener))
+                (!self.queues[listener].is_empty()).then_some(Wakeup::Listener(listener))
             }
             Edge::Stream(client) => {
                 let connection = &self.connections[client];
@@ -146,7 +146,7 @@ impl<W: World> SimulatedNetwork<W> {
     }
 
     /// Tells of what is not so, of what has been told already, and of those who have gone.
-    fn invent(&mut self, events: &mut Vec<Event>) {
+    fn invent(&mut self, events: &mut Vec<Wakeup>) {
         let mut flag = || self.random.percent(50);
         // That a stream has ended is never told of one that has not.
         let mask = Mask {
@@ -174,18 +174,18 @@ impl<W: World> SimulatedNetwork<W> {
             }
             2 if !events.is_empty() => {
                 let event = self.random.pick(events);
-                if !matches!(event, Event::Stop) {
+                if !matches!(event, Wakeup::Stop) {
                     events.push(event);
                     self.hit("event told twice");
                 }
             }
-            _ => events.push(Event::Listener(0)),
+            _ => events.push(Wakeup::Listener(0)),
         }
     }
 }
 
-fn session_event(id: SessionId, mask: Mask) -> Event {
-    Event::Session {
+fn session_event(id: SessionId, mask: Mask) -> Wakeup {
+    Wakeup::Session {
         id,
         readable: mask.readable,
         writable: mask.writable,

@@ -12,9 +12,9 @@ mod directed;
 mod judge;
 mod network;
 mod profile;
-#[path = "../../tests/sim/random.rs"]
+#[path = "../../../tests/sim/random.rs"]
 mod random;
-#[path = "../../tests/sim/trace.rs"]
+#[path = "../../../tests/sim/trace.rs"]
 mod trace;
 
 use std::any::Any;
@@ -26,7 +26,7 @@ use std::time::Duration;
 use crate::ledger::CloseReason;
 use crate::planted::{plant, Bug};
 use crate::server::event_loop::EventLoop;
-use crate::server::message::MessageFile;
+use crate::server::motd::MotdFile;
 
 use crowd::{Crowd, SimulatedWorld, Stage, LISTENERS};
 use network::{Faults, SimulatedNetwork};
@@ -110,7 +110,7 @@ impl Simulation {
             limits,
             admission,
             pace_max,
-            MessageFile(None),
+            MotdFile(None),
         );
         Self {
             event_loop: event_loop.expect("no message is no error"),

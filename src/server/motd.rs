@@ -9,9 +9,9 @@ const BYTES_MAX: u64 = 4 * 1024;
 
 /// Where the message is, if there is one.
 #[derive(Debug)]
-pub(super) struct MessageFile(pub(super) Option<PathBuf>);
+pub(super) struct MotdFile(pub(super) Option<PathBuf>);
 
-impl MessageFile {
+impl MotdFile {
     /// The beginning of the file, or nothing where there is none.
     ///
     /// # Errors

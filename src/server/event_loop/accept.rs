@@ -6,11 +6,11 @@ use std::time::Instant;
 
 use log::{info, warn};
 
-use super::{Carrier, EventLoop, Stops};
+use super::{Carrier, EventLoop, Shutdown};
 use crate::dialect::Dialect;
 use crate::hub::Ending;
 use crate::ledger::CloseReason;
-use crate::server::acceptor::{is_passing, Origin, Place, Verdict};
+use crate::server::admission::{is_passing, Origin, Place, Verdict};
 use crate::server::network::Network;
 
 /// At most so many newcomers are accepted in one turn.
@@ -24,7 +24,7 @@ impl<N: Network> EventLoop<N> {
     /// who waits is left to whoever goes on to listen, or to [`EventLoop::stop`].
     pub(super) fn accept(&mut self, now: Instant) {
         for _ in 0..TURN_ACCEPTS_MAX {
-            if self.stops != Stops::Running || self.hub.has_said_enough() {
+            if self.shutdown != Shutdown::Running || self.hub.has_said_enough() {
                 return;
             }
             let Some(listener) = self.acceptor.next_ready(now) else {
@@ -42,8 +42,8 @@ impl<N: Network> EventLoop<N> {
 
     fn admit(&mut self, mut stream: N::Stream, dialect: Dialect, from: SocketAddr, now: Instant) {
         let origin = Origin::of(from.ip());
-        let verdict = match self.stops {
-            Stops::Running => match self.acceptor.judge(origin, self.hub.open_sessions()) {
+        let verdict = match self.shutdown {
+            Shutdown::Running => match self.acceptor.judge(origin, self.hub.open_sessions()) {
                 Verdict::Refuse(CloseReason::Full) | Verdict::TurnAway(CloseReason::Full)
                     if self.hub.make_room(now) =>
                 {
@@ -88,18 +88,18 @@ impl<N: Network> EventLoop<N> {
 
     /// Begins to stop, or makes an end of it.
     pub(super) fn stop(&mut self, now: Instant) {
-        match self.stops {
-            Stops::Running => {}
-            Stops::Asked => {
+        match self.shutdown {
+            Shutdown::Running => {}
+            Shutdown::Asked => {
                 info!("stopping: {} sessions are told", self.hub.open_sessions());
                 self.accept_the_last(now);
                 self.hub.shut_down(now);
-                self.stops = Stops::Draining(now + self.drain);
+                self.shutdown = Shutdown::Draining(now + self.drain);
             }
-            Stops::Draining(at) if now < at => {}
-            Stops::Draining(_) | Stops::AtOnce => {
+            Shutdown::Draining(at) if now < at => {}
+            Shutdown::Draining(_) | Shutdown::AtOnce => {
                 self.hub.shut_down(now);
-                self.stops = Stops::AtOnce;
+                self.shutdown = Shutdown::AtOnce;
             }
         }
     }

@@ -1,10 +1,10 @@
 //! The log on standard error, which can neither stop nor flood the server.
 //!
-//! A log reader that stalls would stop every session if a write to it waited, and many lines in a short time would
+//! A log writer that stalls would stop every session if a write to it waited, and many lines in a short time would
 //! bury him. So lines wait in a bounded buffer; they are written as the system takes them without waiting, and at most
 //! so many in any second. Five hundred people who come at once are in the log, every one of them, within some seconds.
 //! What finds no room is counted, and the count is logged behind the lines that found some. A report that was asked for
-//! waits for nothing but its reader.
+//! waits for nothing but its writer.
 //!
 //! What passes is decided by `RUST_LOG`, as `env_logger` reads it.
 
@@ -17,7 +17,7 @@ use std::time::{Duration, Instant, SystemTime};
 use log::{Level, Log, Metadata, Record, SetLoggerError};
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
 
-use crate::diagnosis;
+use crate::report;
 
 /// So much may wait to be written: the lines of five hundred people who come and go at once.
 const WAITING_BYTES_MAX: usize = 128 * 1024;
@@ -30,7 +30,7 @@ const PIPE_WRITE_BYTES_MAX: usize = 4096;
 /// A terminal that is ready takes less.
 const TERMINAL_WRITE_BYTES_MAX: usize = 256;
 
-/// At the end of the process the log waits for its reader as long as he goes on to take some of it …
+/// At the end of the process the log waits for its writer as long as he goes on to take some of it …
 const LAST_READ_WITHIN: Duration = Duration::from_millis(100);
 /// … and no longer than this.
 const LAST_READS_MAX: Duration = Duration::from_secs(1);
@@ -47,7 +47,7 @@ pub(crate) fn is_behind() -> bool {
 #[derive(Debug)]
 pub struct StderrLog {
     filter: env_logger::Logger,
-    sink: Mutex<Sink>,
+    queue: Mutex<Queue>,
 }
 
 impl StderrLog {
@@ -58,7 +58,7 @@ impl StderrLog {
         let filter = env_logger::Builder::from_env(level).build();
         Self {
             filter,
-            sink: Mutex::default(),
+            queue: Mutex::default(),
         }
     }
 
@@ -73,10 +73,10 @@ impl StderrLog {
         Ok(installed)
     }
 
-    /// Writes what is left before the process ends, and waits a moment for a reader who is slow.
+    /// Writes what is left before the process ends, and waits a moment for a writer who is slow.
     pub fn finish(&self) {
         let give_up_at = now() + LAST_READS_MAX;
-        self.with_sink(|sink, _| sink.rate = None);
+        self.with_queue(|queue, _| queue.rate = None);
         while is_behind()
             && now() < give_up_at
             && Stderr::is_ready_within(LAST_READ_WITHIN).unwrap_or(false)
@@ -85,12 +85,12 @@ impl StderrLog {
         }
     }
 
-    fn with_sink(&self, act: impl FnOnce(&mut Sink, Instant)) {
-        let mut sink = self.sink.lock().unwrap_or_else(PoisonError::into_inner);
+    fn with_queue(&self, act: impl FnOnce(&mut Queue, Instant)) {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         let now = now();
-        act(&mut sink, now);
-        sink.write_out(&mut Stderr, now);
-        IS_BEHIND.store(sink.is_behind(), Ordering::Relaxed);
+        act(&mut queue, now);
+        queue.write_out(&mut Stderr, now);
+        IS_BEHIND.store(queue.is_behind(), Ordering::Relaxed);
     }
 }
 
@@ -102,12 +102,12 @@ impl Log for StderrLog {
     fn log(&self, record: &Record<'_>) {
         if self.filter.matches(record) {
             let line = line(record.level(), record.args());
-            let asked_for = record.target() == diagnosis::LOG_TARGET;
-            self.with_sink(|sink, now| {
+            let asked_for = record.target() == report::LOG_TARGET;
+            self.with_queue(|queue, now| {
                 if asked_for {
-                    sink.add_first(&line);
+                    queue.add_first(&line);
                 } else {
-                    sink.add(&line, now);
+                    queue.add(&line, now);
                 }
             });
         }
@@ -115,7 +115,7 @@ impl Log for StderrLog {
 
     fn flush(&self) {
         if is_behind() {
-            self.with_sink(|_, _| {});
+            self.with_queue(|_, _| {});
         }
     }
 }
@@ -144,7 +144,7 @@ fn now() -> Instant {
 }
 
 /// Where the log goes.
-trait Reader {
+trait Writer {
     /// Writes as much as goes without waiting; `WouldBlock` if that is nothing.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize>;
 }
@@ -163,7 +163,7 @@ impl Stderr {
     }
 }
 
-impl Reader for Stderr {
+impl Writer for Stderr {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if !Self::is_ready_within(Duration::ZERO)? {
             return Err(io::ErrorKind::WouldBlock.into());
@@ -182,12 +182,12 @@ impl Reader for Stderr {
 ///
 /// Invariant: either buffer holds at most [`WAITING_BYTES_MAX`] bytes.
 #[derive(Debug)]
-struct Sink {
-    /// What the reader is to take now: the rest of a line, and lines that wait for nothing but him.
+struct Queue {
+    /// What the writer is to take now: the rest of a line, and lines that wait for nothing but him.
     due: VecDeque<u8>,
     /// Lines that wait for their time.
     waiting: VecDeque<u8>,
-    /// How many lines found no room because the reader took none …
+    /// How many lines found no room because the writer took none …
     dropped: u64,
     /// … and how many because there were too many.
     suppressed: u64,
@@ -195,7 +195,7 @@ struct Sink {
     rate: Option<Rate>,
 }
 
-impl Default for Sink {
+impl Default for Queue {
     fn default() -> Self {
         Self {
             due: VecDeque::new(),
@@ -207,7 +207,7 @@ impl Default for Sink {
     }
 }
 
-impl Sink {
+impl Queue {
     /// Adds a line behind all others. Once one has found no room, none is added before that has been told.
     fn add(&mut self, line: &str, now: Instant) {
         if !self.is_behind() && self.admits(now) {
@@ -233,7 +233,7 @@ impl Sink {
     }
 
     fn miss(&mut self) {
-        // What is due stays only where the reader does not take it.
+        // What is due stays only where the writer does not take it.
         if self.due.is_empty() {
             self.suppressed += 1;
         } else {
@@ -249,10 +249,10 @@ impl Sink {
         !self.due.is_empty() || !self.waiting.is_empty() || self.misses_lines()
     }
 
-    fn write_out(&mut self, reader: &mut impl Reader, now: Instant) {
+    fn write_out(&mut self, writer: &mut impl Writer, now: Instant) {
         while self.has_due(now) {
             let (first, _) = self.due.as_slices();
-            match reader.write(first) {
+            match writer.write(first) {
                 Ok(taken) => drop(self.due.drain(..taken)),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
@@ -337,10 +337,10 @@ impl Rate {
 mod tests {
     use super::*;
 
-    /// A reader that takes so many bytes and no more.
+    /// A writer that takes so many bytes and no more.
     struct Taking(usize, Vec<u8>);
 
-    impl Reader for Taking {
+    impl Writer for Taking {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             let taken = bytes.len().min(self.0).min(100);
             if taken == 0 {
@@ -360,24 +360,24 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn sink() -> (Sink, Instant) {
-        (Sink::default(), now())
+    fn queue() -> (Queue, Instant) {
+        (Queue::default(), now())
     }
 
     #[test]
     fn what_a_stalled_reader_misses_is_counted_and_told() {
-        let ((mut sink, outset), mut reader) = (sink(), Taking(0, Vec::new()));
+        let ((mut queue, outset), mut writer) = (queue(), Taking(0, Vec::new()));
         let line = format!("{}\n", "x".repeat(1023));
         // One line is due, and so many more fit behind it.
         for _ in 0..1 + 128 + 36 {
-            sink.add(&line, outset);
-            sink.write_out(&mut reader, outset);
+            queue.add(&line, outset);
+            queue.write_out(&mut writer, outset);
         }
-        assert_eq!((sink.dropped, sink.suppressed), (36, 0));
-        reader.0 = usize::MAX;
-        sink.write_out(&mut reader, outset);
-        assert!(!sink.is_behind());
-        let text = reader.text();
+        assert_eq!((queue.dropped, queue.suppressed), (36, 0));
+        writer.0 = usize::MAX;
+        queue.write_out(&mut writer, outset);
+        assert!(!queue.is_behind());
+        let text = writer.text();
         assert_eq!(text.matches(&line).count(), 1 + 128);
         assert!(
             text.ends_with("dropped 36 lines, for standard error was blocked\n"),
@@ -387,49 +387,49 @@ mod tests {
 
     #[test]
     fn lines_are_never_torn() {
-        let ((mut sink, outset), mut reader) = (sink(), Taking(150, Vec::new()));
-        sink.add(&format!("{}\n", "a".repeat(120)), outset);
-        sink.add(&format!("{}\n", "b".repeat(120)), outset);
-        sink.write_out(&mut reader, outset);
-        sink.add_first("c\n");
-        reader.0 = usize::MAX;
-        sink.write_out(&mut reader, outset);
+        let ((mut queue, outset), mut writer) = (queue(), Taking(150, Vec::new()));
+        queue.add(&format!("{}\n", "a".repeat(120)), outset);
+        queue.add(&format!("{}\n", "b".repeat(120)), outset);
+        queue.write_out(&mut writer, outset);
+        queue.add_first("c\n");
+        writer.0 = usize::MAX;
+        queue.write_out(&mut writer, outset);
         assert_eq!(
-            reader.text(),
+            writer.text(),
             format!("{}\n{}\nc\n", "a".repeat(120), "b".repeat(120))
         );
     }
 
     #[test]
     fn in_any_second_so_many_lines_are_written_and_no_more() {
-        let ((mut sink, outset), mut reader) = (sink(), Taking(usize::MAX, Vec::new()));
+        let ((mut queue, outset), mut writer) = (queue(), Taking(usize::MAX, Vec::new()));
         for _ in 0..450 {
-            sink.add("line\n", outset);
-            sink.write_out(&mut reader, outset);
+            queue.add("line\n", outset);
+            queue.write_out(&mut writer, outset);
         }
         for (after, written) in [(0, 200), (999, 200), (1000, 400), (1999, 400), (2000, 450)] {
-            sink.write_out(&mut reader, outset + SECOND * after / 1000);
-            assert_eq!(reader.text(), "line\n".repeat(written), "after {after} ms");
+            queue.write_out(&mut writer, outset + SECOND * after / 1000);
+            assert_eq!(writer.text(), "line\n".repeat(written), "after {after} ms");
         }
-        assert!(!sink.is_behind());
+        assert!(!queue.is_behind());
     }
 
     #[test]
     fn too_many_lines_are_suppressed_and_counted() {
-        let ((mut sink, mut now), mut reader) = (sink(), Taking(usize::MAX, Vec::new()));
+        let ((mut queue, mut now), mut writer) = (queue(), Taking(usize::MAX, Vec::new()));
         let line = format!("{}\n", "x".repeat(1023));
         // In a storm without end, too, it is told from time to time.
         for _ in 0..3 {
-            let before = reader.text().len();
+            let before = writer.text().len();
             for _ in 0..1000 {
-                sink.add(&line, now);
-                sink.write_out(&mut reader, now);
+                queue.add(&line, now);
+                queue.write_out(&mut writer, now);
             }
-            while sink.is_behind() {
+            while queue.is_behind() {
                 now += SECOND;
-                sink.write_out(&mut reader, now);
+                queue.write_out(&mut writer, now);
             }
-            let text = &reader.text()[before..];
+            let text = &writer.text()[before..];
             let written = text.matches(&line).count();
             let told = format!(" WARN suppressed {} lines\n", 1000 - written);
             assert_eq!(text.matches(" WARN ").count(), 1);
@@ -441,45 +441,45 @@ mod tests {
 
     #[test]
     fn at_the_end_everything_is_written() {
-        let ((mut sink, outset), mut reader) = (sink(), Taking(usize::MAX, Vec::new()));
+        let ((mut queue, outset), mut writer) = (queue(), Taking(usize::MAX, Vec::new()));
         for _ in 0..500 {
-            sink.add("line\n", outset);
+            queue.add("line\n", outset);
         }
-        sink.write_out(&mut reader, outset);
-        assert!(sink.is_behind());
-        sink.rate = None;
-        sink.write_out(&mut reader, outset);
-        assert_eq!(reader.text(), "line\n".repeat(500));
-        assert!(!sink.is_behind());
+        queue.write_out(&mut writer, outset);
+        assert!(queue.is_behind());
+        queue.rate = None;
+        queue.write_out(&mut writer, outset);
+        assert_eq!(writer.text(), "line\n".repeat(500));
+        assert!(!queue.is_behind());
     }
 
     #[test]
     fn what_was_asked_for_does_not_wait_for_its_time() {
-        let ((mut sink, outset), mut reader) = (sink(), Taking(usize::MAX, Vec::new()));
-        while sink.suppressed == 0 {
-            sink.add("line\n", outset);
-            sink.write_out(&mut reader, outset);
+        let ((mut queue, outset), mut writer) = (queue(), Taking(usize::MAX, Vec::new()));
+        while queue.suppressed == 0 {
+            queue.add("line\n", outset);
+            queue.write_out(&mut writer, outset);
         }
-        sink.add_first("report\n");
-        sink.write_out(&mut reader, outset);
-        assert!(reader.text().ends_with("line\nreport\n"));
+        queue.add_first("report\n");
+        queue.write_out(&mut writer, outset);
+        assert!(writer.text().ends_with("line\nreport\n"));
     }
 
     #[test]
     fn a_log_that_nobody_reads_any_more_is_not_kept() {
         struct Gone;
-        impl Reader for Gone {
+        impl Writer for Gone {
             fn write(&mut self, _: &[u8]) -> io::Result<usize> {
                 Err(io::ErrorKind::BrokenPipe.into())
             }
         }
-        let (mut sink, outset) = sink();
+        let (mut queue, outset) = queue();
         for _ in 0..100_000 {
-            sink.add("line\n", outset);
-            sink.write_out(&mut Gone, outset);
+            queue.add("line\n", outset);
+            queue.write_out(&mut Gone, outset);
         }
-        sink.write_out(&mut Gone, outset + SECOND);
-        assert!(!sink.is_behind());
+        queue.write_out(&mut Gone, outset + SECOND);
+        assert!(!queue.is_behind());
     }
 
     #[test]
