@@ -17,6 +17,7 @@ use std::time::{Duration, Instant, SystemTime};
 use log::{Level, Log, Metadata, Record, SetLoggerError};
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
 
+use crate::rate::Window;
 use crate::report;
 
 /// So much may wait to be written: the lines of five hundred people who come and go at once.
@@ -192,7 +193,7 @@ struct Queue {
     /// … and how many because there were too many.
     suppressed: u64,
     /// How fast lines are written; `None` at the end, when all are.
-    rate: Option<Rate>,
+    rate: Option<Window<SECOND_LINES_MAX>>,
 }
 
 impl Default for Queue {
@@ -202,7 +203,7 @@ impl Default for Queue {
             waiting: VecDeque::new(),
             dropped: 0,
             suppressed: 0,
-            rate: Some(Rate::default()),
+            rate: Some(Window::default()),
         }
     }
 }
@@ -313,24 +314,6 @@ impl Queue {
 
 fn fits(buffer: &VecDeque<u8>, line: &str) -> bool {
     buffer.len() + line.len() <= WAITING_BYTES_MAX
-}
-
-/// When the last lines were written, as many as may be in a second.
-#[derive(Debug, Default)]
-struct Rate(VecDeque<Instant>);
-
-impl Rate {
-    /// Whether another line may be written now; if so, it is counted.
-    fn admits(&mut self, now: Instant) -> bool {
-        if self.0.len() == SECOND_LINES_MAX {
-            if self.0[0] + Duration::from_secs(1) > now {
-                return false;
-            }
-            self.0.pop_front();
-        }
-        self.0.push_back(now);
-        true
-    }
 }
 
 #[cfg(test)]

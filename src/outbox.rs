@@ -5,25 +5,14 @@
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::{Buf, Bytes};
 
+use crate::limits::QueueLimits;
+
 /// Copied bytes are gathered into chunks of about this size.
 const CHUNK_BYTES: usize = 8 * 1024;
-
-/// How much may wait, and for how long.
-#[derive(Debug, Clone, Copy)]
-pub struct QueueLimits {
-    /// More than this is too much.
-    pub bytes_max: usize,
-    /// More than this is too much after `soft`.
-    pub bytes_soft: usize,
-    /// How long more than `bytes_soft` may wait.
-    pub soft: Duration,
-    /// How long bytes may wait while none of them is taken; `None` for ever.
-    pub stall: Option<Duration>,
-}
 
 /// Why an outbox is past its limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -186,6 +175,8 @@ impl Backlog {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use proptest::prelude::*;
 
     use super::*;

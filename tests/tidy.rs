@@ -11,14 +11,19 @@ const BELOW: &[(&str, &[&str])] = &[
     (
         "server",
         &[
-            "report", "dialect", "hub", "ledger", "planted", "settings", "stream", "log",
+            "report", "dialect", "hub", "ledger", "planted", "rate", "settings", "stream", "log",
         ],
     ),
-    ("client", &["dialect", "outbox", "settings", "stream"]),
+    (
+        "client",
+        &["dialect", "limits", "outbox", "settings", "stream"],
+    ),
     ("report", &["hub", "ledger"]),
     (
         "hub",
-        &["dialect", "hygiene", "ledger", "name", "outbox", "planted"],
+        &[
+            "dialect", "hygiene", "ledger", "limits", "name", "outbox", "planted", "rate",
+        ],
     ),
     ("settings", &["dialect"]),
     ("dialect", &["hygiene", "ledger", "name"]),
@@ -26,11 +31,13 @@ const BELOW: &[(&str, &[&str])] = &[
     ("hygiene", &[]),
     ("journal", &[]),
     ("ledger", &[]),
-    ("outbox", &[]),
+    ("limits", &["rate"]),
+    ("outbox", &["limits"]),
     ("planted", &[]),
+    ("rate", &[]),
     ("stream", &[]),
     // Only how it knows the lines of a report, which it must not suppress.
-    ("log", &["report"]),
+    ("log", &["rate", "report"]),
 ];
 
 /// Where other crates may be used: whatever begins with one of these paths.
@@ -69,7 +76,14 @@ const IMPURE: &[&str] = &[
     "std::sync",
     "::now()",
 ];
-const PURE: &[&str] = &["src/hub/", "src/dialect/", "src/name.rs", "src/outbox.rs"];
+const PURE: &[&str] = &[
+    "src/hub/",
+    "src/dialect/",
+    "src/limits.rs",
+    "src/name.rs",
+    "src/outbox.rs",
+    "src/rate.rs",
+];
 
 /// Who asks the clock: everybody else is told the time.
 const CLOCKS: &[&str] = &[

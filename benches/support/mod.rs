@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use chatd::dialect::Dialect;
-use chatd::hub::{Hub, Limits, QueueLimits, SessionId, Sink};
+use chatd::hub::{Hub, Limits, QueueLimits, Rate, SessionId, Sink};
 use criterion::profiler::Profiler;
 use criterion::Criterion;
 use pprof::ProfilerGuard;
@@ -113,7 +113,7 @@ impl Room {
         let hub = Hub::new(Limits {
             line_bytes_max: 4096,
             queue,
-            line_rate: None,
+            line_rate: Rate::UNLIMITED,
             memory_max: 1 << 30,
             idle: None,
             drain: Duration::from_secs(5),

@@ -8,15 +8,6 @@ use crate::hub::peer::{Flow, Peer, Standing};
 use crate::hub::{Ending, Hub, SessionId};
 use crate::ledger::CloseReason;
 
-/// How fast a session is heard.
-#[derive(Debug, Clone, Copy)]
-pub struct LineRate {
-    /// So many lines in a second …
-    pub lines_per_second: u32,
-    /// … and so many at once before that counts.
-    pub lines_burst: u32,
-}
-
 /// A session that is paused and whose client has gone is heard for so long, and no longer.
 const GHOST: Duration = Duration::from_secs(5);
 
@@ -34,16 +25,6 @@ pub(super) struct Held {
 }
 
 impl<T> Peer<T> {
-    /// Counts something heard; gives until when the session has then been heard enough.
-    pub(super) fn charge(&mut self, rate: LineRate, now: Instant) -> Option<Instant> {
-        let interval = 1_000_000 / u64::from(rate.lines_per_second);
-        let now_micros = now.saturating_duration_since(self.opened_at).as_micros() as u64;
-        self.paid_micros = self.paid_micros.max(now_micros) + interval;
-        let credit = interval * u64::from(rate.lines_burst.saturating_sub(1));
-        let until = self.paid_micros.saturating_sub(credit);
-        (until > now_micros).then(|| self.opened_at + Duration::from_micros(until))
-    }
-
     /// Keeps input for later.
     pub(super) fn hold(&mut self, bytes: &[u8], paused_until: Option<Instant>) {
         let gone_at = self.held.take().and_then(|held| held.gone_at);
@@ -186,7 +167,7 @@ mod tests {
 
     use super::*;
     use crate::dialect::Dialect;
-    use crate::hub::Limits;
+    use crate::hub::{Limits, Rate};
     use crate::test_clock::outset;
 
     const LIMITS: Limits = Limits::WIDE;
@@ -208,11 +189,11 @@ mod tests {
     #[test]
     fn who_is_paused_in_the_middle_of_what_she_says_is_not_silent() {
         let ms = Duration::from_millis;
-        for (lines_per_second, idle) in [(10, ms(60_000)), (1, ms(500))] {
-            let line_rate = Some(LineRate {
-                lines_per_second,
-                lines_burst: 1,
-            });
+        for (per_second, idle) in [(10, ms(60_000)), (1, ms(500))] {
+            let line_rate = Rate {
+                per_second,
+                burst: 1,
+            };
             let mut hub = Hub::new(Limits {
                 line_rate,
                 idle: Some(idle),
@@ -227,7 +208,7 @@ mod tests {
             }
             let said_at = now;
             let said_in = said_at - began_at;
-            assert!(said_in >= ms(999_000) / lines_per_second, "{said_in:?}");
+            assert!(said_in >= ms(999_000) / per_second, "{said_in:?}");
             while hub.open_sessions() > 0 {
                 wait(&mut hub, &mut now);
             }
@@ -256,10 +237,10 @@ mod tests {
 
     #[test]
     fn all_are_looked_at_twenty_times_a_second_at_most() {
-        let line_rate = Some(LineRate {
-            lines_per_second: 1000,
-            lines_burst: 1,
-        });
+        let line_rate = Rate {
+            per_second: 1000,
+            burst: 1,
+        };
         let ms = Duration::from_millis;
         let mut hub = Hub::new(Limits {
             line_rate,

@@ -15,6 +15,7 @@ use crate::ledger::{Close, CloseReason};
 use crate::name::Name;
 use crate::outbox::Outbox;
 use crate::planted::{planted, Bug};
+use crate::rate::Bucket;
 
 impl<T> Hub<T> {
     /// Takes in a session and greets it.
@@ -136,7 +137,7 @@ impl<T> Hub<T> {
             outbox: Outbox::default(),
             opened_at: now,
             heard_micros: 0,
-            paid_micros: 0,
+            bucket: Bucket::default(),
             lines_in: 0,
             bytes_out: 0,
             spoke: 0,

@@ -163,7 +163,7 @@ impl<T> Hub<T> {
             let line_bytes_max = peer.dialect.line_bytes_max(words_bytes_max);
             let heard = peer.reader.next(input, line_bytes_max, &mut protocol_reply);
             if heard.is_some() {
-                paused_until = line_rate.and_then(|rate| peer.charge(rate, now));
+                paused_until = peer.bucket.charge(line_rate, 1, peer.opened_at, now);
             }
             self.say_protocol(id, &mut protocol_reply);
             // A client that sends an interrupt throws away what it gets until the timing mark that

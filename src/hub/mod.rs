@@ -35,7 +35,7 @@ mod roster;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::fmt;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use slab::Slab;
 
@@ -45,8 +45,8 @@ use crate::hygiene;
 use crate::ledger::Ledger;
 use crate::planted::{planted, Bug};
 
-pub use crate::outbox::QueueLimits;
-pub use bounds::LineRate;
+pub use crate::limits::{Limits, QueueLimits};
+pub use crate::rate::Rate;
 pub use flush::Sink;
 pub use peer::SessionId;
 
@@ -56,44 +56,6 @@ use roster::Roster;
 
 /// A feed of this size is told to all before more is read: it must fit into everybody's socket buffer.
 const FEED_BYTES_MAX: usize = 64 * 1024;
-
-/// The bounds that a hub keeps.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// A longer line is refused.
-    pub line_bytes_max: usize,
-    /// What may wait for one session.
-    pub queue: QueueLimits,
-    /// How fast a session is heard; `None` for as fast as it sends.
-    pub line_rate: Option<LineRate>,
-    /// What all queues and buffers may hold together, in bytes.
-    pub memory_max: usize,
-    /// How long a session may be silent; `None` for ever.
-    pub idle: Option<Duration>,
-    /// How long a closing session gets to take its last bytes.
-    pub drain: Duration,
-    /// How many lines are kept for newcomers.
-    pub history_lines: usize,
-}
-
-#[cfg(test)]
-impl Limits {
-    /// Few tests meet any of these, and those that mean to set it.
-    pub(crate) const WIDE: Self = Self {
-        line_bytes_max: 4096,
-        queue: QueueLimits {
-            bytes_max: 256 * 1024,
-            bytes_soft: 64 * 1024,
-            soft: Duration::from_secs(10),
-            stall: None,
-        },
-        line_rate: None,
-        memory_max: usize::MAX,
-        idle: None,
-        drain: Duration::from_secs(5),
-        history_lines: 0,
-    };
-}
 
 /// How a transport that [`Hub::reap`] gives back is to be closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,6 +11,7 @@ use crate::hub::Ending;
 use crate::ledger::CloseReason;
 use crate::name::Name;
 use crate::outbox::Outbox;
+use crate::rate::Bucket;
 
 /// Names one session, and never another one: the slot is used again, the serial is not for a long time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -139,9 +140,8 @@ pub(super) struct Peer<T> {
     pub(super) opened_at: Instant,
     /// So many microseconds after `opened_at` something was last heard of it, or the pause behind that ends.
     pub(super) heard_micros: u64,
-    /// What was heard of it is paid for until so many microseconds after `opened_at`, at the rate at which it may
-    /// speak.
-    pub(super) paid_micros: u64,
+    /// What the lines that it may speak are taken from; its start is `opened_at`.
+    pub(super) bucket: Bucket,
     pub(super) lines_in: u64,
     pub(super) bytes_out: u64,
     /// When it last said something, counted in things said; 0 for never. After four billion the count begins anew,

@@ -11,6 +11,7 @@ use rustix::io::Errno;
 use crate::hub::SessionId;
 use crate::ledger::CloseReason;
 use crate::planted::{planted, Bug};
+use crate::rate::Window;
 
 /// After an accept that failed for want of descriptors or memory the next try waits so long, then twice as long …
 const BACK_OFF_MIN: Duration = Duration::from_millis(10);
@@ -91,7 +92,7 @@ pub(super) struct Acceptor {
     last: usize,
     retry_at: Option<Instant>,
     back_off: Duration,
-    complained_at: Option<Instant>,
+    complaints: Window<1>,
     per_address: HashMap<Origin, u32>,
     refused: usize,
     /// Accepts that failed because the newcomer had gone again, or the like.
@@ -108,7 +109,7 @@ impl Acceptor {
             last: 0,
             retry_at: None,
             back_off: BACK_OFF_MIN,
-            complained_at: None,
+            complaints: Window::default(),
             per_address: HashMap::new(),
             refused: 0,
             passing_errors: 0,
@@ -161,11 +162,7 @@ impl Acceptor {
                 self.shortages += 1;
                 self.retry_at = Some(now + self.back_off);
                 self.back_off = (self.back_off * 2).min(BACK_OFF_MAX);
-                if self
-                    .complained_at
-                    .is_none_or(|at| now >= at + Duration::from_secs(1))
-                {
-                    self.complained_at = Some(now);
+                if self.complaints.admits(now) {
                     warn!("cannot accept, trying again: {error}");
                 }
             }
@@ -413,8 +410,10 @@ mod tests {
             // Each who leaves lets it be tried again, far more often than by the timer.
             acceptor.release(Place::Uncounted);
             assert_eq!(acceptor.next_ready(outset + time), Some(0));
+            let may_complain = acceptor.complaints.full_until(outset + time).is_none();
             acceptor.failed(0, &Errno::MFILE.into(), outset + time);
-            if acceptor.complained_at == Some(outset + time) {
+            assert!(acceptor.complaints.full_until(outset + time).is_some());
+            if may_complain {
                 complaints.push(time);
             }
         }

@@ -92,9 +92,10 @@ impl<N: Network> EventLoop<N> {
         let mut hub = Hub::new(limits);
         hub.set_motd(&message.read()?);
         let meter = Meter::new(network.now());
-        let read_bytes_max = match limits.line_rate {
-            None => TURN_BYTES_MAX,
-            Some(_) => PACED_TURN_BYTES_MAX,
+        let read_bytes_max = if limits.line_rate.is_unlimited() {
+            TURN_BYTES_MAX
+        } else {
+            PACED_TURN_BYTES_MAX
         };
         Ok(Self {
             network,

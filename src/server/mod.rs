@@ -27,7 +27,7 @@ use log::warn;
 use rustix::io::Errno;
 
 use crate::dialect::Dialect;
-use crate::hub::{Limits, LineRate, QueueLimits};
+use crate::hub::{Limits, QueueLimits, Rate};
 use crate::settings::Settings;
 use crate::stream;
 
@@ -180,13 +180,10 @@ fn limits(settings: &Settings) -> Limits {
             soft: settings.queue_soft,
             stall: settings.stall,
         },
-        line_rate: settings
-            .lines_per_second
-            .filter(|_| settings.lines_burst > 0)
-            .map(|lines_per_second| LineRate {
-                lines_per_second,
-                lines_burst: settings.lines_burst,
-            }),
+        line_rate: Rate {
+            per_second: settings.lines_per_second.unwrap_or(0),
+            burst: settings.lines_burst,
+        },
         memory_max: settings.memory_max,
         idle: settings.idle,
         drain: settings.drain,

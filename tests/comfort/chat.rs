@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use chatd::dialect::Dialect;
-use chatd::hub::{Hub, Limits, QueueLimits, SessionId, Sink};
+use chatd::hub::{Hub, Limits, QueueLimits, Rate, SessionId, Sink};
 
 pub(crate) const LIMITS: Limits = Limits {
     line_bytes_max: 4096,
@@ -18,7 +18,7 @@ pub(crate) const LIMITS: Limits = Limits {
     idle: None,
     drain: Duration::from_secs(1000),
     history_lines: 0,
-    line_rate: None,
+    line_rate: Rate::UNLIMITED,
     memory_max: usize::MAX,
 };
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::thread;
 use std::time::Duration;
 
-use chatd::hub::{Limits, LineRate, QueueLimits, SessionId};
+use chatd::hub::{Limits, QueueLimits, Rate, SessionId};
 use chatd::ledger::CloseReason;
 
 use super::support::random::Random;
@@ -495,10 +495,10 @@ fn f094_who_talks_fast_to_a_thousand_is_paused_and_the_others_are_not() {
     const HEARERS: usize = 1000;
     const BURST: usize = 20;
     let mut world = World::new(Limits {
-        line_rate: Some(LineRate {
-            lines_per_second: 5,
-            lines_burst: BURST as u32,
-        }),
+        line_rate: Rate {
+            per_second: 5,
+            burst: BURST as u32,
+        },
         ..limits()
     });
     let (hasty, calm) = (world.join("hasty"), world.join("calm"));

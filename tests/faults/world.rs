@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use chatd::dialect::Dialect;
-use chatd::hub::{Ending, Hub, Limits, QueueLimits, SessionId, Sink};
+use chatd::hub::{Ending, Hub, Limits, QueueLimits, Rate, SessionId, Sink};
 use chatd::ledger::CloseReason;
 
 /// What stands for a session's socket.
@@ -77,7 +77,7 @@ pub(crate) fn limits() -> Limits {
             soft: Duration::from_secs(10),
             stall: None,
         },
-        line_rate: None,
+        line_rate: Rate::UNLIMITED,
         memory_max: usize::MAX,
         idle: None,
         drain: Duration::from_secs(5),

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use chatd::dialect::Dialect;
-use chatd::hub::{Hub, Limits, QueueLimits, SessionId, Sink};
+use chatd::hub::{Hub, Limits, QueueLimits, Rate, SessionId, Sink};
 
 use super::hygiene::is_forbidden;
 
@@ -55,7 +55,7 @@ impl Room {
                 soft: Duration::from_secs(10),
                 stall: None,
             },
-            line_rate: None,
+            line_rate: Rate::UNLIMITED,
             memory_max: usize::MAX,
             idle: None,
             drain: Duration::from_secs(5),

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use chatd::dialect::Dialect;
-use chatd::hub::{Census, Ending, Hub, Limits, QueueLimits, SessionId};
+use chatd::hub::{Census, Ending, Hub, Limits, QueueLimits, Rate, SessionId};
 use chatd::ledger::CloseReason;
 
 use crate::transport::{Sockets, Transport};
@@ -18,7 +18,7 @@ const LIMITS: Limits = Limits {
         soft: Duration::from_secs(4),
         stall: Some(Duration::from_secs(10)),
     },
-    line_rate: None,
+    line_rate: Rate::UNLIMITED,
     memory_max: usize::MAX,
     idle: None,
     drain: Duration::from_secs(5),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chatd::dialect::Dialect;
-use chatd::hub::{Limits, QueueLimits};
+use chatd::hub::{Limits, QueueLimits, Rate};
 use chatd::ledger::CloseReason;
 
 use crate::presence::Ms;
@@ -87,7 +87,7 @@ fn any_limits(random: &mut Random) -> Limits {
             stall: random.percent(70).then(|| seconds(random.within(2..=30))),
         },
         // How fast sessions are heard, and what all of them hold together, is tried elsewhere.
-        line_rate: None,
+        line_rate: Rate::UNLIMITED,
         memory_max: usize::MAX,
         idle: random.percent(40).then(|| seconds(random.within(10..=60))),
         drain: seconds(random.within(1..=5)),

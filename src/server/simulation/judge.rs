@@ -72,7 +72,7 @@ fn judge_speaker(
         (Leave::Stays, None) => client.number.is_some(),
         (Leave::Quit, Some(CloseReason::Quit)) => true,
         // Of somebody who has gone only so much is heard as her rate allows in five seconds.
-        (Leave::End, Some(CloseReason::Eof)) => crowd.profile.limits.line_rate.is_none(),
+        (Leave::End, Some(CloseReason::Eof)) => crowd.profile.limits.line_rate.is_unlimited(),
         _ => false,
     };
     assert!(heard <= client.said as usize, "{number} is made to speak");

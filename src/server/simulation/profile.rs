@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::random::Random;
-use crate::hub::{Limits, LineRate, QueueLimits};
+use crate::hub::{Limits, QueueLimits, Rate};
 use crate::server::admission::Admission;
 
 pub(super) const LINE_BYTES_MAX: usize = 200;
@@ -38,10 +38,14 @@ impl Profile {
         // Who is heard slowly must not seem idle to the witness, nor the witness to the server.
         let slow_rate = random.pick(&[(10, 40), (5, 2), (100, 10)]);
         let rate = idle.map_or(slow_rate, |_| (100, 10));
-        let line_rate = (!floods && random.percent(45)).then_some(LineRate {
-            lines_per_second: rate.0,
-            lines_burst: rate.1,
-        });
+        let line_rate = if !floods && random.percent(45) {
+            Rate {
+                per_second: rate.0,
+                burst: rate.1,
+            }
+        } else {
+            Rate::UNLIMITED
+        };
         let limits = Limits {
             line_bytes_max: LINE_BYTES_MAX,
             queue: QueueLimits {

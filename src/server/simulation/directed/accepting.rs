@@ -237,10 +237,10 @@ fn a_message_that_cannot_be_read_again_leaves_the_old_one() {
 
 #[test]
 fn f116_stopping_keeps_its_bound_under_every_kind_of_trouble() {
-    let line_rate = Some(crate::hub::LineRate {
-        lines_per_second: 1,
-        lines_burst: 1,
-    });
+    let line_rate = crate::hub::Rate {
+        per_second: 1,
+        burst: 1,
+    };
     let limits = Limits {
         line_rate,
         memory_max: 20_000,
