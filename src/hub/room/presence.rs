@@ -1,24 +1,18 @@
 //! Who came and went, told one by one as long as that is little, and summed up by the second when it is much.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-/// So many are told one by one in any second.
+use crate::rate::Window;
+
+/// At most this many are told one by one in any second; the rest of that second is summed up at its end.
 const TOLD_MAX: usize = 10;
-/// How long that counts, and how long a sum may wait.
-const WINDOW: Duration = Duration::from_secs(1);
 
-/// Decides which joins (or leaves) are told at once and counts the others.
-///
-/// Invariant: `withheld` is 0 exactly if `due_at` is `None`.
-#[derive(Debug, Default)]
-pub(super) struct Gate {
-    /// When the last ones were told, a ring with the oldest at `next`.
-    told_at: [Option<Instant>; TOLD_MAX],
-    next: usize,
-    withheld: usize,
-    due_at: Option<Instant>,
-    /// How many sums have been told, so that a session can tell whether the one that counts it is still to come.
-    sums: u32,
+/// How the others are told that a member is here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::hub) struct Announced {
+    /// Counts the members of the room that were announced.
+    pub(super) arrival: u64,
+    pub(super) told: Told,
 }
 
 /// How one join or leave is to be told.
@@ -30,17 +24,26 @@ pub(super) enum Told {
     InSum(u32),
 }
 
+/// Decides which joins (or leaves) are told at once and counts the others.
+///
+/// Invariant: `withheld` is 0 exactly if `due_at` is `None`.
+#[derive(Debug, Default)]
+pub(super) struct Gate {
+    told: Window<TOLD_MAX>,
+    withheld: usize,
+    due_at: Option<Instant>,
+    /// How many sums have been told, so that a session can tell whether the one that counts it is still to come.
+    sums: u32,
+}
+
 impl Gate {
     /// One more has come (or gone).
     pub(super) fn admit(&mut self, now: Instant) -> Told {
-        let oldest = self.told_at[self.next];
-        let full_until = oldest.map(|at| at + WINDOW).filter(|until| *until > now);
-        if self.withheld == 0 && full_until.is_none() {
-            self.told_at[self.next] = Some(now);
-            self.next = (self.next + 1) % TOLD_MAX;
+        if self.withheld == 0 && self.told.admits(now) {
             return Told::ByName;
         }
         self.withheld += 1;
+        let full_until = self.told.full_until(now);
         self.due_at.get_or_insert(full_until.unwrap_or(now));
         Told::InSum(self.sums)
     }
@@ -79,6 +82,8 @@ impl Gate {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::test_clock::outset;
 

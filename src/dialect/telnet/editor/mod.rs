@@ -11,7 +11,7 @@
 //!    put away. Both calls do nothing where there is nothing to do. Before the editor is put away: `erase`.
 //!
 //! ```
-//! use chatd::dialect::editor::{Editor, Outcome};
+//! use chatd::dialect::telnet::editor::{Editor, Outcome};
 //!
 //! let mut editor = Editor::new(4096, b"");
 //! let mut screen = Vec::new();
@@ -33,6 +33,9 @@ mod keys;
 mod row;
 
 pub(crate) use buffer::CHARACTERS_MAX;
+pub use crate::dialect::input::Word;
+
+use std::borrow::Cow;
 
 use buffer::Buffer;
 use history::{History, Written};
@@ -58,15 +61,6 @@ pub enum Outcome {
     Interrupt,
     /// Ctrl-D on an empty line, or Ctrl-C as the next key after an interrupt. The row is empty.
     Quit,
-}
-
-/// What stands between the last space and the cursor: the beginning of something that has a name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Word {
-    /// As typed, never empty.
-    pub prefix: String,
-    /// Nothing stands before it, so that it may be a command.
-    pub is_at_line_start: bool,
 }
 
 /// The line editor of one session.
@@ -167,9 +161,9 @@ impl Editor {
 
     /// Answers [`Outcome::Complete`] with the names that fit, the best first: the first one and a space take the
     /// place of the word, and each further Tab that of the one before. Without any, Tab is a space.
-    pub fn complete(&mut self, candidates: &[String], out: &mut Vec<u8>) {
-        let mut candidates = candidates.to_vec();
-        candidates.truncate(CANDIDATES_MAX);
+    pub fn complete(&mut self, candidates: &[Cow<'_, str>], out: &mut Vec<u8>) {
+        let candidates = candidates.iter().take(CANDIDATES_MAX);
+        let candidates: Vec<String> = candidates.map(|name| name.clone().into_owned()).collect();
         let start = self.buffer.word_start();
         match candidates.first() {
             None => self.insert(' '),

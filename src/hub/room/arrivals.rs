@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use crate::hub::peer::SessionId;
+use crate::id::SessionId;
 
 /// So many gaps are not worth closing.
 const GAPS_SPARE: usize = 32;

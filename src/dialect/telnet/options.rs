@@ -10,7 +10,8 @@
 //!
 //! Invariant: `editing` holds exactly while both of our options are on.
 
-use super::telnet::IAC;
+/// The byte that begins a telnet command: Interpret As Command.
+pub(super) const IAC: u8 = 0xff;
 
 pub(super) const WILL: u8 = 0xfb;
 pub(super) const WONT: u8 = 0xfc;
@@ -146,7 +147,7 @@ impl Switch {
 
 /// The state of all options of one connection.
 #[derive(Debug, Default)]
-pub(super) struct Negotiation {
+pub(super) struct Options {
     /// What we do: we echo …
     echo: Switch,
     /// … and send no go-ahead.
@@ -190,7 +191,7 @@ impl OptionSet {
     }
 }
 
-impl Negotiation {
+impl Options {
     /// Takes a request or an answer of the client; what is to be answered goes to `reply`.
     pub(super) fn receive(&mut self, verb: u8, option: u8, reply: &mut Vec<u8>) -> Option<Change> {
         match (verb, option) {

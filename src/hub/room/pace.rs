@@ -32,7 +32,7 @@ const PRESENCE_WAITS: Duration = Duration::from_secs(1);
 
 /// The pace at which people are told.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(in crate::hub) struct Pace {
     delay_max: Option<Duration>,
     /// What it cost to tell one person, in the last round and in the one before; zero where there was none.
     costs: [Duration; 2],
@@ -47,20 +47,20 @@ pub(super) struct Pace {
 
 /// What waits to be told to all.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Waiting {
+pub(in crate::hub) struct Waiting {
     /// How many lines are on their way, in a round or to the next one.
-    pub(super) lines: usize,
+    pub(in crate::hub) lines: usize,
     /// How many people are to hear them.
-    pub(super) people: usize,
+    pub(in crate::hub) people: usize,
     /// Whether nobody is being told yet, and they tell of nothing but who came and went.
-    pub(super) is_presence: bool,
+    pub(in crate::hub) is_presence: bool,
     /// Whether it must be told before anything else is done.
-    pub(super) is_urgent: bool,
+    pub(in crate::hub) is_urgent: bool,
 }
 
 impl Pace {
     /// `delay_max` is how much later than without a pace a line may be with everybody; `None` for no pace.
-    pub(super) fn new(delay_max: Option<Duration>) -> Self {
+    pub(in crate::hub) fn new(delay_max: Option<Duration>) -> Self {
         Self {
             delay_max,
             costs: [Duration::ZERO; 2],
@@ -72,13 +72,13 @@ impl Pace {
         }
     }
 
-    /// Somebody leaves.
-    pub(super) fn see_leaving(&mut self, now: Instant) {
+    /// Somebody has left.
+    pub(in crate::hub) fn note_leave(&mut self, now: Instant) {
         self.somebody_left_at = Some(now);
     }
 
     /// How many people may be told now what waits.
-    pub(super) fn allows(&mut self, waiting: Option<Waiting>, now: Instant) -> usize {
+    pub(in crate::hub) fn allows(&mut self, waiting: Option<Waiting>, now: Instant) -> usize {
         let Some(waiting) = waiting else {
             self.presence_waits_since = None;
             return 0;
@@ -104,7 +104,7 @@ impl Pace {
     }
 
     /// When somebody may be told next.
-    pub(super) fn due_at(&self, waiting: Waiting, now: Instant) -> Instant {
+    pub(in crate::hub) fn due_at(&self, waiting: Waiting, now: Instant) -> Instant {
         let Some(delay_max) = self.worth_pacing(waiting) else {
             return now;
         };
@@ -121,7 +121,7 @@ impl Pace {
     }
 
     /// So many people of a round were told, who are so many in all, and it took so long.
-    pub(super) fn told(&mut self, told: usize, people: usize, took: Duration) {
+    pub(in crate::hub) fn told(&mut self, told: usize, people: usize, took: Duration) {
         self.presence_waits_since = None;
         let count = |people| u32::try_from(people).unwrap_or(u32::MAX);
         self.credit = self.credit.saturating_sub(self.cost() * count(told));

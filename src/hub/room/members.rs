@@ -1,70 +1,97 @@
-//! Who is in a room, and how far the round has come in which they are told what was said.
+//! Who is in a room: how far each has heard it, what each does not hear, and how far the round has come in which they
+//! are told what was said.
 //!
 //! Invariant: the first `untold` are those who were here when the round began and have not been told yet. Their number
 //! only shrinks until it is over, so nobody waits for ever, whoever comes and goes.
 
-use crate::hub::peer::SessionId;
+use crate::dialect::Encoding;
+use crate::hub::room::feed::Cursor;
+use crate::hub::room::presence::Announced;
+use crate::id::SessionId;
+
+/// What a room knows of one of those who hear it.
+#[derive(Debug)]
+pub(in crate::hub) struct Member {
+    pub(in crate::hub) id: SessionId,
+    /// In which bytes it hears the room.
+    pub(in crate::hub) encoding: Encoding,
+    /// How far it has heard the room.
+    pub(in crate::hub) cursor: Cursor,
+    /// How the others were told that it is here; `None` if they were not.
+    pub(in crate::hub) announced: Option<Announced>,
+    /// When it last said something, counted in things said; 0 for never. After four billion the count begins anew,
+    /// and all that suffers is the order in which Tab offers names.
+    pub(in crate::hub) spoke: u32,
+}
 
 /// Everybody who hears what is said.
 #[derive(Debug, Default)]
-pub(super) struct Members {
+pub(in crate::hub) struct Members {
     /// In no order, but for the round: it goes through them from the last of the untold to the first.
-    ids: Vec<SessionId>,
+    list: Vec<Member>,
     untold: usize,
 }
 
+/// The place of a session that is in no room.
+pub(in crate::hub) const NOWHERE: u32 = u32::MAX;
+
 impl Members {
-    pub(super) fn len(&self) -> usize {
-        self.ids.len()
+    pub(in crate::hub) fn len(&self) -> usize {
+        self.list.len()
     }
 
-    pub(super) fn get(&self, place: u32) -> Option<SessionId> {
-        self.ids.get(place as usize).copied()
+    pub(in crate::hub) fn get(&self, place: u32) -> Option<&Member> {
+        self.list.get(place as usize)
     }
 
-    /// Adds a member, to whom nothing is to be told in this round; gives its place, which it must keep.
-    pub(super) fn enter(&mut self, id: SessionId) -> u32 {
-        self.ids.push(id);
-        self.ids.len() as u32 - 1
+    pub(in crate::hub) fn get_mut(&mut self, place: u32) -> Option<&mut Member> {
+        self.list.get_mut(place as usize)
+    }
+
+    /// Adds a member, to whom nothing is to be told in this round; gives its place, which its session must keep.
+    pub(super) fn enter(&mut self, member: Member) -> u32 {
+        self.list.push(member);
+        self.list.len() as u32 - 1
     }
 
     /// Removes the member at `place`, and says who has `moved` to which place for that.
-    pub(super) fn leave(&mut self, place: u32, mut moved: impl FnMut(SessionId, u32)) {
+    pub(super) fn leave(&mut self, place: u32, mut moved: impl FnMut(SessionId, u32)) -> Member {
         let mut gap = place as usize;
         if gap < self.untold {
             // The last of the untold closes the gap among them, and leaves another one behind them.
             self.untold -= 1;
             if gap != self.untold {
-                self.ids.swap(gap, self.untold);
-                moved(self.ids[gap], place);
+                self.list.swap(gap, self.untold);
+                moved(self.list[gap].id, place);
                 gap = self.untold;
             }
         }
-        self.ids.swap_remove(gap);
-        if let Some(id) = self.ids.get(gap) {
-            moved(*id, gap as u32);
+        let member = self.list.swap_remove(gap);
+        if let Some(last) = self.list.get(gap) {
+            moved(last.id, gap as u32);
         }
+        member
     }
 
     /// Nobody has been told.
     pub(super) fn begin_round(&mut self) {
-        self.untold = self.ids.len();
+        self.untold = self.list.len();
     }
 
     /// Whether all have been told.
-    pub(super) fn is_round_over(&self) -> bool {
+    pub(in crate::hub) fn is_round_over(&self) -> bool {
         self.untold == 0
     }
 
     /// Whether the member at `place` has been told, or came later.
-    pub(super) fn has_been_told(&self, place: u32) -> bool {
+    pub(in crate::hub) fn has_been_told(&self, place: u32) -> bool {
         place as usize >= self.untold
     }
 
     /// Goes on to the next one of the round; `None` when it is over.
-    pub(super) fn go_on(&mut self) -> Option<SessionId> {
+    pub(super) fn go_on(&mut self) -> Option<&mut Member> {
         self.untold = self.untold.checked_sub(1)?;
-        Some(self.ids[self.untold])
+        Some(&mut self.list[self.untold])
     }
 }
 
@@ -75,19 +102,31 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::hub::room::feed::Feed;
+
+    fn member(slot: usize) -> Member {
+        let encoding = Encoding::Telnet;
+        Member {
+            id: SessionId::new(slot, 1),
+            encoding,
+            cursor: Feed::default().cursor(encoding),
+            announced: None,
+            spoke: 0,
+        }
+    }
 
     #[test]
     fn a_round_ends_though_as_many_come_and_leave_as_are_told() {
         let mut members = Members::default();
         for slot in 0..10 {
-            members.enter(SessionId::new(slot, 1));
+            members.enter(member(slot));
         }
         members.begin_round();
         for slot in 0..10 {
-            members.enter(SessionId::new(10 + slot, 1));
-            let told = members.go_on().expect("somebody has not been told");
+            members.enter(member(10 + slot));
+            let told = members.go_on().expect("somebody has not been told").id;
             assert!(told.slot < 10, "{told:?} came later");
-            let place = members.ids.iter().position(|id| *id == told);
+            let place = members.list.iter().position(|member| member.id == told);
             members.leave(place.expect("it is here") as u32, |_, _| {});
         }
         assert!(members.is_round_over());
@@ -120,7 +159,7 @@ mod tests {
                 match step {
                     Step::Enter => {
                         let id = SessionId::new(slot, 1);
-                        places.insert(id, members.enter(id));
+                        places.insert(id, members.enter(member(slot)));
                     }
                     Step::Leave(_) if places.is_empty() => {}
                     Step::Leave(whose) => {
@@ -133,11 +172,11 @@ mod tests {
                     }
                     Step::GoOn => {
                         if members.is_round_over() {
-                            prop_assert_eq!(members.go_on(), None);
+                            prop_assert!(members.go_on().is_none());
                             members.begin_round();
                             untold.extend(places.keys().copied());
                         } else {
-                            let id = members.go_on().unwrap();
+                            let id = members.go_on().unwrap().id;
                             prop_assert!(untold.remove(&id), "{:?} was not to be told", id);
                         }
                     }
@@ -145,7 +184,7 @@ mod tests {
                 prop_assert_eq!(members.len(), places.len());
                 prop_assert_eq!(members.is_round_over(), untold.is_empty());
                 for (id, place) in &places {
-                    prop_assert_eq!(members.get(*place), Some(*id));
+                    prop_assert_eq!(members.get(*place).unwrap().id, *id);
                     prop_assert_eq!(members.has_been_told(*place), !untold.contains(id));
                 }
             }

@@ -1,13 +1,12 @@
 //! The telnet protocol below the text: commands, options and subnegotiations, one byte at a time (RFC 854, 855).
 //!
-//! [`Telnet`] is a state machine that survives any cutting into packets. It says nothing to a client that has not
+//! [`Protocol`] is a state machine that survives any cutting into packets. It says nothing to a client that has not
 //! sent a telnet command itself, unless its person asks for line editing.
 
-use super::negotiation::{Change, Negotiation, DO, DONT, WILL, WINDOW_SIZE, WONT};
+use super::options::{Change, Options, DO, DONT, WILL, WINDOW_SIZE, WONT};
 use super::text;
 
-/// The byte that begins a telnet command: Interpret As Command.
-pub(crate) const IAC: u8 = 0xff;
+pub(super) use super::options::IAC;
 
 /// Ctrl-C, as a key.
 pub(crate) const ETX: u8 = 0x03;
@@ -65,15 +64,15 @@ enum State {
 
 /// One session's side of the telnet protocol.
 #[derive(Debug, Default)]
-pub(crate) struct Telnet {
+pub(crate) struct Protocol {
     state: State,
     /// The first bytes of the subnegotiation at hand.
     subnegotiation: [u8; WINDOW_BYTES],
     /// Made when the first option is talked about.
-    negotiation: Option<Box<Negotiation>>,
+    options: Option<Box<Options>>,
 }
 
-impl Telnet {
+impl Protocol {
     /// Whether the next byte is text unless it is [`IAC`].
     pub(crate) fn expects_text(&self) -> bool {
         self.state == State::Text
@@ -81,36 +80,36 @@ impl Telnet {
 
     /// Whether the client sends every key by itself.
     pub(crate) fn is_editing(&self) -> bool {
-        self.negotiation
+        self.options
             .as_ref()
-            .is_some_and(|negotiation| negotiation.is_editing())
+            .is_some_and(|options| options.is_editing())
     }
 
     /// The width of the client's window as it was last told; 0 if it never was.
     pub(crate) fn columns(&self) -> u16 {
-        self.negotiation
+        self.options
             .as_ref()
-            .map_or(0, |negotiation| negotiation.columns)
+            .map_or(0, |options| options.columns)
     }
 
     /// The person asks for line editing.
     pub(crate) fn ask_for_editing(&mut self, reply: &mut Vec<u8>) {
-        self.negotiation().ask(reply);
+        self.options().ask(reply);
     }
 
     /// Asks the client to send bytes of eight bits as they are.
     pub(crate) fn ask_for_eight_bits(&mut self, reply: &mut Vec<u8>) {
-        self.negotiation().ask_for_eight_bits(reply);
+        self.options().ask_for_eight_bits(reply);
     }
 
     /// The person wants no line editing any more.
     pub(crate) fn stop_editing(&mut self, reply: &mut Vec<u8>) -> Option<Change> {
-        self.negotiation.as_mut()?.stop(reply)
+        self.options.as_mut()?.stop(reply)
     }
 
     /// The person goes on typing lines: a client that did not agree to editing so far never will.
     pub(crate) fn give_up_waiting(&mut self) -> Option<Change> {
-        self.negotiation.as_mut()?.give_up_waiting()
+        self.options.as_mut()?.give_up_waiting()
     }
 
     /// Takes one byte that is not plain text. Answers go to `reply`.
@@ -124,7 +123,7 @@ impl Telnet {
             (State::Command, SB) => (State::Subnegotiation(0), Meaning::Nothing),
             (State::Command, command) => (State::Text, meaning_of(command)),
             (State::Negotiation(verb), option) => {
-                let change = self.negotiation().receive(verb, option, reply);
+                let change = self.options().receive(verb, option, reply);
                 (
                     State::Text,
                     change.map_or(Meaning::Nothing, Meaning::Change),
@@ -168,15 +167,15 @@ impl Telnet {
         match (usize::from(length), self.subnegotiation) {
             (WINDOW_BYTES, [WINDOW_SIZE, high, low, _, _]) => {
                 let columns = u16::from_be_bytes([high, low]);
-                self.negotiation().columns = columns;
+                self.options().columns = columns;
                 Meaning::Columns(columns)
             }
             _ => Meaning::Nothing,
         }
     }
 
-    fn negotiation(&mut self) -> &mut Negotiation {
-        self.negotiation.get_or_insert_default()
+    fn options(&mut self) -> &mut Options {
+        self.options.get_or_insert_default()
     }
 }
 

@@ -7,9 +7,8 @@ use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::Write;
 
-use crate::dialect::event::{Event, Reply};
+use crate::dialect::event::{Event, Listed, Reply, To};
 use crate::dialect::message::Message;
-use crate::name::Name;
 
 const NUL: u8 = 0x00;
 /// Ctrl-D.
@@ -20,9 +19,6 @@ const BS: u8 = 0x08;
 pub(crate) const NAK: u8 = 0x15;
 /// The backspace key of most terminals.
 pub(crate) const DEL: u8 = 0x7f;
-
-/// A newcomer is told of at most so many names: the greeting is one line, however many are here.
-pub(crate) const GREETING_NAMES_MAX: usize = 20;
 
 /// A line of names is at most so many bytes long.
 const WHO_LINE_BYTES_MAX: usize = 1000;
@@ -57,94 +53,102 @@ pub(crate) fn asks_to_leave(partial: &[u8]) -> bool {
     partial.last() == Some(&EOT) && edit(&partial[..partial.len() - 1]).is_empty()
 }
 
-/// Adds what the room hears.
-pub(crate) fn encode_event(event: &Event<'_>, out: &mut Vec<u8>) {
+/// Adds what the room hears. Gives where the words begin in what was added; 0 where nobody said any.
+pub(in crate::dialect) fn encode_event(event: &Event<'_>, out: &mut Vec<u8>) -> usize {
     match *event {
-        Event::Said { name, words } => named(out, b"<", name, b"> ", words),
-        Event::Did { name, words } => named(out, b"* ", name, b" ", words),
-        Event::Joined { name, here } => note(out, format_args!("{name} joined ({here} here)")),
-        Event::Left {
-            name,
-            words: "",
-            here,
-        } => note(out, format_args!("{name} left ({here} here)")),
-        Event::Left { name, words, here } => {
-            note(out, format_args!("{name} left: {words} ({here} here)"));
-        }
-        Event::Renamed { from, to } => note(out, format_args!("{from} is now known as {to}")),
-        Event::MoreJoined { count, here } => {
-            note(out, format_args!("{count} more joined ({here} here)"));
-        }
-        Event::MoreLeft { count, here } => {
-            note(out, format_args!("{count} more left ({here} here)"));
+        Event::Said { name, words } => said(out, b"<", |out| name.write_to(out), b"> ", words),
+        Event::Did { name, words } => said(out, b"* ", |out| name.write_to(out), b" ", words),
+        Event::Presence(presence) => {
+            line(out, "-- ", presence);
+            0
         }
     }
 }
 
 /// Adds what one session is told.
-pub(crate) fn encode_reply(reply: &Reply<'_>, out: &mut Vec<u8>) {
+pub(in crate::dialect) fn encode_reply(reply: &Reply<'_>, to: &To, out: &mut Vec<u8>) {
+    if let Reply::Past(past) = reply {
+        // It has a time of its own.
+        encode_time(past.wall_seconds, to.clock.unwrap_or(0), out);
+        let (before, after): (&[u8], &[u8]) = if past.acts {
+            (b"* ", b" ")
+        } else {
+            (b"<", b"> ")
+        };
+        let name = |out: &mut Vec<u8>| out.extend_from_slice(past.name.as_bytes());
+        said(out, before, name, after, past.words);
+        return;
+    }
+    if let Reply::Here { here, listed } = *reply {
+        return encode_here(here, listed, to, out);
+    }
+    let begin = out.len();
+    begin_line(to, out);
+    let time_end = out.len();
     match *reply {
-        Reply::Welcome(name) => note(
-            out,
-            format_args!("Welcome to chatd. You are {name}: /name NAME changes that, /help lists the commands."),
-        ),
-        Reply::YouAre(name) => note(out, format_args!("you are {name}")),
-        Reply::YouDid { name, words } => named(out, b"* ", name, b" ", words),
-        Reply::Told { from, words } => named(out, b"[", from, b"] ", words),
-        Reply::YouTold { to, words } => named(out, b"[to ", to, b"] ", words),
-        Reply::Help(usage) => note(out, format_args!("{usage}   {}", usage.summary)),
-        Reply::Note(text) => note(out, text),
-        Reply::Refused(refusal) => error(out, refusal),
+        Reply::YouDid { name, words } => {
+            said(out, b"* ", |out| name.write_to(out), b" ", words);
+        }
+        Reply::Told { from, words } => {
+            said(out, b"[", |out| from.write_to(out), b"] ", words);
+            if to.bell {
+                ring(out);
+            }
+        }
+        Reply::YouTold { to, words } => {
+            said(out, b"[to ", |out| to.write_to(out), b"] ", words);
+        }
+        Reply::Note(note) => line(out, "-- ", note),
+        Reply::Refused(refusal) => line(out, "!! ", refusal),
         Reply::Farewell(farewell) => match farewell.words() {
-            Some(words) if farewell.is_error() => error(out, words),
-            Some(words) => note(out, words),
+            Some(words) if farewell.is_error() => line(out, "!! ", words),
+            Some(words) => line(out, "-- ", words),
             None => {}
         },
-        // Only programs ask for it.
-        Reply::Pong(_) => {}
+        Reply::Past(_) | Reply::Here { .. } => {}
+    }
+    if out.len() == time_end {
+        out.truncate(begin);
     }
 }
 
-/// Somebody in a list of those who are here.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Listing<'a> {
-    pub(crate) name: &'a Name,
-    pub(crate) away: bool,
-}
-
-/// Adds a list of those who are here, `here` in number: all of `names`, and how many more there are if not all.
+/// Adds a list of those who are here, `here` in number: those `listed`, and how many more there are if not all.
 ///
 /// The list goes on in further lines where one would become longer than 1,000 bytes.
-pub(crate) fn encode_here<'a>(
-    here: usize,
-    names: impl Iterator<Item = Listing<'a>>,
-    out: &mut Vec<u8>,
-) {
+fn encode_here(here: usize, listed: &[Listed<'_>], to: &To, out: &mut Vec<u8>) {
+    begin_line(to, out);
     let mut line_begins = out.len();
     push_display(out, format_args!("-- {here} here: "));
     let mut separator: &[u8] = b"";
-    let mut listed = 0;
-    for Listing { name, away } in names {
+    for Listed { name, away } in listed {
         let before = out.len();
         out.extend_from_slice(separator);
         name.write_to(out);
-        out.extend_from_slice(if away { b" (away)" } else { b"" });
+        out.extend_from_slice(if *away { b" (away)" } else { b"" });
         if out.len() - line_begins > WHO_LINE_BYTES_MAX {
-            let name_begins = before + separator.len();
-            out.splice(before..name_begins, *b"\r\n-- ");
-            line_begins = before + 2;
+            let mut further = b"\r\n".to_vec();
+            begin_line(to, &mut further);
+            line_begins = before + further.len();
+            further.extend_from_slice(b"-- ");
+            out.splice(before..before + separator.len(), further);
         }
         separator = b", ";
-        listed += 1;
     }
-    if listed < here {
-        push_display(out, format_args!(" and {} more", here - listed));
+    if listed.len() < here {
+        push_display(out, format_args!(" and {} more", here - listed.len()));
     }
     out.extend_from_slice(b"\r\n");
 }
 
+/// Adds what stands before each line that `to` is told.
+pub(in crate::dialect) fn begin_line(to: &To, out: &mut Vec<u8>) {
+    if let Some(offset) = to.clock {
+        encode_time(to.wall_seconds, offset, out);
+    }
+}
+
 /// Adds a time of day, so many minutes off UTC, and a space.
-pub(crate) fn encode_time(wall_seconds: u64, offset_minutes: i16, out: &mut Vec<u8>) {
+fn encode_time(wall_seconds: u64, offset_minutes: i16, out: &mut Vec<u8>) {
     let minutes_of_day = i64::try_from(wall_seconds / 60 % 1440).unwrap_or(0);
     let minutes = (minutes_of_day + i64::from(offset_minutes)).rem_euclid(1440);
     push_display(
@@ -154,7 +158,7 @@ pub(crate) fn encode_time(wall_seconds: u64, offset_minutes: i16, out: &mut Vec<
 }
 
 /// Puts a bell into the line that was added last.
-pub(crate) fn ring(out: &mut Vec<u8>) {
+pub(in crate::dialect) fn ring(out: &mut Vec<u8>) {
     if out.ends_with(b"\r\n") {
         out.truncate(out.len() - 2);
         out.extend_from_slice(b"\x07\r\n");
@@ -216,20 +220,27 @@ pub(crate) fn encode_request(command: &str, argument: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\r\n");
 }
 
-fn named(out: &mut Vec<u8>, before: &[u8], name: &Name, after: &[u8], words: &str) {
+/// Adds a line of somebody's words; gives where they begin in it.
+fn said(
+    out: &mut Vec<u8>,
+    before: &[u8],
+    name: impl FnOnce(&mut Vec<u8>),
+    after: &[u8],
+    words: &str,
+) -> usize {
+    let begin = out.len();
     out.extend_from_slice(before);
-    name.write_to(out);
+    name(out);
     out.extend_from_slice(after);
+    let words_begin = out.len() - begin;
     out.extend_from_slice(words.as_bytes());
     out.extend_from_slice(b"\r\n");
+    words_begin
 }
 
-fn note(out: &mut Vec<u8>, text: impl Display) {
-    push_display(out, format_args!("-- {text}\r\n"));
-}
-
-fn error(out: &mut Vec<u8>, text: impl Display) {
-    push_display(out, format_args!("!! {text}\r\n"));
+/// Adds a line of the server's own.
+fn line(out: &mut Vec<u8>, begin: &str, text: impl Display) {
+    push_display(out, format_args!("{begin}{text}\r\n"));
 }
 
 fn push_display(out: &mut Vec<u8>, text: impl Display) {
@@ -240,6 +251,7 @@ fn push_display(out: &mut Vec<u8>, text: impl Display) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::name::Name;
 
     fn edited(line: &[u8]) -> String {
         String::from_utf8(edit(line).into_owned()).unwrap()
@@ -265,8 +277,8 @@ mod tests {
 
     fn here(count: usize, names: &[Name]) -> String {
         let mut out = Vec::new();
-        let names = names.iter().map(|name| Listing { name, away: false });
-        encode_here(count, names, &mut out);
+        let names = names.iter().map(|name| Listed { name, away: false });
+        encode_here(count, &names.collect::<Vec<_>>(), &To::default(), &mut out);
         String::from_utf8(out).unwrap()
     }
 
@@ -284,11 +296,11 @@ mod tests {
     fn those_who_are_away_are_marked() {
         let name = Name::guest(7);
         let mut out = Vec::new();
-        let away = Listing {
+        let away = Listed {
             name: &name,
             away: true,
         };
-        encode_here(1, [away].into_iter(), &mut out);
+        encode_here(1, &[away], &To::default(), &mut out);
         assert_eq!(out, b"-- 1 here: guest7 (away)\r\n");
     }
 
