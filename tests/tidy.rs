@@ -25,7 +25,7 @@ const BELOW: &[(&str, &[&str])] = &[
             "dialect", "hygiene", "ledger", "limits", "name", "outbox", "planted", "rate",
         ],
     ),
-    ("settings", &["dialect"]),
+    ("settings", &["dialect", "limits", "rate"]),
     ("dialect", &["hygiene", "ledger", "name"]),
     ("name", &["hygiene"]),
     ("hygiene", &[]),

@@ -27,7 +27,6 @@ use log::warn;
 use rustix::io::Errno;
 
 use crate::dialect::Dialect;
-use crate::hub::{Limits, QueueLimits, Rate};
 use crate::settings::Settings;
 use crate::stream;
 
@@ -95,11 +94,10 @@ impl Server {
         };
         let dialects = addresses.iter().map(|(dialect, _)| *dialect).collect();
         let message = MotdFile(settings.motd_file.clone());
-        let limits = limits(settings);
         let event_loop = EventLoop::new(
             kernel,
             dialects,
-            limits,
+            settings.limits,
             admission,
             settings.pace_max,
             message,
@@ -168,27 +166,6 @@ fn listen_on_all(addresses: &[SocketAddr]) -> io::Result<Vec<TcpListener>> {
 fn is_absent(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::AddrNotAvailable
         || Errno::from_io_error(error) == Some(Errno::AFNOSUPPORT)
-}
-
-/// What the hub needs of the settings.
-fn limits(settings: &Settings) -> Limits {
-    Limits {
-        line_bytes_max: settings.line_bytes_max,
-        queue: QueueLimits {
-            bytes_max: settings.queue_bytes_max,
-            bytes_soft: settings.queue_bytes_soft,
-            soft: settings.queue_soft,
-            stall: settings.stall,
-        },
-        line_rate: Rate {
-            per_second: settings.lines_per_second.unwrap_or(0),
-            burst: settings.lines_burst,
-        },
-        memory_max: settings.memory_max,
-        idle: settings.idle,
-        drain: settings.drain,
-        history_lines: settings.history_lines,
-    }
 }
 
 /// Raises the soft descriptor limit to the hard one, and sees how many sessions that allows.
