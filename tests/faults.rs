@@ -37,6 +37,7 @@ mod table;
 mod world;
 
 use libtest_mimic::{Arguments, Trial};
+use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
 
 /// A test's name, and what it does.
 type Test = (&'static str, fn());
@@ -44,7 +45,9 @@ type Test = (&'static str, fn());
 fn main() {
     let mut arguments = Arguments::from_args();
     // The crowds of several tests at a time need more descriptors than some systems give at first.
-    rlimit::increase_nofile_limit(u64::MAX).expect("the soft limit may be raised");
+    let limit = getrlimit(Resource::Nofile);
+    let current = limit.maximum;
+    setrlimit(Resource::Nofile, Rlimit { current, ..limit }).expect("the soft limit may be raised");
     // They wait more than they work.
     arguments.test_threads.get_or_insert(6);
     let modules = [

@@ -48,11 +48,10 @@ const CRATES: &[(&str, &[&str])] = &[
     ("signal_hook_mio", &["src/server/"]),
     ("slab", &["src/hub/", "src/client/"]),
     ("getopts", &["src/settings", "src/bin/"]),
-    ("rlimit", &["src/server/", "src/bin/"]),
     (
         "rustix",
         &[
-            "src/bin/chatload/cores.rs",
+            "src/bin/chatload/",
             "src/server/admission.rs",
             "src/server/mod.rs",
             "src/log.rs",

@@ -25,6 +25,7 @@ use std::net::{SocketAddr, TcpListener};
 
 use log::warn;
 use rustix::io::Errno;
+use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
 
 use crate::dialect::Dialect;
 use crate::settings::Settings;
@@ -168,15 +169,20 @@ fn is_absent(error: &io::Error) -> bool {
         || Errno::from_io_error(error) == Some(Errno::AFNOSUPPORT)
 }
 
-/// Raises the soft descriptor limit to the hard one, and sees how many sessions that allows.
+/// Raises the soft descriptor limit to the hard one where that is permitted; gives the soft limit from then on.
+fn raise_descriptor_limit() -> u64 {
+    let limit = getrlimit(Resource::Nofile);
+    let mut current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current, ..limit }) {
+        warn!("cannot raise the descriptor limit: {error}");
+        current = limit.current;
+    }
+    current.unwrap_or(u64::MAX)
+}
+
+/// How many sessions the descriptor limit allows, at most as many as are `wanted`.
 fn sessions_max(wanted: Option<usize>) -> io::Result<usize> {
-    let limit = match rlimit::increase_nofile_limit(u64::MAX) {
-        Ok(limit) => limit,
-        Err(error) => {
-            warn!("cannot raise the descriptor limit: {error}");
-            rlimit::getrlimit(rlimit::Resource::NOFILE).map_or(1024, |(soft, _)| soft)
-        }
-    };
+    let limit = raise_descriptor_limit();
     let allowed = limit.saturating_sub(RESERVED_DESCRIPTORS);
     let allowed = usize::try_from(allowed).unwrap_or(usize::MAX);
     match wanted {
