@@ -33,6 +33,8 @@ mod operations;
 mod support;
 #[path = "faults/table.rs"]
 mod table;
+#[path = "../src/test_log.rs"]
+mod test_log;
 #[path = "faults/world.rs"]
 mod world;
 

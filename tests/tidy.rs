@@ -30,7 +30,7 @@ const BELOW: &[(&str, &[&str])] = &[
     ("name", &["hygiene"]),
     ("hygiene", &[]),
     ("journal", &[]),
-    ("ledger", &[]),
+    ("ledger", &["name"]),
     ("limits", &["rate"]),
     ("outbox", &["limits"]),
     ("planted", &[]),

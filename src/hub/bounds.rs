@@ -169,6 +169,7 @@ mod tests {
     use crate::dialect::Dialect;
     use crate::hub::{Limits, Rate};
     use crate::test_clock::outset;
+    use crate::test_log;
 
     const LIMITS: Limits = Limits::WIDE;
 
@@ -282,6 +283,7 @@ mod tests {
 
     #[test]
     fn the_heaviest_go_first_and_of_these_the_last_slot() {
+        test_log::begin();
         let (mut hub, now) = (Hub::new(LIMITS), outset());
         for weight in [10, 30, 20, 30, 5] {
             let id = connect(&mut hub, now);
@@ -297,7 +299,8 @@ mod tests {
             hub.enforce_memory_limit(now);
             hub.reap(now, |(), _| {});
             hub.check_invariants();
-            let gone: Vec<&str> = hub.ledger().recent().map(|close| &*close.name).collect();
+            let closes = test_log::closes();
+            let gone: Vec<&str> = closes.iter().map(|close| close.name.as_str()).collect();
             assert_eq!(gone, expected, "{memory_max}");
         }
     }

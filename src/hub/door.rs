@@ -65,13 +65,13 @@ impl<T> Hub<T> {
         let number = self.ledger.open(dialect, from, self.peers.len());
         let close = Close {
             id: number,
-            name: Name::guest(number).text().into(),
+            name: &Name::guest(number),
             reason,
             lasted: Duration::ZERO,
             lines_in: 0,
             bytes_out: 0,
         };
-        self.ledger.close(close, self.peers.len());
+        self.ledger.close(&close, self.peers.len());
         let mut farewell = Vec::new();
         dialect.encode_reply(
             &Reply::Farewell(Farewell {
@@ -268,9 +268,9 @@ impl<T> Hub<T> {
             self.queued_bytes -= waits;
             self.input_bytes -= peer.input_counted as usize;
             self.ledger.close(
-                Close {
+                &Close {
                     id: peer.number,
-                    name: peer.name.text().into(),
+                    name: &peer.name,
                     reason,
                     lasted: now.saturating_duration_since(peer.opened_at),
                     lines_in: peer.lines_in,

@@ -8,6 +8,8 @@ use chatd::dialect::Dialect;
 use chatd::hub::{Ending, Hub, Limits, QueueLimits, Rate, SessionId, Sink};
 use chatd::ledger::CloseReason;
 
+use crate::test_log;
+
 /// What stands for a session's socket.
 #[derive(Debug)]
 pub(crate) struct Pipe {
@@ -87,6 +89,7 @@ pub(crate) fn limits() -> Limits {
 
 impl World {
     pub(crate) fn new(limits: Limits) -> Self {
+        test_log::begin();
         Self {
             hub: Hub::new(limits),
             now: Instant::now(),
@@ -156,10 +159,8 @@ impl World {
 
     /// Who was closed, and why, in order.
     pub(crate) fn closes(&self) -> Vec<(String, CloseReason)> {
-        let recent = self.hub.ledger().recent();
-        recent
-            .map(|close| (close.name.to_string(), close.reason))
-            .collect()
+        let closes = test_log::closes().into_iter();
+        closes.map(|close| (close.name, close.reason)).collect()
     }
 
     /// Everything that must hold between two calls.
