@@ -29,10 +29,15 @@
 //! [`hub::Hub::check_invariants`] sweeps those of the hub.
 #![forbid(unsafe_code)]
 
+// Its tests call it by the name that those beside it do.
+#[cfg(test)]
+extern crate self as chatd;
+
 pub mod client;
 pub mod dialect;
 pub mod hub;
 pub mod hygiene;
+mod id;
 pub mod journal;
 pub mod ledger;
 mod limits;
@@ -47,3 +52,5 @@ pub mod settings;
 mod stream;
 #[cfg(test)]
 mod test_clock;
+#[cfg(test)]
+mod test_log;

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use crate::rate::Rate;
 
-/// How much each session, and all of them together, may use. Times are spans, sizes are bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How much each session, and all of them together, may use.
+///
+/// The default leaves no room for anything: the table of settings fills it in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of one line, without its end; a longer one is refused.
     pub line_bytes_max: usize,
@@ -24,7 +26,7 @@ pub struct Limits {
 }
 
 /// How much may wait for one connection, and for how long.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct QueueLimits {
     /// Unsent bytes.
     pub bytes_max: usize,

@@ -141,6 +141,7 @@ impl Outbox {
     }
 
     /// Counts again what waits.
+    #[cfg(test)]
     pub(crate) fn recount(&self) -> usize {
         self.0.as_ref().map_or(0, |backlog| {
             backlog.chunks.iter().map(Bytes::len).sum::<usize>() + backlog.tail.len()
@@ -202,7 +203,10 @@ mod tests {
     fn f045_much_may_wait_for_a_while_only() {
         let (mut outbox, outset) = (Outbox::default(), outset());
         outbox.push_copy(&[0; 101], outset);
-        assert_eq!(outbox.deadline(&LIMITS, outset), Ok(Some(second(outset, 10))));
+        assert_eq!(
+            outbox.deadline(&LIMITS, outset),
+            Ok(Some(second(outset, 10)))
+        );
         assert_eq!(
             outbox.deadline(&LIMITS, second(outset, 9)),
             Ok(Some(second(outset, 10)))
@@ -255,7 +259,10 @@ mod tests {
         outbox.push_copy(&[0; 1000], outset);
         assert!(outbox.deadline(&limits, outset).is_ok());
         outbox.push_copy(&[0; 1], outset);
-        assert_eq!(outbox.deadline(&limits, outset), Err(CloseReason::SlowConsumer));
+        assert_eq!(
+            outbox.deadline(&limits, outset),
+            Err(CloseReason::SlowConsumer)
+        );
     }
 
     /// Neither what it copied nor what it shared stays behind, however it was emptied.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 const SECOND: Duration = Duration::from_secs(1);
 
 /// How fast a token bucket fills, and how many tokens it holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Rate {
     /// Tokens that come back in a second, at most a million; 0: no limit.
     pub per_second: u32,

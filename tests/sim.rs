@@ -21,6 +21,8 @@ mod run;
 mod script;
 #[path = "sim/session.rs"]
 mod session;
+#[path = "../src/test_log.rs"]
+mod test_log;
 #[path = "sim/time.rs"]
 mod time;
 #[path = "sim/trace.rs"]

@@ -26,7 +26,7 @@ const GREETING: &[u8] = b"-- floor\r\n";
 
 /// Runs until it is killed.
 pub(super) fn run() -> io::Result<()> {
-    rlimit::increase_nofile_limit(u64::MAX)?;
+    super::raise_descriptor_limit()?;
     let mut floor = Floor::bind()?;
     println!("listening telnet://{}", floor.listener.local_addr()?);
     let mut events = Events::with_capacity(EVENTS_PER_TURN_MAX);

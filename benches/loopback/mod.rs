@@ -15,6 +15,7 @@ use std::process::ExitCode;
 
 use options::Options;
 use report::{FanOut, Judging};
+use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
 use server::{Cores, Subject};
 use sessions::{Figure, MEASUREMENTS};
 use workload::{Conditions, Measured};
@@ -41,9 +42,17 @@ pub(super) fn main() -> ExitCode {
     }
 }
 
+/// Raises the soft descriptor limit to the hard one; gives it.
+fn raise_descriptor_limit() -> io::Result<u64> {
+    let limit = getrlimit(Resource::Nofile);
+    let current = limit.maximum;
+    setrlimit(Resource::Nofile, Rlimit { current, ..limit })?;
+    Ok(current.unwrap_or(u64::MAX))
+}
+
 /// Tells whether all could be measured and nothing was lost.
 fn bench(arguments: &[String]) -> io::Result<bool> {
-    let descriptors = rlimit::increase_nofile_limit(u64::MAX)?;
+    let descriptors = raise_descriptor_limit()?;
     let options = Options::parse(arguments, descriptors).map_err(io::Error::other)?;
     if let Some(help) = options.help {
         println!("{help}");

@@ -26,11 +26,11 @@ pub(crate) enum Input<'a> {
 
 /// What stands between the last space and the cursor: the beginning of something that has a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Word {
+pub struct Word {
     /// As typed, never empty.
-    pub(crate) prefix: String,
+    pub prefix: String,
     /// Nothing stands before it, so that it may be a command.
-    pub(crate) is_at_line_start: bool,
+    pub is_at_line_start: bool,
 }
 
 /// What a codec may know of its session, and where it puts what it answers by itself.

@@ -137,9 +137,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::dialect::command::{Command, Refusal, Typed};
-    use crate::dialect::event::{Event, Reply};
-    use crate::dialect::line::LineBuffer;
+    use std::time::Duration;
+
+    use crate::dialect::event::{Event, Note, Past, Reply, To};
+    use crate::dialect::input::{Context, Input};
+    use crate::dialect::request::{Refusal, Request};
+    use crate::dialect::Codec;
     use crate::name::Name;
 
     fn parse(dialect: Dialect, line: &[u8]) -> Option<Message<'static>> {
@@ -174,7 +177,8 @@ mod tests {
                     words: words.into()
                 })
             );
-            let named = read_back(&|out| dialect.encode_reply(&Reply::YouAre(&name), out));
+            let named =
+                read_back(&|out| dialect.encode_reply(&Reply::Note(Note::YouAre(&name)), out));
             assert_eq!(named, Some(Message::Named("老罗".into())));
             let refusal = Refusal::NoText;
             let refused = read_back(&|out| dialect.encode_reply(&Reply::Refused(&refusal), out));
@@ -187,10 +191,8 @@ mod tests {
 
     #[test]
     fn what_only_one_dialect_has_is_read_back() {
-        let mut out = Vec::new();
-        Dialect::Wire.encode_reply(&Reply::Pong("t0"), &mut out);
         assert_eq!(
-            parse(Dialect::Wire, &out[..out.len() - 1]),
+            parse(Dialect::Wire, b"PONG t0"),
             Some(Message::Pong("t0".into()))
         );
         assert_eq!(
@@ -212,15 +214,15 @@ mod tests {
 
     #[test]
     fn what_was_said_before_is_a_note() {
-        let name = Name::parse("ann").unwrap();
-        let words = "hello  there";
-        for event in [
-            Event::Said { name: &name, words },
-            Event::Did { name: &name, words },
-        ] {
+        for acts in [false, true] {
             let mut out = Vec::new();
-            text::encode_time(14 * 3600 + 5 * 60, 0, &mut out);
-            Dialect::Telnet.encode_event(&event, &mut out);
+            let past = Past {
+                wall_seconds: 14 * 3600 + 5 * 60,
+                name: "ann",
+                acts,
+                words: "hello  there",
+            };
+            Dialect::Telnet.encode_reply(&Reply::Past(past), &mut out);
             let line = out.strip_suffix(b"\r\n").unwrap();
             let note = std::str::from_utf8(line).unwrap().to_owned();
             assert_eq!(
@@ -281,48 +283,39 @@ mod tests {
         assert_eq!(parse(Dialect::Wire, b""), None);
     }
 
-    /// What the server understands of a line, and says of itself.
-    fn understood(dialect: Dialect, line: &[u8]) -> Option<(bool, String)> {
-        let mut lines = LineBuffer::default();
-        let mut input = line;
-        let Some(Line::Whole(line)) = lines.next(&mut input, usize::MAX, None) else {
-            panic!("no line: {line:?}");
+    /// What the server understands of a line: an action or not, and its words.
+    fn understood(dialect: Dialect, line: &[u8]) -> Result<(bool, String), Refusal> {
+        let (mut input, mut text) = (line, String::new());
+        let mut codec = Codec::new(dialect);
+        let mut context = Context {
+            age: Duration::ZERO,
+            words_bytes_max: usize::MAX / 4,
+            to: To::default(),
+            lines_in: &mut 0,
+            out: &mut Vec::new(),
         };
-        assert!(matches!(input, b"" | b"\n"), "more than one line");
-        match dialect {
-            Dialect::Telnet => {
-                let edited = text::edit(&line);
-                let clean = hygiene::clean(&edited);
-                let typed = Typed {
-                    text: &clean.text,
-                    altered: clean.altered,
-                };
-                match Command::parse(typed) {
-                    Ok(Some(Command::Say(words))) => Some((false, words.to_owned())),
-                    Ok(Some(Command::Act(words))) => Some((true, words.to_owned())),
-                    Ok(None) | Err(Refusal::NoText) => None,
-                    obeyed => panic!("{obeyed:?}"),
-                }
-            }
-            Dialect::Wire => {
-                let Ok(Some(wire::Request::Chat(words))) = wire::parse(&line) else {
-                    panic!("no words: {line:?}");
-                };
-                let clean = hygiene::clean(&words);
-                let (acts, words) = match wire::action(&clean.text) {
-                    _ if wire::is_bare_action(&clean.text) => return None,
-                    Some(words) => (true, words),
-                    None => (false, &*clean.text),
-                };
-                (!words.is_empty()).then(|| (acts, words.to_owned()))
-            }
-        }
+        let understood = match codec.next(&mut input, &mut text, &mut context) {
+            Some(Input::Request(Request::Say(words))) => Ok((false, words.to_owned())),
+            Some(Input::Request(Request::Act(words))) => Ok((true, words.to_owned())),
+            Some(Input::Refused(refusal)) => Err(refusal),
+            Some(Input::Nothing) => Err(Refusal::NoText),
+            other => panic!("{other:?}"),
+        };
+        let next = codec.next(&mut input, &mut text, &mut context);
+        assert_eq!(next, None, "more than one line");
+        understood
     }
 
     fn reaches(dialect: Dialect, words: &str) -> Option<(bool, String)> {
         let mut line = Vec::new();
         encode_words(dialect, "ann", words, &mut line);
-        understood(dialect, &line)
+        match understood(dialect, &line) {
+            Ok(reached) => Some(reached),
+            Err(refusal) => {
+                assert_eq!(refusal, Refusal::NoText);
+                None
+            }
+        }
     }
 
     #[test]
@@ -376,17 +369,8 @@ mod tests {
         ] {
             let mut line = Vec::new();
             encode_name(Dialect::Telnet, name, &mut line);
-            let edited = text::edit(line.strip_suffix(b"\r\n").unwrap());
-            let clean = hygiene::clean(&edited);
-            let typed = Typed {
-                text: &clean.text,
-                altered: clean.altered,
-            };
-            assert_eq!(
-                Command::parse(typed),
-                Err(Refusal::MalformedName),
-                "{name:?}"
-            );
+            let refused = understood(Dialect::Telnet, &line);
+            assert_eq!(refused, Err(Refusal::MalformedName), "{name:?}");
         }
     }
 

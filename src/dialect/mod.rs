@@ -4,7 +4,7 @@
 
 pub(crate) mod event;
 mod foreign;
-pub(crate) mod input;
+pub mod input;
 pub mod line;
 pub mod message;
 pub(crate) mod request;
@@ -12,7 +12,6 @@ pub mod telnet;
 pub(crate) mod wire;
 mod words;
 
-use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -53,6 +52,14 @@ impl Dialect {
     /// Adds what one session of this dialect is told that has no codec any more, or none yet.
     pub(crate) fn encode_reply(self, reply: &Reply<'_>, out: &mut Vec<u8>) {
         Codec::new(self).encode_reply(reply, &To::default(), out);
+    }
+}
+
+#[cfg(test)]
+impl Dialect {
+    /// Adds what the room hears in this dialect.
+    pub(crate) fn encode_event(self, event: &Event<'_>, out: &mut Vec<u8>) {
+        Codec::new(self).encoding().encode_event(event, out);
     }
 }
 
@@ -126,7 +133,7 @@ impl Codec {
     /// the words of a request.
     pub(crate) fn next<'a>(
         &mut self,
-        input: &mut &'a [u8],
+        input: &mut &[u8],
         scratch: &'a mut String,
         context: &mut Context<'_>,
     ) -> Option<Input<'a>> {
@@ -188,7 +195,7 @@ impl Codec {
     }
 
     /// Answers [`Input::Complete`] with what the word may stand for, the best first.
-    pub(crate) fn complete(&mut self, candidates: &[Cow<'_, str>]) {
+    pub(crate) fn complete(&mut self, candidates: &[String]) {
         if let Self::Telnet(codec) = self {
             codec.complete(candidates);
         }

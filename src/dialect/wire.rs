@@ -45,7 +45,7 @@ impl Codec {
     /// the words of a request.
     pub(super) fn next<'a>(
         &mut self,
-        input: &mut &'a [u8],
+        input: &mut &[u8],
         scratch: &'a mut String,
         context: &mut Context<'_>,
     ) -> Option<Input<'a>> {

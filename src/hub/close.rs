@@ -16,7 +16,7 @@ use crate::hub::{Ending, Hub};
 use crate::id::SessionId;
 use crate::ledger::{Close, CloseReason};
 use crate::name::Name;
-use crate::origin::Origin;
+use std::net::SocketAddr as Origin;
 
 /// A newcomer is told of at most this many names: the greeting is one line, however many are here.
 const GREETING_NAMES_MAX: usize = 20;
@@ -73,7 +73,7 @@ impl<T> Hub<T> {
         let number = ledger.open(dialect, from, sessions);
         let close = Close {
             id: number,
-            name: Name::guest(number).text().into(),
+            name: &Name::guest(number),
             reason,
             lasted: Duration::ZERO,
             lines_in: 0,
@@ -93,8 +93,7 @@ impl<T> Hub<T> {
     pub fn make_room(&mut self, now: Instant) -> bool {
         let members = &self.core.room.members;
         // Guests stand in the order in which they came, so if the first of these is too young, all are.
-        let mut guests = self.core.roster.guests();
-        let oldest = guests.find_map(|id| {
+        let oldest = self.core.roster.guests().find_map(|id| {
             let session = self.sessions.get(id)?;
             let member = members.get(session.member)?;
             member.announced.is_none().then_some(session)
@@ -130,13 +129,7 @@ impl<T> Hub<T> {
         }
     }
 
-    fn insert(
-        &mut self,
-        transport: T,
-        dialect: Dialect,
-        from: Origin,
-        now: Instant,
-    ) -> SessionId {
+    fn insert(&mut self, transport: T, dialect: Dialect, from: Origin, now: Instant) -> SessionId {
         let Self { sessions, core } = self;
         let number = core.ledger.open(dialect, from, sessions.len() + 1);
         let codec = Codec::new(dialect);
@@ -174,13 +167,7 @@ impl<T> Hub<T> {
         }
     }
 
-    pub(super) fn close(
-        &mut self,
-        id: SessionId,
-        reason: CloseReason,
-        words: &str,
-        now: Instant,
-    ) {
+    pub(super) fn close(&mut self, id: SessionId, reason: CloseReason, words: &str, now: Instant) {
         let Self { sessions, core } = self;
         let session = sessions.get_mut(id);
         let Some(session) = session.filter(|session| session.is_open()) else {
@@ -255,7 +242,7 @@ impl<T> Hub<T> {
             core.ledger.close(
                 &Close {
                     id: session.number,
-                    name: session.name.text().into(),
+                    name: &session.name,
                     reason: closing.reason,
                     lasted: now.saturating_duration_since(session.opened_at),
                     lines_in: session.lines_in,

@@ -164,12 +164,7 @@ impl Core {
     }
 
     /// Shows what was said before: at most this many lines of those whom the session does not ignore.
-    pub(super) fn show_history<T>(
-        &mut self,
-        session: &mut Session<T>,
-        lines: usize,
-        now: Instant,
-    ) {
+    pub(super) fn show_history<T>(&mut self, session: &mut Session<T>, lines: usize, now: Instant) {
         self.send(session, now, |core, session, out| {
             let to = session.to(core.wall_seconds);
             let mut add = |reply| session.codec.encode_reply(&reply, &to, out);
@@ -241,13 +236,7 @@ impl<T> Hub<T> {
         session.ok_or_else(|| Refusal::Nobody(name.into()))
     }
 
-    fn tell(
-        &mut self,
-        id: SessionId,
-        to: &str,
-        words: &str,
-        now: Instant,
-    ) -> Result<(), Refusal> {
+    fn tell(&mut self, id: SessionId, to: &str, words: &str, now: Instant) -> Result<(), Refusal> {
         let receiver = self.find(to)?;
         if !receiver.codec.is_for_people() {
             return Err(Refusal::Deaf(to.into()));
@@ -346,7 +335,9 @@ impl<T> Hub<T> {
         if let Some(session) = self.sessions.get(id) {
             let prefs = session.prefs.as_deref();
             let ignored = prefs.map_or(&[][..], |prefs| &prefs.ignored);
-            let ignored = ignored.iter().filter_map(|it| self.sessions.get(it.session()));
+            let ignored = ignored
+                .iter()
+                .filter_map(|it| self.sessions.get(it.session()));
             let open = ignored.filter(|session| session.is_open());
             let names: Vec<&Name> = open.map(|session| &session.name).collect();
             let to = session.to(self.core.wall_seconds);
@@ -382,9 +373,7 @@ impl<T> Hub<T> {
             let spoke = member.map_or(0, |member| member.spoke);
             (Reverse(spoke), session.name.text())
         });
-        let fits = |(_, name): &(_, Cow<'_, str>)| {
-            name.to_lowercase().starts_with(prefix)
-        };
+        let fits = |(_, name): &(_, Cow<'_, str>)| name.to_lowercase().starts_with(prefix);
         // Those who never spoke stand at the end, in no order that anybody would look for.
         let mut named: BinaryHeap<_> = named.filter(fits).map(Reverse).collect();
         let sorted = std::iter::from_fn(|| named.pop().map(|Reverse((_, name))| name));

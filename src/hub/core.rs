@@ -145,7 +145,8 @@ impl Core {
         }
         let room = &mut self.room;
         if let Some(member) = room.members.get_mut(session.member) {
-            room.feed.collect(member.encoding, &mut member.cursor, parts);
+            room.feed
+                .collect(member.encoding, &mut member.cursor, parts);
         }
     }
 

@@ -115,6 +115,7 @@ impl<T> Hub<T> {
     pub fn flush(&mut self, now: Instant, sink: &mut impl Sink<T>) {
         let mut unfinished = Vec::new();
         self.flush_listed(&mut unfinished, now, sink);
+        self.core.private_bytes = 0;
         let waiting = self.core.room.waiting(self.core.is_urgent());
         let most = self.core.room.pace.allows(waiting, now);
         if most > 0 {
@@ -126,7 +127,6 @@ impl<T> Hub<T> {
                 room.pace.told(told, room.members.len(), took);
             }
         }
-        self.core.private_bytes = 0;
         for id in unfinished {
             self.follow_up(id, now, sink);
         }

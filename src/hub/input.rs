@@ -245,6 +245,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::dialect::Dialect;
     use crate::hub::{Limits, Sink};
     use crate::test_clock::outset;
 
@@ -277,7 +278,7 @@ mod tests {
     }
 
     fn seen_within(limits: Limits, packets: &[&[u8]]) -> String {
-        let (mut hub, now) = (Hub::new(limits), outset());
+        let (mut hub, now) = (Hub::new(limits, None), outset());
         let from = SocketAddr::from(([127, 0, 0, 1], 1));
         let id = hub.connect(Vec::new(), Dialect::Telnet, from, now);
         for packet in packets {
@@ -298,7 +299,7 @@ mod tests {
 
     #[test]
     fn f075_are_you_there_is_answered_once_a_second() {
-        let (mut hub, outset) = (Hub::new(LIMITS), outset());
+        let (mut hub, outset) = (Hub::new(LIMITS, None), outset());
         let from = SocketAddr::from(([127, 0, 0, 1], 1));
         let id = hub.connect(Vec::new(), Dialect::Telnet, from, outset);
         hub.flush(outset, &mut Screen);

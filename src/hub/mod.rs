@@ -33,15 +33,18 @@ mod room;
 mod roster;
 mod session;
 mod sessions;
+#[cfg(test)]
+mod tests;
 
 use std::cmp::Reverse;
 use std::time::{Duration, Instant};
 
 use crate::hygiene;
-use crate::id::SessionId;
 use crate::ledger::Ledger;
-use crate::limits::Limits;
 
+pub use crate::id::SessionId;
+pub use crate::limits::{Limits, QueueLimits};
+pub use crate::rate::Rate;
 pub use flush::Sink;
 
 use core::Core;

@@ -131,6 +131,7 @@ impl<I: Copy + Eq> Roster<I> {
     ///
     /// # Panics
     /// If the roster lacks one of them or knows of more.
+    #[cfg(test)]
     pub(super) fn check_invariants<'a>(&self, holders: impl IntoIterator<Item = (I, &'a Name)>) {
         let (mut guests, mut chosen_names, mut entries) = (0, 0, 0);
         for (id, name) in holders {

@@ -18,7 +18,6 @@ use crate::server::admission::{Acceptor, Admission, Place};
 use crate::server::meter::{Meter, SlowTurn};
 use crate::server::motd::MotdFile;
 use crate::server::network::{Network, Wakeup};
-use crate::server::pace::{Pace, Waiting};
 
 pub use crate::report::Report;
 
@@ -56,7 +55,6 @@ pub(super) struct EventLoop<N: Network> {
     ready: VecDeque<SessionId>,
     /// Those of them whose stream seems to have ended. When thousands leave at once, the others are not to wait for it.
     leaving: VecDeque<SessionId>,
-    pace: Pace,
     events: Vec<Wakeup>,
     buffer: Box<[u8]>,
     shutdown: Shutdown,
@@ -89,7 +87,7 @@ impl<N: Network> EventLoop<N> {
         pace_max: Option<Duration>,
         message: MotdFile,
     ) -> io::Result<Self> {
-        let mut hub = Hub::new(limits);
+        let mut hub = Hub::new(limits, pace_max);
         hub.set_motd(&message.read()?);
         let meter = Meter::new(network.now());
         let read_bytes_max = if limits.line_rate.is_unlimited() {
@@ -104,7 +102,6 @@ impl<N: Network> EventLoop<N> {
             hub,
             ready: VecDeque::new(),
             leaving: VecDeque::new(),
-            pace: Pace::new(pace_max),
             events: Vec::new(),
             buffer: vec![0; read_bytes_max].into(),
             shutdown: Shutdown::Running,
@@ -175,7 +172,7 @@ impl<N: Network> EventLoop<N> {
     /// How long the poll may wait: not at all while a list has work that no edge will tell of.
     pub(super) fn timeout(&self) -> Option<Duration> {
         let listed = !self.ready.is_empty() || !self.leaving.is_empty();
-        if listed || self.hub.has_listed() || self.hub.has_closed() {
+        if listed {
             return Some(Duration::ZERO);
         }
         let now = self.network.now();
@@ -183,29 +180,10 @@ impl<N: Network> EventLoop<N> {
             Shutdown::Draining(at) => Some(at),
             _ => None,
         };
-        let waiting = self.waiting();
-        let flush = waiting.map(|waiting| self.pace.due_at(waiting, now));
         let log = crate::log::is_behind().then(|| now + LOG_RETRY);
-        let deadlines = [
-            self.hub.wake_at(),
-            self.acceptor.wake_at(now),
-            flush,
-            stop,
-            log,
-        ];
+        let deadlines = [self.hub.wake_at(now), self.acceptor.wake_at(now), stop, log];
         let wake_at = deadlines.into_iter().flatten().min()?;
         Some(wake_at.saturating_duration_since(now))
-    }
-
-    /// What waits to be told to all; `None` if nothing does.
-    fn waiting(&self) -> Option<Waiting> {
-        let lines = self.hub.lines_waiting();
-        (lines > 0).then(|| Waiting {
-            lines,
-            people: self.hub.open_sessions(),
-            is_presence: self.hub.only_presence_waits(),
-            is_urgent: self.hub.has_said_enough() || self.shutdown != Shutdown::Running,
-        })
     }
 
     fn note(&mut self, event: Wakeup) {
@@ -243,25 +221,13 @@ impl<N: Network> EventLoop<N> {
         }
     }
 
-    /// Writes to those for whom something waits that is theirs alone, and then what was said to as many as it is time
-    /// for.
     fn flush(&mut self, now: Instant) {
-        self.tell(0, now);
-        let most = self.pace.allows(self.waiting(), now);
-        let began_at = self.network.now();
-        let told = self.tell(most, now);
-        if told > 0 {
-            let took = self.network.now().saturating_duration_since(began_at);
-            self.pace.told(told, self.hub.open_sessions(), took);
-        }
-    }
-
-    fn tell(&mut self, most: usize, now: Instant) -> usize {
         let mut sink = Writer {
+            began_at: self.network.now(),
             network: &mut self.network,
             leaving: &mut self.leaving,
         };
-        self.hub.flush_some(most, now, &mut sink)
+        self.hub.flush(now, &mut sink);
     }
 
     fn reap(&mut self, now: Instant) {
@@ -309,6 +275,7 @@ impl<N: Network> EventLoop<N> {
 
 /// Lends the network to the hub for a flush.
 struct Writer<'a, N> {
+    began_at: Instant,
     network: &'a mut N,
     leaving: &'a mut VecDeque<SessionId>,
 }
@@ -338,6 +305,10 @@ impl<N: Network> Sink<Carrier<N::Stream>> for Writer<'_, N> {
 
     fn finish(&mut self, carrier: &mut Carrier<N::Stream>) {
         self.network.finish(&mut carrier.stream);
+    }
+
+    fn spent(&self) -> Duration {
+        self.network.now().saturating_duration_since(self.began_at)
     }
 }
 

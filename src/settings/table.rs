@@ -42,7 +42,7 @@ pub(super) static TABLE: &[Setting] = &[
         "4096",
         bytes(64, 64 * KIB),
         "longer lines are refused, never cut, and the session goes on",
-        |settings, n| settings.line_bytes_max = length(n),
+        |settings, n| settings.limits.line_bytes_max = length(n),
     ),
     number(
         "queue-bytes-max",
@@ -50,7 +50,7 @@ pub(super) static TABLE: &[Setting] = &[
         bytes(KIB, 1024 * MIB),
         "unsent bytes of one session; above: closed, slow-consumer; at least 4 times \
          line-bytes-max",
-        |settings, n| settings.queue_bytes_max = length(n),
+        |settings, n| settings.limits.queue.bytes_max = length(n),
     ),
     number(
         QUEUE_BYTES_SOFT,
@@ -58,21 +58,21 @@ pub(super) static TABLE: &[Setting] = &[
         bytes(KIB, 1024 * MIB),
         "above it for longer than queue-soft-seconds: closed, slow-consumer; at most \
          queue-bytes-max, to which the default gives way",
-        |settings, n| settings.queue_bytes_soft = length(n),
+        |settings, n| settings.limits.queue.bytes_soft = length(n),
     ),
     number(
         "queue-soft-seconds",
         "10",
         seconds(10, DAY),
         "how long a session may stay above queue-bytes-soft",
-        |settings, n| settings.queue_soft = Duration::from_millis(n),
+        |settings, n| settings.limits.queue.soft = Duration::from_millis(n),
     ),
     number(
         "stall-seconds",
         "30",
         seconds(10, DAY).zero_means("off"),
         "bytes wait, and none was taken for so long: closed, write-stall",
-        |settings, n| settings.stall = unless_zero(n).map(Duration::from_millis),
+        |settings, n| settings.limits.queue.stall = unless_zero(n).map(Duration::from_millis),
     ),
     number(
         "send-buffer-bytes",
@@ -86,35 +86,35 @@ pub(super) static TABLE: &[Setting] = &[
         "10",
         count(1, 1_000_000).zero_means("off"),
         "beyond it the session's input is paused, nothing is lost",
-        |settings, n| settings.lines_per_second = unless_zero(n as u32),
+        |settings, n| settings.limits.line_rate.per_second = n as u32,
     ),
     number(
         "lines-burst",
         "40",
         count(1, 1_000_000).zero_means("off"),
         "so many lines at once before lines-per-second counts",
-        |settings, n| settings.lines_burst = n as u32,
+        |settings, n| settings.limits.line_rate.burst = n as u32,
     ),
     number(
         "idle-seconds",
         "0",
         seconds(10, 365 * DAY).zero_means("off"),
         "nothing heard for so long: closed, idle",
-        |settings, n| settings.idle = unless_zero(n).map(Duration::from_millis),
+        |settings, n| settings.limits.idle = unless_zero(n).map(Duration::from_millis),
     ),
     number(
         "drain-seconds",
         "5",
         seconds(10, HOUR),
         "a closing session gets so long to take its last bytes",
-        |settings, n| settings.drain = Duration::from_millis(n),
+        |settings, n| settings.limits.drain = Duration::from_millis(n),
     ),
     number(
         "history-lines",
         "20",
         count(1, 1000).zero_means("off"),
         "so many of the last lines are shown to a newcomer",
-        |settings, n| settings.history_lines = length(n),
+        |settings, n| settings.limits.history_lines = length(n),
     ),
     Setting {
         key: "motd-file",
@@ -135,7 +135,7 @@ pub(super) static TABLE: &[Setting] = &[
         bytes(KIB, 65_536 * MIB),
         "all queues and buffers together; above: the session with the largest queue is closed, \
          slow-consumer; at least 4 times line-bytes-max",
-        |settings, n| settings.memory_max = length(n),
+        |settings, n| settings.limits.memory_max = length(n),
     ),
 ];
 

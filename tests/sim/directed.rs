@@ -7,6 +7,7 @@ use chatd::dialect::Dialect;
 use chatd::hub::{Census, Ending, Hub, Limits, QueueLimits, Rate, SessionId};
 use chatd::ledger::CloseReason;
 
+use crate::test_log;
 use crate::transport::{Sockets, Transport};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -43,6 +44,7 @@ impl House {
             reason = "an arbitrary outset for the test's own clock"
         )]
         let now = Instant::now();
+        test_log::begin();
         Self {
             hub: Hub::new(limits),
             now,
@@ -105,8 +107,8 @@ impl House {
     }
 
     fn reasons(&self) -> Vec<&'static str> {
-        let reason = |close: &chatd::ledger::Close| close.reason.as_str();
-        self.hub.ledger().recent().map(reason).collect()
+        let closes = test_log::closes();
+        closes.iter().map(|close| close.reason.as_str()).collect()
     }
 }
 

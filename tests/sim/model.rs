@@ -276,7 +276,7 @@ impl Model {
                 let closing = Closing {
                     name: it.name.clone(),
                     reason,
-                    lasted: now - it.opened_at,
+                    tenths: (now - it.opened_at) / 100,
                     lines_in: it.lines_in,
                     bytes_out: it.bytes_out as u64,
                     ending,

@@ -78,7 +78,8 @@ pub(crate) struct Took {
 pub(crate) struct Closing {
     pub(crate) name: String,
     pub(crate) reason: CloseReason,
-    pub(crate) lasted: Ms,
+    /// How long it lasted, in tenths of a second.
+    pub(crate) tenths: u64,
     pub(crate) lines_in: u64,
     pub(crate) bytes_out: u64,
     pub(crate) ending: Ending,

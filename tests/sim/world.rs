@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 
 use chatd::dialect::Dialect;
 use chatd::hub::{Hub, Limits, SessionId};
-use chatd::ledger::{Close, CloseReason};
+use chatd::ledger::CloseReason;
 
 use crate::model::Model;
 use crate::presence::Ms;
 use crate::random::Random;
 use crate::script::Item;
 use crate::session::{Closing, Phase, Took};
+use crate::test_log;
 use crate::trace::Trace;
 use crate::transport::{Failure, Sockets, Transport};
 
@@ -59,6 +60,7 @@ impl<'a> World<'a> {
             reason = "an arbitrary outset for the clock of the run"
         )]
         let outset = Instant::now();
+        test_log::begin();
         Self {
             hub: Hub::new(limits),
             model: Model::new(limits),
@@ -464,13 +466,13 @@ impl World<'_> {
             assert_eq!(before, None, "{} is freed twice", transport.number);
         });
         let expected = self.model.reap(self.now);
-        let recent = self.hub.ledger().recent();
-        let skip = recent.len().saturating_sub(endings.len());
-        let closed = recent.skip(skip).map(|close: &Close| {
+        let closes = test_log::closes();
+        let skip = closes.len().saturating_sub(endings.len());
+        let closed = closes.into_iter().skip(skip).map(|close| {
             let closing = Closing {
-                name: close.name.to_string(),
+                name: close.name,
                 reason: close.reason,
-                lasted: close.lasted.as_millis() as Ms,
+                tenths: close.tenths,
                 lines_in: close.lines_in,
                 bytes_out: close.bytes_out,
                 ending: endings[&close.id],

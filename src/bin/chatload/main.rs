@@ -41,6 +41,7 @@ use options::{Format, Options, Request};
 use plan::Plan;
 use progress::Progress;
 use report::Report;
+use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
 use subject::Subject;
 use verdict::Round;
 
@@ -174,8 +175,10 @@ fn take_leave(probe: TcpStream) {
 fn raise_descriptor_limit(options: &Options, server_is_here: bool) -> io::Result<()> {
     let sides = if server_is_here { 2 } else { 1 };
     let wanted = options.clients as u64 * sides + SPARE_DESCRIPTORS;
-    let limit = rlimit::increase_nofile_limit(u64::MAX)?;
-    if limit < wanted {
+    let limit = getrlimit(Resource::Nofile);
+    let current = limit.maximum;
+    setrlimit(Resource::Nofile, Rlimit { current, ..limit })?;
+    if let Some(limit) = current.filter(|limit| *limit < wanted) {
         return Err(io::Error::other(format!(
             "{} clients need {wanted} descriptors, and the limit is {limit}",
             options.clients

@@ -13,7 +13,7 @@ use chatd::dialect::Dialect;
 use chatd::journal::Journal;
 use chatd::report::Process;
 use chatd::server::{Server, ShutdownHandle};
-use chatd::settings::Settings;
+use chatd::settings::{Rate, Settings};
 use log::LevelFilter;
 
 use crate::clock;
@@ -323,17 +323,18 @@ const MIB: usize = 1024 * 1024;
 fn settings(options: &Options) -> io::Result<Settings> {
     let mut settings = Settings {
         listen: vec!["wire://127.0.0.1:0".parse().map_err(io::Error::other)?],
-        history_lines: 0,
         ..Settings::default()
     };
-    let rate = f64::from(settings.lines_per_second.unwrap_or(0));
+    let limits = &mut settings.limits;
+    limits.history_lines = 0;
+    let rate = f64::from(limits.line_rate.per_second);
     if options.interval_min.as_secs_f64() * rate < 2.0 {
-        settings.lines_per_second = None;
+        limits.line_rate = Rate::UNLIMITED;
         // Then it is the clients, all in one thread, who may fall behind; that is not what is to be tested.
         if options.stall == 0 {
-            settings.queue_bytes_max = 16 * MIB;
-            settings.queue_bytes_soft = 16 * MIB;
-            settings.memory_max = 2048 * MIB;
+            limits.queue.bytes_max = 16 * MIB;
+            limits.queue.bytes_soft = 16 * MIB;
+            limits.memory_max = 2048 * MIB;
         }
     }
     Ok(settings)

@@ -1,7 +1,6 @@
 //! What one person types: bytes in, requests out, whatever the cutting into packets. Telnet, keys, line editing and the
 //! cleaning of lines end here.
 
-use std::borrow::Cow;
 use std::mem;
 
 use memchr::memchr;
@@ -55,7 +54,7 @@ enum Found<'a> {
     Line(Line<'a>),
     Interrupt,
     AreYouThere,
-    Input(Input<'a>),
+    Input(Input<'static>),
 }
 
 impl Codec {
@@ -63,7 +62,7 @@ impl Codec {
     /// the words of a request.
     pub(in crate::dialect) fn next<'a>(
         &mut self,
-        input: &mut &'a [u8],
+        input: &mut &[u8],
         scratch: &'a mut String,
         context: &mut Context<'_>,
     ) -> Option<Input<'a>> {
@@ -92,7 +91,10 @@ impl Codec {
 
     /// Acts on an interrupt that waits: the first one is answered with a hint, the second one in a row is a wish to
     /// leave. To be called when no more input is looked at for now.
-    pub(in crate::dialect) fn settle<'a>(&mut self, context: &mut Context<'_>) -> Option<Input<'a>> {
+    pub(in crate::dialect) fn settle<'a>(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Option<Input<'a>> {
         if !mem::take(&mut self.interrupt_waits) {
             return None;
         }
@@ -222,7 +224,7 @@ impl Codec {
                         // It had too many characters for an editor.
                         CHARACTERS_MAX
                     },
-                })
+                });
             }
         };
         let edited = text::edit(line);
@@ -321,7 +323,7 @@ impl Codec {
     }
 
     /// Answers [`Input::Complete`] with what the word may stand for, the best first.
-    pub(in crate::dialect) fn complete(&mut self, candidates: &[Cow<'_, str>]) {
+    pub(in crate::dialect) fn complete(&mut self, candidates: &[String]) {
         if let Some(Editing { editor, drawn, .. }) = self.editing() {
             editor.complete(candidates, drawn);
         }

@@ -87,9 +87,7 @@ impl Protocol {
 
     /// The width of the client's window as it was last told; 0 if it never was.
     pub(crate) fn columns(&self) -> u16 {
-        self.options
-            .as_ref()
-            .map_or(0, |options| options.columns)
+        self.options.as_ref().map_or(0, |options| options.columns)
     }
 
     /// The person asks for line editing.

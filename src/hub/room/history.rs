@@ -47,7 +47,7 @@ impl History {
     }
 
     /// Keeps what was said, and forgets what is too much.
-    pub(super) fn keep(&mut self, event: &Event<'_>, author: PersonId, wall_seconds: u64) {
+    pub(in crate::hub) fn keep(&mut self, event: &Event<'_>, author: PersonId, wall_seconds: u64) {
         let (name, words, acts): (&Name, _, _) = match *event {
             Event::Said { name, words } => (name, words, false),
             Event::Did { name, words } => (name, words, true),

@@ -29,7 +29,8 @@ const NONE: u32 = u32::MAX;
 impl List {
     pub(super) const EMPTY: Self = Self { last: NONE };
 
-    pub(super) fn is_empty(self) -> bool {
+    #[cfg(test)]
+    fn is_empty(self) -> bool {
         self.last == NONE
     }
 }
@@ -42,6 +43,7 @@ impl<T> Default for Lists<T> {
 
 impl<T> Lists<T> {
     /// The length of all lists together.
+    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.links.len()
     }
@@ -76,6 +78,7 @@ impl<T> Lists<T> {
     }
 
     /// The values of a list.
+    #[cfg(test)]
     pub(super) fn iter(&self, list: List) -> impl Iterator<Item = &T> {
         let first = self.links.get(list.last as usize).map(|link| link.next);
         let next = move |at: &u32| (*at != list.last).then(|| self.links[*at as usize].next);

@@ -436,7 +436,7 @@ mod tests {
             (ms(80), Some(ms(100)), urgent),
         ] {
             let (mut pace, now) = paced(round, delay_max);
-            pace.see_leaving(now);
+            pace.note_leave(now);
             assert_eq!(pace.due_at(waiting, now), now);
             assert_eq!(pace.allows(Some(waiting), now), usize::MAX);
         }
@@ -448,13 +448,13 @@ mod tests {
         let begins_at = now + ms(5000);
         for left in [0, 90, 180, 270, 360, 450] {
             let now = begins_at + ms(left);
-            pace.see_leaving(now);
+            pace.note_leave(now);
             assert_eq!(pace.allows(Some(presence(3)), now), 0);
             assert_eq!(pace.due_at(presence(3), now), now + ms(100), "more leave");
             assert_eq!(pace.due_at(chat(3), now), now, "chat does not wait");
         }
         let late = begins_at + ms(950);
-        pace.see_leaving(late);
+        pace.note_leave(late);
         assert_eq!(pace.due_at(presence(3), late), begins_at + ms(1000));
         assert_eq!(
             pace.allows(Some(presence(3)), begins_at + ms(1000)),
@@ -463,7 +463,7 @@ mod tests {
         pace.told(PEOPLE, PEOPLE, ms(2));
         // All was told, and later others leave.
         let later = begins_at + ms(9000);
-        pace.see_leaving(later);
+        pace.note_leave(later);
         assert_eq!(pace.allows(Some(presence(1)), later), 0);
         assert_eq!(pace.due_at(presence(1), later), later + ms(100));
     }

@@ -4,7 +4,7 @@ use std::io;
 use std::time::Instant;
 
 use super::EventLoop;
-use crate::hub::SessionId;
+use crate::hub::{Next, SessionId, Then};
 use crate::planted::{planted, Bug};
 use crate::server::network::Network;
 
@@ -28,9 +28,6 @@ impl<N: Network> EventLoop<N> {
             let next = self.ready.pop_front();
             self.read_next(next, now);
         }
-        if !self.leaving.is_empty() {
-            self.pace.see_leaving(now);
-        }
         for read in 0..leaving {
             if read >= TURN_READS_MIN && self.hub.has_said_enough() {
                 break;
@@ -53,57 +50,59 @@ impl<N: Network> EventLoop<N> {
         }
     }
 
-    /// Reads once from a session; gives whether there may be more, of which no edge will tell.
+    /// Reads once from a session, or goes on with what was read; gives whether there may be more, of which no edge will
+    /// tell.
     fn read_session(&mut self, id: SessionId, now: Instant) -> bool {
-        let more = if self.hub.is_paused(id) {
-            false
-        } else if self.hub.has_carry(id) {
-            self.hub.resume(id, now);
-            true
-        } else {
-            self.read_stream(id, now)
+        let (then, may_be_more) = match self.hub.next(id) {
+            None => return false,
+            Some(Next::Wait(_)) => (Then::Wait, false),
+            Some(Next::Resume) => (self.hub.resume(id, now), true),
+            Some(Next::Read(carrier)) => {
+                let read_on = carrier.may_have_ended || carrier.may_stop_short;
+                match self.network.read(&mut carrier.stream, &mut self.buffer) {
+                    Ok(0) => {
+                        self.hub.handle_eof(id, now);
+                        return false;
+                    }
+                    Ok(length) => {
+                        let then = self.hub.handle_input(id, &self.buffer[..length], now);
+                        // A short read has emptied the socket, unless its end is all that is left or it stopped at
+                        // urgent data.
+                        let full = length == self.buffer.len() && !planted(Bug::LostEdge);
+                        (then, full || read_on)
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => return true,
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        carrier.may_have_ended = false;
+                        carrier.may_stop_short = false;
+                        self.hub.handle_drained(id, now);
+                        return false;
+                    }
+                    Err(_) => {
+                        self.hub.handle_reset(id, now);
+                        return false;
+                    }
+                }
+            }
         };
-        if !self.hub.is_paused(id) {
-            return more;
+        match then {
+            Then::Read => may_be_more,
+            Then::Resume => true,
+            Then::Wait => {
+                self.look_for_hangup(id, now);
+                false
+            }
         }
-        // What it sent stays where it is, and its end may hide behind that.
+    }
+
+    /// What a paused session sent stays where it is, and its end may hide behind that.
+    fn look_for_hangup(&mut self, id: SessionId, now: Instant) {
         let carrier = self.hub.transport(id);
         if let Some(carrier) = carrier.filter(|carrier| carrier.may_have_ended) {
             if self.network.is_broken(&mut carrier.stream) {
                 self.hub.handle_reset(id, now);
             } else {
                 self.hub.handle_hangup(id, now);
-            }
-        }
-        false
-    }
-
-    fn read_stream(&mut self, id: SessionId, now: Instant) -> bool {
-        let Some(carrier) = self.hub.transport(id) else {
-            return false;
-        };
-        let read_on = carrier.may_have_ended || carrier.may_stop_short;
-        match self.network.read(&mut carrier.stream, &mut self.buffer) {
-            Ok(0) => {
-                self.hub.handle_eof(id, now);
-                false
-            }
-            Ok(length) => {
-                self.hub.handle_input(id, &self.buffer[..length], now);
-                // A short read has emptied the socket, unless its end is all that is left or it stopped at urgent data.
-                let full = length == self.buffer.len() && !planted(Bug::LostEdge);
-                full || read_on || self.hub.has_carry(id)
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => true,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                carrier.may_have_ended = false;
-                carrier.may_stop_short = false;
-                self.hub.handle_drained(id, now);
-                false
-            }
-            Err(_) => {
-                self.hub.handle_reset(id, now);
-                false
             }
         }
     }

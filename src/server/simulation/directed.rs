@@ -16,6 +16,7 @@ use crate::server::admission::Admission;
 use crate::server::event_loop::EventLoop;
 use crate::server::motd::MotdFile;
 use crate::server::network::Wakeup;
+use crate::test_log;
 
 const LIMITS: Limits = Limits::WIDE;
 
@@ -39,6 +40,7 @@ impl Bench {
     }
 
     fn paced(limits: Limits, admission: Admission, pace_max: Option<Duration>) -> Self {
+        test_log::begin();
         let network = SimulatedNetwork::new(1, LISTENERS.len(), ());
         let (dialects, message) = (LISTENERS.to_vec(), MotdFile(None));
         let event_loop = EventLoop::new(network, dialects, limits, admission, pace_max, message);
@@ -156,8 +158,8 @@ impl Bench {
 
     /// Why sessions were closed, in order.
     fn reasons(&self) -> Vec<CloseReason> {
-        let closes = self.event_loop.hub().ledger().recent();
-        closes.map(|close| close.reason).collect()
+        let closes = test_log::closes();
+        closes.iter().map(|close| close.reason).collect()
     }
 
     fn sessions(&self) -> usize {

@@ -7,6 +7,7 @@ use super::crowd::{Client, Crowd, Leave, SimulatedWorld, Words, WITNESS};
 use super::Simulation;
 use crate::dialect::Dialect;
 use crate::ledger::CloseReason;
+use crate::test_log;
 
 /// Why sessions were closed, by their number.
 type Reasons = BTreeMap<u64, CloseReason>;
@@ -14,7 +15,7 @@ type Reasons = BTreeMap<u64, CloseReason>;
 impl Simulation {
     /// Looks at all that the clients said and heard. `complete` if all of it has arrived.
     pub(super) fn judge(&mut self, complete: bool) {
-        let closes = self.event_loop.hub().ledger().recent();
+        let closes = test_log::closes().into_iter();
         let reasons: Reasons = closes.map(|close| (close.id, close.reason)).collect();
         let network = self.event_loop.network_mut();
         let Some(mut crowd) = network.world.take() else {

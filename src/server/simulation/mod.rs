@@ -27,6 +27,7 @@ use crate::ledger::CloseReason;
 use crate::planted::{plant, Bug};
 use crate::server::event_loop::EventLoop;
 use crate::server::motd::MotdFile;
+use crate::test_log;
 
 use crowd::{Crowd, SimulatedWorld, Stage, LISTENERS};
 use network::{Faults, SimulatedNetwork};
@@ -104,6 +105,7 @@ impl Simulation {
             network.write_cost = profile.write_cost;
             network.descriptors_max = profile.descriptors_max;
         }
+        test_log::begin();
         let event_loop = EventLoop::new(
             network,
             LISTENERS.to_vec(),

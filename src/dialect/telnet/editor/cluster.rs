@@ -1,9 +1,9 @@
 //! What a person takes for one character, and how many columns it may need.
 //!
 //! A cluster is a base with what follows it: zero-width characters, emoji skin tones, whatever stands behind
-//! a zero-width joiner; two regional indicators make one flag. That is a little coarser than UAX #29 where
-//! scripts join letters, and finer where a mark has a width of its own, as terminals have it; the library for
-//! the full rules would bring tables many times the size of this file.
+//! a zero-width joiner; two regional indicators make one flag. UAX #29 would join a letter with a mark that
+//! has a column of its own (Hindi and Thai vowels): then Backspace would take a syllable that was typed, and is
+//! drawn by terminals, as several characters.
 //!
 //! Columns are those of a terminal that draws each code point by itself: an upper bound for those that join
 //! them. They decide only where to cut, never where the cursor stands.
@@ -129,6 +129,8 @@ mod tests {
     fn neighbours_are_told_apart() {
         assert_eq!(clusters("🇩🇪🇫🇷🇬"), ["🇩🇪", "🇫🇷", "🇬"]);
         assert_eq!(clusters("สวัสดี"), ["ส", "วั", "ส", "ดี"]);
+        assert_eq!(clusters("น้ำ"), ["น้", "ำ"]);
+        assert_eq!(clusters("काम"), ["क", "ा", "म"]);
         assert_eq!(clusters("\u{301}a"), ["\u{301}", "a"]);
         assert_eq!(clusters("你👍👍🏽"), ["你", "👍", "👍🏽"]);
     }

@@ -32,10 +32,8 @@ mod history;
 mod keys;
 mod row;
 
-pub(crate) use buffer::CHARACTERS_MAX;
 pub use crate::dialect::input::Word;
-
-use std::borrow::Cow;
+pub(crate) use buffer::CHARACTERS_MAX;
 
 use buffer::Buffer;
 use history::{History, Written};
@@ -161,9 +159,9 @@ impl Editor {
 
     /// Answers [`Outcome::Complete`] with the names that fit, the best first: the first one and a space take the
     /// place of the word, and each further Tab that of the one before. Without any, Tab is a space.
-    pub fn complete(&mut self, candidates: &[Cow<'_, str>], out: &mut Vec<u8>) {
-        let candidates = candidates.iter().take(CANDIDATES_MAX);
-        let candidates: Vec<String> = candidates.map(|name| name.clone().into_owned()).collect();
+    pub fn complete(&mut self, candidates: &[String], out: &mut Vec<u8>) {
+        let mut candidates = candidates.to_vec();
+        candidates.truncate(CANDIDATES_MAX);
         let start = self.buffer.word_start();
         match candidates.first() {
             None => self.insert(' '),

@@ -4,9 +4,13 @@ use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use chatd::dialect::Dialect;
-use chatd::hub::{Ending, Hub, Limits, QueueLimits, Rate, SessionId, Sink};
-use chatd::ledger::CloseReason;
+use crate::dialect::Dialect;
+use crate::hub::{Ending, Hub, Limits, Next, SessionId, Sink, Then};
+use crate::ledger::CloseReason;
+use crate::limits::QueueLimits;
+use crate::rate::Rate;
+use crate::test_clock::outset;
+use crate::test_log;
 
 /// What stands for a session's socket.
 #[derive(Debug)]
@@ -87,9 +91,10 @@ pub(crate) fn limits() -> Limits {
 
 impl World {
     pub(crate) fn new(limits: Limits) -> Self {
+        test_log::begin();
         Self {
-            hub: Hub::new(limits),
-            now: Instant::now(),
+            hub: Hub::new(limits, None),
+            now: outset(),
             closed: Vec::new(),
         }
     }
@@ -122,10 +127,15 @@ impl World {
     /// A line is read from a session.
     pub(crate) fn say(&mut self, id: SessionId, line: &str) {
         let line = format!("{line}\n");
-        self.hub.handle_input(id, line.as_bytes(), self.now);
-        while self.hub.has_carry(id) && !self.hub.is_paused(id) {
-            self.hub.resume(id, self.now);
+        let mut then = self.hub.handle_input(id, line.as_bytes(), self.now);
+        while then == Then::Resume {
+            then = self.hub.resume(id, self.now);
         }
+    }
+
+    /// Whether the session has been heard enough for now.
+    pub(crate) fn is_paused(&mut self, id: SessionId) -> bool {
+        matches!(self.hub.next(id), Some(Next::Wait(_)))
     }
 
     /// The rest of a turn, behind all reading.
@@ -156,10 +166,8 @@ impl World {
 
     /// Who was closed, and why, in order.
     pub(crate) fn closes(&self) -> Vec<(String, CloseReason)> {
-        let recent = self.hub.ledger().recent();
-        recent
-            .map(|close| (close.name.to_string(), close.reason))
-            .collect()
+        let closes = test_log::closes().into_iter();
+        closes.map(|close| (close.name, close.reason)).collect()
     }
 
     /// Everything that must hold between two calls.

@@ -1,0 +1,7 @@
+//! The hub alone, without sockets.
+
+mod bounds;
+mod faults;
+#[path = "../../../tests/sim/random.rs"]
+mod random;
+mod world;
