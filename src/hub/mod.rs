@@ -96,7 +96,7 @@ pub struct Hub<T> {
     limits: Limits,
     peers: Slab<Peer<T>>,
     serial: u32,
-    roster: Roster<SessionId>,
+    roster: Roster,
     room: Room,
     ledger: Ledger,
     /// Sessions with something to be written, each once.
