@@ -42,6 +42,7 @@ pub mod ledger;
 mod limits;
 pub mod log;
 pub mod name;
+mod origin;
 mod outbox;
 mod planted;
 mod rate;

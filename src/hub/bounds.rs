@@ -163,19 +163,17 @@ impl<T> Hub<T> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::SocketAddr;
 
     use super::*;
     use crate::dialect::Dialect;
-    use crate::hub::{Limits, Rate};
+    use crate::hub::{Limits, Origin, Rate};
     use crate::test_clock::outset;
     use crate::test_log;
 
     const LIMITS: Limits = Limits::WIDE;
 
     fn connect(hub: &mut Hub<()>, now: Instant) -> SessionId {
-        let from = SocketAddr::from(([127, 0, 0, 1], 1));
-        hub.connect((), Dialect::Telnet, from, now)
+        hub.connect((), Dialect::Telnet, Origin::Local, now)
     }
 
     /// Waits for the next deadline, and lets those go on whose pause it ends.

@@ -4,7 +4,6 @@
 //! of the room, frees its name, bids it farewell and tells the others. It never frees; [`Hub::reap`] alone does.
 
 use std::mem;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::dialect::event::{Farewell, Reply};
@@ -13,6 +12,7 @@ use crate::hub::peer::{Closing, Flow, Peer, Phase, Stage, Standing};
 use crate::hub::{history, Ending, Hub, SessionId};
 use crate::ledger::{Close, CloseReason};
 use crate::name::Name;
+use crate::origin::Origin;
 use crate::outbox::Outbox;
 use crate::planted::{planted, Bug};
 use crate::rate::Bucket;
@@ -23,7 +23,7 @@ impl<T> Hub<T> {
         &mut self,
         transport: T,
         dialect: Dialect,
-        from: SocketAddr,
+        from: Origin,
         now: Instant,
     ) -> SessionId {
         let id = self.insert(transport, dialect, from, now);
@@ -46,7 +46,7 @@ impl<T> Hub<T> {
         &mut self,
         transport: T,
         dialect: Dialect,
-        from: SocketAddr,
+        from: Origin,
         reason: CloseReason,
         now: Instant,
     ) -> SessionId {
@@ -56,12 +56,7 @@ impl<T> Hub<T> {
     }
 
     /// Writes down that somebody came and could not even be taken in to be told why; gives what to tell it.
-    pub fn turn_away(
-        &mut self,
-        dialect: Dialect,
-        from: SocketAddr,
-        reason: CloseReason,
-    ) -> Vec<u8> {
+    pub fn turn_away(&mut self, dialect: Dialect, from: Origin, reason: CloseReason) -> Vec<u8> {
         let number = self.ledger.open(dialect, from, self.peers.len());
         let close = Close {
             id: number,
@@ -103,13 +98,7 @@ impl<T> Hub<T> {
         }
     }
 
-    fn insert(
-        &mut self,
-        transport: T,
-        dialect: Dialect,
-        from: SocketAddr,
-        now: Instant,
-    ) -> SessionId {
+    fn insert(&mut self, transport: T, dialect: Dialect, from: Origin, now: Instant) -> SessionId {
         let number = self.ledger.open(dialect, from, self.peers.len() + 1);
         self.serial = self.serial.wrapping_add(1);
         // Whoever comes, to stay or not, hears nothing of what was said before.

@@ -399,10 +399,10 @@ impl<T> Peer<T> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::SocketAddr;
 
     use super::*;
     use crate::dialect::Dialect;
+    use crate::hub::Origin;
     use crate::test_clock::outset;
 
     /// Sockets that take everything, or nothing.
@@ -432,9 +432,8 @@ mod tests {
     fn a_flush_holds_one_copy_however_many_see_the_feed_in_their_own_way() {
         const VIEWERS: usize = 100;
         let (mut hub, now) = (Hub::new(LIMITS), outset());
-        let from = SocketAddr::from(([127, 0, 0, 1], 1));
         let mut connect = |input: &[u8]| {
-            let id = hub.connect((), Dialect::Telnet, from, now);
+            let id = hub.connect((), Dialect::Telnet, Origin::Local, now);
             hub.handle_input(id, input, now);
             hub.flush(now, &mut Sockets { room: usize::MAX });
             id

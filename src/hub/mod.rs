@@ -46,6 +46,7 @@ use crate::ledger::Ledger;
 use crate::planted::{planted, Bug};
 
 pub use crate::limits::{Limits, QueueLimits};
+pub use crate::origin::Origin;
 pub use crate::rate::Rate;
 pub use flush::Sink;
 pub use peer::SessionId;

@@ -14,7 +14,7 @@ use log::warn;
 
 use crate::dialect::Dialect;
 use crate::hub::{Hub, Limits, SessionId, Sink};
-use crate::server::admission::{Acceptor, Admission, Place};
+use crate::server::admission::{Admission, AdmissionLimits, CountedAs};
 use crate::server::meter::{Meter, SlowTurn};
 use crate::server::motd::MotdFile;
 use crate::server::network::{Network, Wakeup};
@@ -35,7 +35,7 @@ const PACED_TURN_BYTES_MAX: usize = 8 * 1024;
 #[derive(Debug)]
 pub(super) struct Carrier<S> {
     stream: S,
-    place: Place,
+    counted_as: CountedAs,
     /// It is on the list of those to be read.
     ready: bool,
     /// An event said that the stream has ended or broken: read until that is seen.
@@ -51,7 +51,7 @@ pub(super) struct EventLoop<N: Network> {
     network: N,
     dialects: Vec<Dialect>,
     hub: Hub<Carrier<N::Stream>>,
-    acceptor: Acceptor,
+    admission: Admission,
     /// Sessions that may have something to be read.
     ready: VecDeque<SessionId>,
     /// Those of them whose stream seems to have ended. When thousands leave at once, the others are not to wait for it.
@@ -85,7 +85,7 @@ impl<N: Network> EventLoop<N> {
         network: N,
         dialects: Vec<Dialect>,
         limits: Limits,
-        admission: Admission,
+        admission_limits: AdmissionLimits,
         pace_max: Option<Duration>,
         message: MotdFile,
     ) -> io::Result<Self> {
@@ -99,7 +99,7 @@ impl<N: Network> EventLoop<N> {
         };
         Ok(Self {
             network,
-            acceptor: Acceptor::new(admission, dialects.len()),
+            admission: Admission::new(admission_limits, dialects.len()),
             dialects,
             hub,
             ready: VecDeque::new(),
@@ -188,7 +188,7 @@ impl<N: Network> EventLoop<N> {
         let log = crate::log::is_behind().then(|| now + LOG_RETRY);
         let deadlines = [
             self.hub.wake_at(),
-            self.acceptor.wake_at(now),
+            self.admission.wake_at(now),
             flush,
             stop,
             log,
@@ -210,7 +210,7 @@ impl<N: Network> EventLoop<N> {
 
     fn note(&mut self, event: Wakeup) {
         match event {
-            Wakeup::Listener(listener) => self.acceptor.note(listener),
+            Wakeup::Listener(listener) => self.admission.note(listener),
             Wakeup::Session {
                 id,
                 readable,
@@ -272,11 +272,11 @@ impl<N: Network> EventLoop<N> {
         let Self {
             hub,
             network,
-            acceptor,
+            admission,
             ..
         } = self;
         hub.reap(now, |carrier, ending| {
-            acceptor.release(carrier.place);
+            admission.release(carrier.counted_as);
             network.close(carrier.stream, ending);
         });
     }
@@ -348,8 +348,8 @@ impl<N: Network> EventLoop<N> {
         &self.hub
     }
 
-    pub(super) fn acceptor(&self) -> &Acceptor {
-        &self.acceptor
+    pub(super) fn admission(&self) -> &Admission {
+        &self.admission
     }
 
     pub(super) fn set_message_file(&mut self, message: MotdFile) {

@@ -15,6 +15,7 @@ use signal_hook_mio::v1_0::Signals;
 use socket2::SockRef;
 
 use crate::hub::{Ending, SessionId};
+use crate::origin::Origin;
 use crate::server::network::{Network, Wakeup};
 use crate::stream;
 
@@ -185,7 +186,7 @@ impl Network for Kernel {
         Ok(())
     }
 
-    fn accept(&mut self, listener: usize) -> io::Result<(TcpStream, SocketAddr)> {
+    fn accept(&mut self, listener: usize) -> io::Result<(TcpStream, Origin)> {
         let Some(listener) = self.listeners.get(listener) else {
             return Err(io::ErrorKind::WouldBlock.into());
         };
@@ -193,7 +194,7 @@ impl Network for Kernel {
         stream::tune(&stream);
         // Telnet's Synch puts its mark into urgent data (RFC 854); out of line, the byte behind it would be torn off.
         let _ = SockRef::from(&stream).set_out_of_band_inline(true);
-        Ok((stream, from))
+        Ok((stream, from.into()))
     }
 
     fn register(&mut self, stream: &mut TcpStream, id: SessionId) -> io::Result<()> {

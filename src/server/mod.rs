@@ -31,7 +31,7 @@ use crate::dialect::Dialect;
 use crate::settings::Settings;
 use crate::stream;
 
-use admission::Admission;
+use admission::AdmissionLimits;
 use event_loop::EventLoop;
 use kernel::Kernel;
 use motd::MotdFile;
@@ -89,7 +89,7 @@ impl Server {
                 kernel.add_listener(listener, settings.send_buffer_bytes)?,
             ));
         }
-        let admission = Admission {
+        let admission = AdmissionLimits {
             sessions_max: sessions_max(settings.sessions_max)?,
             per_address_max: settings.sessions_per_address_max,
         };

@@ -1,11 +1,10 @@
 //! A hub without sockets: its transports, clock and turns are the test's own.
 
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use chatd::dialect::Dialect;
-use chatd::hub::{Ending, Hub, Limits, QueueLimits, Rate, SessionId, Sink};
+use chatd::hub::{Ending, Hub, Limits, Origin, QueueLimits, Rate, SessionId, Sink};
 use chatd::ledger::CloseReason;
 
 use crate::test_log;
@@ -105,8 +104,8 @@ impl World {
             interruptions: 0,
             broken: false,
         };
-        let from = SocketAddr::from(([127, 0, 0, 1], 1));
-        self.hub.connect(pipe, Dialect::Telnet, from, self.now)
+        self.hub
+            .connect(pipe, Dialect::Telnet, Origin::Local, self.now)
     }
 
     /// Somebody connects and takes a name.

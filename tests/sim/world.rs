@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use chatd::dialect::Dialect;
-use chatd::hub::{Hub, Limits, SessionId};
+use chatd::hub::{Hub, Limits, Origin, SessionId};
 use chatd::ledger::CloseReason;
 
 use crate::model::Model;
@@ -494,6 +494,6 @@ impl World<'_> {
     }
 }
 
-fn from(number: u64) -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], number as u16))
+fn from(number: u64) -> Origin {
+    SocketAddr::from(([127, 0, 0, 1], number as u16)).into()
 }
