@@ -1,7 +1,7 @@
 //! The turn.
 //!
-//! Here is what the loop owns, and the order in which it works; whom it lets in and how it stops is in `door`, how it
-//! reads in `reading`.
+//! Here is what the loop owns, and the order in which it works; whom it lets in and how it stops is in `accept`, how it
+//! reads in `read`.
 
 mod accept;
 mod read;
@@ -22,10 +22,10 @@ use crate::server::pace::{Pace, Waiting};
 
 pub use crate::report::Report;
 
-/// What is left of the log is offered again so often.
+/// How long what is left of the log waits until it is offered again.
 const LOG_RETRY: Duration = Duration::from_millis(100);
 
-/// At most so much is read from one session in one turn.
+/// At most 64 KiB are read from one session in one turn.
 const TURN_BYTES_MAX: usize = 64 * 1024;
 
 /// The same where sessions are heard at a limited rate: what waits for its time is better kept by the kernel.

@@ -24,7 +24,7 @@ const FIRST_LISTENER: usize = usize::MAX / 2 + 1;
 const WAKER: Token = Token(usize::MAX - 1);
 const SIGNALS: Token = Token(usize::MAX - 2);
 
-/// So many events are taken from the kernel at once.
+/// At most 1024 events are taken from the kernel at once.
 const EVENTS_MAX: usize = 1024;
 
 /// The kernel's side of the server.

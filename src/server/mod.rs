@@ -39,7 +39,7 @@ use motd::MotdFile;
 pub use event_loop::Report;
 pub use kernel::ShutdownHandle;
 
-/// So many descriptors are kept back for listeners, the log, and those who are refused.
+/// 64 descriptors are kept back for listeners, the log, and connections that are refused.
 const RESERVED_DESCRIPTORS: u64 = 64;
 
 /// A chat server, bound and ready to run.

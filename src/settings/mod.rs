@@ -349,7 +349,7 @@ fn one_line(text: &str) -> String {
     line
 }
 
-/// Cuts a text between words into lines of at most so many bytes; a longer word has its own line.
+/// Cuts a text between words into lines of at most `columns` bytes; a longer word has its own line.
 fn wrap(text: &str, columns: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {

@@ -158,8 +158,12 @@ impl World {
 
     /// Who was closed, and why, in order.
     pub(crate) fn closes(&self) -> Vec<(String, CloseReason)> {
-        let closes = test_log::closes().into_iter();
-        closes.map(|close| (close.name, close.reason)).collect()
+        let closes = test_log::closes();
+        assert_eq!(closes.len() as u64, self.hub.ledger().closed());
+        closes
+            .into_iter()
+            .map(|close| (close.name, close.reason))
+            .collect()
     }
 
     /// Everything that must hold between two calls.

@@ -108,6 +108,7 @@ impl House {
 
     fn reasons(&self) -> Vec<&'static str> {
         let closes = test_log::closes();
+        assert_eq!(closes.len() as u64, self.hub.ledger().closed());
         closes.iter().map(|close| close.reason.as_str()).collect()
     }
 }

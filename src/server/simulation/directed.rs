@@ -159,6 +159,7 @@ impl Bench {
     /// Why sessions were closed, in order.
     fn reasons(&self) -> Vec<CloseReason> {
         let closes = test_log::closes();
+        assert_eq!(closes.len() as u64, self.event_loop.hub().ledger().closed());
         closes.iter().map(|close| close.reason).collect()
     }
 
