@@ -4,12 +4,12 @@
 //! that hold a slot.
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use log::info;
 
 use crate::name::Name;
+use crate::origin::Origin;
 
 /// Why a session ended. The first reason stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -107,7 +107,7 @@ impl Ledger {
     pub(crate) fn open(
         &mut self,
         dialect: impl fmt::Display,
-        from: SocketAddr,
+        from: Origin,
         sessions: usize,
     ) -> u64 {
         self.opened += 1;
@@ -167,7 +167,7 @@ mod tests {
         test_log::begin();
         let mut ledger = Ledger::default();
         for number in 1..=3 {
-            let id = ledger.open("telnet", SocketAddr::from(([127, 0, 0, 1], 1)), 1);
+            let id = ledger.open("telnet", Origin::Local, 1);
             assert_eq!(id, number);
             let close = Close {
                 id,

@@ -10,9 +10,9 @@
 //! | [`server`] | the loop, the sockets, signals, who may come in | what is said |
 //! | [`hub`] | sessions, names, the room, what everybody is to hear | sockets, the clock |
 //! | [`dialect`] | bytes to lines to commands, events to bytes | who is connected |
-//! | [`name`], [`ledger`], `outbox`, `socket` | one idea each | anything above |
+//! | [`name`], [`hygiene`], [`ledger`], `outbox`, `limits`, `rate`, `origin`, `stream` | one idea each | anything above |
 //! | [`settings`] | one table of settings, for flags, file and help | what they are for |
-//! | [`diagnosis`], [`journal`], [`stderr_log`] | what an operator sees | |
+//! | [`report`], [`journal`], [`mod@log`] | what an operator sees | |
 //! | [`client`] | connections to such a server, many on one poll | the server |
 //!
 //! # A turn
@@ -43,6 +43,7 @@ pub mod ledger;
 mod limits;
 pub mod log;
 pub mod name;
+mod origin;
 mod outbox;
 mod planted;
 mod rate;

@@ -23,6 +23,8 @@ pub struct Limits {
     pub drain: Duration,
     /// Lines that are shown to a newcomer; 0: none.
     pub history_lines: usize,
+    /// How long a line to a crowded room may wait to share its sends with others; `None`: not at all.
+    pub pace_max: Option<Duration>,
 }
 
 /// How much may wait for one connection, and for how long.
@@ -54,5 +56,6 @@ impl Limits {
         idle: None,
         drain: Duration::from_secs(5),
         history_lines: 0,
+        pace_max: None,
     };
 }

@@ -1,4 +1,4 @@
-//! How often something may happen: [`Bucket`] for what may come in bursts, [`Window`] for at most so much in a second.
+//! How often something may happen: [`Bucket`] for what may come in bursts, [`Window`] for at most `N` in any second.
 
 use std::time::{Duration, Instant};
 
@@ -165,7 +165,7 @@ mod tests {
             let (mut tokens, mut now) = (full, start);
             for (after, cost) in charges {
                 now += micros(after);
-                tokens = full.min(tokens + after as i64) - token * i64::from(cost);
+                tokens = full.min(tokens + after.cast_signed()) - token * i64::from(cost);
                 let missing = u64::try_from(token - tokens).unwrap_or(0);
                 let one_at = (missing > 0).then(|| now + micros(missing));
                 prop_assert_eq!(bucket.charge(Rate { per_second, burst }, cost, start, now), one_at);

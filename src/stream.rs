@@ -11,7 +11,7 @@ use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 const KEEPALIVE_AFTER: Duration = Duration::from_secs(60);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 const KEEPALIVE_PROBES: u32 = 3;
-/// Bytes that stay unacknowledged for so long break the connection (`TCP_USER_TIMEOUT`, RFC 5482).
+/// Bytes that stay unacknowledged for a minute break the connection (`TCP_USER_TIMEOUT`, RFC 5482).
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "fuchsia"))]
 const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(60);
 

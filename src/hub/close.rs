@@ -16,7 +16,7 @@ use crate::hub::{Ending, Hub};
 use crate::id::SessionId;
 use crate::ledger::{Close, CloseReason};
 use crate::name::Name;
-use std::net::SocketAddr as Origin;
+use crate::origin::Origin;
 
 /// A newcomer is told of at most this many names: the greeting is one line, however many are here.
 const GREETING_NAMES_MAX: usize = 20;

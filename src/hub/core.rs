@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::dialect::encode_viewed;
 use crate::dialect::event::Reply;
@@ -25,7 +25,7 @@ const FEED_BYTES_MAX: usize = 64 * 1024;
 #[derive(Debug)]
 pub(super) struct Core {
     pub(super) limits: Limits,
-    pub(super) roster: Roster<SessionId>,
+    pub(super) roster: Roster,
     pub(super) room: Room,
     pub(super) ledger: Ledger,
     /// Sessions with something to be written, each once.
@@ -61,11 +61,11 @@ pub(super) struct Core {
 }
 
 impl Core {
-    pub(super) fn new(limits: Limits, pace_max: Option<Duration>) -> Self {
+    pub(super) fn new(limits: Limits) -> Self {
         Self {
             limits,
             roster: Roster::default(),
-            room: Room::new(limits.history_lines, pace_max),
+            room: Room::new(limits.history_lines, limits.pace_max),
             ledger: Ledger::default(),
             flush_list: Vec::new(),
             closed: Vec::new(),

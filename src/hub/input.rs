@@ -241,12 +241,11 @@ impl<T> Hub<T> {
 #[cfg(test)]
 mod tests {
     use std::io::{self, IoSlice};
-    use std::net::SocketAddr;
     use std::time::Duration;
 
     use super::*;
     use crate::dialect::Dialect;
-    use crate::hub::{Limits, Sink};
+    use crate::hub::{Limits, Origin, Sink};
     use crate::test_clock::outset;
 
     /// Collects what is written.
@@ -278,9 +277,8 @@ mod tests {
     }
 
     fn seen_within(limits: Limits, packets: &[&[u8]]) -> String {
-        let (mut hub, now) = (Hub::new(limits, None), outset());
-        let from = SocketAddr::from(([127, 0, 0, 1], 1));
-        let id = hub.connect(Vec::new(), Dialect::Telnet, from, now);
+        let (mut hub, now) = (Hub::new(limits), outset());
+        let id = hub.connect(Vec::new(), Dialect::Telnet, Origin::Local, now);
         for packet in packets {
             hub.flush(now, &mut Screen);
             hub.transport(id).unwrap().clear();
@@ -299,9 +297,8 @@ mod tests {
 
     #[test]
     fn f075_are_you_there_is_answered_once_a_second() {
-        let (mut hub, outset) = (Hub::new(LIMITS, None), outset());
-        let from = SocketAddr::from(([127, 0, 0, 1], 1));
-        let id = hub.connect(Vec::new(), Dialect::Telnet, from, outset);
+        let (mut hub, outset) = (Hub::new(LIMITS), outset());
+        let id = hub.connect(Vec::new(), Dialect::Telnet, Origin::Local, outset);
         hub.flush(outset, &mut Screen);
         let answers = [0, 0, 999, 1000, 1999, 2000].map(|millis| {
             let now = outset + Duration::from_millis(millis);

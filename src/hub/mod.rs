@@ -37,13 +37,14 @@ mod sessions;
 mod tests;
 
 use std::cmp::Reverse;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::hygiene;
 use crate::ledger::Ledger;
 
 pub use crate::id::SessionId;
 pub use crate::limits::{Limits, QueueLimits};
+pub use crate::origin::Origin;
 pub use crate::rate::Rate;
 pub use flush::Sink;
 
@@ -113,13 +114,12 @@ pub struct Hub<T> {
 }
 
 impl<T> Hub<T> {
-    /// An empty hub. A line to a crowded room waits at most `pace_max` to share its sends with others; `None`: not at
-    /// all.
+    /// An empty hub.
     #[must_use]
-    pub fn new(limits: Limits, pace_max: Option<Duration>) -> Self {
+    pub fn new(limits: Limits) -> Self {
         Self {
             sessions: Sessions::new(),
-            core: Core::new(limits, pace_max),
+            core: Core::new(limits),
         }
     }
 

@@ -1,7 +1,7 @@
 //! The turn.
 //!
-//! Here is what the loop owns, and the order in which it works; whom it lets in and how it stops is in `door`, how it
-//! reads in `reading`.
+//! Here is what the loop owns, and the order in which it works; whom it lets in and how it stops is in `accept`, how it
+//! reads in `read`.
 
 mod accept;
 mod read;
@@ -14,17 +14,17 @@ use log::warn;
 
 use crate::dialect::Dialect;
 use crate::hub::{Hub, Limits, SessionId, Sink};
-use crate::server::admission::{Acceptor, Admission, Place};
+use crate::server::admission::{Admission, AdmissionLimits, CountedAs};
 use crate::server::meter::{Meter, SlowTurn};
 use crate::server::motd::MotdFile;
 use crate::server::network::{Network, Wakeup};
 
 pub use crate::report::Report;
 
-/// What is left of the log is offered again so often.
+/// How long what is left of the log waits until it is offered again.
 const LOG_RETRY: Duration = Duration::from_millis(100);
 
-/// At most so much is read from one session in one turn.
+/// At most 64 KiB are read from one session in one turn.
 const TURN_BYTES_MAX: usize = 64 * 1024;
 
 /// The same where sessions are heard at a limited rate: what waits for its time is better kept by the kernel.
@@ -34,7 +34,7 @@ const PACED_TURN_BYTES_MAX: usize = 8 * 1024;
 #[derive(Debug)]
 pub(super) struct Carrier<S> {
     stream: S,
-    place: Place,
+    counted_as: CountedAs,
     /// It is on the list of those to be read.
     ready: bool,
     /// An event said that the stream has ended or broken: read until that is seen.
@@ -50,7 +50,7 @@ pub(super) struct EventLoop<N: Network> {
     network: N,
     dialects: Vec<Dialect>,
     hub: Hub<Carrier<N::Stream>>,
-    acceptor: Acceptor,
+    admission: Admission,
     /// Sessions that may have something to be read.
     ready: VecDeque<SessionId>,
     /// Those of them whose stream seems to have ended. When thousands leave at once, the others are not to wait for it.
@@ -83,11 +83,10 @@ impl<N: Network> EventLoop<N> {
         network: N,
         dialects: Vec<Dialect>,
         limits: Limits,
-        admission: Admission,
-        pace_max: Option<Duration>,
+        admission_limits: AdmissionLimits,
         message: MotdFile,
     ) -> io::Result<Self> {
-        let mut hub = Hub::new(limits, pace_max);
+        let mut hub = Hub::new(limits);
         hub.set_motd(&message.read()?);
         let meter = Meter::new(network.now());
         let read_bytes_max = if limits.line_rate.is_unlimited() {
@@ -97,7 +96,7 @@ impl<N: Network> EventLoop<N> {
         };
         Ok(Self {
             network,
-            acceptor: Acceptor::new(admission, dialects.len()),
+            admission: Admission::new(admission_limits, dialects.len()),
             dialects,
             hub,
             ready: VecDeque::new(),
@@ -181,14 +180,19 @@ impl<N: Network> EventLoop<N> {
             _ => None,
         };
         let log = crate::log::is_behind().then(|| now + LOG_RETRY);
-        let deadlines = [self.hub.wake_at(now), self.acceptor.wake_at(now), stop, log];
+        let deadlines = [
+            self.hub.wake_at(now),
+            self.admission.wake_at(now),
+            stop,
+            log,
+        ];
         let wake_at = deadlines.into_iter().flatten().min()?;
         Some(wake_at.saturating_duration_since(now))
     }
 
     fn note(&mut self, event: Wakeup) {
         match event {
-            Wakeup::Listener(listener) => self.acceptor.note(listener),
+            Wakeup::Listener(listener) => self.admission.note(listener),
             Wakeup::Session {
                 id,
                 readable,
@@ -238,11 +242,11 @@ impl<N: Network> EventLoop<N> {
         let Self {
             hub,
             network,
-            acceptor,
+            admission,
             ..
         } = self;
         hub.reap(now, |carrier, ending| {
-            acceptor.release(carrier.place);
+            admission.release(carrier.counted_as);
             network.close(carrier.stream, ending);
         });
     }
@@ -319,8 +323,8 @@ impl<N: Network> EventLoop<N> {
         &self.hub
     }
 
-    pub(super) fn acceptor(&self) -> &Acceptor {
-        &self.acceptor
+    pub(super) fn admission(&self) -> &Admission {
+        &self.admission
     }
 
     pub(super) fn set_message_file(&mut self, message: MotdFile) {

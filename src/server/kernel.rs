@@ -15,6 +15,7 @@ use signal_hook_mio::v1_0::Signals;
 use socket2::SockRef;
 
 use crate::hub::{Ending, SessionId};
+use crate::origin::Origin;
 use crate::server::network::{Network, Wakeup};
 use crate::stream;
 
@@ -23,7 +24,7 @@ const FIRST_LISTENER: usize = usize::MAX / 2 + 1;
 const WAKER: Token = Token(usize::MAX - 1);
 const SIGNALS: Token = Token(usize::MAX - 2);
 
-/// So many events are taken from the kernel at once.
+/// At most 1024 events are taken from the kernel at once.
 const EVENTS_MAX: usize = 1024;
 
 /// The kernel's side of the server.
@@ -185,7 +186,7 @@ impl Network for Kernel {
         Ok(())
     }
 
-    fn accept(&mut self, listener: usize) -> io::Result<(TcpStream, SocketAddr)> {
+    fn accept(&mut self, listener: usize) -> io::Result<(TcpStream, Origin)> {
         let Some(listener) = self.listeners.get(listener) else {
             return Err(io::ErrorKind::WouldBlock.into());
         };
@@ -193,7 +194,7 @@ impl Network for Kernel {
         stream::tune(&stream);
         // Telnet's Synch puts its mark into urgent data (RFC 854); out of line, the byte behind it would be torn off.
         let _ = SockRef::from(&stream).set_out_of_band_inline(true);
-        Ok((stream, from))
+        Ok((stream, from.into()))
     }
 
     fn register(&mut self, stream: &mut TcpStream, id: SessionId) -> io::Result<()> {

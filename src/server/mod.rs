@@ -30,7 +30,7 @@ use crate::dialect::Dialect;
 use crate::settings::Settings;
 use crate::stream;
 
-use admission::Admission;
+use admission::AdmissionLimits;
 use event_loop::EventLoop;
 use kernel::Kernel;
 use motd::MotdFile;
@@ -38,7 +38,7 @@ use motd::MotdFile;
 pub use event_loop::Report;
 pub use kernel::ShutdownHandle;
 
-/// So many descriptors are kept back for listeners, the log, and those who are refused.
+/// 64 descriptors are kept back for listeners, the log, and connections that are refused.
 const RESERVED_DESCRIPTORS: u64 = 64;
 
 /// A chat server, bound and ready to run.
@@ -88,20 +88,13 @@ impl Server {
                 kernel.add_listener(listener, settings.send_buffer_bytes)?,
             ));
         }
-        let admission = Admission {
+        let admission = AdmissionLimits {
             sessions_max: sessions_max(settings.sessions_max)?,
             per_address_max: settings.sessions_per_address_max,
         };
         let dialects = addresses.iter().map(|(dialect, _)| *dialect).collect();
         let message = MotdFile(settings.motd_file.clone());
-        let event_loop = EventLoop::new(
-            kernel,
-            dialects,
-            settings.limits,
-            admission,
-            settings.pace_max,
-            message,
-        )?;
+        let event_loop = EventLoop::new(kernel, dialects, settings.limits, admission, message)?;
         Ok(Self {
             event_loop,
             addresses,

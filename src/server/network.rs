@@ -3,10 +3,10 @@
 //! The loop is written against [`Network`], so that it can be driven by the kernel or by a simulation of it.
 
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::hub::{Ending, SessionId};
+use crate::origin::Origin;
 
 /// Something that happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +49,7 @@ pub(crate) trait Network {
     fn poll(&mut self, events: &mut Vec<Wakeup>, timeout: Option<Duration>) -> io::Result<()>;
 
     /// Takes a connection from a listener; `WouldBlock` when there is none.
-    fn accept(&mut self, listener: usize) -> io::Result<(Self::Stream, SocketAddr)>;
+    fn accept(&mut self, listener: usize) -> io::Result<(Self::Stream, Origin)>;
 
     /// Asks for the events of a stream, for its whole life.
     fn register(&mut self, stream: &mut Self::Stream, id: SessionId) -> io::Result<()>;

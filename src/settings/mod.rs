@@ -16,7 +16,6 @@ use std::fmt::{self, Write};
 use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use getopts::Options;
 
@@ -54,8 +53,6 @@ pub struct Settings {
     pub send_buffer_bytes: Option<usize>,
     /// What is shown after the greeting; `None`: nothing.
     pub motd_file: Option<PathBuf>,
-    /// How long a line to a crowded room may wait for company; `None`: not at all.
-    pub pace_max: Option<Duration>,
     /// The bounds of the chat itself.
     pub limits: Limits,
 }
@@ -120,7 +117,6 @@ impl Default for Settings {
             sessions_per_address_max: None,
             send_buffer_bytes: None,
             motd_file: None,
-            pace_max: None,
             limits: Limits::default(),
         };
         for setting in TABLE {
@@ -349,7 +345,7 @@ fn one_line(text: &str) -> String {
     line
 }
 
-/// Cuts a text between words into lines of at most so many bytes; a longer word has its own line.
+/// Cuts a text between words into lines of at most `columns` bytes; a longer word has its own line.
 fn wrap(text: &str, columns: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
@@ -367,6 +363,8 @@ fn wrap(text: &str, columns: usize) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+
+    use std::time::Duration;
 
     use super::*;
 
@@ -427,8 +425,8 @@ mod tests {
             sessions_per_address_max: Some(64),
             send_buffer_bytes: Some(131_072),
             motd_file: None,
-            pace_max: Some(Duration::from_millis(100)),
             limits: Limits {
+                pace_max: Some(Duration::from_millis(100)),
                 line_bytes_max: 4096,
                 queue: QueueLimits {
                     bytes_max: 262_144,
@@ -476,8 +474,8 @@ mod tests {
             sessions_per_address_max: Some(2),
             send_buffer_bytes: Some(1_048_576),
             motd_file: Some(PathBuf::from("/etc/motd")),
-            pace_max: Some(Duration::from_millis(25)),
             limits: Limits {
+                pace_max: Some(Duration::from_millis(25)),
                 line_bytes_max: 100,
                 queue: QueueLimits {
                     bytes_max: 16_384,
@@ -554,7 +552,7 @@ mod tests {
         assert_eq!(settings.limits.line_rate, Rate::UNLIMITED);
         assert_eq!(settings.limits.idle, None);
         assert_eq!(settings.limits.history_lines, 0);
-        assert_eq!(settings.pace_max, None);
+        assert_eq!(settings.limits.pace_max, None);
     }
 
     #[test]

@@ -127,7 +127,7 @@ pub(super) static TABLE: &[Setting] = &[
         "100",
         milliseconds(1, 10 * SECOND).zero_means("off"),
         "how long a line to a crowded room may wait to share its sends with others",
-        |settings, n| settings.pace_max = unless_zero(n).map(Duration::from_millis),
+        |settings, n| settings.limits.pace_max = unless_zero(n).map(Duration::from_millis),
     ),
     number(
         "memory-max",

@@ -1,10 +1,9 @@
 //! Cases that deserve a name of their own, each as small as it can be.
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use chatd::dialect::Dialect;
-use chatd::hub::{Census, Ending, Hub, Limits, QueueLimits, Rate, SessionId};
+use chatd::hub::{Census, Ending, Hub, Limits, Origin, QueueLimits, Rate, SessionId};
 use chatd::ledger::CloseReason;
 
 use crate::test_log;
@@ -55,9 +54,10 @@ impl House {
     /// Somebody comes, and is greeted.
     fn connect(&mut self) -> SessionId {
         let number = self.hub.ledger().opened() + 1;
-        let from = SocketAddr::from(([127, 0, 0, 1], 1));
         let transport = Transport::new(number);
-        let id = self.hub.connect(transport, Dialect::Telnet, from, self.now);
+        let id = self
+            .hub
+            .connect(transport, Dialect::Telnet, Origin::Local, self.now);
         self.turn();
         self.heard(id);
         id
@@ -108,6 +108,7 @@ impl House {
 
     fn reasons(&self) -> Vec<&'static str> {
         let closes = test_log::closes();
+        assert_eq!(closes.len() as u64, self.hub.ledger().closed());
         closes.iter().map(|close| close.reason.as_str()).collect()
     }
 }
@@ -118,10 +119,10 @@ fn ten_thousand_write_errors_in_one_flush_are_one_sum() {
     let stays = house.person("stays");
     let peers: Vec<SessionId> = (0..10_000)
         .map(|number| {
-            let from = SocketAddr::from(([127, 0, 0, 1], 1));
-            let id = house
-                .hub
-                .connect(Transport::new(0), Dialect::Telnet, from, house.now);
+            let id =
+                house
+                    .hub
+                    .connect(Transport::new(0), Dialect::Telnet, Origin::Local, house.now);
             house.types(id, &format!("/name p{number}"));
             id
         })
@@ -211,11 +212,10 @@ fn an_old_place_on_the_flush_list_is_not_taken_for_that_of_the_heir() {
     house.turn();
     assert_eq!(house.reasons(), ["quit", "write-stall"]);
 
-    let from = SocketAddr::from(([127, 0, 0, 1], 1));
     let (transport, reason) = (Transport::new(4), CloseReason::Full);
     let heir = house
         .hub
-        .refuse(transport, Dialect::Telnet, from, reason, house.now);
+        .refuse(transport, Dialect::Telnet, Origin::Local, reason, house.now);
     let slot = |id: SessionId| id.to_bits() >> (usize::BITS / 2);
     assert_eq!(slot(stalled), slot(heir));
     house.turn();
@@ -470,12 +470,11 @@ fn who_is_refused_does_not_hear_what_was_said_before() {
     let mut house = House::new();
     let (ann, bob) = (house.person("ann"), house.person("bob"));
     house.types(ann, "behind closed doors");
-    let from = SocketAddr::from(([127, 0, 0, 1], 1));
     let transport = Transport::new(3);
     let reason = CloseReason::Full;
     let refused = house
         .hub
-        .refuse(transport, Dialect::Telnet, from, reason, house.now);
+        .refuse(transport, Dialect::Telnet, Origin::Local, reason, house.now);
     house.turn();
     assert_eq!(house.heard(bob), "<ann> behind closed doors\r\n");
     assert_eq!(house.heard(refused), "!! goodbye: the server is full\r\n");

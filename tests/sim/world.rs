@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use chatd::dialect::Dialect;
-use chatd::hub::{Hub, Limits, SessionId};
+use chatd::hub::{Hub, Limits, Origin, SessionId};
 use chatd::ledger::CloseReason;
 
 use crate::model::Model;
@@ -468,7 +468,7 @@ impl World<'_> {
         let expected = self.model.reap(self.now);
         let closes = test_log::closes();
         let skip = closes.len().saturating_sub(endings.len());
-        let closed = closes.into_iter().skip(skip).map(|close| {
+        let freed = closes.into_iter().skip(skip).map(|close| {
             let closing = Closing {
                 name: close.name,
                 reason: close.reason,
@@ -479,11 +479,7 @@ impl World<'_> {
             };
             (close.id, closing)
         });
-        assert_eq!(
-            closed.collect::<BTreeMap<_, _>>(),
-            expected,
-            "who was freed"
-        );
+        assert_eq!(freed.collect::<BTreeMap<_, _>>(), expected, "who was freed");
         for (number, closing) in expected {
             self.trace
                 .note(format_args!("{number} is freed: {}", closing.reason));
@@ -494,6 +490,6 @@ impl World<'_> {
     }
 }
 
-fn from(number: u64) -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], number as u16))
+fn from(number: u64) -> Origin {
+    SocketAddr::from(([127, 0, 0, 1], number as u16)).into()
 }

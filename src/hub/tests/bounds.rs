@@ -1,11 +1,10 @@
 //! What one session may ask of all: how fast it is heard, how much memory waits for it, how often it is looked at.
 
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::dialect::Dialect;
-use crate::hub::{Hub, Limits, SessionId, Sink};
+use crate::hub::{Hub, Limits, Origin, SessionId, Sink};
 use crate::ledger::CloseReason;
 use crate::rate::Rate;
 use crate::test_clock::outset;
@@ -14,8 +13,7 @@ use crate::test_log;
 const LIMITS: Limits = Limits::WIDE;
 
 fn connect(hub: &mut Hub<()>, now: Instant) -> SessionId {
-    let from = SocketAddr::from(([127, 0, 0, 1], 1));
-    let id = hub.connect((), Dialect::Telnet, from, now);
+    let id = hub.connect((), Dialect::Telnet, Origin::Local, now);
     hub.flush(now, &mut Sockets { room: usize::MAX });
     id
 }
@@ -44,14 +42,11 @@ fn who_is_paused_in_the_middle_of_what_they_say_is_not_silent() {
             per_second,
             burst: 1,
         };
-        let mut hub = Hub::new(
-            Limits {
-                line_rate,
-                idle: Some(idle),
-                ..LIMITS
-            },
-            None,
-        );
+        let mut hub = Hub::new(Limits {
+            line_rate,
+            idle: Some(idle),
+            ..LIMITS
+        });
         let began_at = outset();
         let mut now = began_at;
         let id = connect(&mut hub, now);
@@ -96,15 +91,12 @@ fn all_are_looked_at_twenty_times_a_second_at_most() {
         burst: 1,
     };
     let ms = Duration::from_millis;
-    let mut hub = Hub::new(
-        Limits {
-            line_rate,
-            idle: Some(ms(100)),
-            drain: ms(10),
-            ..LIMITS
-        },
-        None,
-    );
+    let mut hub = Hub::new(Limits {
+        line_rate,
+        idle: Some(ms(100)),
+        drain: ms(10),
+        ..LIMITS
+    });
     let mut now = outset();
     let talker = connect(&mut hub, now);
     hub.handle_input(talker, &[b'\n'; 500], now);
@@ -140,7 +132,7 @@ fn all_are_looked_at_twenty_times_a_second_at_most() {
 #[test]
 fn the_heaviest_go_first_and_of_these_the_last_slot() {
     test_log::begin();
-    let (mut hub, now) = (Hub::new(LIMITS, None), outset());
+    let (mut hub, now) = (Hub::new(LIMITS), outset());
     for weight in [10, 30, 20, 30, 5] {
         let id = connect(&mut hub, now);
         hub.handle_input(id, &vec![b'x'; weight], now);
@@ -180,7 +172,7 @@ impl Sink<()> for Sockets {
 #[test]
 fn a_flush_holds_one_copy_however_many_see_the_feed_in_their_own_way() {
     const VIEWERS: usize = 100;
-    let (mut hub, now) = (Hub::new(LIMITS, None), outset());
+    let (mut hub, now) = (Hub::new(LIMITS), outset());
     let mut viewers: Vec<SessionId> = Vec::new();
     for n in 0..VIEWERS {
         let id = connect(&mut hub, now);

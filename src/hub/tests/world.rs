@@ -1,11 +1,10 @@
 //! A hub without sockets: its transports, clock and turns are the test's own.
 
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::dialect::Dialect;
-use crate::hub::{Ending, Hub, Limits, Next, SessionId, Sink, Then};
+use crate::hub::{Ending, Hub, Limits, Next, Origin, SessionId, Sink, Then};
 use crate::ledger::CloseReason;
 use crate::limits::QueueLimits;
 use crate::rate::Rate;
@@ -86,6 +85,7 @@ pub(crate) fn limits() -> Limits {
         idle: None,
         drain: Duration::from_secs(5),
         history_lines: 0,
+        pace_max: None,
     }
 }
 
@@ -93,7 +93,7 @@ impl World {
     pub(crate) fn new(limits: Limits) -> Self {
         test_log::begin();
         Self {
-            hub: Hub::new(limits, None),
+            hub: Hub::new(limits),
             now: outset(),
             closed: Vec::new(),
         }
@@ -107,8 +107,8 @@ impl World {
             interruptions: 0,
             broken: false,
         };
-        let from = SocketAddr::from(([127, 0, 0, 1], 1));
-        self.hub.connect(pipe, Dialect::Telnet, from, self.now)
+        self.hub
+            .connect(pipe, Dialect::Telnet, Origin::Local, self.now)
     }
 
     /// Somebody connects and takes a name.
@@ -166,8 +166,12 @@ impl World {
 
     /// Who was closed, and why, in order.
     pub(crate) fn closes(&self) -> Vec<(String, CloseReason)> {
-        let closes = test_log::closes().into_iter();
-        closes.map(|close| (close.name, close.reason)).collect()
+        let closes = test_log::closes();
+        assert_eq!(closes.len() as u64, self.hub.ledger().closed());
+        closes
+            .into_iter()
+            .map(|close| (close.name, close.reason))
+            .collect()
     }
 
     /// Everything that must hold between two calls.

@@ -12,7 +12,7 @@ use super::crowd::LISTENERS;
 use super::network::SimulatedNetwork;
 use crate::hub::{Limits, QueueLimits, SessionId};
 use crate::ledger::CloseReason;
-use crate::server::admission::Admission;
+use crate::server::admission::AdmissionLimits;
 use crate::server::event_loop::EventLoop;
 use crate::server::motd::MotdFile;
 use crate::server::network::Wakeup;
@@ -20,7 +20,7 @@ use crate::test_log;
 
 const LIMITS: Limits = Limits::WIDE;
 
-const ADMISSION: Admission = Admission {
+const ADMISSION: AdmissionLimits = AdmissionLimits {
     sessions_max: 5000,
     per_address_max: None,
 };
@@ -35,15 +35,21 @@ impl Bench {
         Self::with(LIMITS, ADMISSION)
     }
 
-    fn with(limits: Limits, admission: Admission) -> Self {
+    fn with(limits: Limits, admission: AdmissionLimits) -> Self {
         Self::paced(limits, admission, None)
     }
 
-    fn paced(limits: Limits, admission: Admission, pace_max: Option<Duration>) -> Self {
+    fn paced(limits: Limits, admission: AdmissionLimits, pace_max: Option<Duration>) -> Self {
         test_log::begin();
         let network = SimulatedNetwork::new(1, LISTENERS.len(), ());
         let (dialects, message) = (LISTENERS.to_vec(), MotdFile(None));
-        let event_loop = EventLoop::new(network, dialects, limits, admission, pace_max, message);
+        let event_loop = EventLoop::new(
+            network,
+            dialects,
+            Limits { pace_max, ..limits },
+            admission,
+            message,
+        );
         Self {
             event_loop: event_loop.expect("no message is no error"),
         }
@@ -159,6 +165,7 @@ impl Bench {
     /// Why sessions were closed, in order.
     fn reasons(&self) -> Vec<CloseReason> {
         let closes = test_log::closes();
+        assert_eq!(closes.len() as u64, self.event_loop.hub().ledger().closed());
         closes.iter().map(|close| close.reason).collect()
     }
 

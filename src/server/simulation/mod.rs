@@ -23,6 +23,7 @@ use std::env;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::time::Duration;
 
+use crate::hub::Limits;
 use crate::ledger::CloseReason;
 use crate::planted::{plant, Bug};
 use crate::server::event_loop::EventLoop;
@@ -109,9 +110,8 @@ impl Simulation {
         let event_loop = EventLoop::new(
             network,
             LISTENERS.to_vec(),
-            limits,
+            Limits { pace_max, ..limits },
             admission,
-            pace_max,
             MotdFile(None),
         );
         Self {

@@ -19,6 +19,7 @@ use super::random::Random;
 use super::trace::Trace;
 use super::Hits;
 use crate::hub::{Ending, SessionId};
+use crate::origin::Origin;
 use crate::server::network::{Network, Wakeup};
 use crate::test_clock::outset;
 
@@ -263,7 +264,7 @@ impl<W: World> Network for SimulatedNetwork<W> {
         Ok(())
     }
 
-    fn accept(&mut self, listener: usize) -> io::Result<(Stream, SocketAddr)> {
+    fn accept(&mut self, listener: usize) -> io::Result<(Stream, Origin)> {
         assert!(self.listening, "accepts after it stopped to listen");
         if let Some(error) = self.faults.passing.pop_front() {
             self.hit("accept: passing error");
@@ -297,7 +298,10 @@ impl<W: World> Network for SimulatedNetwork<W> {
             world.accepted(self, client);
             self.world = Some(world);
         }
-        Ok((Stream { descriptor, client }, self.connections[client].from))
+        Ok((
+            Stream { descriptor, client },
+            self.connections[client].from.into(),
+        ))
     }
 
     fn register(&mut self, stream: &mut Stream, id: SessionId) -> io::Result<()> {

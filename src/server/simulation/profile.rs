@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::random::Random;
 use crate::hub::{Limits, QueueLimits, Rate};
-use crate::server::admission::Admission;
+use crate::server::admission::AdmissionLimits;
 
 pub(super) const LINE_BYTES_MAX: usize = 200;
 
@@ -12,7 +12,7 @@ pub(super) const LINE_BYTES_MAX: usize = 200;
 #[derive(Debug)]
 pub(super) struct Profile {
     pub(super) limits: Limits,
-    pub(super) admission: Admission,
+    pub(super) admission: AdmissionLimits,
     pub(super) pace_max: Option<Duration>,
     pub(super) batch_max: usize,
     pub(super) write_cost: Duration,
@@ -63,8 +63,9 @@ impl Profile {
             idle,
             drain: seconds(random.within(1..=5)),
             history_lines: 0,
+            pace_max: None,
         };
-        let admission = Admission {
+        let admission = AdmissionLimits {
             sessions_max: if random.percent(25) {
                 random.within(3..=12)
             } else {
