@@ -1,14 +1,15 @@
 //! The end of a turn: deadlines, and then what everybody is to hear goes out.
 
 use std::cmp::Reverse;
-use std::io::{self, IoSlice};
+use std::io::IoSlice;
 use std::mem;
 use std::time::{Duration, Instant};
 
 use crate::hub::core::Core;
 use crate::hub::room::feed::Part;
-use crate::hub::session::{Flow, Session, Stage};
-use crate::hub::{Ending, Hub};
+use crate::hub::session::{Ending, Flow, Session, Stage};
+use crate::hub::sink::Sink;
+use crate::hub::Hub;
 use crate::id::SessionId;
 
 /// A session that has nothing more to be told is given this long to close its own side.
@@ -20,29 +21,6 @@ const TICK: Duration = Duration::from_millis(50);
 
 /// At most this many slices go into one write.
 const SLICES_MAX: usize = 16;
-
-/// What writes to the sockets.
-pub trait Sink<T> {
-    /// Writes as much of `slices` as goes without waiting; gives the number of bytes taken.
-    ///
-    /// # Errors
-    /// `WouldBlock` if nothing is taken now and an edge will tell when it is; any other error means that nothing will
-    /// ever be taken again. The stream must then be read until its end.
-    fn write(
-        &mut self,
-        id: SessionId,
-        transport: &mut T,
-        slices: &[IoSlice<'_>],
-    ) -> io::Result<usize>;
-
-    /// Tells the peer that nothing more will be written.
-    fn finish(&mut self, transport: &mut T);
-
-    /// How long the flush has taken up to now.
-    fn spent(&self) -> Duration {
-        Duration::ZERO
-    }
-}
 
 impl<T> Hub<T> {
     /// Does what is due: ends pauses and the sessions whose time is up, and tells the sums of joins and leaves.

@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use crate::dialect::event::Reply;
 use crate::dialect::input::Input;
-use crate::hub::session::{Flow, Phase, Stage};
-use crate::hub::{Ending, Hub, Next, Then};
+use crate::hub::session::{Ending, Flow, Phase, Stage};
+use crate::hub::{Hub, Next, Then};
 use crate::id::SessionId;
 use crate::ledger::CloseReason;
 

@@ -33,6 +33,7 @@ mod room;
 mod roster;
 mod session;
 mod sessions;
+mod sink;
 #[cfg(test)]
 mod tests;
 
@@ -46,21 +47,12 @@ pub use crate::id::SessionId;
 pub use crate::limits::{Limits, QueueLimits};
 pub use crate::origin::Origin;
 pub use crate::rate::Rate;
-pub use flush::Sink;
+pub use session::Ending;
+pub use sink::Sink;
 
 use core::Core;
 use session::{Session, Stage};
 use sessions::Sessions;
-
-/// How a transport that [`Hub::reap`] gives back is to be closed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
-    /// Its peer has everything, or is to get it from the kernel.
-    Orderly,
-    /// By a reset. It did not take what waited for it in time, so the kernel need not keep that either; or it has
-    /// taken everything but stays, as nc does, and a reset frees its person.
-    Abrupt,
-}
 
 /// What is to be done with a session that may have something to be read.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use crate::dialect::event::To;
 use crate::dialect::input::Context;
 use crate::dialect::Codec;
 use crate::hub::prefs::Prefs;
-use crate::hub::{Ending, Sink};
+use crate::hub::sink::Sink;
 use crate::id::SessionId;
 use crate::ledger::CloseReason;
 use crate::limits::Limits;
@@ -17,6 +17,16 @@ use crate::rate::Bucket;
 
 /// A session whose input is paused and whose client has gone is heard for this long, and no longer.
 const HANGUP_HEARD: Duration = Duration::from_secs(5);
+
+/// How a transport that `Hub::reap` gives back is to be closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// Its peer has everything, or is to get it from the kernel.
+    Orderly,
+    /// By a reset. It did not take what waited for it in time, so the kernel need not keep that either; or it has
+    /// taken everything but stays, as nc does, and a reset frees its person.
+    Abrupt,
+}
 
 /// Where a session is on its way, which goes in one direction only.
 #[derive(Debug)]
