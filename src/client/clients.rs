@@ -7,19 +7,17 @@
 //! Invariants: a client is on the work list, once, exactly while its slot says so; `wake_at` is not later than the
 //! first deadline; a connection that is busy is on the work list when a poll ends.
 
-use std::io::{self, IoSlice, Read};
+use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use mio::net::TcpStream;
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Poll, Token};
 use slab::Slab;
-use socket2::SockRef;
 
-use crate::client::connection::drive::{Buffers, Handler, Stream};
+use crate::client::connection::drive::{Buffers, Handler, Socket};
 use crate::client::connection::Connection;
 use crate::client::{clock, Event, Options, Target};
-use crate::stream;
+use crate::stream::{Edge, Read, Stream, Write};
 
 /// So many events are taken from the kernel at once.
 const EVENTS_MAX: usize = 1024;
@@ -66,7 +64,7 @@ pub struct Clients {
 #[derive(Debug)]
 struct Slot {
     connection: Connection,
-    stream: Option<TcpStream>,
+    stream: Option<Stream>,
     /// It is on the work list.
     listed: bool,
 }
@@ -199,9 +197,7 @@ impl Clients {
             let Some(slot) = self.slots.get_mut(index) else {
                 continue;
             };
-            let closed = event.is_read_closed() || event.is_error();
-            slot.connection
-                .note(event.is_readable(), event.is_writable(), closed);
+            slot.connection.note(Edge::from(event));
             if !slot.listed {
                 slot.listed = true;
                 self.work.push(index);
@@ -283,7 +279,7 @@ impl Slot {
         connection.turn(stream.as_mut(), &mut driver.buffers, now, handler);
         if !connection.has_stream() {
             match stream.take() {
-                Some(stream) if connection.is_abrupt() => stream::reset(stream),
+                Some(stream) if connection.is_abrupt() => stream.reset(),
                 stream => drop(stream),
             }
         }
@@ -291,48 +287,40 @@ impl Slot {
 }
 
 impl Driver {
-    fn connect(&self, address: SocketAddr, connection: &Connection) -> io::Result<TcpStream> {
-        let mut stream = TcpStream::connect(address)?;
-        if let Some(bytes) = connection.receive_buffer_bytes() {
-            SockRef::from(&stream).set_recv_buffer_size(bytes)?;
-        }
-        self.poll.registry().register(
-            &mut stream,
-            Token(connection.id().slot),
-            Interest::READABLE | Interest::WRITABLE,
-        )?;
+    fn connect(&self, address: SocketAddr, connection: &Connection) -> io::Result<Stream> {
+        let mut stream = Stream::connect(address, connection.receive_buffer_bytes())?;
+        let token = Token(connection.id().slot);
+        stream.register(self.poll.registry(), token, false)?;
         Ok(stream)
     }
 }
 
-impl Stream for TcpStream {
-    fn connected(&mut self) -> io::Result<Option<SocketAddr>> {
-        if let Some(error) = TcpStream::take_error(self)? {
-            return Err(error);
+impl Socket for Stream {
+    fn connected(&mut self) -> io::Result<bool> {
+        let connected = Stream::connected(self)?;
+        if connected {
+            self.tune();
         }
-        match self.peer_addr() {
-            Ok(_) => {
-                stream::tune(self);
-                self.local_addr().map(Some)
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(None),
-            Err(error) => Err(error),
-        }
+        Ok(connected)
     }
 
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        Read::read(self, buffer)
+    fn local_address(&self) -> Option<SocketAddr> {
+        Stream::local_address(self)
     }
 
-    fn write(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        stream::write(self, slices)
+    fn read(&mut self, buffer: &mut [u8]) -> Read {
+        Stream::read(self, buffer)
+    }
+
+    fn write(&mut self, slices: &[IoSlice<'_>]) -> Write {
+        Stream::write(self, slices)
     }
 
     fn finish(&mut self) {
-        stream::finish(self);
+        Stream::finish(self);
     }
 
-    fn take_error(&mut self) -> Option<io::Error> {
-        TcpStream::take_error(self).ok().flatten()
+    fn take_error(&mut self) -> Option<io::ErrorKind> {
+        Stream::take_error(self)
     }
 }

@@ -21,6 +21,7 @@ use crate::client::queue::{Queue, What};
 use crate::client::{Leave, Message, Options, SendError, Why};
 use crate::dialect::line::LineBuffer;
 use crate::dialect::{message, wire, Dialect};
+use crate::stream::Readiness;
 
 /// A longer name cannot be one, and must not fill the lines of messages.
 const NAME_BYTES_MAX: usize = 256;
@@ -99,17 +100,6 @@ enum Flow {
     Dead(io::ErrorKind),
 }
 
-/// The read side.
-#[derive(Debug, Clone, Copy, Default)]
-struct Reading {
-    /// There may be something to read.
-    ready: bool,
-    /// An event said that the stream has ended or broken: read until that is seen.
-    may_have_ended: bool,
-    /// Nothing is to be read for now.
-    paused: bool,
-}
-
 /// One client, as [`Clients`](super::Clients) and handlers lend it.
 #[derive(Debug)]
 pub struct Connection {
@@ -123,7 +113,9 @@ pub struct Connection {
     phase: Phase,
     link: Link,
     flow: Flow,
-    reading: Reading,
+    readiness: Readiness,
+    /// Nothing is to be read for now.
+    paused: bool,
     /// Its socket is to be closed with a reset.
     abrupt: bool,
     lines: LineBuffer,
@@ -213,7 +205,7 @@ impl Connection {
             message::encode_quit(self.dialect, &mut line);
             self.queue.push(line, What::Quit);
         }
-        if self.reading.paused {
+        if self.paused {
             self.resume_reading();
         }
         self.phase = Phase::Leaving {
@@ -226,17 +218,14 @@ impl Connection {
     /// Reads nothing more, so that the server must keep what it says, or lose patience. The end of the connection is
     /// then only seen if it is a reset; one that leaves reads what still comes and throws it away.
     pub fn pause_reading(&mut self) {
-        self.reading.paused = true;
+        self.paused = true;
     }
 
     /// Reads again.
     pub fn resume_reading(&mut self) {
-        // What edges told in the meantime is not known any more, so look.
-        self.reading = Reading {
-            ready: true,
-            may_have_ended: true,
-            paused: false,
-        };
+        self.paused = false;
+        // What edges told in the meantime is not known any more.
+        self.readiness.look_for_end();
     }
 
     fn check(&self, words: &str) -> Result<(), SendError> {

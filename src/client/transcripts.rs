@@ -9,11 +9,12 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::client::clients::ClientId;
-use crate::client::connection::drive::{Buffers, Stream};
+use crate::client::connection::drive::{Buffers, Socket};
 use crate::client::{
     Connection, Event, Leave, Message, Options, Reconnect, SendError, Target, Why, WAITING_MAX,
 };
 use crate::dialect::Dialect;
+use crate::stream::{Edge, Read, Write};
 
 use io::ErrorKind::{BrokenPipe, ConnectionRefused, ConnectionReset, TimedOut, WouldBlock};
 
@@ -31,15 +32,8 @@ struct Scripted {
     finished: bool,
 }
 
-impl Stream for Scripted {
-    fn connected(&mut self) -> io::Result<Option<SocketAddr>> {
-        match self.refuses {
-            Some(kind) => Err(kind.into()),
-            None => Ok(Some(SocketAddr::from(([127, 0, 0, 1], 1000)))),
-        }
-    }
-
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+impl Scripted {
+    fn read_once(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let bytes = self.reads.pop_front().unwrap_or(Err(WouldBlock))?;
         let taken = bytes.len().min(buffer.len());
         buffer[..taken].copy_from_slice(&bytes[..taken]);
@@ -49,7 +43,7 @@ impl Stream for Scripted {
         Ok(taken)
     }
 
-    fn write(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    fn write_once(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         let bytes: Vec<u8> = slices.iter().flat_map(|slice| slice.to_vec()).collect();
         let taken = match self.writes.pop_front() {
             Some(most) => most?.min(bytes.len()),
@@ -58,13 +52,31 @@ impl Stream for Scripted {
         self.written.extend(&bytes[..taken]);
         Ok(taken)
     }
+}
+
+impl Socket for Scripted {
+    fn connected(&mut self) -> io::Result<bool> {
+        self.refuses.map_or(Ok(true), |kind| Err(kind.into()))
+    }
+
+    fn local_address(&self) -> Option<SocketAddr> {
+        Some(SocketAddr::from(([127, 0, 0, 1], 1000)))
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> Read {
+        Read::by(|| self.read_once(buffer))
+    }
+
+    fn write(&mut self, slices: &[IoSlice<'_>]) -> Write {
+        Write::by(|| self.write_once(slices))
+    }
 
     fn finish(&mut self) {
         self.finished = true;
     }
 
-    fn take_error(&mut self) -> Option<io::Error> {
-        self.error.take().map(Into::into)
+    fn take_error(&mut self) -> Option<io::ErrorKind> {
+        self.error.take()
     }
 }
 
@@ -145,8 +157,18 @@ impl Talk {
 
     /// The stream may be read and written, and the client sees to it.
     fn edge(&mut self) {
-        self.connection.note(true, true, false);
+        self.note(false);
         self.turn();
+    }
+
+    /// An event says that the stream may be read and written, and perhaps that it has ended.
+    fn note(&mut self, closed: bool) {
+        self.connection.note(Edge {
+            readable: true,
+            writable: true,
+            closed,
+            urgent: false,
+        });
     }
 
     /// The server says something, and the client hears it.
@@ -158,7 +180,7 @@ impl Talk {
     /// The stream has ended or broken.
     fn end(&mut self, how: Result<(), io::ErrorKind>) {
         self.stream().reads.push_back(how.map(|()| Vec::new()));
-        self.connection.note(true, true, true);
+        self.note(true);
         self.turn();
     }
 
@@ -430,7 +452,10 @@ fn who_reads_nothing_sees_a_reset_and_can_leave() {
     let mut talk = Talk::connected(Options::default());
     talk.connection.pause_reading();
     talk.stream().error = Some(ConnectionReset);
-    talk.connection.note(false, false, true);
+    talk.connection.note(Edge {
+        closed: true,
+        ..Edge::default()
+    });
     talk.turn();
     assert_eq!(
         talk.take_events(),

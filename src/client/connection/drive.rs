@@ -12,11 +12,12 @@ use std::time::Instant;
 
 use crate::client::backoff::Backoff;
 use crate::client::clients::ClientId;
-use crate::client::connection::{Connection, Counters, Flow, Link, Phase, Reading};
+use crate::client::connection::{Connection, Counters, Flow, Link, Phase};
 use crate::client::queue::{Queue, What};
 use crate::client::{Event, Leave, Message, Options, Target, Why};
 use crate::dialect::line::LineBuffer;
 use crate::dialect::message;
+use crate::stream::{Edge, Read, Readiness, Write};
 
 /// So many slices go into one write.
 const SLICES_MAX: usize = 16;
@@ -32,21 +33,24 @@ const CLEANING_FACTOR: usize = 3;
 pub(in crate::client) type Handler<'a> = dyn FnMut(&mut Connection, Event<'_>) + 'a;
 
 /// What a connection needs of its socket.
-pub(in crate::client) trait Stream {
-    /// Our own address, if the connection stands by now; an error says why it never will.
-    fn connected(&mut self) -> io::Result<Option<SocketAddr>>;
+pub(in crate::client) trait Socket {
+    /// Whether the connection stands by now; an error says why it never will.
+    fn connected(&mut self) -> io::Result<bool>;
 
-    /// Reads what is there; 0 at the end of the stream.
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
+    /// Our own address, where it is one of the network.
+    fn local_address(&self) -> Option<SocketAddr>;
+
+    /// Reads what is there.
+    fn read(&mut self, buffer: &mut [u8]) -> Read;
 
     /// Writes what goes without waiting.
-    fn write(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
+    fn write(&mut self, slices: &[IoSlice<'_>]) -> Write;
 
     /// Tells the server that nothing more will be written.
     fn finish(&mut self);
 
-    /// The error that the connection has met, if any.
-    fn take_error(&mut self) -> Option<io::Error>;
+    /// The error that the connection has met, if no call has told of it yet.
+    fn take_error(&mut self) -> Option<io::ErrorKind>;
 }
 
 /// Room that all connections of one poll share.
@@ -70,7 +74,8 @@ impl Connection {
             phase: Phase::Open,
             link: Link::Down(None),
             flow: Flow::Ready,
-            reading: Reading::default(),
+            readiness: Readiness::default(),
+            paused: false,
             abrupt: false,
             lines: LineBuffer::default(),
             queue: Queue::default(),
@@ -124,17 +129,13 @@ impl Connection {
             Phase::Leaving { .. } => true,
             Phase::Open => false,
         };
-        let Reading {
-            ready,
-            may_have_ended,
-            paused,
-        } = self.reading;
         match self.link {
             Link::Down(at) => at.is_none(),
             Link::Dialing(_) => self.flow == Flow::Ready,
             Link::Up(_) => {
                 let may_write = self.flow == Flow::Ready && !self.queue.is_empty();
-                may_write || (ready && (!paused || leaving || may_have_ended))
+                let reads = !self.paused || leaving || self.readiness.may_have_ended();
+                may_write || (self.readiness.is_readable() && reads)
             }
         }
     }
@@ -159,8 +160,7 @@ impl Connection {
         self.link = Link::Dialing(now + self.options.connect_max);
         self.flow = Flow::Blocked;
         self.lines = LineBuffer::default();
-        self.reading.ready = false;
-        self.reading.may_have_ended = false;
+        self.readiness = Readiness::default();
         self.abrupt = false;
     }
 
@@ -180,10 +180,9 @@ impl Connection {
     }
 
     /// Notes what an event hints at.
-    pub(in crate::client) fn note(&mut self, readable: bool, writable: bool, closed: bool) {
-        self.reading.ready |= readable || closed;
-        self.reading.may_have_ended |= closed;
-        if (writable || closed) && self.flow == Flow::Blocked {
+    pub(in crate::client) fn note(&mut self, edge: Edge) {
+        self.readiness.note(edge);
+        if (edge.writable || edge.closed) && self.flow == Flow::Blocked {
             self.flow = Flow::Ready;
         }
     }
@@ -191,7 +190,7 @@ impl Connection {
     /// Sees what became of dialling, does one read and the writes that go without waiting, each if there is reason for it, and what is due.
     pub(in crate::client) fn turn(
         &mut self,
-        stream: Option<&mut impl Stream>,
+        stream: Option<&mut impl Socket>,
         buffers: &mut Buffers,
         now: Instant,
         handler: &mut Handler<'_>,
@@ -205,19 +204,19 @@ impl Connection {
     }
 
     /// Sees whether the connection stands, if it did not before.
-    fn establish(&mut self, stream: &mut impl Stream, now: Instant, handler: &mut Handler<'_>) {
+    fn establish(&mut self, stream: &mut impl Socket, now: Instant, handler: &mut Handler<'_>) {
         if !matches!(self.link, Link::Dialing(_)) || self.flow == Flow::Blocked {
             return;
         }
         match stream.connected() {
-            Ok(Some(local_address)) => {
-                self.local_address = Some(local_address);
+            Ok(true) => {
+                self.local_address = stream.local_address();
                 self.link = Link::Up(now);
                 self.address = 0;
                 self.counters.connects += 1;
                 handler(self, Event::Connected);
             }
-            Ok(None) => self.flow = Flow::Blocked,
+            Ok(false) => self.flow = Flow::Blocked,
             Err(error) => self.handle_unreachable(error.kind(), now, handler),
         }
     }
@@ -225,45 +224,39 @@ impl Connection {
     /// Reads once, if there may be something, and tells what was heard.
     fn read(
         &mut self,
-        stream: &mut impl Stream,
+        stream: &mut impl Socket,
         buffers: &mut Buffers,
         now: Instant,
         handler: &mut Handler<'_>,
     ) {
-        if !self.is_connected() || !self.reading.ready {
+        if !self.is_connected() || !self.readiness.is_readable() {
             return;
         }
-        if self.reading.paused && self.phase == Phase::Open {
+        if self.paused && self.phase == Phase::Open {
             self.look_for_reset(stream, now, handler);
             return;
         }
-        match stream.read(&mut buffers.input) {
-            Ok(0) => self.lose(Why::Ended, now, handler),
-            Ok(length) => {
-                // A short read has emptied the socket, unless its end is all that is left.
-                let filled = length == buffers.input.len();
-                self.reading.ready = filled || self.reading.may_have_ended;
+        let Buffers { input, scratch } = buffers;
+        let read = stream.read(input);
+        self.readiness.handle_read(read, input.len());
+        match (read, self.flow) {
+            (Read::Bytes(length), _) => {
                 self.counters.reads += 1;
                 self.counters.bytes_in += length as u64;
                 self.heard_at = Some(now);
-                let Buffers { input, scratch } = buffers;
                 self.understand(&input[..length], scratch, handler);
             }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                // An end that is yet to come has an edge of its own.
-                self.reading.ready = false;
-                self.reading.may_have_ended = false;
-                if let Flow::Dead(kind) = self.flow {
-                    self.lose(Why::Broken(kind), now, handler);
-                }
+            (Read::Ended, _) => self.lose(Why::Ended, now, handler),
+            // Nothing more can be written, and all was read.
+            (Read::Blocked, Flow::Dead(kind)) | (Read::Broken(kind), _) => {
+                self.lose(Why::Broken(kind), now, handler);
             }
-            Err(error) => self.lose(Why::Broken(error.kind()), now, handler),
+            (Read::Blocked, _) => {}
         }
     }
 
     /// Writes what waits, as far as the kernel takes it, and ends the stream where that is what remains to be done.
-    fn flush(&mut self, stream: &mut impl Stream, now: Instant, handler: &mut Handler<'_>) {
+    fn flush(&mut self, stream: &mut impl Socket, now: Instant, handler: &mut Handler<'_>) {
         let resetting = matches!(
             self.phase,
             Phase::Leaving {
@@ -279,19 +272,19 @@ impl Connection {
             let mut slices = [IoSlice::new(&[]); SLICES_MAX];
             let filled = self.queue.slices(&mut slices);
             match stream.write(&slices[..filled]) {
-                Ok(taken) if taken > 0 => {
+                Write::Taken(taken) => {
                     self.counters.writes += 1;
                     self.counters.bytes_out += taken as u64;
                     self.written_at = Some(now);
                     self.queue.advance(taken, now);
                     self.tell_written(handler);
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.flow = Flow::Blocked;
+                Write::Blocked => self.flow = Flow::Blocked,
+                Write::Broken(kind) => {
+                    self.flow = Flow::Dead(kind);
+                    // The server's last lines may still lie unread, and no edge may come for them.
+                    self.readiness.look_for_end();
                 }
-                Ok(_) => self.begin_to_end(io::ErrorKind::WriteZero),
-                Err(error) => self.begin_to_end(error.kind()),
             }
         }
         if let Phase::Leaving {
@@ -333,27 +326,20 @@ impl Connection {
         }
     }
 
-    /// The write side is dead. The server's last lines may still lie unread, and no edge may come for them.
-    fn begin_to_end(&mut self, kind: io::ErrorKind) {
-        self.flow = Flow::Dead(kind);
-        self.reading.ready = true;
-        self.reading.may_have_ended = true;
-    }
-
     /// One who reads nothing still sees a reset.
     fn look_for_reset(
         &mut self,
-        stream: &mut impl Stream,
+        stream: &mut impl Socket,
         now: Instant,
         handler: &mut Handler<'_>,
     ) {
         // Looked at once; a reset that is yet to come has an edge of its own.
-        if !std::mem::take(&mut self.reading.may_have_ended) {
+        if !self.readiness.take_end() {
             return;
         }
         let dead = match self.flow {
             Flow::Dead(kind) => Some(kind),
-            _ => stream.take_error().map(|error| error.kind()),
+            _ => stream.take_error(),
         };
         if let Some(kind) = dead {
             self.lose(Why::Broken(kind), now, handler);

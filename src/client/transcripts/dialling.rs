@@ -30,7 +30,7 @@ fn every_address_is_tried() {
     assert_eq!(talk.connection.wants_dial(talk.now), Some(addresses[0]));
     talk.turn();
     talk.stream().refuses = Some(ConnectionRefused);
-    talk.connection.note(true, true, true);
+    talk.note(true);
     let Talk {
         connection,
         stream,

@@ -12,6 +12,7 @@ use crate::hub::Ending;
 use crate::ledger::CloseReason;
 use crate::server::admission::{is_passing, Origin, Place, Verdict};
 use crate::server::network::Network;
+use crate::stream::Readiness;
 
 /// At most so many newcomers are accepted in one turn.
 const TURN_ACCEPTS_MAX: usize = 64;
@@ -69,9 +70,7 @@ impl<N: Network> EventLoop<N> {
         let carrier = Carrier {
             stream,
             place,
-            ready: false,
-            may_have_ended: false,
-            may_stop_short: false,
+            readiness: Readiness::default(),
         };
         let id = match verdict {
             Verdict::Refuse(reason) => self.hub.refuse(carrier, dialect, from, reason, now),

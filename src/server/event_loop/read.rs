@@ -1,12 +1,12 @@
 //! Reading: one read for each session that may have something to be read, and who is read first when many leave.
 
-use std::io;
 use std::time::Instant;
 
 use super::EventLoop;
 use crate::hub::SessionId;
 use crate::planted::{planted, Bug};
 use crate::server::network::Network;
+use crate::stream::Read;
 
 /// At most so many sessions whose stream seems to have ended are read in one turn: freeing one costs the kernel more
 /// than reading one.
@@ -42,69 +42,66 @@ impl<N: Network> EventLoop<N> {
 
     fn read_next(&mut self, next: Option<SessionId>, now: Instant) {
         let Some(id) = next else { return };
-        let still_ready = self.read_session(id, now);
+        self.read_session(id, now);
         let Some(carrier) = self.hub.transport(id) else {
             return;
         };
-        carrier.ready = still_ready;
-        let may_have_ended = carrier.may_have_ended;
-        if still_ready {
-            self.enqueue(id, may_have_ended);
+        let readiness = carrier.readiness;
+        if readiness.is_readable() {
+            self.enqueue(id, readiness.may_have_ended());
         }
     }
 
-    /// Reads once from a session; gives whether there may be more, of which no edge will tell.
-    fn read_session(&mut self, id: SessionId, now: Instant) -> bool {
-        let more = if self.hub.is_paused(id) {
-            false
-        } else if self.hub.has_carry(id) {
-            self.hub.resume(id, now);
-            true
-        } else {
-            self.read_stream(id, now)
-        };
+    /// Reads once from a session, or goes on with what was read before. It stays to be read while there may be more, of
+    /// which no edge will tell.
+    fn read_session(&mut self, id: SessionId, now: Instant) {
         if !self.hub.is_paused(id) {
-            return more;
+            if self.hub.has_carry(id) {
+                self.hub.resume(id, now);
+            } else {
+                self.read_stream(id, now);
+            }
+        }
+        if !self.hub.is_paused(id) {
+            return;
         }
         // What it sent stays where it is, and its end may hide behind that.
-        let carrier = self.hub.transport(id);
-        if let Some(carrier) = carrier.filter(|carrier| carrier.may_have_ended) {
+        let Some(carrier) = self.hub.transport(id) else {
+            return;
+        };
+        carrier.readiness.set_aside();
+        if carrier.readiness.may_have_ended() {
             if self.network.is_broken(&mut carrier.stream) {
                 self.hub.handle_reset(id, now);
             } else {
                 self.hub.handle_hangup(id, now);
             }
         }
-        false
     }
 
-    fn read_stream(&mut self, id: SessionId, now: Instant) -> bool {
+    fn read_stream(&mut self, id: SessionId, now: Instant) {
         let Some(carrier) = self.hub.transport(id) else {
-            return false;
+            return;
         };
-        let read_on = carrier.may_have_ended || carrier.may_stop_short;
-        match self.network.read(&mut carrier.stream, &mut self.buffer) {
-            Ok(0) => {
-                self.hub.handle_eof(id, now);
-                false
-            }
-            Ok(length) => {
+        let read = self.network.read(&mut carrier.stream, &mut self.buffer);
+        let room = if planted(Bug::LostEdge) {
+            usize::MAX
+        } else {
+            self.buffer.len()
+        };
+        carrier.readiness.handle_read(read, room);
+        match read {
+            Read::Bytes(length) => {
                 self.hub.handle_input(id, &self.buffer[..length], now);
-                // A short read has emptied the socket, unless its end is all that is left or it stopped at urgent data.
-                let full = length == self.buffer.len() && !planted(Bug::LostEdge);
-                full || read_on || self.hub.has_carry(id)
+                if self.hub.has_carry(id) {
+                    if let Some(carrier) = self.hub.transport(id) {
+                        carrier.readiness.look();
+                    }
+                }
             }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => true,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                carrier.may_have_ended = false;
-                carrier.may_stop_short = false;
-                self.hub.handle_drained(id, now);
-                false
-            }
-            Err(_) => {
-                self.hub.handle_reset(id, now);
-                false
-            }
+            Read::Blocked => self.hub.handle_drained(id, now),
+            Read::Ended => self.hub.handle_eof(id, now),
+            Read::Broken(_) => self.hub.handle_reset(id, now),
         }
     }
 
@@ -114,8 +111,8 @@ impl<N: Network> EventLoop<N> {
             let Some(carrier) = self.hub.transport(id) else {
                 continue;
             };
-            if !std::mem::replace(&mut carrier.ready, true) {
-                let may_have_ended = carrier.may_have_ended;
+            if carrier.readiness.look() {
+                let may_have_ended = carrier.readiness.may_have_ended();
                 self.enqueue(id, may_have_ended);
             }
         }
