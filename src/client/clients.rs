@@ -14,9 +14,11 @@ use std::time::{Duration, Instant};
 use mio::{Events, Poll, Token};
 use slab::Slab;
 
-use crate::client::connection::drive::{Buffers, Handler, Socket};
 use crate::client::connection::Connection;
-use crate::client::{clock, Event, Options, Target};
+use crate::client::drive::{Buffers, Handler, Socket};
+use crate::client::event::Event;
+use crate::client::id::ClientId;
+use crate::client::options::{Options, Target};
 use crate::stream::{Edge, Read, Stream, Write};
 
 /// So many events are taken from the kernel at once.
@@ -24,27 +26,6 @@ const EVENTS_MAX: usize = 1024;
 
 /// At most so much is read from one server at once.
 const READ_BYTES_MAX: usize = 64 * 1024;
-
-/// Names one client, and never another one: the slot is used again, the serial is not for a long time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ClientId {
-    slot: usize,
-    serial: u32,
-}
-
-impl ClientId {
-    /// For tests with one client.
-    #[cfg(test)]
-    pub(super) fn any() -> Self {
-        Self { slot: 0, serial: 0 }
-    }
-
-    /// A small number, that of no other client that is held at the same time: as long as none is removed they count
-    /// from 0 in the order in which they were dialled.
-    pub fn index(self) -> usize {
-        self.slot
-    }
-}
 
 /// Clients that live on one poll, in one thread.
 #[derive(Debug)]
@@ -323,4 +304,12 @@ impl Socket for Stream {
     fn take_error(&mut self) -> Option<io::ErrorKind> {
         Stream::take_error(self)
     }
+}
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the clock of all clients is asked here and nowhere else"
+)]
+fn clock() -> Instant {
+    Instant::now()
 }

@@ -1,25 +1,24 @@
 //! One client but for its socket: what it says and hears, how it leaves, and what becomes of it.
 //!
-//! It does no i/o by itself: what a program does with it only changes it, and [`drive`] is how
+//! It does no i/o by itself: what a program does with it only changes it, and [`drive`](super::drive) is how
 //! [`Clients`](super::Clients) lends it its socket and tells it the time.
 //!
 //! Invariants: lines that wait have a waker: the write side is blocked or not connected yet, so that an edge comes, or
 //! [`Connection::is_busy`] says that there is work without one; the phase goes one way, `Open -> Leaving -> Closed` or
 //! `Open -> Closed`; `accepted = written + waiting + unsent` messages.
 
-pub(super) mod drive;
-
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Instant;
 
 use crate::client::backoff::Backoff;
-use crate::client::clients::ClientId;
+use crate::client::event::{Leave, SendError, Why};
+use crate::client::id::ClientId;
+use crate::client::options::{Options, Target};
 use crate::client::queue::{Queue, What};
-use crate::client::{Leave, Message, Options, SendError, Why};
 use crate::dialect::line::LineBuffer;
+use crate::dialect::message::Message;
 use crate::dialect::{message, wire, Dialect};
 use crate::stream::Readiness;
 
@@ -59,15 +58,15 @@ pub struct Counters {
 
 /// Messages that are remembered; the oldest give way.
 #[derive(Debug, Default)]
-struct Memory {
-    sent: VecDeque<Box<str>>,
-    dropped: VecDeque<Box<str>>,
-    received: VecDeque<Message<'static>>,
+pub(super) struct Memory {
+    pub(super) sent: VecDeque<Box<str>>,
+    pub(super) dropped: VecDeque<Box<str>>,
+    pub(super) received: VecDeque<Message<'static>>,
 }
 
 /// On its way in one direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
+pub(super) enum Phase {
     Open,
     Leaving {
         how: Leave,
@@ -81,7 +80,7 @@ enum Phase {
 
 /// How far the connection to the server is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Link {
+pub(super) enum Link {
     /// There is none. It is to be dialled at this time, or at once.
     Down(Option<Instant>),
     /// It is under way, at most until then.
@@ -92,7 +91,7 @@ enum Link {
 
 /// The write side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Flow {
+pub(super) enum Flow {
     Ready,
     /// The last write would have blocked, and no writable edge has come since.
     Blocked,
@@ -103,34 +102,33 @@ enum Flow {
 /// One client, as [`Clients`](super::Clients) and handlers lend it.
 #[derive(Debug)]
 pub struct Connection {
-    id: ClientId,
-    dialect: Dialect,
-    addresses: Arc<[SocketAddr]>,
-    /// Which of them is dialled.
-    address: usize,
-    options: Options,
-    backoff: Option<Backoff>,
-    phase: Phase,
-    link: Link,
-    flow: Flow,
-    readiness: Readiness,
+    pub(super) id: ClientId,
+    pub(super) target: Target,
+    /// Which of its addresses is dialled.
+    pub(super) address: usize,
+    pub(super) options: Options,
+    pub(super) backoff: Option<Backoff>,
+    pub(super) phase: Phase,
+    pub(super) link: Link,
+    pub(super) flow: Flow,
+    pub(super) readiness: Readiness,
     /// Nothing is to be read for now.
-    paused: bool,
+    pub(super) paused: bool,
     /// Its socket is to be closed with a reset.
-    abrupt: bool,
-    lines: LineBuffer,
-    queue: Queue,
+    pub(super) abrupt: bool,
+    pub(super) lines: LineBuffer,
+    pub(super) queue: Queue,
     /// The name that the server has confirmed.
-    name: Box<str>,
+    pub(super) name: Box<str>,
     /// The name that messages carry, which the server does not believe.
-    asked_name: Box<str>,
+    pub(super) asked_name: Box<str>,
     /// The last name that was asked for on any connection.
-    written_name: Option<Box<str>>,
-    counters: Counters,
-    memory: Option<Box<Memory>>,
-    local_address: Option<SocketAddr>,
-    heard_at: Option<Instant>,
-    written_at: Option<Instant>,
+    pub(super) written_name: Option<Box<str>>,
+    pub(super) counters: Counters,
+    pub(super) memory: Option<Box<Memory>>,
+    pub(super) local_address: Option<SocketAddr>,
+    pub(super) heard_at: Option<Instant>,
+    pub(super) written_at: Option<Instant>,
 }
 
 /// What a program does with it.
@@ -150,7 +148,7 @@ impl Connection {
         let number = self.counters.accepted;
         self.counters.accepted += 1;
         let mut line = Vec::new();
-        message::encode_words(self.dialect, &self.asked_name, words, &mut line);
+        message::encode_words(self.target.dialect, &self.asked_name, words, &mut line);
         let words = self.memory.as_ref().map(|_| words.into());
         self.queue.push(line, What::Message { number, words });
         Ok(number)
@@ -164,7 +162,7 @@ impl Connection {
     pub fn set_name(&mut self, name: &str) -> Result<(), SendError> {
         self.check(name)?;
         let mut line = Vec::new();
-        message::encode_name(self.dialect, name, &mut line);
+        message::encode_name(self.target.dialect, name, &mut line);
         self.request(line, What::Name(name.into()))?;
         self.asked_name = if name.len() <= NAME_BYTES_MAX {
             name.into()
@@ -181,7 +179,7 @@ impl Connection {
     /// If the request is not accepted: telnet has none, and a token is 1 to 64 printable ASCII characters.
     pub fn ping(&mut self, token: &str) -> Result<(), SendError> {
         self.check(token)?;
-        if self.dialect != Dialect::Wire || !wire::is_token(token) {
+        if self.target.dialect != Dialect::Wire || !wire::is_token(token) {
             return Err(SendError::WrongDialect);
         }
         self.request(format!("PING {token}\n").into(), What::Passing)
@@ -202,7 +200,7 @@ impl Connection {
         }
         if how == Leave::Quit && self.phase == Phase::Open {
             let mut line = Vec::new();
-            message::encode_quit(self.dialect, &mut line);
+            message::encode_quit(self.target.dialect, &mut line);
             self.queue.push(line, What::Quit);
         }
         if self.paused {
@@ -252,7 +250,7 @@ impl Connection {
         Ok(())
     }
 
-    fn remember<T>(
+    pub(super) fn remember<T>(
         &mut self,
         log: impl FnOnce(&mut Memory) -> &mut VecDeque<T>,
         item: impl FnOnce() -> T,

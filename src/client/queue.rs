@@ -8,8 +8,10 @@ use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::time::Instant;
 
-use crate::client::WAITING_MAX;
 use crate::outbox::Outbox;
+
+/// At most so many messages wait to be sent; any more are dropped.
+pub const WAITING_MAX: usize = 100;
 
 /// A line that waits.
 #[derive(Debug)]

@@ -8,10 +8,10 @@ use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use crate::client::clients::ClientId;
-use crate::client::connection::drive::{Buffers, Socket};
+use crate::client::drive::{Buffers, Socket};
 use crate::client::{
-    Connection, Event, Leave, Message, Options, Reconnect, SendError, Target, Why, WAITING_MAX,
+    ClientId, Connection, Event, Leave, Message, Options, Reconnect, SendError, Target, Why,
+    WAITING_MAX,
 };
 use crate::dialect::Dialect;
 use crate::stream::{Edge, Read, Write};

@@ -7,16 +7,16 @@
 use std::borrow::Cow;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Instant;
 
 use crate::client::backoff::Backoff;
-use crate::client::clients::ClientId;
 use crate::client::connection::{Connection, Counters, Flow, Link, Phase};
+use crate::client::event::{Event, Leave, Why};
+use crate::client::id::ClientId;
+use crate::client::options::{Options, Target};
 use crate::client::queue::{Queue, What};
-use crate::client::{Event, Leave, Message, Options, Target, Why};
 use crate::dialect::line::LineBuffer;
-use crate::dialect::message;
+use crate::dialect::message::{self, Message};
 use crate::stream::{Edge, Read, Readiness, Write};
 
 /// So many slices go into one write.
@@ -30,10 +30,10 @@ const FRAME_BYTES_MAX: usize = 1024;
 const CLEANING_FACTOR: usize = 3;
 
 /// Who hears of events.
-pub(in crate::client) type Handler<'a> = dyn FnMut(&mut Connection, Event<'_>) + 'a;
+pub(super) type Handler<'a> = dyn FnMut(&mut Connection, Event<'_>) + 'a;
 
 /// What a connection needs of its socket.
-pub(in crate::client) trait Socket {
+pub(super) trait Socket {
     /// Whether the connection stands by now; an error says why it never will.
     fn connected(&mut self) -> io::Result<bool>;
 
@@ -55,18 +55,17 @@ pub(in crate::client) trait Socket {
 
 /// Room that all connections of one poll share.
 #[derive(Debug)]
-pub(in crate::client) struct Buffers {
-    pub(in crate::client) input: Box<[u8]>,
-    pub(in crate::client) scratch: Vec<u8>,
+pub(super) struct Buffers {
+    pub(super) input: Box<[u8]>,
+    pub(super) scratch: Vec<u8>,
 }
 
 /// What drives it: the socket comes and goes.
 impl Connection {
-    pub(in crate::client) fn new(id: ClientId, target: &Target, options: Options) -> Self {
+    pub(super) fn new(id: ClientId, target: &Target, options: Options) -> Self {
         Self {
             id,
-            dialect: target.dialect,
-            addresses: Arc::clone(&target.addresses),
+            target: target.clone(),
             address: 0,
             backoff: options.reconnect.clone().map(Backoff::new),
             memory: (options.keep_max > 0).then(Box::default),
@@ -90,7 +89,7 @@ impl Connection {
     }
 
     /// The address to be dialled now, if one is.
-    pub(in crate::client) fn wants_dial(&self, now: Instant) -> Option<SocketAddr> {
+    pub(super) fn wants_dial(&self, now: Instant) -> Option<SocketAddr> {
         let wanted = match self.phase {
             Phase::Open => true,
             Phase::Leaving { how, .. } => how != Leave::Reset && self.queue.messages() > 0,
@@ -98,28 +97,28 @@ impl Connection {
         };
         match self.link {
             Link::Down(at) if wanted && at.is_none_or(|at| at <= now) => {
-                self.addresses.get(self.address).copied()
+                self.target.addresses.get(self.address).copied()
             }
             _ => None,
         }
     }
 
     /// Whether it holds a socket; if not, a socket that it has had is to be closed.
-    pub(in crate::client) fn has_stream(&self) -> bool {
+    pub(super) fn has_stream(&self) -> bool {
         !matches!(self.link, Link::Down(_))
     }
 
     /// Whether a socket that is to be closed is to be reset.
-    pub(in crate::client) fn is_abrupt(&self) -> bool {
+    pub(super) fn is_abrupt(&self) -> bool {
         self.abrupt
     }
 
-    pub(in crate::client) fn receive_buffer_bytes(&self) -> Option<usize> {
+    pub(super) fn receive_buffer_bytes(&self) -> Option<usize> {
         self.options.receive_buffer_bytes
     }
 
     /// Whether there is something to do of which no edge and no deadline will tell.
-    pub(in crate::client) fn is_busy(&self) -> bool {
+    pub(super) fn is_busy(&self) -> bool {
         let leaving = match self.phase {
             Phase::Closed(_) => return false,
             Phase::Leaving {
@@ -141,7 +140,7 @@ impl Connection {
     }
 
     /// When [`Connection::tick`] or [`Connection::wants_dial`] has something to do.
-    pub(in crate::client) fn deadline(&self) -> Option<Instant> {
+    pub(super) fn deadline(&self) -> Option<Instant> {
         let leave_at = match self.phase {
             Phase::Leaving { until, .. } => until,
             Phase::Closed(_) => return None,
@@ -156,7 +155,7 @@ impl Connection {
     }
 
     /// A socket for it is under way.
-    pub(in crate::client) fn handle_dialing(&mut self, now: Instant) {
+    pub(super) fn handle_dialing(&mut self, now: Instant) {
         self.link = Link::Dialing(now + self.options.connect_max);
         self.flow = Flow::Blocked;
         self.lines = LineBuffer::default();
@@ -165,14 +164,14 @@ impl Connection {
     }
 
     /// An address cannot be reached: the next one is tried, or that was all.
-    pub(in crate::client) fn handle_unreachable(
+    pub(super) fn handle_unreachable(
         &mut self,
         kind: io::ErrorKind,
         now: Instant,
         handler: &mut Handler<'_>,
     ) {
         self.address += 1;
-        if self.address < self.addresses.len() {
+        if self.address < self.target.addresses.len() {
             self.link = Link::Down(None);
         } else {
             self.lose(Why::Unreachable(kind), now, handler);
@@ -180,7 +179,7 @@ impl Connection {
     }
 
     /// Notes what an event hints at.
-    pub(in crate::client) fn note(&mut self, edge: Edge) {
+    pub(super) fn note(&mut self, edge: Edge) {
         self.readiness.note(edge);
         if (edge.writable || edge.closed) && self.flow == Flow::Blocked {
             self.flow = Flow::Ready;
@@ -188,7 +187,7 @@ impl Connection {
     }
 
     /// Sees what became of dialling, does one read and the writes that go without waiting, each if there is reason for it, and what is due.
-    pub(in crate::client) fn turn(
+    pub(super) fn turn(
         &mut self,
         stream: Option<&mut impl Socket>,
         buffers: &mut Buffers,
@@ -348,7 +347,7 @@ impl Connection {
 
     fn understand(&mut self, bytes: &[u8], scratch: &mut Vec<u8>, handler: &mut Handler<'_>) {
         let words_bytes_max = self.options.words_bytes_max * CLEANING_FACTOR;
-        let line_bytes_max = self.dialect.line_bytes_max(words_bytes_max);
+        let line_bytes_max = self.target.dialect.line_bytes_max(words_bytes_max);
         let mut input = bytes;
         // Taken out, so that the handler can have all of `self`.
         let mut lines = std::mem::take(&mut self.lines);
@@ -356,7 +355,7 @@ impl Connection {
             let Some(line) = lines.next(&mut input, line_bytes_max + FRAME_BYTES_MAX, None) else {
                 break;
             };
-            let Some(message) = Message::parse(self.dialect, &line, scratch) else {
+            let Some(message) = Message::parse(self.target.dialect, &line, scratch) else {
                 continue;
             };
             self.count(&message);
@@ -411,7 +410,7 @@ impl Connection {
             return self.finish(if all_done { Why::Left } else { why }, handler);
         };
         self.link = Link::Down(Some(now + retry_in));
-        let dialect = self.dialect;
+        let dialect = self.target.dialect;
         self.queue.rewind(self.written_name.clone().map(|name| {
             let mut line = Vec::new();
             message::encode_name(dialect, &name, &mut line);
