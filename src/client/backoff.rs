@@ -65,12 +65,10 @@ mod tests {
     use super::*;
 
     fn reconnect(seed: u64) -> Reconnect {
-        Reconnect {
-            delay_min: Duration::from_millis(100),
-            delay_max: Duration::from_secs(1),
-            failures_max: Some(40),
-            seed,
-        }
+        Reconnect::default()
+            .delays(Duration::from_millis(100), Duration::from_secs(1))
+            .failures_max(40)
+            .seed(seed)
     }
 
     fn delays(seed: u64) -> Vec<Duration> {

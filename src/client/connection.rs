@@ -16,10 +16,10 @@ use crate::client::backoff::Backoff;
 use crate::client::event::{Leave, SendError, Why};
 use crate::client::id::ClientId;
 use crate::client::options::{Options, Target};
-use crate::client::queue::{Queue, What};
+use crate::client::queue::{Outgoing, Queue, What};
+use crate::client::unanswered::Unanswered;
 use crate::dialect::line::LineBuffer;
-use crate::dialect::message::Message;
-use crate::dialect::{message, wire, Dialect};
+use crate::dialect::message::{has_text, Ask, Message};
 use crate::stream::Readiness;
 
 /// A longer name cannot be one, and must not fill the lines of messages.
@@ -27,10 +27,11 @@ const NAME_BYTES_MAX: usize = 256;
 
 /// What a connection has done, in numbers that only grow.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Counters {
     /// Connections that were established.
     pub connects: u64,
-    /// Messages that [`Connection::send`] accepted.
+    /// Messages that [`Connection::send`] and [`Connection::tell`] accepted.
     pub accepted: u64,
     /// Those of them that the kernel has taken whole.
     pub written: u64,
@@ -38,7 +39,7 @@ pub struct Counters {
     pub unsent: u64,
     /// Messages that were not accepted because too many waited.
     pub dropped: u64,
-    /// What somebody said or did that was heard.
+    /// What somebody said, told or did that was heard.
     pub heard: u64,
     /// Lines of the server that could not be understood.
     pub unknown: u64,
@@ -118,6 +119,7 @@ pub struct Connection {
     pub(super) abrupt: bool,
     pub(super) lines: LineBuffer,
     pub(super) queue: Queue,
+    pub(super) unanswered: Unanswered,
     /// The name that the server has confirmed.
     pub(super) name: Box<str>,
     /// The name that messages carry, which the server does not believe.
@@ -140,30 +142,35 @@ impl Connection {
     /// If they are not accepted; a [`SendError::Dropped`] message is remembered if that was asked for.
     pub fn send(&mut self, words: &str) -> Result<u64, SendError> {
         self.check(words)?;
-        if !self.queue.has_room(true) {
-            self.counters.dropped += 1;
-            self.remember(|memory| &mut memory.dropped, || words.into());
-            return Err(SendError::Dropped);
-        }
-        let number = self.counters.accepted;
-        self.counters.accepted += 1;
-        let mut line = Vec::new();
-        message::encode_words(self.target.dialect, &self.asked_name, words, &mut line);
-        let words = self.memory.as_ref().map(|_| words.into());
-        self.queue.push(line, What::Message { number, words });
-        Ok(number)
+        self.check_room(words)?;
+        let name = &self.asked_name;
+        let line = self.line(Ask::Words { name, words })?;
+        Ok(self.push_message(line, words, None))
     }
 
-    /// Asks for a name. The server answers with [`Message::Named`] or [`Message::Refused`]. After a reconnect the last
-    /// name is asked for again before anything else.
+    /// Says `words` to one person only; gives the number of the message, counted with those of [`Connection::send`].
+    /// Nothing in the words is a command.
+    ///
+    /// # Errors
+    /// As [`Connection::send`]; and [`SendError::MalformedName`] if nobody can be called so, or
+    /// [`SendError::WrongDialect`] in the wire dialect, which has no such request yet.
+    pub fn tell(&mut self, to: &str, words: &str) -> Result<u64, SendError> {
+        self.check(words)?;
+        self.check(to)?;
+        let line = self.line(Ask::Tell { to, words })?;
+        self.check_room(words)?;
+        Ok(self.push_message(line, words, Some(to)))
+    }
+
+    /// Asks for a name. The server answers with [`Message::Named`], or with a [`Message::Refused`] whose request is
+    /// [`Request::Name`](crate::client::Request::Name). After a reconnect the last name is asked for again before
+    /// anything else.
     ///
     /// # Errors
     /// If the request is not accepted.
     pub fn set_name(&mut self, name: &str) -> Result<(), SendError> {
         self.check(name)?;
-        let mut line = Vec::new();
-        message::encode_name(self.target.dialect, name, &mut line);
-        self.request(line, What::Name(name.into()))?;
+        self.request(Ask::Name(name), What::Name(name.into()))?;
         self.asked_name = if name.len() <= NAME_BYTES_MAX {
             name.into()
         } else {
@@ -179,10 +186,7 @@ impl Connection {
     /// If the request is not accepted: telnet has none, and a token is 1 to 64 printable ASCII characters.
     pub fn ping(&mut self, token: &str) -> Result<(), SendError> {
         self.check(token)?;
-        if self.target.dialect != Dialect::Wire || !wire::is_token(token) {
-            return Err(SendError::WrongDialect);
-        }
-        self.request(format!("PING {token}\n").into(), What::Passing)
+        self.request(Ask::Ping(token), What::Ping)
     }
 
     /// Leaves in good order: [`Leave::Quit`].
@@ -199,9 +203,10 @@ impl Connection {
             Phase::Leaving { .. } | Phase::Closed(_) => return,
         }
         if how == Leave::Quit && self.phase == Phase::Open {
-            let mut line = Vec::new();
-            message::encode_quit(self.target.dialect, &mut line);
-            self.queue.push(line, What::Quit);
+            // Every dialect has it.
+            if let Ok(line) = self.line(Ask::Quit) {
+                self.queue.push(line, What::Quit);
+            }
         }
         if self.paused {
             self.resume_reading();
@@ -233,7 +238,7 @@ impl Connection {
         if words.is_empty() {
             return Err(SendError::Empty);
         }
-        if !wire::is_one_line(words.as_bytes()) {
+        if words.contains(['\n', '\r']) {
             return Err(SendError::SeveralLines);
         }
         if words.len() > self.options.words_bytes_max {
@@ -242,7 +247,38 @@ impl Connection {
         Ok(())
     }
 
-    fn request(&mut self, line: Vec<u8>, what: What) -> Result<(), SendError> {
+    fn check_room(&mut self, words: &str) -> Result<(), SendError> {
+        if self.queue.has_room(true) {
+            return Ok(());
+        }
+        self.counters.dropped += 1;
+        self.remember(|memory| &mut memory.dropped, || words.into());
+        Err(SendError::Dropped)
+    }
+
+    /// The line that asks for this.
+    pub(super) fn line(&self, ask: Ask<'_>) -> Result<Vec<u8>, SendError> {
+        let mut line = Vec::new();
+        self.target.dialect.encode_ask(ask, &mut line)?;
+        Ok(line)
+    }
+
+    fn push_message(&mut self, line: Vec<u8>, words: &str, to: Option<&str>) -> u64 {
+        let number = self.counters.accepted;
+        self.counters.accepted += 1;
+        let message = Outgoing {
+            number,
+            to: to.map(Into::into),
+            words_bytes: words.len(),
+            has_text: has_text(words),
+            kept: self.memory.as_ref().map(|_| words.into()),
+        };
+        self.queue.push(line, What::Message(message));
+        number
+    }
+
+    fn request(&mut self, ask: Ask<'_>, what: What) -> Result<(), SendError> {
+        let line = self.line(ask)?;
         if !self.queue.has_room(false) {
             return Err(SendError::Dropped);
         }

@@ -14,9 +14,10 @@ use crate::client::connection::{Connection, Counters, Flow, Link, Phase};
 use crate::client::event::{Event, Leave, Why};
 use crate::client::id::ClientId;
 use crate::client::options::{Options, Target};
-use crate::client::queue::{Queue, What};
+use crate::client::queue::{Outgoing, Queue, What};
+use crate::client::unanswered::Unanswered;
 use crate::dialect::line::LineBuffer;
-use crate::dialect::message::{self, Message};
+use crate::dialect::message::{Ask, Message};
 use crate::stream::{Edge, Read, Readiness, Write};
 
 /// So many slices go into one write.
@@ -78,6 +79,7 @@ impl Connection {
             abrupt: false,
             lines: LineBuffer::default(),
             queue: Queue::default(),
+            unanswered: Unanswered::default(),
             name: Box::default(),
             asked_name: Box::default(),
             written_name: None,
@@ -355,16 +357,17 @@ impl Connection {
             let Some(line) = lines.next(&mut input, line_bytes_max + FRAME_BYTES_MAX, None) else {
                 break;
             };
-            let Some(message) = Message::parse(self.target.dialect, &line, scratch) else {
+            let Some(mut message) = self.target.dialect.parse_message(&line, scratch) else {
                 continue;
             };
-            self.count(&message);
+            self.note_message(&mut message);
             handler(self, Event::Message(message));
         }
         self.lines = lines;
     }
 
-    fn count(&mut self, message: &Message<'_>) {
+    /// Takes from a message what the connection is to know, and adds what only it knows.
+    fn note_message(&mut self, message: &mut Message<'_>) {
         match message {
             Message::Said { .. } | Message::Did { .. } | Message::Told { .. } => {
                 self.counters.heard += 1;
@@ -373,21 +376,31 @@ impl Connection {
                     || message.clone().into_owned(),
                 );
             }
-            Message::Named(name) => self.name = Cow::clone(name).into(),
+            Message::Named(name) => {
+                self.name = Cow::clone(name).into();
+                self.unanswered.handle_named();
+            }
+            Message::Pong(_) => self.unanswered.handle_pong(),
+            Message::Refused(refusal) => refusal.request = self.unanswered.handle_refusal(refusal),
             Message::Unknown(_) => self.counters.unknown += 1,
             Message::TooLong(_) => self.counters.too_long += 1,
-            Message::Pong(_) | Message::Refused(_) | Message::Note(_) => {}
+            Message::Joined { .. }
+            | Message::Left { .. }
+            | Message::Renamed { .. }
+            | Message::Goodbye(_)
+            | Message::Note(_) => {}
         }
     }
 
     fn tell_written(&mut self, handler: &mut Handler<'_>) {
-        while let Some(what) = self.queue.take_written() {
+        while let Some((what, line_bytes)) = self.queue.take_written() {
+            self.unanswered.push(&what, line_bytes);
             match what {
-                What::Passing | What::Quit => {}
+                What::Ping | What::Quit => {}
                 What::Name(name) => self.written_name = Some(name),
-                What::Message { number, words } => {
+                What::Message(Outgoing { number, kept, .. }) => {
                     self.counters.written += 1;
-                    if let Some(words) = words {
+                    if let Some(words) = kept {
                         self.remember(|memory| &mut memory.sent, || words);
                     }
                     handler(self, Event::Written(number));
@@ -410,12 +423,11 @@ impl Connection {
             return self.finish(if all_done { Why::Left } else { why }, handler);
         };
         self.link = Link::Down(Some(now + retry_in));
-        let dialect = self.target.dialect;
-        self.queue.rewind(self.written_name.clone().map(|name| {
-            let mut line = Vec::new();
-            message::encode_name(dialect, &name, &mut line);
-            (line, What::Name(name))
-        }));
+        self.unanswered.clear();
+        let name = self.written_name.clone();
+        let first =
+            name.and_then(|name| Some((self.line(Ask::Name(&name)).ok()?, What::Name(name))));
+        self.queue.rewind(first);
         handler(self, Event::Interrupted { why, retry_in });
     }
 
@@ -425,12 +437,9 @@ impl Connection {
         self.link = Link::Down(None);
         self.lines = LineBuffer::default();
         let mut unsent = 0;
-        for what in self.queue.clear() {
+        for message in self.queue.clear() {
             unsent += 1;
-            if let What::Message {
-                words: Some(words), ..
-            } = what
-            {
+            if let Some(words) = message.kept {
                 self.remember(|memory| &mut memory.dropped, || words);
             }
         }

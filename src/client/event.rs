@@ -4,16 +4,17 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use crate::dialect::message::Message;
+use crate::dialect::message::{Inexpressible, Message};
 
 /// What happened to a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Event<'a> {
-    /// The server has accepted the connection; with [`Options::reconnect`], perhaps not for the first time.
+    /// The server has accepted the connection; with [`Options::reconnect`](crate::client::Options::reconnect), perhaps not for the first time.
     Connected,
     /// The server said something.
     Message(Message<'a>),
-    /// The kernel has taken the last byte of the message that [`Connection::send`] gave this number.
+    /// The kernel has taken the last byte of the message that [`Connection::send`](crate::client::Connection::send) gave this number.
     Written(u64),
     /// The connection failed or broke and is tried again. What was not written before waits on.
     Interrupted {
@@ -26,7 +27,7 @@ pub enum Event<'a> {
     Closed {
         /// Why it ended.
         why: Why,
-        /// So many messages were accepted by [`Connection::send`] and never written whole.
+        /// The number of messages that were accepted and never written whole.
         unsent: usize,
     },
 }
@@ -47,6 +48,7 @@ impl Event<'_> {
 
 /// Why a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Why {
     /// It was told to. All messages were written before, but for those that [`Leave::Reset`] cut off.
     Left,
@@ -56,7 +58,7 @@ pub enum Why {
     Broken(io::ErrorKind),
     /// No address of the server accepted it; this is the error of the last one.
     Unreachable(io::ErrorKind),
-    /// It was told to leave, and [`Options::drain_max`] was over before the server had taken everything.
+    /// It was told to leave, and [`Options::drain_max`](crate::client::Options::drain_max) was over before the server had taken everything.
     Overdue,
 }
 
@@ -74,6 +76,7 @@ impl fmt::Display for Why {
 
 /// How to leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Leave {
     /// Write what waits, ask the server to close, and wait until it does.
     Quit,
@@ -85,9 +88,10 @@ pub enum Leave {
 
 /// Why words were not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SendError {
-    /// [`WAITING_MAX`] messages wait already, or as many requests of other kinds. A message is counted, and in
-    /// [`Connection::dropped`] if that is kept; a request for a name or a `PING` is neither.
+    /// [`WAITING_MAX`](crate::client::WAITING_MAX) messages wait already, or as many requests of other kinds. A message is counted, and in
+    /// [`Connection::dropped`](crate::client::Connection::dropped) if that is kept; a request for a name or a `PING` is neither.
     Dropped,
     /// The client leaves or is closed.
     Closed,
@@ -95,10 +99,14 @@ pub enum SendError {
     Empty,
     /// There is a line end in it.
     SeveralLines,
-    /// It has more bytes than [`Options::words_bytes_max`].
+    /// It has more bytes than [`Options::words_bytes_max`](crate::client::Options::words_bytes_max).
     TooLong,
-    /// The dialect has no such request, or not with such a token.
+    /// The dialect has no such request.
     WrongDialect,
+    /// Nobody can have such a name.
+    MalformedName,
+    /// It is not 1 to 64 printable ASCII characters.
+    MalformedToken,
 }
 
 impl fmt::Display for SendError {
@@ -109,9 +117,21 @@ impl fmt::Display for SendError {
             Self::Empty => "there is nothing to send",
             Self::SeveralLines => "a message is one line",
             Self::TooLong => "the message is too long",
-            Self::WrongDialect => "this dialect has no such request, or not with such a token",
+            Self::WrongDialect => "this dialect has no such request",
+            Self::MalformedName => "nobody can have such a name",
+            Self::MalformedToken => "a token is 1 to 64 printable ASCII characters",
         })
     }
 }
 
 impl std::error::Error for SendError {}
+
+impl From<Inexpressible> for SendError {
+    fn from(why: Inexpressible) -> Self {
+        match why {
+            Inexpressible::NoSuchRequest => Self::WrongDialect,
+            Inexpressible::MalformedName => Self::MalformedName,
+            Inexpressible::MalformedToken => Self::MalformedToken,
+        }
+    }
+}

@@ -58,11 +58,13 @@ mod options;
 mod queue;
 #[cfg(test)]
 mod transcripts;
+mod unanswered;
 
 use std::io;
 use std::time::Duration;
 
-pub use crate::dialect::message::Message;
+pub use crate::dialect::message::{Message, Reason, Refusal, Request};
+pub use crate::dialect::Dialect;
 pub use clients::Clients;
 pub use connection::{Connection, Counters};
 pub use event::{Event, Leave, SendError, Why};
@@ -103,6 +105,14 @@ impl Client {
     /// See there.
     pub fn send(&mut self, words: &str) -> Result<u64, SendError> {
         self.connection_mut().send(words)
+    }
+
+    /// As [`Connection::tell`].
+    ///
+    /// # Errors
+    /// See there.
+    pub fn tell(&mut self, to: &str, words: &str) -> Result<u64, SendError> {
+        self.connection_mut().tell(to, words)
     }
 
     /// As [`Connection::close`].

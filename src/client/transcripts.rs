@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use crate::client::drive::{Buffers, Socket};
 use crate::client::{
-    ClientId, Connection, Event, Leave, Message, Options, Reconnect, SendError, Target, Why,
-    WAITING_MAX,
+    ClientId, Connection, Event, Leave, Message, Options, Reconnect, Refusal, Request, SendError,
+    Target, Why, WAITING_MAX,
 };
 use crate::dialect::Dialect;
 use crate::stream::{Edge, Read, Write};
@@ -214,15 +214,9 @@ fn closed(why: Why, unsent: usize) -> Event<'static> {
 }
 
 fn again() -> Options {
-    Options {
-        reconnect: Some(Reconnect {
-            delay_min: Duration::from_secs(1),
-            delay_max: Duration::from_secs(1),
-            failures_max: Some(3),
-            seed: 1,
-        }),
-        ..Options::default()
-    }
+    let second = Duration::from_secs(1);
+    let reconnect = Reconnect::default().delays(second, second);
+    Options::default().reconnect(reconnect.failures_max(3).seed(1))
 }
 
 #[test]
@@ -246,7 +240,7 @@ fn says_its_name_and_words_and_hears_others() {
                 words: "waves".into()
             }),
             Event::Message(Message::Pong("x".into())),
-            Event::Message(Message::Refused("no".into())),
+            Event::Message(Message::Refused(Refusal::new("no"))),
         ]
     );
     assert_eq!(talk.connection.name(), "ann");
@@ -289,10 +283,7 @@ fn any_cutting_is_heard_and_written_the_same() {
 
 #[test]
 fn at_most_a_hundred_messages_wait() {
-    let options = Options {
-        keep_max: 2,
-        ..Options::default()
-    };
+    let options = Options::default().keep_max(2);
     let mut talk = Talk::connected(options);
     talk.stream().writes.push_back(Err(WouldBlock));
     for number in 0..WAITING_MAX as u64 {
@@ -321,17 +312,14 @@ fn what_is_no_message_is_not_accepted() {
     assert_eq!(connection.set_name("a\r"), Err(SendError::SeveralLines));
     assert_eq!(connection.send(&"x".repeat(4097)), Err(SendError::TooLong));
     assert_eq!(connection.send(&"x".repeat(4096)), Ok(0));
-    assert_eq!(connection.ping("a b"), Err(SendError::WrongDialect));
+    assert_eq!(connection.ping("a b"), Err(SendError::MalformedToken));
     connection.close();
     assert_eq!(connection.send("x"), Err(SendError::Closed));
 }
 
 #[test]
 fn received_messages_are_kept_in_number() {
-    let options = Options {
-        keep_max: 2,
-        ..Options::default()
-    };
+    let options = Options::default().keep_max(2);
     let mut talk = Talk::connected(options);
     talk.server(b"CHAT YQ== MQ==\nCHAT YQ== Mg==\nCHAT YQ== Mw==\n");
     let received: Vec<_> = talk.connection.received().cloned().collect();
@@ -373,7 +361,7 @@ fn last_words_are_heard_though_nothing_can_be_written() {
     assert_eq!(
         talk.take_events(),
         [
-            Event::Message(Message::Refused("no".into())),
+            Event::Message(Message::Refused(Refusal::new("no"))),
             closed(Why::Broken(ConnectionReset), 1)
         ]
     );
@@ -468,6 +456,50 @@ fn who_reads_nothing_sees_a_reset_and_can_leave() {
     talk.connection.close();
     talk.end(Ok(()));
     assert_eq!(talk.take_events(), [closed(Why::Left, 0)]);
+}
+
+#[test]
+fn a_refusal_comes_with_the_request_that_it_answers() {
+    let refused = |events: Vec<Event<'static>>| {
+        let mut requests = Vec::new();
+        for event in events {
+            if let Event::Message(Message::Refused(refusal)) = event {
+                requests.push(refusal.request);
+            }
+        }
+        requests
+    };
+    let mut talk = Talk::new(Dialect::Telnet, again());
+    talk.connection.set_name("ann").unwrap();
+    talk.connection.tell("bob", "psst").unwrap();
+    talk.connection.tell("eve", "/quit").unwrap();
+    talk.turn();
+    talk.edge();
+    assert_eq!(
+        talk.written(),
+        "/name ann\r\n/msg bob psst\r\n/msg eve /quit\r\n"
+    );
+    talk.server(b"!! ann is taken\r\n[to bob] psst\r\n!! nobody here is called eve\r\n");
+    assert_eq!(
+        refused(talk.take_events()),
+        [
+            Request::Name("ann".into()),
+            Request::Private {
+                number: 1,
+                to: "eve".into()
+            }
+        ]
+    );
+
+    // Another connection does not answer for what was asked on the first one.
+    talk.end(Ok(()));
+    talk.wait(Duration::from_secs(1));
+    talk.edge();
+    talk.server(b"!! ann is taken\r\n!! nobody here is called eve\r\n");
+    assert_eq!(
+        refused(talk.take_events()),
+        [Request::Name("ann".into()), Request::Unknown]
+    );
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows a socket, a clock or who else is connected.
 
+mod client;
 pub mod command;
 pub mod editor;
 pub mod event;
@@ -18,6 +19,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use event::{Event, Reply};
+use line::Line;
+use message::{Ask, Inexpressible, Message};
 
 pub(crate) use reader::{Heard, Reader};
 
@@ -67,6 +70,38 @@ impl Dialect {
         match self {
             Self::Telnet => text::encode_reply(reply, out),
             Self::Wire => wire::encode_reply(reply, out),
+        }
+    }
+}
+
+/// What a client says and hears.
+impl Dialect {
+    /// Understands a line of a server. `scratch` lends room for what has to be decoded. `None` is an empty line.
+    pub(crate) fn parse_message<'a>(
+        self,
+        line: &'a Line<'_>,
+        scratch: &'a mut Vec<u8>,
+    ) -> Option<Message<'a>> {
+        let line: &[u8] = match line {
+            Line::TooLong(bytes) => return Some(Message::TooLong(*bytes)),
+            Line::Whole(line) if line.is_empty() => return None,
+            Line::Whole(line) => line,
+        };
+        let understood = match self {
+            Self::Telnet => client::telnet::parse(line),
+            Self::Wire => client::wire::parse(line, scratch),
+        };
+        Some(understood.unwrap_or_else(|| Message::Unknown(String::from_utf8_lossy(line))))
+    }
+
+    /// Adds the line of a client that asks for this.
+    ///
+    /// # Errors
+    /// If it cannot be asked for so; then nothing is added.
+    pub(crate) fn encode_ask(self, ask: Ask<'_>, out: &mut Vec<u8>) -> Result<(), Inexpressible> {
+        match self {
+            Self::Telnet => client::telnet::encode(ask, out),
+            Self::Wire => client::wire::encode(ask, out),
         }
     }
 }

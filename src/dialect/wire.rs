@@ -9,7 +9,6 @@ use base64::Engine;
 
 use crate::dialect::command::{Refusal, WireUsage};
 use crate::dialect::event::{Event, Reply};
-use crate::dialect::message::Message;
 use crate::ledger::CloseReason;
 use crate::name::Name;
 
@@ -111,46 +110,6 @@ pub(crate) fn encode_reply(reply: &Reply<'_>, out: &mut Vec<u8>) {
     }
 }
 
-/// Understands a line of a server, for a client. `scratch` holds what was decoded.
-pub(crate) fn parse_message<'a>(line: &'a [u8], scratch: &'a mut Vec<u8>) -> Option<Message<'a>> {
-    let mut fields = line.split(|byte| *byte == b' ');
-    let verb = fields.next()?;
-    let first = fields.next()?;
-    let second = fields.next();
-    if fields.next().is_some() {
-        return None;
-    }
-    if let (b"PONG", None) = (verb, second) {
-        return token_of(first).map(|token| Message::Pong(token.into()));
-    }
-    scratch.clear();
-    BASE64.decode_vec(first, scratch).ok()?;
-    let first_end = scratch.len();
-    if let Some(second) = second {
-        BASE64.decode_vec(second, scratch).ok()?;
-    }
-    let (first, rest) = scratch.split_at(first_end);
-    let first = std::str::from_utf8(first).ok()?;
-    match (verb, second) {
-        (b"CHAT", Some(_)) => {
-            let (name, words) = (first.into(), std::str::from_utf8(rest).ok()?);
-            Some(match action(words) {
-                Some(words) => Message::Did {
-                    name,
-                    words: words.into(),
-                },
-                None => Message::Said {
-                    name,
-                    words: words.into(),
-                },
-            })
-        }
-        (b"NAME", None) => Some(Message::Named(first.into())),
-        (b"FAIL", None) => Some(Message::Refused(first.into())),
-        _ => None,
-    }
-}
-
 fn chat(out: &mut Vec<u8>, name: &Name, words: &str) {
     line(out, "CHAT", &[&name.text(), words]);
 }
@@ -181,20 +140,21 @@ fn encode(bytes: &[u8], out: &mut Vec<u8>) {
     );
 }
 
+/// Adds the bytes that a value stands for; `None` if it is not base64 with padding.
+pub(super) fn decode_into(value: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    BASE64.decode_vec(value, out).ok()
+}
+
 /// The bytes that a value stands for; `None` if it is not base64 with padding.
 pub(crate) fn decode(value: &[u8]) -> Option<Vec<u8>> {
     BASE64.decode(value).ok()
 }
 
-fn token_of(token: &[u8]) -> Option<&str> {
+/// The token of a `PING`, if it is one.
+pub(super) fn token_of(token: &[u8]) -> Option<&str> {
     let fits =
         (1..=TOKEN_BYTES_MAX).contains(&token.len()) && token.iter().all(u8::is_ascii_graphic);
     fits.then(|| std::str::from_utf8(token).ok()).flatten()
-}
-
-/// Whether `PING` takes this token.
-pub(crate) fn is_token(token: &str) -> bool {
-    token_of(token.as_bytes()).is_some()
 }
 
 /// Whether the words have no line end in them.

@@ -68,10 +68,7 @@ fn closing_before_the_connection_stands() {
 
 #[test]
 fn what_cannot_be_flushed_in_time_is_reported() {
-    let options = Options {
-        keep_max: 10,
-        ..Options::default()
-    };
+    let options = Options::default().keep_max(10);
     let mut talk = Talk::connected(options);
     talk.stream().writes.extend([Ok(12), Err(WouldBlock)]);
     for words in ["a", "b", "c"] {
