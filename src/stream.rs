@@ -11,7 +11,7 @@ use std::time::Duration;
 use mio::event::Event;
 use mio::net::{TcpStream, UnixStream};
 use mio::{Interest, Registry, Token};
-use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use socket2::{Domain, Protocol, SockRef, TcpKeepalive, Type};
 
 /// A dead peer is noticed after a minute of silence and three unanswered probes.
 const KEEPALIVE_AFTER: Duration = Duration::from_secs(60);
@@ -26,7 +26,7 @@ const BACKLOG: i32 = 1024;
 
 /// Listens on an address. A server that was stopped a moment ago does not hold it any more.
 pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(
+    let socket = socket2::Socket::new(
         Domain::for_address(address),
         Type::STREAM,
         Some(Protocol::TCP),
@@ -186,6 +186,27 @@ impl Readiness {
     }
 }
 
+/// What reads and writes a connection: a [`Stream`], or a test.
+pub(crate) trait Socket {
+    /// Whether the connection that was begun stands by now, and sets its options if so; an error says why it never will.
+    fn connected(&mut self) -> io::Result<bool>;
+
+    /// Our own address, where it is one of the network.
+    fn local_address(&self) -> Option<SocketAddr>;
+
+    /// Reads what is there.
+    fn read(&mut self, buffer: &mut [u8]) -> Read;
+
+    /// Writes what goes without waiting.
+    fn write(&mut self, slices: &[IoSlice<'_>]) -> Write;
+
+    /// Tells the peer that nothing more will be written.
+    fn finish(&mut self);
+
+    /// The error that the connection has met, if no call has told of it yet. It is told once.
+    fn take_error(&mut self) -> Option<io::ErrorKind>;
+}
+
 /// A connected socket, or one that is about to be.
 #[derive(Debug)]
 pub(crate) enum Stream {
@@ -208,7 +229,7 @@ impl From<UnixStream> for Stream {
 }
 
 impl Stream {
-    /// Begins to connect to an address; [`Stream::connected`] tells what came of it.
+    /// Begins to connect to an address; [`Socket::connected`] tells what came of it.
     pub(crate) fn connect(
         address: SocketAddr,
         receive_buffer_bytes: Option<usize>,
@@ -218,23 +239,6 @@ impl Stream {
             stream.socket().set_recv_buffer_size(bytes)?;
         }
         Ok(stream)
-    }
-
-    /// Whether the connection stands by now; an error says why it never will.
-    pub(crate) fn connected(&self) -> io::Result<bool> {
-        if let Some(error) = self.socket().take_error()? {
-            return Err(error);
-        }
-        match self.socket().peer_addr() {
-            Ok(_) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Our own address, where it is one of the network.
-    pub(crate) fn local_address(&self) -> Option<SocketAddr> {
-        self.socket().local_addr().ok()?.as_socket()
     }
 
     /// Sets the options of a connected stream. Each makes it better but none is worth losing it for.
@@ -280,34 +284,6 @@ impl Stream {
         }
     }
 
-    /// Reads what is there.
-    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> Read {
-        match self {
-            Self::Tcp(stream) => Read::by(|| stream.read(buffer)),
-            Self::Unix(stream) => Read::by(|| stream.read(buffer)),
-        }
-    }
-
-    /// Writes what goes without waiting.
-    pub(crate) fn write(&mut self, slices: &[IoSlice<'_>]) -> Write {
-        match self {
-            Self::Tcp(stream) => Write::by(|| write(stream, slices)),
-            Self::Unix(stream) => Write::by(|| write(stream, slices)),
-        }
-    }
-
-    /// The error that the connection has met, if no call has told of it yet. It is told once.
-    pub(crate) fn take_error(&self) -> Option<io::ErrorKind> {
-        let error = self.socket().take_error().unwrap_or_else(Some);
-        error.map(|error| error.kind())
-    }
-
-    /// Tells the peer that nothing more will be written.
-    pub(crate) fn finish(&self) {
-        // It fails only where the peer has gone already.
-        let _ = self.socket().shutdown(Shutdown::Write);
-    }
-
     /// Closes with a reset, so that the kernel does not keep for minutes what the peer does not take. Dropping a stream
     /// closes it in good order.
     pub(crate) fn reset(self) {
@@ -319,6 +295,50 @@ impl Stream {
             Self::Tcp(stream) => SockRef::from(stream),
             Self::Unix(stream) => SockRef::from(stream),
         }
+    }
+}
+
+impl Socket for Stream {
+    fn connected(&mut self) -> io::Result<bool> {
+        if let Some(error) = self.socket().take_error()? {
+            return Err(error);
+        }
+        match self.socket().peer_addr() {
+            Ok(_) => {
+                self.tune();
+                Ok(true)
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn local_address(&self) -> Option<SocketAddr> {
+        self.socket().local_addr().ok()?.as_socket()
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> Read {
+        match self {
+            Self::Tcp(stream) => Read::by(|| stream.read(buffer)),
+            Self::Unix(stream) => Read::by(|| stream.read(buffer)),
+        }
+    }
+
+    fn write(&mut self, slices: &[IoSlice<'_>]) -> Write {
+        match self {
+            Self::Tcp(stream) => Write::by(|| write(stream, slices)),
+            Self::Unix(stream) => Write::by(|| write(stream, slices)),
+        }
+    }
+
+    fn finish(&mut self) {
+        // It fails only where the peer has gone already.
+        let _ = self.socket().shutdown(Shutdown::Write);
+    }
+
+    fn take_error(&mut self) -> Option<io::ErrorKind> {
+        let error = self.socket().take_error().unwrap_or_else(Some);
+        error.map(|error| error.kind())
     }
 }
 
@@ -430,7 +450,6 @@ mod tests {
         assert_eq!(ours.read(&mut buffer), Read::Blocked);
         assert!(ours.connected().unwrap());
         assert_eq!((ours.local_address(), ours.take_error()), (None, None));
-        ours.tune();
         ours.inline_urgent();
 
         let slices = [IoSlice::new(b"hel"), IoSlice::new(b"lo")];

@@ -287,6 +287,7 @@ fn no_paths_of_a_machine() {
         "src",
         "tests",
         "benches",
+        "examples",
         "dist",
         ".ci",
         "fuzz/corpus",

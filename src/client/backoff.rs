@@ -21,7 +21,7 @@ impl Backoff {
         }
     }
 
-    /// A connection that lasted for so long is lost.
+    /// A connection is lost that `lasted` this long.
     pub(super) fn handle_loss(&mut self, lasted: Duration) {
         if lasted >= self.reconnect.delay_max {
             self.failures = 0;

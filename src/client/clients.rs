@@ -7,7 +7,7 @@
 //! Invariants: a client is on the work list, once, exactly while its slot says so; `wake_at` is not later than the
 //! first deadline; a connection that is busy is on the work list when a poll ends.
 
-use std::io::{self, IoSlice};
+use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -15,16 +15,16 @@ use mio::{Events, Poll, Token};
 use slab::Slab;
 
 use crate::client::connection::Connection;
-use crate::client::drive::{Buffers, Handler, Socket};
+use crate::client::drive::{Buffers, Handler};
 use crate::client::event::Event;
 use crate::client::id::ClientId;
 use crate::client::options::{Options, Target};
-use crate::stream::{Edge, Read, Stream, Write};
+use crate::stream::{Edge, Stream};
 
-/// So many events are taken from the kernel at once.
+/// At most this many events are taken from the kernel at once.
 const EVENTS_MAX: usize = 1024;
 
-/// At most so much is read from one server at once.
+/// At most this much is read from one server at once.
 const READ_BYTES_MAX: usize = 64 * 1024;
 
 /// Clients that live on one poll, in one thread.
@@ -273,36 +273,6 @@ impl Driver {
         let token = Token(connection.id().slot);
         stream.register(self.poll.registry(), token, false)?;
         Ok(stream)
-    }
-}
-
-impl Socket for Stream {
-    fn connected(&mut self) -> io::Result<bool> {
-        let connected = Stream::connected(self)?;
-        if connected {
-            self.tune();
-        }
-        Ok(connected)
-    }
-
-    fn local_address(&self) -> Option<SocketAddr> {
-        Stream::local_address(self)
-    }
-
-    fn read(&mut self, buffer: &mut [u8]) -> Read {
-        Stream::read(self, buffer)
-    }
-
-    fn write(&mut self, slices: &[IoSlice<'_>]) -> Write {
-        Stream::write(self, slices)
-    }
-
-    fn finish(&mut self) {
-        Stream::finish(self);
-    }
-
-    fn take_error(&mut self) -> Option<io::ErrorKind> {
-        Stream::take_error(self)
     }
 }
 

@@ -18,41 +18,20 @@ use crate::client::queue::{Outgoing, Queue, What};
 use crate::client::unanswered::Unanswered;
 use crate::dialect::line::LineBuffer;
 use crate::dialect::message::{Ask, Message};
-use crate::stream::{Edge, Read, Readiness, Write};
+use crate::stream::{Edge, Read, Readiness, Socket, Write};
 
-/// So many slices go into one write.
+/// At most this many slices go into one write.
 const SLICES_MAX: usize = 16;
 
 /// Room in a line for what is not words: a name, marks, the server's notices.
 const FRAME_BYTES_MAX: usize = 1024;
 
-/// Words may come so many times as long as they were sent, for the server cleans them: a byte that is not UTF-8 becomes
+/// Words may come three times as long as they were sent, for the server cleans them: a byte that is not UTF-8 becomes
 /// U+FFFD, which has three.
 const CLEANING_FACTOR: usize = 3;
 
 /// Who hears of events.
 pub(super) type Handler<'a> = dyn FnMut(&mut Connection, Event<'_>) + 'a;
-
-/// What a connection needs of its socket.
-pub(super) trait Socket {
-    /// Whether the connection stands by now; an error says why it never will.
-    fn connected(&mut self) -> io::Result<bool>;
-
-    /// Our own address, where it is one of the network.
-    fn local_address(&self) -> Option<SocketAddr>;
-
-    /// Reads what is there.
-    fn read(&mut self, buffer: &mut [u8]) -> Read;
-
-    /// Writes what goes without waiting.
-    fn write(&mut self, slices: &[IoSlice<'_>]) -> Write;
-
-    /// Tells the server that nothing more will be written.
-    fn finish(&mut self);
-
-    /// The error that the connection has met, if no call has told of it yet.
-    fn take_error(&mut self) -> Option<io::ErrorKind>;
-}
 
 /// Room that all connections of one poll share.
 #[derive(Debug)]

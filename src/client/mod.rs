@@ -39,6 +39,25 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
+//! # Names and refusals
+//! Until a name is confirmed by [`Message::Named`] the server calls a client `guest1` or so. What the server does not do
+//! comes as [`Message::Refused`], with a [`Reason`] and, as far as that can be told, the [`Request`] that was refused:
+//!
+//! ```
+//! use chatd::client::{Message, Reason, Request};
+//!
+//! fn is_name_taken(message: &Message<'_>) -> bool {
+//!     match message {
+//!         Message::Refused(refusal) => {
+//!             refusal.reason == Reason::NameTaken && matches!(refusal.request, Request::Name(_))
+//!         }
+//!         _ => false,
+//!     }
+//! }
+//! ```
+//!
+//! The `examples` of the package are whole programs: a bot that greets, and one that bridges two rooms.
+//!
 //! # The parts
 //! [`Connection`] is all that a client is but for its socket: lines, queue, deadlines, counters. It does no i/o by
 //! itself and asks no clock; what is sent waits in it until the next poll. [`Clients`] owns the sockets and mio's poll.

@@ -113,7 +113,7 @@ impl Queue {
         self.outbox.slices(slices)
     }
 
-    /// The kernel took so many bytes.
+    /// The kernel took this many bytes.
     pub(super) fn advance(&mut self, bytes: usize, now: Instant) {
         self.outbox.advance(bytes, now);
         let mut left = bytes;

@@ -8,13 +8,13 @@ use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use crate::client::drive::{Buffers, Socket};
+use crate::client::drive::Buffers;
 use crate::client::{
     ClientId, Connection, Event, Leave, Message, Options, Reconnect, Refusal, Request, SendError,
     Target, Why, WAITING_MAX,
 };
 use crate::dialect::Dialect;
-use crate::stream::{Edge, Read, Write};
+use crate::stream::{Edge, Read, Socket, Write};
 
 use io::ErrorKind::{BrokenPipe, ConnectionRefused, ConnectionReset, TimedOut, WouldBlock};
 

@@ -203,7 +203,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// The reason behind the words that the server has for it (PROTOCOL.md, sections 2 and 3).
+    /// The reason behind the words that the server has for it, the same in every dialect.
     fn of(words: &str) -> Self {
         // A name is one word.
         let is_about_name = |end| words.strip_suffix(end).is_some_and(is_one_word);

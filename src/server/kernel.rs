@@ -16,14 +16,14 @@ use socket2::SockRef;
 
 use crate::hub::{Ending, SessionId};
 use crate::server::network::{Network, Wakeup};
-use crate::stream::{Edge, Read, Stream, Write};
+use crate::stream::{Edge, Read, Socket, Stream, Write};
 
 /// Tokens of sessions are below the half of the range, see [`SessionId::to_bits`]; listeners count from here.
 const FIRST_LISTENER: usize = usize::MAX / 2 + 1;
 const WAKER: Token = Token(usize::MAX - 1);
 const SIGNALS: Token = Token(usize::MAX - 2);
 
-/// So many events are taken from the kernel at once.
+/// At most this many events are taken from the kernel at once.
 const EVENTS_MAX: usize = 1024;
 
 /// The kernel's side of the server.

@@ -1,4 +1,4 @@
-//! A client that talks as programs do (PROTOCOL.md, section 3).
+//! A client that talks as programs do (README, The wire dialect).
 
 use crate::dialect::message::{Ask, Inexpressible, Message, Refusal};
 use crate::dialect::wire;

@@ -8,12 +8,12 @@ use crate::planted::{planted, Bug};
 use crate::server::network::Network;
 use crate::stream::Read;
 
-/// At most so many sessions whose stream seems to have ended are read in one turn: freeing one costs the kernel more
+/// At most this many sessions whose stream seems to have ended are read in one turn: freeing one costs the kernel more
 /// than reading one.
 const TURN_LEAVES_MAX: usize = 64;
 
-/// So many of those who stay, and of those who leave, are read in every turn, even if there is no more room in the feed:
-/// however much newcomers are told, others are heard, and however much is said, those who leave do leave.
+/// At least this many of those who stay, and of those who leave, are read in every turn, even if there is no more room
+/// in the feed: however much newcomers are told, others are heard, and however much is said, those who leave do leave.
 const TURN_READS_MIN: usize = 8;
 
 impl<N: Network> EventLoop<N> {
