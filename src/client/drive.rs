@@ -167,7 +167,8 @@ impl Connection {
         }
     }
 
-    /// Sees what became of dialling, does one read and the writes that go without waiting, each if there is reason for it, and what is due.
+    /// Sees what became of dialling, does one read and the writes that go without waiting, each if there is reason for
+    /// it, and what is due.
     pub(super) fn turn(
         &mut self,
         stream: Option<&mut impl Socket>,
