@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows a socket, a clock or who else is connected. This file has the only matches on a dialect.
 
+mod client;
 pub(crate) mod event;
 mod foreign;
 pub mod input;
@@ -17,6 +18,8 @@ use std::str::FromStr;
 
 use event::{Event, Reply, To};
 use input::{Context, Input};
+use line::Line;
+use message::{Ask, Inexpressible, Message};
 use telnet::text;
 
 /// Which way of talking a listener offers and a session uses.
@@ -232,6 +235,38 @@ pub(crate) fn encode_viewed(to: &To, line: &[u8], rings: bool, out: &mut Vec<u8>
     out.extend_from_slice(line);
     if rings {
         text::ring(out);
+    }
+}
+
+/// What a client says and hears.
+impl Dialect {
+    /// Understands a line of a server. `scratch` lends room for what has to be decoded. `None` is an empty line.
+    pub(crate) fn parse_message<'a>(
+        self,
+        line: &'a Line<'_>,
+        scratch: &'a mut Vec<u8>,
+    ) -> Option<Message<'a>> {
+        let line: &[u8] = match line {
+            Line::TooLong(bytes) => return Some(Message::TooLong(*bytes)),
+            Line::Whole(line) if line.is_empty() => return None,
+            Line::Whole(line) => line,
+        };
+        let understood = match self {
+            Self::Telnet => client::telnet::parse(line),
+            Self::Wire => client::wire::parse(line, scratch),
+        };
+        Some(understood.unwrap_or_else(|| Message::Unknown(String::from_utf8_lossy(line))))
+    }
+
+    /// Adds the line of a client that asks for this.
+    ///
+    /// # Errors
+    /// If it cannot be asked for so; then nothing is added.
+    pub(crate) fn encode_ask(self, ask: Ask<'_>, out: &mut Vec<u8>) -> Result<(), Inexpressible> {
+        match self {
+            Self::Telnet => client::telnet::encode(ask, out),
+            Self::Wire => client::wire::encode(ask, out),
+        }
     }
 }
 

@@ -11,7 +11,6 @@ use crate::dialect::event::{Event, Note, Reply};
 use crate::dialect::foreign::{self, is_foreign};
 use crate::dialect::input::{Context, Input};
 use crate::dialect::line::{Line, LineBuffer};
-use crate::dialect::message::Message;
 use crate::dialect::request::{Refusal, Request};
 use crate::hygiene;
 use crate::ledger::CloseReason;
@@ -172,12 +171,12 @@ fn parse_words<'a>(
 }
 
 /// Tells words that are an action from words that are said.
-pub(crate) fn action(words: &str) -> Option<&str> {
+pub(super) fn action(words: &str) -> Option<&str> {
     words.strip_prefix(ACTION).map(str::trim_start)
 }
 
 /// Whether the words, which are clean, are an action with nothing done.
-pub(crate) fn is_bare_action(words: &str) -> bool {
+pub(super) fn is_bare_action(words: &str) -> bool {
     words == ACTION.trim_end()
 }
 
@@ -210,46 +209,6 @@ pub(super) fn encode_reply(reply: &Reply<'_>, out: &mut Vec<u8>) {
     }
 }
 
-/// Understands a line of a server, for a client. `scratch` holds what was decoded.
-pub(crate) fn parse_message<'a>(line: &'a [u8], scratch: &'a mut Vec<u8>) -> Option<Message<'a>> {
-    let mut fields = line.split(|byte| *byte == b' ');
-    let verb = fields.next()?;
-    let first = fields.next()?;
-    let second = fields.next();
-    if fields.next().is_some() {
-        return None;
-    }
-    if let (b"PONG", None) = (verb, second) {
-        return token_of(first).map(|token| Message::Pong(token.into()));
-    }
-    scratch.clear();
-    BASE64.decode_vec(first, scratch).ok()?;
-    let first_end = scratch.len();
-    if let Some(second) = second {
-        BASE64.decode_vec(second, scratch).ok()?;
-    }
-    let (first, rest) = scratch.split_at(first_end);
-    let first = std::str::from_utf8(first).ok()?;
-    match (verb, second) {
-        (b"CHAT", Some(_)) => {
-            let (name, words) = (first.into(), std::str::from_utf8(rest).ok()?);
-            Some(match action(words) {
-                Some(words) => Message::Did {
-                    name,
-                    words: words.into(),
-                },
-                None => Message::Said {
-                    name,
-                    words: words.into(),
-                },
-            })
-        }
-        (b"NAME", None) => Some(Message::Named(first.into())),
-        (b"FAIL", None) => Some(Message::Refused(first.into())),
-        _ => None,
-    }
-}
-
 fn chat(out: &mut Vec<u8>, name: &Name, words: &str) {
     line(out, "CHAT", &[&name.text(), words]);
 }
@@ -259,7 +218,7 @@ fn fail(out: &mut Vec<u8>, reason: impl Display) {
 }
 
 /// Adds a line of a verb and its values.
-pub(crate) fn line(out: &mut Vec<u8>, verb: &str, values: &[&str]) {
+pub(super) fn line(out: &mut Vec<u8>, verb: &str, values: &[&str]) {
     out.extend_from_slice(verb.as_bytes());
     for value in values {
         out.push(b' ');
@@ -280,23 +239,24 @@ fn encode(bytes: &[u8], out: &mut Vec<u8>) {
     );
 }
 
+/// Adds the bytes that a value stands for; `None` if it is not base64 with padding.
+pub(super) fn decode_into(value: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    BASE64.decode_vec(value, out).ok()
+}
+
 /// The bytes that a value stands for; `None` if it is not base64 with padding.
-pub(crate) fn decode(value: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn decode(value: &[u8]) -> Option<Vec<u8>> {
     BASE64.decode(value).ok()
 }
 
-fn token_of(token: &[u8]) -> Option<&str> {
+/// The token of a `PING`, if it is one.
+pub(super) fn token_of(token: &[u8]) -> Option<&str> {
     let fits =
         (1..=TOKEN_BYTES_MAX).contains(&token.len()) && token.iter().all(u8::is_ascii_graphic);
     fits.then(|| std::str::from_utf8(token).ok()).flatten()
 }
 
-/// Whether `PING` takes this token.
-pub(crate) fn is_token(token: &str) -> bool {
-    token_of(token.as_bytes()).is_some()
-}
-
 /// Whether the words have no line end in them.
-pub(crate) fn is_one_line(words: &[u8]) -> bool {
+pub(super) fn is_one_line(words: &[u8]) -> bool {
     !words.iter().any(|byte| matches!(byte, b'\n' | b'\r'))
 }

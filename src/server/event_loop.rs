@@ -18,6 +18,7 @@ use crate::server::admission::{Admission, AdmissionLimits, CountedAs};
 use crate::server::meter::{Meter, SlowTurn};
 use crate::server::motd::MotdFile;
 use crate::server::network::{Network, Wakeup};
+use crate::stream::{Readiness, Write};
 
 pub use crate::report::Report;
 
@@ -35,17 +36,13 @@ const PACED_TURN_BYTES_MAX: usize = 8 * 1024;
 pub(super) struct Carrier<S> {
     stream: S,
     counted_as: CountedAs,
-    /// It is on the list of those to be read.
-    ready: bool,
-    /// An event said that the stream has ended or broken: read until that is seen.
-    may_have_ended: bool,
-    /// An event told of urgent data, at which a read shutdown: a short read does not tell that there is no more.
-    may_stop_short: bool,
+    /// It is on a list of those to be read exactly while this says that it is to be read.
+    readiness: Readiness,
 }
 
 /// The loop: it owns the network, the hub with all sessions, and the lists of what is to be done.
 ///
-/// Invariant: a session is on `ready` or `leaving`, once, exactly while its carrier says so.
+/// Invariant: a session is on `ready` or `leaving`, once, exactly while its [`Readiness`] says that it is to be read.
 pub(super) struct EventLoop<N: Network> {
     network: N,
     dialects: Vec<Dialect>,
@@ -193,24 +190,15 @@ impl<N: Network> EventLoop<N> {
     fn note(&mut self, event: Wakeup) {
         match event {
             Wakeup::Listener(listener) => self.admission.note(listener),
-            Wakeup::Session {
-                id,
-                readable,
-                writable,
-                closed,
-                urgent,
-            } => {
-                if writable {
+            Wakeup::Session { id, edge } => {
+                if edge.writable {
                     self.hub.handle_writable(id);
                 }
                 let Some(carrier) = self.hub.transport(id) else {
                     return;
                 };
-                carrier.may_have_ended |= closed;
-                carrier.may_stop_short |= urgent;
-                if (readable || closed || urgent) && !carrier.ready {
-                    carrier.ready = true;
-                    self.enqueue(id, closed);
+                if carrier.readiness.note(edge) {
+                    self.enqueue(id, edge.closed);
                 }
             }
             Wakeup::Stop => {
@@ -291,20 +279,16 @@ impl<N: Network> Sink<Carrier<N::Stream>> for Writer<'_, N> {
         carrier: &mut Carrier<N::Stream>,
         slices: &[IoSlice<'_>],
     ) -> io::Result<usize> {
-        let outcome = self.network.write(&mut carrier.stream, slices);
-        if let Err(error) = &outcome {
-            let broken = !matches!(
-                error.kind(),
-                io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
-            );
-            // Its last lines may still lie unread, and no edge may come for them.
-            carrier.may_have_ended |= broken;
-            if broken && !carrier.ready {
-                carrier.ready = true;
-                self.leaving.push_back(id);
+        match self.network.write(&mut carrier.stream, slices) {
+            Write::Taken(bytes) => Ok(bytes),
+            Write::Blocked => Err(io::ErrorKind::WouldBlock.into()),
+            Write::Broken(kind) => {
+                if carrier.readiness.look_for_end() {
+                    self.leaving.push_back(id);
+                }
+                Err(kind.into())
             }
         }
-        outcome
     }
 
     fn finish(&mut self, carrier: &mut Carrier<N::Stream>) {
@@ -337,10 +321,11 @@ impl<N: Network> EventLoop<N> {
         let listed: Vec<SessionId> = self.ready.iter().chain(&self.leaving).copied().collect();
         for id in self.hub.ids().collect::<Vec<_>>() {
             let entries = listed.iter().filter(|listed| **listed == id).count();
-            let ready = self.hub.transport(id).is_some_and(|carrier| carrier.ready);
+            let carrier = self.hub.transport(id);
+            let to_be_read = carrier.is_some_and(|carrier| carrier.readiness.is_readable());
             assert_eq!(
                 entries,
-                usize::from(ready),
+                usize::from(to_be_read),
                 "{id:?} on the lists of the loop"
             );
         }

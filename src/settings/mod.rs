@@ -15,7 +15,6 @@ use std::ffi::OsStr;
 use std::fmt::{self, Write};
 use std::fs::File;
 use std::io::Read;
-use std::path::PathBuf;
 
 use getopts::Options;
 
@@ -24,7 +23,9 @@ pub use crate::rate::Rate;
 
 pub use self::listen::{Listen, ListenError};
 use self::number::{show_bytes, MIB};
-use self::table::{Setting, LISTEN, QUEUE_BYTES_SOFT, TABLE};
+use self::table::{one_line, Setting, LISTEN, QUEUE_BYTES_SOFT, TABLE};
+
+pub use self::table::Settings;
 
 mod listen;
 mod number;
@@ -39,23 +40,6 @@ const LINES_IN_QUEUE_MIN: usize = 4;
 
 /// Columns of `--help`.
 const HELP_COLUMNS: usize = 100;
-
-/// What the server is told. `None` is a limit that is off, where nothing else is said.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// Where to accept connections; never empty.
-    pub listen: Vec<Listen>,
-    /// Sessions at a time; `None`: as many as the descriptor limit allows, less 64.
-    pub sessions_max: Option<usize>,
-    /// Sessions from one IPv4 address or IPv6 /64.
-    pub sessions_per_address_max: Option<u32>,
-    /// `SO_SNDBUF` of each session, in bytes; `None`: what the system gives.
-    pub send_buffer_bytes: Option<usize>,
-    /// What is shown after the greeting; `None`: nothing.
-    pub motd_file: Option<PathBuf>,
-    /// The bounds of the chat itself.
-    pub limits: Limits,
-}
 
 impl Settings {
     /// The defaults, then what the file says, then what the command line says.
@@ -105,25 +89,6 @@ impl Settings {
             ));
         }
         Ok(())
-    }
-}
-
-impl Default for Settings {
-    /// What the table says.
-    fn default() -> Self {
-        let mut settings = Settings {
-            listen: Vec::new(),
-            sessions_max: None,
-            sessions_per_address_max: None,
-            send_buffer_bytes: None,
-            motd_file: None,
-            limits: Limits::default(),
-        };
-        for setting in TABLE {
-            let applied = setting.apply(setting.default, &mut settings);
-            debug_assert_eq!(applied, Ok(()), "the default of {}", setting.key);
-        }
-        settings
     }
 }
 
@@ -326,24 +291,6 @@ impl fmt::Display for SettingsError {
 }
 
 impl Error for SettingsError {}
-
-/// Somebody else's text within a message of ours: on one line, and short enough to be read.
-fn one_line(text: &str) -> String {
-    const CHARACTERS_MAX: usize = 200;
-    let mut line = String::new();
-    for (index, character) in text.chars().enumerate() {
-        if index == CHARACTERS_MAX {
-            line.push('…');
-            break;
-        }
-        if character.is_control() {
-            line.extend(character.escape_default());
-        } else {
-            line.push(character);
-        }
-    }
-    line
-}
 
 /// Cuts a text between words into lines of at most `columns` bytes; a longer word has its own line.
 fn wrap(text: &str, columns: usize) -> Vec<String> {

@@ -1,13 +1,49 @@
-//! The table of settings: one row for each, and how a row takes its value.
+//! The table of settings: one row for each, how a row takes its value, and what it fills.
 //!
 //! It must not know where a value was written.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::listen::ListenError;
+use super::listen::{Listen, ListenError};
 use super::number::{bytes, count, milliseconds, seconds, Range, DAY, HOUR, KIB, MIB, SECOND};
-use super::{one_line, Settings};
+use crate::limits::Limits;
+
+/// What the server is told. `None` is a limit that is off, where nothing else is said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Where to accept connections; never empty.
+    pub listen: Vec<Listen>,
+    /// Sessions at a time; `None`: as many as the descriptor limit allows, less 64.
+    pub sessions_max: Option<usize>,
+    /// Sessions from one IPv4 address or IPv6 /64.
+    pub sessions_per_address_max: Option<u32>,
+    /// `SO_SNDBUF` of each session, in bytes; `None`: what the system gives.
+    pub send_buffer_bytes: Option<usize>,
+    /// What is shown after the greeting; `None`: nothing.
+    pub motd_file: Option<PathBuf>,
+    /// The bounds of the chat itself.
+    pub limits: Limits,
+}
+
+impl Default for Settings {
+    /// What the table says.
+    fn default() -> Self {
+        let mut settings = Settings {
+            listen: Vec::new(),
+            sessions_max: None,
+            sessions_per_address_max: None,
+            send_buffer_bytes: None,
+            motd_file: None,
+            limits: Limits::default(),
+        };
+        for setting in TABLE {
+            let applied = setting.apply(setting.default, &mut settings);
+            debug_assert_eq!(applied, Ok(()), "the default of {}", setting.key);
+        }
+        settings
+    }
+}
 
 /// The row whose default gives way where `queue-bytes-max` is lowered below it.
 pub(super) const QUEUE_BYTES_SOFT: &str = "queue-bytes-soft";
@@ -217,6 +253,24 @@ fn unless_zero<N: Default + PartialEq>(n: N) -> Option<N> {
 /// A number of bytes or pieces as a length; where memory cannot count so far, as far as it can.
 fn length(n: u64) -> usize {
     usize::try_from(n).unwrap_or(usize::MAX)
+}
+
+/// Somebody else's text within a message of ours: on one line, and short enough to be read.
+pub(super) fn one_line(text: &str) -> String {
+    const CHARACTERS_MAX: usize = 200;
+    let mut line = String::new();
+    for (index, character) in text.chars().enumerate() {
+        if index == CHARACTERS_MAX {
+            line.push('…');
+            break;
+        }
+        if character.is_control() {
+            line.extend(character.escape_default());
+        } else {
+            line.push(character);
+        }
+    }
+    line
 }
 
 #[cfg(test)]

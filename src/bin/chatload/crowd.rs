@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use chatd::client::{
-    self, ClientId, Clients, Connection, Event, Leave, Message, SendError, Target, Why,
+    self, ClientId, Clients, Connection, Event, Leave, Message, Refusal, SendError, Target, Why,
 };
 use hdrhistogram::Histogram;
 
@@ -365,10 +365,8 @@ impl Crowd {
         let stalls = scene.plan.seats[seat].conduct == Conduct::Stalling;
         let id = clients.dial(
             target,
-            client::Options {
-                receive_buffer_bytes: stalls.then_some(STALLING_RECEIVE_BYTES),
-                ..client::Options::default()
-            },
+            client::Options::default()
+                .receive_buffer_bytes(stalls.then_some(STALLING_RECEIVE_BYTES)),
         );
         scene.seat(seat, id, stalls);
     }
@@ -484,16 +482,16 @@ impl Scene {
             }
             Event::Message(Message::Said { words, .. }) => self.hear(connection, &words),
             Event::Message(Message::Named(_)) => self.take_seat(connection),
-            Event::Message(Message::Refused(reason)) => {
-                if self.visit(connection.id()).ending != Ending::Stalled {
-                    self.trouble(format!("refused: {reason}"));
-                }
+            Event::Message(Message::Refused(Refusal { words, .. }) | Message::Goodbye(words))
+                if self.visit(connection.id()).ending != Ending::Stalled =>
+            {
+                self.trouble(format!("refused: {words}"));
             }
             Event::Message(Message::Unknown(_) | Message::TooLong(_)) => {
                 self.trouble("a line of the server could not be understood");
             }
             Event::Closed { why, .. } => self.close(connection, why),
-            Event::Message(_) | Event::Written(_) | Event::Interrupted { .. } => {}
+            _ => {}
         }
     }
 

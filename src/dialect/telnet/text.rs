@@ -8,7 +8,6 @@ use std::fmt::Display;
 use std::io::Write;
 
 use crate::dialect::event::{Event, Listed, Reply, To};
-use crate::dialect::message::Message;
 
 const NUL: u8 = 0x00;
 /// Ctrl-D.
@@ -163,61 +162,6 @@ pub(in crate::dialect) fn ring(out: &mut Vec<u8>) {
         out.truncate(out.len() - 2);
         out.extend_from_slice(b"\x07\r\n");
     }
-}
-
-/// Understands a line of a server, for a client.
-pub(crate) fn parse_message(line: &[u8]) -> Option<Message<'_>> {
-    let line = std::str::from_utf8(line).ok()?;
-    if let Some(text) = line.strip_prefix("-- ") {
-        // A message of the day may begin so, too, and go on: a name is one word.
-        let is_name = |name: &&str| !name.is_empty() && !name.contains(char::is_whitespace);
-        return Some(match text.strip_prefix("you are ").filter(is_name) {
-            Some(name) => Message::Named(name.into()),
-            None => Message::Note(text.into()),
-        });
-    }
-    if let Some(reason) = line.strip_prefix("!! ") {
-        return Some(Message::Refused(reason.into()));
-    }
-    if line.starts_with("[to ") {
-        return Some(Message::Note(line.into()));
-    }
-    if let Some(past) = without_time(line) {
-        // It was said before, and to whoever was here then.
-        return parse_speech(past).map(|_| Message::Note(line.into()));
-    }
-    if let Some((name, words)) = between(line, "[", "] ") {
-        return Some(Message::Told { name, words });
-    }
-    parse_speech(line)
-}
-
-/// What somebody says or does.
-fn parse_speech(line: &str) -> Option<Message<'_>> {
-    if let Some((name, words)) = between(line, "<", "> ") {
-        return Some(Message::Said { name, words });
-    }
-    between(line, "* ", " ").map(|(name, words)| Message::Did { name, words })
-}
-
-fn between<'a>(line: &'a str, begin: &str, end: &str) -> Option<(Cow<'a, str>, Cow<'a, str>)> {
-    let (name, words) = line.strip_prefix(begin)?.split_once(end)?;
-    Some((name.into(), words.into()))
-}
-
-/// What stands behind a time of day, as [`encode_time`] writes it; `None` if the line does not begin with one.
-fn without_time(line: &str) -> Option<&str> {
-    let (time, rest) = line.split_once(' ')?;
-    let (hours, minutes) = time.split_once(':')?;
-    let two_digits = |text: &str| text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
-    (two_digits(hours) && two_digits(minutes)).then_some(rest)
-}
-
-/// Adds a line that a client sends.
-pub(crate) fn encode_request(command: &str, argument: &str, out: &mut Vec<u8>) {
-    out.extend_from_slice(command.as_bytes());
-    out.extend_from_slice(argument.as_bytes());
-    out.extend_from_slice(b"\r\n");
 }
 
 /// Adds a line of somebody's words; gives where they begin in it.

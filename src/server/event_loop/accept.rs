@@ -12,6 +12,7 @@ use crate::ledger::CloseReason;
 use crate::origin::Origin;
 use crate::server::admission::{is_passing, CountedAs, Decision};
 use crate::server::network::Network;
+use crate::stream::Readiness;
 
 /// At most 64 newcomers are accepted in one turn, so that a storm of them does not keep the others waiting.
 const TURN_ACCEPTS_MAX: usize = 64;
@@ -69,9 +70,7 @@ impl<N: Network> EventLoop<N> {
         let carrier = Carrier {
             stream,
             counted_as,
-            ready: false,
-            may_have_ended: false,
-            may_stop_short: false,
+            readiness: Readiness::default(),
         };
         let id = match decision {
             Decision::Refuse(reason) => self.hub.refuse(carrier, dialect, from, reason, now),

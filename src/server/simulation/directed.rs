@@ -155,10 +155,12 @@ impl Bench {
     fn inject(&mut self, id: SessionId, [readable, writable, closed, urgent]: [bool; 4]) {
         self.network().injected.push_back(Wakeup::Session {
             id,
-            readable,
-            writable,
-            closed,
-            urgent,
+            edge: crate::stream::Edge {
+                readable,
+                writable,
+                closed,
+                urgent,
+            },
         });
     }
 

@@ -21,6 +21,7 @@ use super::Hits;
 use crate::hub::{Ending, SessionId};
 use crate::origin::Origin;
 use crate::server::network::{Network, Wakeup};
+use crate::stream::{Read, Write};
 use crate::test_clock::outset;
 
 /// What the server knows a connection by. The descriptor may have had another owner before.
@@ -243,6 +244,63 @@ impl<W: World> SimulatedNetwork<W> {
         let chance = self.faults.interrupted;
         chance > 0 && self.random.percent(chance)
     }
+
+    fn read_once(&mut self, client: usize, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.interrupts() {
+            self.hit("read: interrupted");
+            return Err(ErrorKind::Interrupted.into());
+        }
+        // The world goes on while the server works.
+        if self.faults.repeated_edges > 0 && self.random.percent(5) {
+            self.deliver(client, 10);
+        }
+        let outcome = self.connections[client].read(buffer);
+        self.trace.note(format_args!("{client} reads {outcome:?}"));
+        match &outcome {
+            Ok(0) => self.hit("read: end"),
+            Ok(length) => {
+                self.moved += 1;
+                if *length == buffer.len() {
+                    self.hit("read: full buffer");
+                }
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => self.hit("read: nothing"),
+            Err(_) => self.hit("read: reset"),
+        }
+        outcome
+    }
+
+    fn write_once(&mut self, client: usize, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        if self.interrupts() {
+            self.hit("write: interrupted");
+            return Err(ErrorKind::Interrupted.into());
+        }
+        let offered: usize = slices.iter().map(|slice| slice.len()).sum();
+        let chance = self.faults.short_writes;
+        let bite = if chance > 0 && self.random.percent(chance) {
+            self.random.within(1..=offered.max(1))
+        } else {
+            usize::MAX
+        };
+        let connection = &mut self.connections[client];
+        let outcome = connection.write(slices, bite);
+        self.trace
+            .note(format_args!("{client} is written {outcome:?} of {offered}"));
+        match &outcome {
+            Ok(taken) => {
+                self.moved += 1;
+                if *taken < offered {
+                    self.hit("write: short");
+                }
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => self.hit("write: blocks"),
+            Err(_) => {
+                self.connections[client].told_of = true;
+                self.hit("write: broken");
+            }
+        }
+        outcome
+    }
 }
 
 impl<W: World> Network for SimulatedNetwork<W> {
@@ -322,7 +380,7 @@ impl<W: World> Network for SimulatedNetwork<W> {
         Ok(())
     }
 
-    fn read(&mut self, stream: &mut Stream, buffer: &mut [u8]) -> io::Result<usize> {
+    fn read(&mut self, stream: &mut Stream, buffer: &mut [u8]) -> Read {
         let client = stream.client;
         assert!(
             self.connection(stream).told_of,
@@ -333,28 +391,7 @@ impl<W: World> Network for SimulatedNetwork<W> {
             "{client} is read twice in a turn"
         );
         self.reads_of_turn.push(client);
-        if self.interrupts() {
-            self.hit("read: interrupted");
-            return Err(ErrorKind::Interrupted.into());
-        }
-        // The world goes on while the server works.
-        if self.faults.repeated_edges > 0 && self.random.percent(5) {
-            self.deliver(client, 10);
-        }
-        let outcome = self.connections[client].read(buffer);
-        self.trace.note(format_args!("{client} reads {outcome:?}"));
-        match &outcome {
-            Ok(0) => self.hit("read: end"),
-            Ok(length) => {
-                self.moved += 1;
-                if *length == buffer.len() {
-                    self.hit("read: full buffer");
-                }
-            }
-            Err(error) if error.kind() == ErrorKind::WouldBlock => self.hit("read: nothing"),
-            Err(_) => self.hit("read: reset"),
-        }
-        outcome
+        Read::by(|| self.read_once(client, buffer))
     }
 
     fn is_broken(&mut self, stream: &mut Stream) -> bool {
@@ -367,39 +404,11 @@ impl<W: World> Network for SimulatedNetwork<W> {
         broken
     }
 
-    fn write(&mut self, stream: &mut Stream, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    fn write(&mut self, stream: &mut Stream, slices: &[IoSlice<'_>]) -> Write {
         let client = stream.client;
         self.connection(stream);
         self.elapsed += self.write_cost;
-        if self.interrupts() {
-            self.hit("write: interrupted");
-            return Err(ErrorKind::Interrupted.into());
-        }
-        let offered: usize = slices.iter().map(|slice| slice.len()).sum();
-        let chance = self.faults.short_writes;
-        let bite = if chance > 0 && self.random.percent(chance) {
-            self.random.within(1..=offered.max(1))
-        } else {
-            usize::MAX
-        };
-        let connection = &mut self.connections[client];
-        let outcome = connection.write(slices, bite);
-        self.trace
-            .note(format_args!("{client} is written {outcome:?} of {offered}"));
-        match &outcome {
-            Ok(taken) => {
-                self.moved += 1;
-                if *taken < offered {
-                    self.hit("write: short");
-                }
-            }
-            Err(error) if error.kind() == ErrorKind::WouldBlock => self.hit("write: blocks"),
-            Err(_) => {
-                self.connections[client].told_of = true;
-                self.hit("write: broken");
-            }
-        }
-        outcome
+        Write::by(|| self.write_once(client, slices))
     }
 
     fn finish(&mut self, stream: &mut Stream) {

@@ -187,9 +187,11 @@ impl<W: World> SimulatedNetwork<W> {
 fn session_event(id: SessionId, mask: Mask) -> Wakeup {
     Wakeup::Session {
         id,
-        readable: mask.readable,
-        writable: mask.writable,
-        closed: mask.closed,
-        urgent: mask.urgent,
+        edge: crate::stream::Edge {
+            readable: mask.readable,
+            writable: mask.writable,
+            closed: mask.closed,
+            urgent: mask.urgent,
+        },
     }
 }

@@ -7,62 +7,45 @@
 use std::borrow::Cow;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Instant;
 
 use crate::client::backoff::Backoff;
-use crate::client::clients::ClientId;
-use crate::client::connection::{Connection, Counters, Flow, Link, Phase, Reading};
-use crate::client::queue::{Queue, What};
-use crate::client::{Event, Leave, Message, Options, Target, Why};
+use crate::client::connection::{Connection, Counters, Flow, Link, Phase};
+use crate::client::event::{Event, Leave, Why};
+use crate::client::id::ClientId;
+use crate::client::options::{Options, Target};
+use crate::client::queue::{Outgoing, Queue, What};
+use crate::client::unanswered::Unanswered;
 use crate::dialect::line::LineBuffer;
-use crate::dialect::message;
+use crate::dialect::message::{Ask, Message};
+use crate::stream::{Edge, Read, Readiness, Socket, Write};
 
-/// So many slices go into one write.
+/// At most this many slices go into one write.
 const SLICES_MAX: usize = 16;
 
 /// Room in a line for what is not words: a name, marks, the server's notices.
 const FRAME_BYTES_MAX: usize = 1024;
 
-/// Words may come so many times as long as they were sent, for the server cleans them: a byte that is not UTF-8 becomes
+/// Words may come three times as long as they were sent, for the server cleans them: a byte that is not UTF-8 becomes
 /// U+FFFD, which has three.
 const CLEANING_FACTOR: usize = 3;
 
 /// Who hears of events.
-pub(in crate::client) type Handler<'a> = dyn FnMut(&mut Connection, Event<'_>) + 'a;
-
-/// What a connection needs of its socket.
-pub(in crate::client) trait Stream {
-    /// Our own address, if the connection stands by now; an error says why it never will.
-    fn connected(&mut self) -> io::Result<Option<SocketAddr>>;
-
-    /// Reads what is there; 0 at the end of the stream.
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
-
-    /// Writes what goes without waiting.
-    fn write(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
-
-    /// Tells the server that nothing more will be written.
-    fn finish(&mut self);
-
-    /// The error that the connection has met, if any.
-    fn take_error(&mut self) -> Option<io::Error>;
-}
+pub(super) type Handler<'a> = dyn FnMut(&mut Connection, Event<'_>) + 'a;
 
 /// Room that all connections of one poll share.
 #[derive(Debug)]
-pub(in crate::client) struct Buffers {
-    pub(in crate::client) input: Box<[u8]>,
-    pub(in crate::client) scratch: Vec<u8>,
+pub(super) struct Buffers {
+    pub(super) input: Box<[u8]>,
+    pub(super) scratch: Vec<u8>,
 }
 
 /// What drives it: the socket comes and goes.
 impl Connection {
-    pub(in crate::client) fn new(id: ClientId, target: &Target, options: Options) -> Self {
+    pub(super) fn new(id: ClientId, target: &Target, options: Options) -> Self {
         Self {
             id,
-            dialect: target.dialect,
-            addresses: Arc::clone(&target.addresses),
+            target: target.clone(),
             address: 0,
             backoff: options.reconnect.clone().map(Backoff::new),
             memory: (options.keep_max > 0).then(Box::default),
@@ -70,10 +53,12 @@ impl Connection {
             phase: Phase::Open,
             link: Link::Down(None),
             flow: Flow::Ready,
-            reading: Reading::default(),
+            readiness: Readiness::default(),
+            paused: false,
             abrupt: false,
             lines: LineBuffer::default(),
             queue: Queue::default(),
+            unanswered: Unanswered::default(),
             name: Box::default(),
             asked_name: Box::default(),
             written_name: None,
@@ -85,7 +70,7 @@ impl Connection {
     }
 
     /// The address to be dialled now, if one is.
-    pub(in crate::client) fn wants_dial(&self, now: Instant) -> Option<SocketAddr> {
+    pub(super) fn wants_dial(&self, now: Instant) -> Option<SocketAddr> {
         let wanted = match self.phase {
             Phase::Open => true,
             Phase::Leaving { how, .. } => how != Leave::Reset && self.queue.messages() > 0,
@@ -93,28 +78,28 @@ impl Connection {
         };
         match self.link {
             Link::Down(at) if wanted && at.is_none_or(|at| at <= now) => {
-                self.addresses.get(self.address).copied()
+                self.target.addresses.get(self.address).copied()
             }
             _ => None,
         }
     }
 
     /// Whether it holds a socket; if not, a socket that it has had is to be closed.
-    pub(in crate::client) fn has_stream(&self) -> bool {
+    pub(super) fn has_stream(&self) -> bool {
         !matches!(self.link, Link::Down(_))
     }
 
     /// Whether a socket that is to be closed is to be reset.
-    pub(in crate::client) fn is_abrupt(&self) -> bool {
+    pub(super) fn is_abrupt(&self) -> bool {
         self.abrupt
     }
 
-    pub(in crate::client) fn receive_buffer_bytes(&self) -> Option<usize> {
+    pub(super) fn receive_buffer_bytes(&self) -> Option<usize> {
         self.options.receive_buffer_bytes
     }
 
     /// Whether there is something to do of which no edge and no deadline will tell.
-    pub(in crate::client) fn is_busy(&self) -> bool {
+    pub(super) fn is_busy(&self) -> bool {
         let leaving = match self.phase {
             Phase::Closed(_) => return false,
             Phase::Leaving {
@@ -124,23 +109,19 @@ impl Connection {
             Phase::Leaving { .. } => true,
             Phase::Open => false,
         };
-        let Reading {
-            ready,
-            may_have_ended,
-            paused,
-        } = self.reading;
         match self.link {
             Link::Down(at) => at.is_none(),
             Link::Dialing(_) => self.flow == Flow::Ready,
             Link::Up(_) => {
                 let may_write = self.flow == Flow::Ready && !self.queue.is_empty();
-                may_write || (ready && (!paused || leaving || may_have_ended))
+                let reads = !self.paused || leaving || self.readiness.may_have_ended();
+                may_write || (self.readiness.is_readable() && reads)
             }
         }
     }
 
     /// When [`Connection::tick`] or [`Connection::wants_dial`] has something to do.
-    pub(in crate::client) fn deadline(&self) -> Option<Instant> {
+    pub(super) fn deadline(&self) -> Option<Instant> {
         let leave_at = match self.phase {
             Phase::Leaving { until, .. } => until,
             Phase::Closed(_) => return None,
@@ -155,24 +136,23 @@ impl Connection {
     }
 
     /// A socket for it is under way.
-    pub(in crate::client) fn handle_dialing(&mut self, now: Instant) {
+    pub(super) fn handle_dialing(&mut self, now: Instant) {
         self.link = Link::Dialing(now + self.options.connect_max);
         self.flow = Flow::Blocked;
         self.lines = LineBuffer::default();
-        self.reading.ready = false;
-        self.reading.may_have_ended = false;
+        self.readiness = Readiness::default();
         self.abrupt = false;
     }
 
     /// An address cannot be reached: the next one is tried, or that was all.
-    pub(in crate::client) fn handle_unreachable(
+    pub(super) fn handle_unreachable(
         &mut self,
         kind: io::ErrorKind,
         now: Instant,
         handler: &mut Handler<'_>,
     ) {
         self.address += 1;
-        if self.address < self.addresses.len() {
+        if self.address < self.target.addresses.len() {
             self.link = Link::Down(None);
         } else {
             self.lose(Why::Unreachable(kind), now, handler);
@@ -180,18 +160,18 @@ impl Connection {
     }
 
     /// Notes what an event hints at.
-    pub(in crate::client) fn note(&mut self, readable: bool, writable: bool, closed: bool) {
-        self.reading.ready |= readable || closed;
-        self.reading.may_have_ended |= closed;
-        if (writable || closed) && self.flow == Flow::Blocked {
+    pub(super) fn note(&mut self, edge: Edge) {
+        self.readiness.note(edge);
+        if (edge.writable || edge.closed) && self.flow == Flow::Blocked {
             self.flow = Flow::Ready;
         }
     }
 
-    /// Sees what became of dialling, does one read and the writes that go without waiting, each if there is reason for it, and what is due.
-    pub(in crate::client) fn turn(
+    /// Sees what became of dialling, does one read and the writes that go without waiting, each if there is reason for
+    /// it, and what is due.
+    pub(super) fn turn(
         &mut self,
-        stream: Option<&mut impl Stream>,
+        stream: Option<&mut impl Socket>,
         buffers: &mut Buffers,
         now: Instant,
         handler: &mut Handler<'_>,
@@ -205,19 +185,19 @@ impl Connection {
     }
 
     /// Sees whether the connection stands, if it did not before.
-    fn establish(&mut self, stream: &mut impl Stream, now: Instant, handler: &mut Handler<'_>) {
+    fn establish(&mut self, stream: &mut impl Socket, now: Instant, handler: &mut Handler<'_>) {
         if !matches!(self.link, Link::Dialing(_)) || self.flow == Flow::Blocked {
             return;
         }
         match stream.connected() {
-            Ok(Some(local_address)) => {
-                self.local_address = Some(local_address);
+            Ok(true) => {
+                self.local_address = stream.local_address();
                 self.link = Link::Up(now);
                 self.address = 0;
                 self.counters.connects += 1;
                 handler(self, Event::Connected);
             }
-            Ok(None) => self.flow = Flow::Blocked,
+            Ok(false) => self.flow = Flow::Blocked,
             Err(error) => self.handle_unreachable(error.kind(), now, handler),
         }
     }
@@ -225,45 +205,39 @@ impl Connection {
     /// Reads once, if there may be something, and tells what was heard.
     fn read(
         &mut self,
-        stream: &mut impl Stream,
+        stream: &mut impl Socket,
         buffers: &mut Buffers,
         now: Instant,
         handler: &mut Handler<'_>,
     ) {
-        if !self.is_connected() || !self.reading.ready {
+        if !self.is_connected() || !self.readiness.is_readable() {
             return;
         }
-        if self.reading.paused && self.phase == Phase::Open {
+        if self.paused && self.phase == Phase::Open {
             self.look_for_reset(stream, now, handler);
             return;
         }
-        match stream.read(&mut buffers.input) {
-            Ok(0) => self.lose(Why::Ended, now, handler),
-            Ok(length) => {
-                // A short read has emptied the socket, unless its end is all that is left.
-                let filled = length == buffers.input.len();
-                self.reading.ready = filled || self.reading.may_have_ended;
+        let Buffers { input, scratch } = buffers;
+        let read = stream.read(input);
+        self.readiness.handle_read(read, input.len());
+        match (read, self.flow) {
+            (Read::Bytes(length), _) => {
                 self.counters.reads += 1;
                 self.counters.bytes_in += length as u64;
                 self.heard_at = Some(now);
-                let Buffers { input, scratch } = buffers;
                 self.understand(&input[..length], scratch, handler);
             }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                // An end that is yet to come has an edge of its own.
-                self.reading.ready = false;
-                self.reading.may_have_ended = false;
-                if let Flow::Dead(kind) = self.flow {
-                    self.lose(Why::Broken(kind), now, handler);
-                }
+            (Read::Ended, _) => self.lose(Why::Ended, now, handler),
+            // Nothing more can be written, and all was read.
+            (Read::Blocked, Flow::Dead(kind)) | (Read::Broken(kind), _) => {
+                self.lose(Why::Broken(kind), now, handler);
             }
-            Err(error) => self.lose(Why::Broken(error.kind()), now, handler),
+            (Read::Blocked, _) => {}
         }
     }
 
     /// Writes what waits, as far as the kernel takes it, and ends the stream where that is what remains to be done.
-    fn flush(&mut self, stream: &mut impl Stream, now: Instant, handler: &mut Handler<'_>) {
+    fn flush(&mut self, stream: &mut impl Socket, now: Instant, handler: &mut Handler<'_>) {
         let resetting = matches!(
             self.phase,
             Phase::Leaving {
@@ -279,19 +253,19 @@ impl Connection {
             let mut slices = [IoSlice::new(&[]); SLICES_MAX];
             let filled = self.queue.slices(&mut slices);
             match stream.write(&slices[..filled]) {
-                Ok(taken) if taken > 0 => {
+                Write::Taken(taken) => {
                     self.counters.writes += 1;
                     self.counters.bytes_out += taken as u64;
                     self.written_at = Some(now);
                     self.queue.advance(taken, now);
                     self.tell_written(handler);
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.flow = Flow::Blocked;
+                Write::Blocked => self.flow = Flow::Blocked,
+                Write::Broken(kind) => {
+                    self.flow = Flow::Dead(kind);
+                    // The server's last lines may still lie unread, and no edge may come for them.
+                    self.readiness.look_for_end();
                 }
-                Ok(_) => self.begin_to_end(io::ErrorKind::WriteZero),
-                Err(error) => self.begin_to_end(error.kind()),
             }
         }
         if let Phase::Leaving {
@@ -333,27 +307,20 @@ impl Connection {
         }
     }
 
-    /// The write side is dead. The server's last lines may still lie unread, and no edge may come for them.
-    fn begin_to_end(&mut self, kind: io::ErrorKind) {
-        self.flow = Flow::Dead(kind);
-        self.reading.ready = true;
-        self.reading.may_have_ended = true;
-    }
-
     /// One who reads nothing still sees a reset.
     fn look_for_reset(
         &mut self,
-        stream: &mut impl Stream,
+        stream: &mut impl Socket,
         now: Instant,
         handler: &mut Handler<'_>,
     ) {
         // Looked at once; a reset that is yet to come has an edge of its own.
-        if !std::mem::take(&mut self.reading.may_have_ended) {
+        if !self.readiness.take_end() {
             return;
         }
         let dead = match self.flow {
             Flow::Dead(kind) => Some(kind),
-            _ => stream.take_error().map(|error| error.kind()),
+            _ => stream.take_error(),
         };
         if let Some(kind) = dead {
             self.lose(Why::Broken(kind), now, handler);
@@ -362,7 +329,7 @@ impl Connection {
 
     fn understand(&mut self, bytes: &[u8], scratch: &mut Vec<u8>, handler: &mut Handler<'_>) {
         let words_bytes_max = self.options.words_bytes_max * CLEANING_FACTOR;
-        let line_bytes_max = self.dialect.line_bytes_max(words_bytes_max);
+        let line_bytes_max = self.target.dialect.line_bytes_max(words_bytes_max);
         let mut input = bytes;
         // Taken out, so that the handler can have all of `self`.
         let mut lines = std::mem::take(&mut self.lines);
@@ -370,16 +337,17 @@ impl Connection {
             let Some(line) = lines.next(&mut input, line_bytes_max + FRAME_BYTES_MAX, None) else {
                 break;
             };
-            let Some(message) = Message::parse(self.dialect, &line, scratch) else {
+            let Some(mut message) = self.target.dialect.parse_message(&line, scratch) else {
                 continue;
             };
-            self.count(&message);
+            self.note_message(&mut message);
             handler(self, Event::Message(message));
         }
         self.lines = lines;
     }
 
-    fn count(&mut self, message: &Message<'_>) {
+    /// Takes from a message what the connection is to know, and adds what only it knows.
+    fn note_message(&mut self, message: &mut Message<'_>) {
         match message {
             Message::Said { .. } | Message::Did { .. } | Message::Told { .. } => {
                 self.counters.heard += 1;
@@ -388,21 +356,31 @@ impl Connection {
                     || message.clone().into_owned(),
                 );
             }
-            Message::Named(name) => self.name = Cow::clone(name).into(),
+            Message::Named(name) => {
+                self.name = Cow::clone(name).into();
+                self.unanswered.handle_named();
+            }
+            Message::Pong(_) => self.unanswered.handle_pong(),
+            Message::Refused(refusal) => refusal.request = self.unanswered.handle_refusal(refusal),
             Message::Unknown(_) => self.counters.unknown += 1,
             Message::TooLong(_) => self.counters.too_long += 1,
-            Message::Pong(_) | Message::Refused(_) | Message::Note(_) => {}
+            Message::Joined { .. }
+            | Message::Left { .. }
+            | Message::Renamed { .. }
+            | Message::Goodbye(_)
+            | Message::Note(_) => {}
         }
     }
 
     fn tell_written(&mut self, handler: &mut Handler<'_>) {
-        while let Some(what) = self.queue.take_written() {
+        while let Some((what, line_bytes)) = self.queue.take_written() {
+            self.unanswered.push(&what, line_bytes);
             match what {
-                What::Passing | What::Quit => {}
+                What::Ping | What::Quit => {}
                 What::Name(name) => self.written_name = Some(name),
-                What::Message { number, words } => {
+                What::Message(Outgoing { number, kept, .. }) => {
                     self.counters.written += 1;
-                    if let Some(words) = words {
+                    if let Some(words) = kept {
                         self.remember(|memory| &mut memory.sent, || words);
                     }
                     handler(self, Event::Written(number));
@@ -425,12 +403,11 @@ impl Connection {
             return self.finish(if all_done { Why::Left } else { why }, handler);
         };
         self.link = Link::Down(Some(now + retry_in));
-        let dialect = self.dialect;
-        self.queue.rewind(self.written_name.clone().map(|name| {
-            let mut line = Vec::new();
-            message::encode_name(dialect, &name, &mut line);
-            (line, What::Name(name))
-        }));
+        self.unanswered.clear();
+        let name = self.written_name.clone();
+        let first =
+            name.and_then(|name| Some((self.line(Ask::Name(&name)).ok()?, What::Name(name))));
+        self.queue.rewind(first);
         handler(self, Event::Interrupted { why, retry_in });
     }
 
@@ -440,12 +417,9 @@ impl Connection {
         self.link = Link::Down(None);
         self.lines = LineBuffer::default();
         let mut unsent = 0;
-        for what in self.queue.clear() {
+        for message in self.queue.clear() {
             unsent += 1;
-            if let What::Message {
-                words: Some(words), ..
-            } = what
-            {
+            if let Some(words) = message.kept {
                 self.remember(|memory| &mut memory.dropped, || words);
             }
         }
