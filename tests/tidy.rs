@@ -24,7 +24,6 @@ const BELOW: &[(&str, &[&str])] = &[
     ("dialect", &["hygiene", "ledger", "name"]),
     ("name", &["hygiene"]),
     ("hygiene", &[]),
-    ("journal", &[]),
     ("ledger", &[]),
     ("outbox", &[]),
     ("planted", &[]),
@@ -45,7 +44,7 @@ const CRATES: &[(&str, &[&str])] = &[
     (
         "rustix",
         &[
-            "src/bin/chatload/cores.rs",
+            "src/bin/chatload/load/",
             "src/server/admission.rs",
             "src/server/mod.rs",
             "src/log.rs",

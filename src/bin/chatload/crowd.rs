@@ -1,7 +1,4 @@
 //! The clients of a round: they join, talk, hear and leave, all on one poll in this thread.
-//!
-//! Latency is told from the moment at which a message was due, not from that at which it was sent: if this thread or
-//! the server falls behind, the messages that had to wait for it are not told of as fast ones.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -13,23 +10,23 @@ use std::time::{Duration, Instant};
 use chatd::client::{
     self, ClientId, Clients, Connection, Event, Leave, Message, SendError, Target, Why,
 };
-use hdrhistogram::Histogram;
 
 use crate::clock;
+use crate::load::latency::Latencies;
 use crate::options::Options;
 use crate::plan::{Agenda, Conduct, Deed, Plan};
 use crate::progress::Progress;
 use crate::tally::Tally;
 
-/// So many join or leave together, where it is no storm.
+/// How many join or leave together, where it is no storm.
 const GROUP: usize = 50;
 /// A group that has not joined by then is not waited for, and nobody else joins.
 const JOIN_MAX: Duration = Duration::from_secs(30);
-/// When all is said and nothing was heard for so long, what is missing is lost.
+/// When all is said and nothing was heard for this long, what is missing is lost.
 const SILENCE_MAX: Duration = Duration::from_secs(10);
-/// Who left by a reset may still be heard for so long.
+/// Who left by a reset may still be heard for this long.
 const ECHO_MAX: Duration = Duration::from_millis(100);
-/// The progress is told at least so often.
+/// The longest time between two tellings of the progress.
 const STEP_MAX: Duration = Duration::from_millis(100);
 /// Who stalls is to be a burden for the server, not for the kernel.
 const STALLING_RECEIVE_BYTES: usize = 4096;
@@ -37,19 +34,19 @@ const STALLING_RECEIVE_BYTES: usize = 4096;
 const UNSAID: &str = "a message that nobody was there to say";
 /// Another one.
 const UNDIALLED: &str = "a client that did not dial, for those before it did not join in time";
-/// Latencies are counted in microseconds, up to an hour, to three digits.
-const LATENCY_MAX: u64 = 3_600_000_000;
+/// The latencies that are told.
+pub(crate) const QUANTILES: [(&str, f64); 4] =
+    [("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999), ("max", 1.0)];
 
 /// One connection of the load.
 #[derive(Debug, Clone)]
 pub(crate) struct Visit {
-    seat: usize,
-    id: ClientId,
+    pub(crate) seat: usize,
     /// Our own address, if the connection ever stood.
     pub(crate) address: Option<SocketAddr>,
     pub(crate) ending: Ending,
     /// The server has confirmed its name.
-    named: bool,
+    pub(crate) named: bool,
     pub(crate) closed: Option<Why>,
 }
 
@@ -76,41 +73,32 @@ pub(crate) struct Outcome {
     pub(crate) lost: u64,
     pub(crate) duplicated: u64,
     pub(crate) out_of_order: u64,
-    pub(crate) latency: Latency,
+    /// Those of [`QUANTILES`], in microseconds.
+    pub(crate) latency_us: [u64; QUANTILES.len()],
     /// From the beginning of the talk to the last delivery.
     pub(crate) talk: Duration,
     /// What went wrong at the clients, and how often.
     pub(crate) troubles: BTreeMap<String, u64>,
 }
 
-/// Microseconds.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Latency {
-    pub(crate) p50: u64,
-    pub(crate) p99: u64,
-    pub(crate) p999: u64,
-    pub(crate) max: u64,
-}
-
-/// The clients, and what is known of them.
-pub(crate) struct Crowd {
+/// The clients of one round, and what is known of them.
+pub(crate) struct Crowd<'a> {
     clients: Clients,
-    target: Target,
+    target: &'a Target,
     storm: bool,
     join_max: Duration,
-    scene: Scene,
+    scene: Scene<'a>,
 }
 
 /// What the clients do and hear.
-struct Scene {
-    plan: Plan,
+struct Scene<'a> {
+    plan: &'a Plan,
     words: Words,
     tally: Tally,
-    latency: Histogram<u64>,
+    latencies: Latencies,
     seats: Vec<Seat>,
+    /// By the index of the client, for none is removed.
     visits: Vec<Visit>,
-    /// By the index of the client.
-    visit_of: Vec<usize>,
     /// Connections that are not named or closed yet.
     joining: usize,
     /// Seats that somebody else is to take.
@@ -141,26 +129,13 @@ struct Words {
     bytes: usize,
 }
 
-#[cfg(test)]
-impl Visit {
-    pub(crate) fn of(address: SocketAddr, ending: Ending, closed: Option<Why>) -> Self {
-        let mut nobody = Clients::new().expect("the system gives a poll");
-        Self {
-            seat: 0,
-            id: nobody.dial(
-                &Target::new(chatd::dialect::Dialect::Wire, address),
-                client::Options::default(),
-            ),
-            address: Some(address),
-            ending,
-            named: true,
-            closed,
-        }
-    }
-}
-
-impl Crowd {
-    pub(crate) fn new(options: &Options, plan: Plan, target: Target) -> io::Result<Self> {
+impl<'a> Crowd<'a> {
+    pub(crate) fn new(
+        options: &Options,
+        plan: &'a Plan,
+        target: &'a Target,
+        round: u32,
+    ) -> io::Result<Self> {
         let now = clock();
         Ok(Self {
             clients: Clients::new()?,
@@ -168,17 +143,16 @@ impl Crowd {
             storm: options.storm,
             join_max: JOIN_MAX,
             scene: Scene {
+                plan,
                 words: Words {
                     run: std::process::id(),
-                    round: 0,
+                    round,
                     bytes: options.message_bytes,
                 },
-                tally: Tally::new(&plan),
-                latency: Histogram::new_with_bounds(1, LATENCY_MAX, 3).map_err(io::Error::other)?,
+                tally: Tally::new(plan.seats.len()),
+                latencies: Latencies::new()?,
                 seats: vec![Seat::default(); plan.seats.len()],
-                plan,
                 visits: Vec::new(),
-                visit_of: Vec::new(),
                 joining: 0,
                 vacant: Vec::new(),
                 began_at: now,
@@ -189,54 +163,23 @@ impl Crowd {
         })
     }
 
-    /// Plays one round, from the first who joins to the last who leaves; gives what came of it, and all connections.
+    /// Plays the round, from the first who joins to the last who leaves; gives what came of it, and all connections.
     ///
     /// # Errors
     /// If the kernel does not let the clients wait.
-    pub(crate) fn play(
-        &mut self,
-        round: u32,
-        progress: &mut Progress,
-    ) -> io::Result<(Outcome, Vec<Visit>)> {
-        self.scene.begin(round);
+    pub(crate) fn play(mut self, progress: &mut Progress) -> io::Result<(Outcome, Vec<Visit>)> {
         self.join(progress)?;
-        let ready = |seat: &&Seat| seat.ready;
-        let connected = self.scene.seats.iter().filter(ready).count();
+        let connected = self.scene.seats.iter().filter(|seat| seat.ready).count();
         self.talk(progress)?;
-        let Scene {
-            tally,
-            latency,
-            began_at,
-            heard_at,
-            ..
-        } = &self.scene;
-        let outcome = Outcome {
-            seats: self.scene.seats.len(),
-            connected,
-            sent: tally.sent(),
-            expected: tally.expected(),
-            received: tally.received,
-            lost: tally.lost(),
-            duplicated: tally.duplicated,
-            out_of_order: tally.out_of_order,
-            latency: Latency {
-                p50: latency.value_at_quantile(0.5),
-                p99: latency.value_at_quantile(0.99),
-                p999: latency.value_at_quantile(0.999),
-                max: latency.max(),
-            },
-            talk: heard_at.saturating_duration_since(*began_at),
-            troubles: BTreeMap::new(),
-        };
+        let outcome = self.scene.outcome(connected);
         self.leave(progress)?;
-        let troubles = mem::take(&mut self.scene.troubles);
-        let visits = mem::take(&mut self.scene.visits);
+        let troubles = self.scene.troubles;
         Ok((
             Outcome {
                 troubles,
                 ..outcome
             },
-            visits,
+            self.scene.visits,
         ))
     }
 
@@ -265,7 +208,8 @@ impl Crowd {
 
     /// Everybody says what is due when it is due, until all is heard or given up.
     fn talk(&mut self, progress: &mut Progress) -> io::Result<()> {
-        let mut agenda = self.scene.plan.agenda();
+        let plan = self.scene.plan;
+        let mut agenda = plan.agenda();
         let began_at = clock();
         self.scene.began_at = began_at;
         self.scene.said_at = began_at;
@@ -273,7 +217,7 @@ impl Crowd {
         loop {
             let now = clock();
             let since = now.saturating_duration_since(began_at);
-            while let Some((seat, deed)) = agenda.take_due(&self.scene.plan, since) {
+            while let Some((seat, deed)) = agenda.take_due(plan, since) {
                 self.carry_out(seat, deed, &mut agenda);
             }
             for seat in mem::take(&mut self.scene.vacant) {
@@ -302,7 +246,7 @@ impl Crowd {
             (Deed::Leave, None) => {}
             (Deed::Leave, Some(connection)) => {
                 scene.tally.leave(seat);
-                if matches!(scene.plan.seats[seat].conduct, Conduct::Aborting(_)) {
+                if scene.plan.seats[seat].conduct == Conduct::Aborting {
                     scene.tally.doubt(seat);
                     agenda.abandon(seat);
                     scene.depart(connection, Ending::Reset);
@@ -343,9 +287,6 @@ impl Crowd {
         }
         while self.clients.open() > 0 {
             self.poll(STEP_MAX, progress)?;
-        }
-        for visit in &self.scene.visits {
-            self.clients.remove(visit.id);
         }
         Ok(())
     }
@@ -403,18 +344,28 @@ impl Words {
     }
 }
 
-impl Scene {
-    fn begin(&mut self, round: u32) {
-        self.words.round = round;
-        self.tally.reset();
-        self.latency.reset();
-        self.seats.fill(Seat::default());
-        self.joining = 0;
-        self.vacant.clear();
+impl Scene<'_> {
+    /// What has come of the round until now, but for the troubles.
+    fn outcome(&self, connected: usize) -> Outcome {
+        let tally = &self.tally;
+        Outcome {
+            seats: self.seats.len(),
+            connected,
+            sent: tally.sent(),
+            expected: tally.expected(),
+            received: tally.received,
+            lost: tally.lost(),
+            duplicated: tally.duplicated,
+            out_of_order: tally.out_of_order,
+            latency_us: QUANTILES
+                .map(|(_, share)| self.latencies.quantile(share).as_micros() as u64),
+            talk: self.heard_at.saturating_duration_since(self.began_at),
+            troubles: BTreeMap::new(),
+        }
     }
 
     fn visit(&mut self, id: ClientId) -> &mut Visit {
-        &mut self.visits[self.visit_of[id.index()]]
+        &mut self.visits[id.index()]
     }
 
     fn trouble(&mut self, what: impl Into<String>) {
@@ -429,14 +380,8 @@ impl Scene {
 
     /// Somebody is on the way to a seat.
     fn seat(&mut self, seat: usize, id: ClientId, stalls: bool) {
-        let index = id.index();
-        if self.visit_of.len() <= index {
-            self.visit_of.resize(index + 1, 0);
-        }
-        self.visit_of[index] = self.visits.len();
         self.visits.push(Visit {
             seat,
-            id,
             address: None,
             ending: if stalls {
                 Ending::Stalled
@@ -475,8 +420,7 @@ impl Scene {
     fn handle(&mut self, connection: &mut Connection, event: Event<'_>) {
         match event {
             Event::Connected => {
-                let number = self.visit_of[connection.id().index()];
-                let name = format!("load{}-{number}", self.words.run);
+                let name = format!("load{}-{}", self.words.run, connection.id().index());
                 self.visit(connection.id()).address = connection.local_address();
                 if let Err(error) = connection.set_name(&name) {
                     self.trouble(format!("no name could be asked for: {error}"));
@@ -493,7 +437,7 @@ impl Scene {
                 self.trouble("a line of the server could not be understood");
             }
             Event::Closed { why, .. } => self.close(connection, why),
-            Event::Message(_) | Event::Written(_) | Event::Interrupted { .. } => {}
+            _ => {}
         }
     }
 
@@ -515,8 +459,7 @@ impl Scene {
         }
         if let Some(heard_at) = connection.heard_at() {
             let due_at = self.began_at + self.plan.due(sender, number);
-            let latency = heard_at.saturating_duration_since(due_at);
-            self.latency.saturating_record(latency.as_micros() as u64);
+            self.latencies.record(due_at, heard_at);
             self.heard_at = heard_at;
         }
     }
@@ -599,10 +542,9 @@ mod tests {
         };
         let plan = Plan::new(&options);
         let mut progress = Progress::new(1, plan.messages(), clock());
-        let target = Target::new(chatd::dialect::Dialect::Wire, address);
-        let mut crowd = Crowd::new(&options, plan, target).expect("the system gives a poll");
+        let target = Target::resolve(&format!("wire://{address}")).expect("an address");
+        let mut crowd = Crowd::new(&options, &plan, &target, 1).expect("the system gives a poll");
         crowd.join_max = Duration::from_millis(1);
-        crowd.scene.begin(1);
         crowd.join(&mut progress).expect("the kernel lets it wait");
         assert_eq!(crowd.scene.visits.len(), GROUP);
         let undialled = crowd.scene.troubles.get(UNDIALLED);
