@@ -15,7 +15,7 @@ use socket2::{Domain, Socket, Type};
 
 use super::server::{ServerProcess, Subject};
 
-/// So few that the load looks at its clock often, even while thousands of sockets are ready.
+/// Few, so that the load looks at its clock often, even while thousands of sockets are ready.
 const EVENTS_PER_TURN_MAX: usize = 256;
 const BUFFER_BYTES: usize = 256 * 1024;
 
@@ -28,7 +28,7 @@ const JOIN_SECONDS_MAX: u64 = 60;
 
 /// Names are made of three of these. They look like no other of them, and no name of three is a reserved one.
 const NAME_LETTERS: &[u8] = b"abcdefghjkpqstuvxyz23456789";
-/// So many clients can have names of their own, a few more aside that are beside the crowd.
+/// How many clients can have names of their own, a few more aside that are beside the crowd.
 pub(super) const CLIENTS_MAX: usize = 19_600;
 /// How long a name is, in bytes.
 pub(super) const NAME_BYTES: usize = 3;

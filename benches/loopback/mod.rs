@@ -14,10 +14,13 @@ use std::io;
 use std::process::ExitCode;
 
 use options::Options;
-use report::{FanOut, Judging};
-use server::{Cores, Subject};
+use report::FanOut;
+use server::Subject;
 use sessions::{Figure, MEASUREMENTS};
 use workload::{Conditions, Measured};
+
+use crate::load::cores;
+use crate::load::process::raise_descriptor_limit;
 
 /// How many come, stay idle and go, where sessions as such are measured.
 const SESSIONS: usize = 15_000;
@@ -43,17 +46,17 @@ pub(super) fn main() -> ExitCode {
 
 /// Tells whether all could be measured and nothing was lost.
 fn bench(arguments: &[String]) -> io::Result<bool> {
-    let descriptors = rlimit::increase_nofile_limit(u64::MAX)?;
+    let descriptors = raise_descriptor_limit()?;
     let options = Options::parse(arguments, descriptors).map_err(io::Error::other)?;
     if let Some(help) = options.help {
         println!("{help}");
         return Ok(true);
     }
-    let cores = Cores::split()?;
-    println!("{}", machine(cores, descriptors));
+    let server_core = cores::split();
+    println!("{}", machine(server_core.is_some(), descriptors));
     let mut run = Run {
         conditions: Conditions {
-            cores,
+            server_core,
             settings: options.settings.clone(),
             time: options.time,
             clients_max: options.clients_max,
@@ -75,12 +78,7 @@ fn bench(arguments: &[String]) -> io::Result<bool> {
         }
         figures.push(run.measure_sessions());
     }
-    let judging = if run.options.is_quick {
-        Judging::No
-    } else {
-        Judging::Yes
-    };
-    report::tell(&fan_outs, &figures, judging)?;
+    report::tell(&fan_outs, &figures, !run.options.is_quick)?;
     if !run.is_whole {
         println!("\nFAILED: see above; the figures of what failed are not to be trusted");
     }
@@ -172,14 +170,14 @@ fn progress(measured: &Measured) -> String {
 }
 
 /// On what it was measured, for whoever reads the tables.
-fn machine(cores: Cores, descriptors: u64) -> String {
+fn machine(are_apart: bool, descriptors: u64) -> String {
     let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpu
         .lines()
         .find_map(|line| line.strip_prefix("model name")?.split_once(':'))
         .map_or("unknown processor", |(_, model)| model.trim());
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let placement = if cores.are_apart() {
+    let placement = if are_apart {
         "server on one core, load on another"
     } else {
         "server and load on the ONLY core: latencies say little"

@@ -30,13 +30,6 @@ struct Summary {
     p99_ms: f64,
 }
 
-/// Whether figures are within their bounds; sizes and times of a trial are not judged.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Judging {
-    Yes,
-    No,
-}
-
 impl Row<'_> {
     fn new(fan_out: &FanOut) -> Row<'_> {
         let ratios = fan_out.floor.iter().zip(&fan_out.chatd);
@@ -48,9 +41,9 @@ impl Row<'_> {
         }
     }
 
-    fn verdict(&self, judging: Judging) -> &'static str {
-        let (Some(floor), Some(chatd), Some(ratio), Judging::Yes) =
-            (&self.floor, &self.chatd, self.ratio, judging)
+    fn verdict(&self, is_judged: bool) -> &'static str {
+        let (Some(floor), Some(chatd), Some(ratio), true) =
+            (&self.floor, &self.chatd, self.ratio, is_judged)
         else {
             return "-";
         };
@@ -84,20 +77,20 @@ impl Summary {
 pub(super) fn tell(
     fan_outs: &[FanOut],
     figures: &[Vec<Figure>],
-    judging: Judging,
+    is_judged: bool,
 ) -> io::Result<()> {
     let rows: Vec<Row> = fan_outs.iter().map(Row::new).collect();
     let figures = medians(figures);
     if !rows.is_empty() {
         println!("\nServer CPU per delivered line, and latency\n");
-        print!("{}", fan_out_table(&rows, judging));
+        print!("{}", fan_out_table(&rows, is_judged));
     }
     if !figures.is_empty() {
         println!("\nWhat sessions cost\n");
-        print!("{}", figure_table(&figures, judging));
+        print!("{}", figure_table(&figures, is_judged));
     }
     let csv_path = target_path("loopback.csv")?;
-    fs::write(&csv_path, csv(&rows, &figures, judging))?;
+    fs::write(&csv_path, csv(&rows, &figures, is_judged))?;
     let svg_path = target_path("loopback.svg")?;
     fs::write(&svg_path, svg(&rows))?;
     println!("\n{}\n{}", csv_path.display(), svg_path.display());
@@ -114,7 +107,7 @@ pub(super) fn target_path(file: &str) -> io::Result<PathBuf> {
     Ok(directory.join(file))
 }
 
-fn fan_out_table(rows: &[Row], judging: Judging) -> String {
+fn fan_out_table(rows: &[Row], is_judged: bool) -> String {
     let mut table = String::from(
         "| workload | clients | floor ns/line | chatd ns/line | ratio | at most | floor CPU | chatd CPU \
          | floor p50/p99 ms | chatd p50/p99 ms | verdict |\n\
@@ -140,13 +133,13 @@ fn fan_out_table(rows: &[Row], judging: Judging) -> String {
             cell(&row.chatd, share),
             cell(&row.floor, latency),
             cell(&row.chatd, latency),
-            row.verdict(judging),
+            row.verdict(is_judged),
         );
     }
     table
 }
 
-fn figure_table(figures: &[Figure], judging: Judging) -> String {
+fn figure_table(figures: &[Figure], is_judged: bool) -> String {
     let mut table =
         String::from("| measure | clients | chatd | at most | verdict |\n|---|--:|--:|--:|---|\n");
     for figure in figures {
@@ -160,21 +153,21 @@ fn figure_table(figures: &[Figure], judging: Judging) -> String {
             figure
                 .at_most
                 .map_or("-".into(), |most| format!("{most} {}", figure.unit)),
-            figure_verdict(figure, judging),
+            figure_verdict(figure, is_judged),
         );
     }
     table
 }
 
-fn figure_verdict(figure: &Figure, judging: Judging) -> &'static str {
-    match (figure.at_most, judging) {
-        (Some(most), Judging::Yes) if figure.value > most => "OVER",
-        (Some(_), Judging::Yes) => "within",
-        _ => "-",
+fn figure_verdict(figure: &Figure, is_judged: bool) -> &'static str {
+    match figure.at_most.filter(|_| is_judged) {
+        None => "-",
+        Some(most) if figure.value > most => "OVER",
+        Some(_) => "within",
     }
 }
 
-fn csv(rows: &[Row], figures: &[Figure], judging: Judging) -> String {
+fn csv(rows: &[Row], figures: &[Figure], is_judged: bool) -> String {
     let mut csv = String::from("measure,clients,subject,value,unit,at_most,verdict\n");
     for row in rows {
         let Workload {
@@ -195,7 +188,7 @@ fn csv(rows: &[Row], figures: &[Figure], judging: Judging) -> String {
             }
         }
         if let Some(ratio) = row.ratio {
-            let verdict = row.verdict(judging);
+            let verdict = row.verdict(is_judged);
             let _ = writeln!(
                 csv,
                 "{name} ratio,{clients},chatd,{ratio:.3},x,{bound},{verdict}"
@@ -213,7 +206,7 @@ fn csv(rows: &[Row], figures: &[Figure], judging: Judging) -> String {
             figure
                 .at_most
                 .map_or(String::new(), |most| most.to_string()),
-            figure_verdict(figure, judging),
+            figure_verdict(figure, is_judged),
         );
     }
     csv

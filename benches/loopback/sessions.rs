@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 
 use super::clients::{each_line, name, Crowd, CLIENTS_MAX, NAME_BYTES};
 use super::server::{ServerProcess, Subject};
-use super::talk::percentile;
 use super::workload::{Arrivals, Conditions, Pace, Room, Talkers, Workload};
+use crate::load::latency::Latencies;
 
 const STARTS: usize = 20;
-/// Memory is looked at when the server has been at rest for so long.
+/// Memory is looked at when the server has been at rest for this long.
 const REST: Duration = Duration::from_millis(1500);
-/// So many leave between two turns of the load.
+/// How many leave between two turns of the load.
 const LEAVING_PER_TURN: usize = 64;
 /// Until all that was said has been heard, and all presence told.
 const TOLD_SECONDS_MAX: u64 = 30;
@@ -68,7 +68,8 @@ fn memory(conditions: &Conditions, clients: usize) -> io::Result<Vec<Figure>> {
         ("idle session, connected", false, [clients * 2 / 3, clients]),
         ("idle session, named", true, [clients * 2 / 3, clients]),
     ] {
-        let server = ServerProcess::start(Subject::Chatd, conditions.cores, &conditions.settings)?;
+        let server =
+            ServerProcess::start(Subject::Chatd, conditions.server_core, &conditions.settings)?;
         let mut crowd = Crowd::new(&server, 0)?;
         let empty_bytes = server.resident_bytes()?;
         for clients in counts {
@@ -106,7 +107,8 @@ fn joining(conditions: &Conditions, clients: usize) -> io::Result<Vec<Figure>> {
 }
 
 fn come_and_go(conditions: &Conditions, clients: usize, voice: Voice) -> io::Result<Vec<Figure>> {
-    let server = ServerProcess::start(Subject::Chatd, conditions.cores, &conditions.settings)?;
+    let server =
+        ServerProcess::start(Subject::Chatd, conditions.server_core, &conditions.settings)?;
     let mut pair = Pair::join(&server, voice)?;
     let mut crowd = Crowd::new(&server, 0)?;
     let mut figures = Vec::new();
@@ -117,10 +119,10 @@ fn come_and_go(conditions: &Conditions, clients: usize, voice: Voice) -> io::Res
     let cpu = server.cpu()?.saturating_sub(cpu_before);
     let elapsed = began_at.elapsed();
     pair.until_heard(&mut crowd)?;
-    figures.extend(pair.take_figures("joining", clients, cpu, elapsed));
+    figures.extend(pair.figures("joining", clients, cpu, elapsed));
     // The two have heard how many joined while the server still tells the others; that is not yet leaving.
     rest(&mut crowd)?;
-    pair.skip_the_rest();
+    pair.begin_anew()?;
 
     let (cpu_before, began_at) = (server.cpu()?, Instant::now());
     while crowd.len() > 0 {
@@ -132,7 +134,7 @@ fn come_and_go(conditions: &Conditions, clients: usize, voice: Voice) -> io::Res
     let cpu = server.cpu()?.saturating_sub(cpu_before);
     let elapsed = began_at.elapsed();
     pair.until_heard(&mut crowd)?;
-    figures.extend(pair.take_figures("leaving", clients, cpu, elapsed));
+    figures.extend(pair.figures("leaving", clients, cpu, elapsed));
     server.stop()?;
     Ok(figures)
 }
@@ -190,7 +192,7 @@ fn shrunk_room(conditions: &Conditions, clients: usize) -> io::Result<Vec<Figure
     ])
 }
 
-/// Has the room filled up to so many clients, and those who came leave again.
+/// Has the room filled up to this many clients, and those who came leave again.
 fn come_and_leave(room: &mut Room, clients: usize) -> io::Result<()> {
     let mut pair = Pair::join(&room.server, Voice::Silent)?;
     let mut visitors = Crowd::new(&room.server, STAYING)?;
@@ -216,7 +218,7 @@ struct Pair {
     voice: Voice,
     next_at: Instant,
     due_at: Vec<Instant>,
-    delays_us: Vec<u32>,
+    latencies: Latencies,
     heard: usize,
     partial: [Vec<u8>; 2],
     /// How many are here, as last told to the first.
@@ -232,7 +234,7 @@ impl Pair {
             voice,
             next_at: Instant::now(),
             due_at: Vec::new(),
-            delays_us: Vec::new(),
+            latencies: Latencies::new()?,
             heard: 0,
             partial: [Vec::new(), Vec::new()],
             here: 0,
@@ -275,14 +277,13 @@ impl Pair {
                     chat_number(line).and_then(|number| self.due_at.get(number))
                 {
                     self.heard += 1;
-                    let delay = now.saturating_duration_since(*due_at);
-                    self.delays_us.push(delay.as_micros() as u32);
+                    self.latencies.record(*due_at, now);
                 }
             });
         })
     }
 
-    /// Chats on until told that so many are here, while `others` read what comes.
+    /// Chats on until told that `here` are here, while `others` read what comes.
     fn until_told_of(&mut self, others: &mut Crowd, here: usize) -> io::Result<()> {
         let deadline = Instant::now() + Duration::from_secs(TOLD_SECONDS_MAX);
         while self.here != here {
@@ -314,23 +315,15 @@ impl Pair {
         Ok(())
     }
 
-    /// What came out since the last time, with the two of them chatting.
-    /// Begins anew with the schedule, as of now.
-    fn skip_the_rest(&mut self) {
-        self.delays_us.clear();
+    /// Begins anew with latencies and schedule, as of now.
+    fn begin_anew(&mut self) -> io::Result<()> {
+        self.latencies = Latencies::new()?;
         self.next_at = Instant::now();
+        Ok(())
     }
 
-    fn take_figures(
-        &mut self,
-        verb: &str,
-        clients: usize,
-        cpu: Duration,
-        elapsed: Duration,
-    ) -> [Figure; 3] {
-        let mut delays_us = std::mem::take(&mut self.delays_us);
-        delays_us.sort_unstable();
-        self.skip_the_rest();
+    /// What came out since it began, with the two of them chatting.
+    fn figures(&self, verb: &str, clients: usize, cpu: Duration, elapsed: Duration) -> [Figure; 3] {
         let chat = if self.voice == Voice::Private {
             "privately"
         } else {
@@ -346,10 +339,10 @@ impl Pair {
         // Aloud, each line of the two is a line to everybody, which costs what it costs without anybody coming.
         let judged = |bound| (self.voice == Voice::Private).then_some(bound);
         let cpu_us = cpu.as_secs_f64() * 1e6 / clients as f64;
-        let (told_s, p99_ms) = (elapsed.as_secs_f64(), percentile(&delays_us, 99));
+        let p99_ms = self.latencies.quantile(0.99).as_secs_f64() * 1e3;
         [
             figure("server CPU per client", cpu_us, "us", judged(40.0)),
-            figure("until all is told", told_s, "s", None),
+            figure("until all is told", elapsed.as_secs_f64(), "s", None),
             figure("p99 of the two", p99_ms, "ms", judged(50.0)),
         ]
     }

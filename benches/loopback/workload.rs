@@ -4,10 +4,10 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use super::clients::Crowd;
-use super::server::{Cores, ServerProcess, Subject};
+use super::server::{ServerProcess, Subject};
 use super::talk::Talk;
 
-/// Presence is summed up by the second; it is all told when so long has passed.
+/// Presence is summed up by the second; by then all of it is told.
 const PRESENCE_TOLD: Duration = Duration::from_millis(1200);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,9 +19,9 @@ pub(super) enum Talkers {
 /// When the next line is said.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Pace {
-    /// Closed loop: so many lines of the whole room are under way; one is so until everybody has had it.
+    /// Closed loop: this many lines of the whole room are under way, each until everybody has had it.
     InFlight(u64),
-    /// Open loop: so many lines in a second, of the whole room, by a schedule that waits for nobody.
+    /// Open loop: lines in a second, of the whole room, by a schedule that waits for nobody.
     PerSecond(f64),
 }
 
@@ -196,7 +196,8 @@ impl Workload {
 
 /// How to measure.
 pub(super) struct Conditions {
-    pub(super) cores: Cores,
+    /// That of the server; `None` where there is but one.
+    pub(super) server_core: Option<usize>,
     /// Further settings of chatd.
     pub(super) settings: Vec<String>,
     /// The measured time.
@@ -217,7 +218,7 @@ impl Room {
         clients: usize,
         conditions: &Conditions,
     ) -> io::Result<Self> {
-        let server = ServerProcess::start(subject, conditions.cores, &conditions.settings)?;
+        let server = ServerProcess::start(subject, conditions.server_core, &conditions.settings)?;
         let mut crowd = Crowd::new(&server, 0)?;
         crowd.join(clients, true, || Ok(()))?;
         if subject == Subject::Chatd {
