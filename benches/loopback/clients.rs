@@ -117,6 +117,15 @@ impl Crowd {
         Ok(())
     }
 
+    /// Reads what comes for as long, and heeds none of it.
+    pub(super) fn listen(&mut self, time: Duration) -> io::Result<()> {
+        let deadline = Instant::now() + time;
+        while Instant::now() < deadline {
+            self.turn(Duration::from_millis(50), |_, _, _| {})?;
+        }
+        Ok(())
+    }
+
     /// Connects until there are `count`, waits until each is greeted and, when `are_named`, has taken a name. `meanwhile` is
     /// called between the turns.
     pub(super) fn join(

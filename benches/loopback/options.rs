@@ -98,21 +98,19 @@ impl Options {
     }
 
     /// The workloads asked for, as they are to be measured.
-    pub(super) fn workloads(&self) -> Vec<Workload> {
+    pub(super) fn workloads(&self) -> impl Iterator<Item = Workload> + '_ {
         let asked_for = WORKLOADS
             .iter()
             .filter(|workload| self.wants(workload.name));
-        asked_for
-            .map(|workload| Workload {
-                clients: self.clients(workload.clients),
-                arrivals: self.arrivals,
-                pace: match (workload.pace, self.in_flight) {
-                    (Pace::InFlight(_), Some(lines)) => Pace::InFlight(lines),
-                    (pace, _) => pace,
-                },
-                ..workload.clone()
-            })
-            .collect()
+        asked_for.map(|workload| Workload {
+            clients: self.clients(workload.clients),
+            arrivals: self.arrivals,
+            pace: match (workload.pace, self.in_flight) {
+                (Pace::InFlight(_), Some(lines)) => Pace::InFlight(lines),
+                (pace, _) => pace,
+            },
+            ..workload.clone()
+        })
     }
 
     /// How many clients where a workload has `usual`: two at least, for one must hear, and no more than there may be

@@ -74,7 +74,7 @@ fn memory(conditions: &Conditions, clients: usize) -> io::Result<Vec<Figure>> {
         let empty_bytes = server.resident_bytes()?;
         for clients in counts {
             crowd.join(clients, are_named, || Ok(()))?;
-            rest(&mut crowd)?;
+            crowd.listen(REST)?;
             let grown_bytes = server.resident_bytes()?.saturating_sub(empty_bytes);
             figures.push(Figure {
                 what: what.to_owned(),
@@ -87,14 +87,6 @@ fn memory(conditions: &Conditions, clients: usize) -> io::Result<Vec<Figure>> {
         server.stop()?;
     }
     Ok(figures)
-}
-
-fn rest(crowd: &mut Crowd) -> io::Result<()> {
-    let deadline = Instant::now() + REST;
-    while Instant::now() < deadline {
-        crowd.turn(Duration::from_millis(50), |_, _, _| {})?;
-    }
-    Ok(())
 }
 
 /// Two people chat while all the others come at once, and while they go at once. When they chat privately, often, their
@@ -121,7 +113,7 @@ fn come_and_go(conditions: &Conditions, clients: usize, voice: Voice) -> io::Res
     pair.until_heard(&mut crowd)?;
     figures.extend(pair.figures("joining", clients, cpu, elapsed));
     // The two have heard how many joined while the server still tells the others; that is not yet leaving.
-    rest(&mut crowd)?;
+    crowd.listen(REST)?;
     pair.begin_anew()?;
 
     let (cpu_before, began_at) = (server.cpu()?, Instant::now());
@@ -153,21 +145,18 @@ fn shrunk_room(conditions: &Conditions, clients: usize) -> io::Result<Vec<Figure
         bound: 1.0,
         latency_bound: None,
     };
-    let mut fresh = Room::open(Subject::Chatd, STAYING, conditions)?;
-    let mut shrunk = Room::open(Subject::Chatd, STAYING, conditions)?;
-    come_and_leave(&mut shrunk, clients)?;
-    let mut costs_ns = [0.0; 2];
-    let measured = workload.measure_by_turns([&mut fresh, &mut shrunk], conditions.time);
-    for (cost_ns, measured) in costs_ns.iter_mut().zip(measured) {
-        let measured = measured?;
-        *cost_ns = measured.cpu_ns;
+    let open = || Room::open(Subject::Chatd, STAYING, conditions);
+    let mut rooms = [open()?, open()?];
+    come_and_leave(&mut rooms[1], clients)?;
+    let mut costs_ns = Vec::new();
+    for measured in workload.measure_by_turns(&mut rooms, conditions.time)? {
         if let Some(fault) = measured.fault {
             return Err(io::Error::other(fault));
         }
+        costs_ns.push(measured.cpu_ns);
     }
-    fresh.close()?;
-    shrunk.close()?;
-    let [fresh, shrunk] = costs_ns;
+    rooms.into_iter().try_for_each(Room::close)?;
+    let (fresh, shrunk) = (costs_ns[0], costs_ns[1]);
     let figure = |what: &str, value, unit, at_most| Figure {
         what: what.to_owned(),
         clients: STAYING,
@@ -201,7 +190,7 @@ fn come_and_leave(room: &mut Room, clients: usize) -> io::Result<()> {
     visitors.leave(0);
     pair.until_told_of(&mut visitors, STAYING + PAIR)?;
     drop(pair);
-    rest(&mut room.crowd)
+    room.crowd.listen(REST)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -60,7 +60,7 @@ impl<'a> Talk<'a> {
         time: Duration,
     ) -> io::Result<Self> {
         let mut talk = Self::new(workload, room)?;
-        talk.go_on_for(time.mul_f64(WARM_UP_SHARE))?;
+        talk.talk(time.mul_f64(WARM_UP_SHARE))?;
         talk.settle()?;
         talk.measured_from = talk.tally.said;
         Ok(talk)
@@ -102,12 +102,12 @@ impl<'a> Talk<'a> {
     }
 
     /// Talks for `time`, from a moment when nothing is under way to another such one.
-    pub(super) fn round(&mut self, time: Duration) -> io::Result<()> {
+    pub(super) fn go_on(&mut self, time: Duration) -> io::Result<()> {
         if self.tally.in_flight() > 0 {
             return Ok(()); // Lines were lost already, so no moment is quiet any more.
         }
         let (before, began_at) = (self.server.core_time()?, Instant::now());
-        self.go_on_for(time)?;
+        self.talk(time)?;
         self.settle()?;
         let after = self.server.core_time()?;
         self.spent.ran += after.ran.saturating_sub(before.ran);
@@ -116,7 +116,7 @@ impl<'a> Talk<'a> {
         Ok(())
     }
 
-    fn go_on_for(&mut self, time: Duration) -> io::Result<()> {
+    fn talk(&mut self, time: Duration) -> io::Result<()> {
         let began_at = Instant::now();
         self.schedule.restart(began_at);
         loop {

@@ -5,6 +5,7 @@ use std::io;
 use std::iter;
 use std::mem;
 use std::net::SocketAddr;
+use std::process;
 use std::time::{Duration, Instant};
 
 use chatd::client::{
@@ -124,8 +125,8 @@ struct Seat {
 /// What messages look like: `RUN ROUND SEAT NUMBER xxx…`.
 #[derive(Debug)]
 struct Words {
-    run: u32,
-    round: u32,
+    /// `RUN ROUND `, unlike that of any other load and round.
+    prefix: String,
     bytes: usize,
 }
 
@@ -144,11 +145,7 @@ impl<'a> Crowd<'a> {
             join_max: JOIN_MAX,
             scene: Scene {
                 plan,
-                words: Words {
-                    run: std::process::id(),
-                    round,
-                    bytes: options.message_bytes,
-                },
+                words: Words::new(round, options.message_bytes),
                 tally: Tally::new(plan.seats.len()),
                 latencies: Latencies::new()?,
                 seats: vec![Seat::default(); plan.seats.len()],
@@ -171,16 +168,10 @@ impl<'a> Crowd<'a> {
         self.join(progress)?;
         let connected = self.scene.seats.iter().filter(|seat| seat.ready).count();
         self.talk(progress)?;
-        let outcome = self.scene.outcome(connected);
+        let mut outcome = self.scene.outcome(connected);
         self.leave(progress)?;
-        let troubles = self.scene.troubles;
-        Ok((
-            Outcome {
-                troubles,
-                ..outcome
-            },
-            self.scene.visits,
-        ))
+        outcome.troubles = self.scene.troubles;
+        Ok((outcome, self.scene.visits))
     }
 
     /// Everybody connects and takes a name, in groups or all at once. A group that is overdue is the last one: a server
@@ -297,21 +288,15 @@ impl<'a> Crowd<'a> {
     }
 
     fn dial(&mut self, seat: usize) {
-        let Self {
-            clients,
-            target,
-            scene,
-            ..
-        } = self;
-        let stalls = scene.plan.seats[seat].conduct == Conduct::Stalling;
-        let id = clients.dial(
-            target,
-            client::Options {
-                receive_buffer_bytes: stalls.then_some(STALLING_RECEIVE_BYTES),
-                ..client::Options::default()
-            },
-        );
-        scene.seat(seat, id, stalls);
+        let Self { clients, scene, .. } = self;
+        let mut options = client::Options::default();
+        let mut ending = Ending::None;
+        if scene.plan.seats[seat].conduct == Conduct::Stalling {
+            options.receive_buffer_bytes = Some(STALLING_RECEIVE_BYTES);
+            ending = Ending::Stalled;
+        }
+        let id = clients.dial(self.target, options);
+        scene.seat(seat, id, ending);
     }
 
     /// Whatever is waited for, the progress is told meanwhile.
@@ -326,20 +311,20 @@ impl<'a> Crowd<'a> {
 }
 
 impl Words {
+    fn new(round: u32, bytes: usize) -> Self {
+        let prefix = format!("{} {round} ", process::id());
+        Self { prefix, bytes }
+    }
+
     fn of(&self, seat: usize, number: u16) -> String {
-        let mut words = format!("{} {} {seat} {number} ", self.run, self.round);
+        let mut words = format!("{}{seat} {number} ", self.prefix);
         words.extend(iter::repeat_n('x', self.bytes.saturating_sub(words.len())));
         words
     }
 
     /// The seat and the number, if these are words of this run and round.
     fn read(&self, words: &str) -> Option<(usize, u16)> {
-        let mut fields = words.split(' ');
-        let (run, round) = (fields.next()?, fields.next()?);
-        let ours = run.parse() == Ok(self.run) && round.parse() == Ok(self.round);
-        if !ours {
-            return None;
-        }
+        let mut fields = words.strip_prefix(&self.prefix)?.split(' ');
         Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
     }
 }
@@ -379,15 +364,11 @@ impl Scene<'_> {
     }
 
     /// Somebody is on the way to a seat.
-    fn seat(&mut self, seat: usize, id: ClientId, stalls: bool) {
+    fn seat(&mut self, seat: usize, id: ClientId, ending: Ending) {
         self.visits.push(Visit {
             seat,
             address: None,
-            ending: if stalls {
-                Ending::Stalled
-            } else {
-                Ending::None
-            },
+            ending,
             named: false,
             closed: None,
         });
@@ -420,7 +401,7 @@ impl Scene<'_> {
     fn handle(&mut self, connection: &mut Connection, event: Event<'_>) {
         match event {
             Event::Connected => {
-                let name = format!("load{}-{}", self.words.run, connection.id().index());
+                let name = format!("load{}-{}", process::id(), connection.id().index());
                 self.visit(connection.id()).address = connection.local_address();
                 if let Err(error) = connection.set_name(&name) {
                     self.trouble(format!("no name could be asked for: {error}"));
@@ -428,10 +409,10 @@ impl Scene<'_> {
             }
             Event::Message(Message::Said { words, .. }) => self.hear(connection, &words),
             Event::Message(Message::Named(_)) => self.take_seat(connection),
-            Event::Message(Message::Refused(reason)) => {
-                if self.visit(connection.id()).ending != Ending::Stalled {
-                    self.trouble(format!("refused: {reason}"));
-                }
+            Event::Message(Message::Refused(reason))
+                if self.visit(connection.id()).ending != Ending::Stalled =>
+            {
+                self.trouble(format!("refused: {reason}"));
             }
             Event::Message(Message::Unknown(_) | Message::TooLong(_)) => {
                 self.trouble("a line of the server could not be understood");
@@ -553,23 +534,20 @@ mod tests {
 
     #[test]
     fn words_say_who_said_them_and_are_as_long_as_wanted() {
-        let words = Words {
-            run: 77,
-            round: 3,
-            bytes: 48,
-        };
+        let words = Words::new(3, 48);
+        let run = process::id();
         let said = words.of(499, 10);
         assert_eq!(said.len(), 48);
         assert_eq!(words.read(&said), Some((499, 10)));
         for foreign in [
-            "",
-            "hello",
-            "77 2 499 10 xxx",
-            "78 3 499 10 xxx",
-            "77 3 x 1",
-            "77 3 1",
+            String::new(),
+            "hello".to_owned(),
+            format!("{run} 2 499 10 xxx"),
+            format!("{} 3 499 10 xxx", run + 1),
+            format!("{run} 3 x 1"),
+            format!("{run} 3 1"),
         ] {
-            assert_eq!(words.read(foreign), None, "{foreign:?}");
+            assert_eq!(words.read(&foreign), None, "{foreign:?}");
         }
     }
 }

@@ -62,8 +62,7 @@ fn main() -> ExitCode {
     };
     let target = match options.target.as_deref().map(find).transpose() {
         Ok(target) => target,
-        Err(Unfit::Usage(wrong)) => return complain(&wrong, USAGE),
-        Err(Unfit::Absent(why)) => return complain(&why, 1),
+        Err((why, status)) => return complain(&why, status),
     };
     match run(&options, target) {
         Ok((report, passed)) => write(&report, passed),
@@ -129,27 +128,21 @@ fn play<'a>(
     })
 }
 
-/// Why there is no server to be loaded.
-enum Unfit {
-    /// It must not be one.
-    Usage(String),
-    /// It is not there.
-    Absent(String),
-}
-
 /// Finds the server that is named: on this machine, and listening.
-fn find(address: &str) -> Result<Target, Unfit> {
+///
+/// # Errors
+/// What to complain of, and the exit status: 2 if it must not be loaded, 1 if it is not there.
+fn find(address: &str) -> Result<Target, (String, u8)> {
     let target = Target::resolve(address).map_err(|error| match error.kind() {
-        io::ErrorKind::InvalidInput => Unfit::Usage(error.to_string()),
-        _ => Unfit::Absent(error.to_string()),
+        io::ErrorKind::InvalidInput => (error.to_string(), USAGE),
+        _ => (error.to_string(), 1),
     })?;
     if let Some(far) = target.addresses().iter().find(|to| !to.ip().is_loopback()) {
-        return Err(Unfit::Usage(format!(
-            "{address}: {} is not this machine, and others are not to be loaded",
-            far.ip()
-        )));
+        let far = far.ip();
+        let why = format!("{address}: {far} is not this machine, and others are not to be loaded");
+        return Err((why, USAGE));
     }
-    let mut last = None;
+    let mut why = String::new();
     for to in target.addresses() {
         match TcpStream::connect_timeout(to, PROBE_MAX) {
             // The server writes that down as one more session.
@@ -157,11 +150,10 @@ fn find(address: &str) -> Result<Target, Unfit> {
                 take_leave(probe);
                 return Ok(Target::new(target.dialect(), *to));
             }
-            Err(error) => last = Some(error),
+            Err(error) => why = error.to_string(),
         }
     }
-    let why = last.map_or_else(String::new, |error| error.to_string());
-    Err(Unfit::Absent(format!("{address}: nobody is there: {why}")))
+    Err((format!("{address}: nobody is there: {why}"), 1))
 }
 
 /// Closes the connection and sees the server do the same, lest it is counted among what is held before the first round.

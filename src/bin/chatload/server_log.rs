@@ -241,13 +241,13 @@ mod tests {
         let log = SharedLog::default();
         let recorder = log.recorder(Next(sender));
         say(&recorder, Level::Info, "report turns=1");
-        let (asker, asked) = mpsc::channel();
+        let (ask, questions) = mpsc::channel();
         let server = thread::spawn(move || {
-            asked.recv().expect("somebody asks");
+            questions.recv().expect("somebody asks");
             say(&recorder, Level::Info, "report sessions=3 open=3");
             say(&recorder, Level::Info, "report turns=9 longest_turn_us=7");
         });
-        assert!(log.wait_for_report(DEADLINE, || asker.send(()).is_ok()));
+        assert!(log.wait_for_report(DEADLINE, || ask.send(()).is_ok()));
         server.join().expect("it does not panic");
         assert_eq!(log.read().reported("sessions"), Some(3));
         assert!(!log.wait_for_report(Duration::ZERO, || true));
