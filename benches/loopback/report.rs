@@ -126,14 +126,14 @@ fn fan_out_table(rows: &[Row]) -> String {
             bound,
             ..
         } = row.workload;
-        let [floor_ns, floor_share, floor_ms] = cells(&row.floor);
-        let [chatd_ns, chatd_share, chatd_ms] = cells(&row.chatd);
+        let [floor_cost, floor_share, floor_delay] = cells(&row.floor);
+        let [chatd_cost, chatd_share, chatd_delay] = cells(&row.chatd);
         let ratio = row.ratio.map_or("-".into(), |ratio| format!("{ratio:.2}"));
         let verdict = row.verdict;
         let _ = writeln!(
             table,
-            "| {name} | {clients} | {floor_ns} | {chatd_ns} | {ratio} | {bound:.2} | {floor_share} | {chatd_share} \
-             | {floor_ms} | {chatd_ms} | {verdict} |",
+            "| {name} | {clients} | {floor_cost} | {chatd_cost} | {ratio} | {bound:.2} | {floor_share} | {chatd_share} \
+             | {floor_delay} | {chatd_delay} | {verdict} |",
         );
     }
     table

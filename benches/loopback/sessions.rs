@@ -68,8 +68,7 @@ fn memory(conditions: &Conditions, clients: usize) -> io::Result<Vec<Figure>> {
         ("idle session, connected", false, [clients * 2 / 3, clients]),
         ("idle session, named", true, [clients * 2 / 3, clients]),
     ] {
-        let server =
-            ServerProcess::start(Subject::Chatd, conditions.server_core, &conditions.settings)?;
+        let server = conditions.start(Subject::Chatd)?;
         let mut crowd = Crowd::new(&server, 0)?;
         let empty_bytes = server.resident_bytes()?;
         for clients in counts {
@@ -99,36 +98,24 @@ fn joining(conditions: &Conditions, clients: usize) -> io::Result<Vec<Figure>> {
 }
 
 fn come_and_go(conditions: &Conditions, clients: usize, voice: Voice) -> io::Result<Vec<Figure>> {
-    let server =
-        ServerProcess::start(Subject::Chatd, conditions.server_core, &conditions.settings)?;
+    let server = conditions.start(Subject::Chatd)?;
     let mut pair = Pair::join(&server, voice)?;
     let mut crowd = Crowd::new(&server, 0)?;
-    let mut figures = Vec::new();
 
-    let (cpu_before, began_at) = (server.cpu()?, Instant::now());
     crowd.join(clients, true, || pair.chat(Duration::ZERO))?;
-    pair.until_told_of(&mut crowd, clients + PAIR)?;
-    let cpu = server.cpu()?.saturating_sub(cpu_before);
-    let elapsed = began_at.elapsed();
-    pair.until_heard(&mut crowd)?;
-    figures.extend(pair.figures("joining", clients, cpu, elapsed));
+    let come = pair.figures(&mut crowd, "joining", clients)?;
     // The two have heard how many joined while the server still tells the others; that is not yet leaving.
     crowd.listen(REST)?;
     pair.begin_anew()?;
 
-    let (cpu_before, began_at) = (server.cpu()?, Instant::now());
     while crowd.len() > 0 {
         crowd.leave(crowd.len().saturating_sub(LEAVING_PER_TURN));
         pair.chat(Duration::ZERO)?;
         crowd.turn(Duration::ZERO, |_, _, _| {})?;
     }
-    pair.until_told_of(&mut crowd, PAIR)?;
-    let cpu = server.cpu()?.saturating_sub(cpu_before);
-    let elapsed = began_at.elapsed();
-    pair.until_heard(&mut crowd)?;
-    figures.extend(pair.figures("leaving", clients, cpu, elapsed));
+    let gone = pair.figures(&mut crowd, "leaving", clients)?;
     server.stop()?;
-    Ok(figures)
+    Ok(come.into_iter().chain(gone).collect())
 }
 
 /// What a line costs in a room of ten, and what in one of ten that has been large.
@@ -202,9 +189,12 @@ enum Voice {
 
 /// Two clients beside the crowd, who chat with each other by a fixed schedule and hear what presence is told. They have a
 /// poll of their own, so that what they wait for is the server and not the load's reading of everybody else.
-struct Pair {
+struct Pair<'a> {
+    server: &'a ServerProcess,
     crowd: Crowd,
     voice: Voice,
+    cpu_before: Duration,
+    began_at: Instant,
     next_at: Instant,
     due_at: Vec<Instant>,
     latencies: Latencies,
@@ -214,14 +204,18 @@ struct Pair {
     here: usize,
 }
 
-impl Pair {
-    fn join(server: &ServerProcess, voice: Voice) -> io::Result<Self> {
+impl<'a> Pair<'a> {
+    fn join(server: &'a ServerProcess, voice: Voice) -> io::Result<Self> {
         let mut crowd = Crowd::new(server, PAIR_NAMES)?;
         crowd.join(PAIR, true, || Ok(()))?;
+        let now = Instant::now();
         Ok(Self {
+            server,
             crowd,
             voice,
-            next_at: Instant::now(),
+            cpu_before: server.cpu()?,
+            began_at: now,
+            next_at: now,
             due_at: Vec::new(),
             latencies: Latencies::new()?,
             heard: 0,
@@ -233,27 +227,19 @@ impl Pair {
     /// Says what is due, and hears what comes within `timeout`.
     fn chat(&mut self, timeout: Duration) -> io::Result<()> {
         let now = Instant::now();
-        while self.voice != Voice::Silent && self.next_at <= now {
+        while self.next_at <= now {
             let number = self.due_at.len();
             let (talker, other) = (number % 2, name(PAIR_NAMES + 1 - number % 2));
-            let line = if self.voice == Voice::Private {
-                format!("/msg {other} {number:08} hello\n")
-            } else {
-                format!("{number:08} hello\n")
+            let (line, gap) = match self.voice {
+                Voice::Silent => break,
+                Voice::Private => (format!("/msg {other} {number:08} hello\n"), PRIVATE_GAP),
+                Voice::Aloud => (format!("{number:08} hello\n"), ALOUD_GAP),
             };
             self.due_at.push(self.next_at);
-            self.next_at += self.gap();
+            self.next_at += gap;
             self.crowd.client(talker).say(line.as_bytes());
         }
         self.hear(timeout)
-    }
-
-    fn gap(&self) -> Duration {
-        if self.voice == Voice::Private {
-            PRIVATE_GAP
-        } else {
-            ALOUD_GAP
-        }
     }
 
     fn hear(&mut self, timeout: Duration) -> io::Result<()> {
@@ -304,19 +290,30 @@ impl Pair {
         Ok(())
     }
 
-    /// Begins anew with latencies and schedule, as of now.
+    /// Measures anew, as of now.
     fn begin_anew(&mut self) -> io::Result<()> {
         self.latencies = Latencies::new()?;
-        self.next_at = Instant::now();
+        self.cpu_before = self.server.cpu()?;
+        self.began_at = Instant::now();
+        self.next_at = self.began_at;
         Ok(())
     }
 
-    /// What came out since it began, with the two of them chatting.
-    fn figures(&self, verb: &str, clients: usize, cpu: Duration, elapsed: Duration) -> [Figure; 3] {
-        let chat = if self.voice == Voice::Private {
-            "privately"
-        } else {
-            "aloud"
+    /// What it costs that `crowd` has come or gone, of `clients` in all, and what the two have felt of it. They chat on
+    /// until everybody's coming or going is told.
+    fn figures(
+        &mut self,
+        crowd: &mut Crowd,
+        verb: &str,
+        clients: usize,
+    ) -> io::Result<[Figure; 3]> {
+        self.until_told_of(crowd, crowd.len() + PAIR)?;
+        let cpu = self.server.cpu()?.saturating_sub(self.cpu_before);
+        let elapsed = self.began_at.elapsed();
+        self.until_heard(crowd)?;
+        let chat = match self.voice {
+            Voice::Private => "privately",
+            _ => "aloud",
         };
         let figure = |what: &str, value, unit, at_most| Figure {
             what: format!("{verb} while two chat {chat}: {what}"),
@@ -329,11 +326,11 @@ impl Pair {
         let judged = |bound| (self.voice == Voice::Private).then_some(bound);
         let cpu_us = cpu.as_secs_f64() * 1e6 / clients as f64;
         let p99_ms = self.latencies.quantile(0.99).as_secs_f64() * 1e3;
-        [
+        Ok([
             figure("server CPU per client", cpu_us, "us", judged(40.0)),
             figure("until all is told", elapsed.as_secs_f64(), "s", None),
             figure("p99 of the two", p99_ms, "ms", judged(50.0)),
-        ]
+        ])
     }
 }
 

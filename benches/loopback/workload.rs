@@ -177,6 +177,12 @@ pub(super) struct Conditions {
     pub(super) clients_max: usize,
 }
 
+impl Conditions {
+    pub(super) fn start(&self, subject: Subject) -> io::Result<ServerProcess> {
+        ServerProcess::start(subject, self.server_core, &self.settings)
+    }
+}
+
 /// A server and its clients, who have all joined.
 pub(super) struct Room {
     pub(super) server: ServerProcess,
@@ -189,7 +195,7 @@ impl Room {
         clients: usize,
         conditions: &Conditions,
     ) -> io::Result<Self> {
-        let server = ServerProcess::start(subject, conditions.server_core, &conditions.settings)?;
+        let server = conditions.start(subject)?;
         let mut crowd = Crowd::new(&server, 0)?;
         let joined = crowd.join(clients, true, || Ok(()));
         joined.map_err(|error| io::Error::other(format!("{}: {error}", subject.name())))?;
