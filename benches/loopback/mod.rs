@@ -46,7 +46,7 @@ pub(super) fn main() -> ExitCode {
 
 /// Tells whether all could be measured and nothing was lost.
 fn bench(arguments: &[String]) -> io::Result<bool> {
-    let descriptors = raise_descriptor_limit()?;
+    let descriptors = raise_descriptor_limit();
     let options = Options::parse(arguments, descriptors).map_err(io::Error::other)?;
     if let Some(help) = options.help {
         println!("{help}");

@@ -31,3 +31,26 @@ impl Latencies {
         Duration::from_micros(self.0.value_at_quantile(share))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn quantiles_are_exact_to_three_digits() {
+        // Here and not above, for the bench has no tests.
+        use super::*;
+
+        let mut latencies = Latencies::new().expect("the bounds are fit for a histogram");
+        assert_eq!(latencies.quantile(0.5), Duration::ZERO);
+        let due_at = crate::clock();
+        for milliseconds in 1..=1000 {
+            latencies.record(due_at, due_at + Duration::from_millis(milliseconds));
+        }
+        // Before it was due: that counts as at once.
+        latencies.record(due_at + Duration::from_secs(1), due_at);
+        for (share, milliseconds) in [(0.5, 500), (0.99, 990), (1.0, 1000)] {
+            let quantile = latencies.quantile(share);
+            let off_by = quantile.abs_diff(Duration::from_millis(milliseconds));
+            assert!(off_by <= quantile / 1000, "{share}: {quantile:?}");
+        }
+    }
+}
