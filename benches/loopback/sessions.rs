@@ -5,7 +5,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::clients::{each_line, name, Crowd, CLIENTS_MAX, NAME_BYTES};
+use super::clients::{name, Crowd, CLIENTS_MAX, NAME_BYTES};
 use super::server::{ServerProcess, Subject};
 use super::workload::{Arrivals, Conditions, Pace, Room, Talkers, Workload};
 use crate::load::latency::Latencies;
@@ -199,7 +199,6 @@ struct Pair<'a> {
     due_at: Vec<Instant>,
     latencies: Latencies,
     heard: usize,
-    partial: [Vec<u8>; 2],
     /// How many are here, as last told to the first.
     here: usize,
 }
@@ -219,7 +218,6 @@ impl<'a> Pair<'a> {
             due_at: Vec::new(),
             latencies: Latencies::new()?,
             heard: 0,
-            partial: [Vec::new(), Vec::new()],
             here: 0,
         })
     }
@@ -243,9 +241,9 @@ impl<'a> Pair<'a> {
     }
 
     fn hear(&mut self, timeout: Duration) -> io::Result<()> {
-        self.crowd.turn(timeout, |index, _, bytes| {
+        self.crowd.turn(timeout, |index, client, bytes| {
             let now = Instant::now();
-            each_line(&mut self.partial[index], bytes, |line| {
+            client.each_line(bytes, |_, line| {
                 if let (0, Some(here)) = (index, told_here(line)) {
                     self.here = here;
                 } else if let Some(due_at) =

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 
-use super::clients::{each_line, Crowd, NAME_BYTES};
+use super::clients::{Client, Crowd, NAME_BYTES};
 use super::server::{ServerProcess, Subject};
 use super::workload::{Arrivals, Measured, Pace, Room, Talkers, Workload};
 use crate::load::latency::Latencies;
@@ -41,9 +41,8 @@ pub(super) struct Talk<'a> {
     tally: Tally,
     /// When each line was due.
     due_at: Vec<Instant>,
-    /// Those of the clients that read in full.
-    ears: Vec<Option<Ear>>,
-    /// What they heard.
+    ear: Ear,
+    /// What those have heard that read in full.
     latencies: Latencies,
     garbled: u64,
     line: Vec<u8>,
@@ -68,18 +67,9 @@ impl<'a> Talk<'a> {
 
     fn new(workload: &Workload, room: &'a mut Room) -> io::Result<Self> {
         let clients = room.crowd.len();
-        let stride = clients.div_ceil(SAMPLED_CLIENTS);
         let frame_bytes = match room.server.subject {
             Subject::Floor => 0,
             Subject::Chatd => "<> ".len() + NAME_BYTES,
-        };
-        let ear = |index: usize| {
-            // The one who talks alone, the first, hears nothing.
-            (index % stride == stride - 1).then(|| Ear {
-                line_bytes: frame_bytes + workload.line_bytes - 1,
-                frame_bytes,
-                ..Ear::default()
-            })
         };
         Ok(Self {
             server: &room.server,
@@ -91,7 +81,11 @@ impl<'a> Talk<'a> {
             schedule: Schedule::new(workload.pace, workload.arrivals),
             tally: Tally::new(clients),
             due_at: Vec::new(),
-            ears: (0..clients).map(ear).collect(),
+            ear: Ear {
+                stride: clients.div_ceil(SAMPLED_CLIENTS),
+                line_bytes: frame_bytes + workload.line_bytes - 1,
+                frame_bytes,
+            },
             line: template(workload.line_bytes),
             measured_from: 0,
             spent: CoreTime::default(),
@@ -159,13 +153,15 @@ impl<'a> Talk<'a> {
     }
 
     fn turn(&mut self, timeout: Duration) -> io::Result<()> {
-        let (tally, ears, latencies) = (&mut self.tally, &mut self.ears, &mut self.latencies);
+        let (tally, ear, latencies) = (&mut self.tally, &self.ear, &mut self.latencies);
         let (due_at, measured_from) = (&self.due_at, self.measured_from);
-        self.crowd.turn(timeout, |index, _, bytes| {
+        self.crowd.turn(timeout, |index, client, bytes| {
             tally.heard(index, memchr::memchr_iter(MARK, bytes).count());
-            let Some(ear) = &mut ears[index] else { return };
+            if !ear.is_sampled(index) {
+                return;
+            }
             let now = Instant::now();
-            ear.hear(bytes, |number| {
+            ear.hear(client, bytes, |number| {
                 let due_at = number.and_then(|number| Some((number, *due_at.get(number)?)));
                 match due_at {
                     None => self.garbled += 1,
@@ -271,28 +267,32 @@ impl Tally {
     }
 }
 
-/// One client that reads its lines in full.
-#[derive(Default)]
+/// How some of the clients read their lines in full.
 struct Ear {
+    /// From one of them to the next.
+    stride: usize,
     /// Of a whole line without its end, and of what the server puts before the text.
     line_bytes: usize,
     frame_bytes: usize,
-    partial: Vec<u8>,
 }
 
 impl Ear {
+    /// The one who talks alone, the first, hears nothing.
+    fn is_sampled(&self, index: usize) -> bool {
+        index % self.stride == self.stride - 1
+    }
+
     /// Reads on, and tells of each line that was said its number, or `None` if it is not whole.
-    fn hear(&mut self, bytes: &[u8], mut heard: impl FnMut(Option<usize>)) {
-        let (frame_bytes, line_bytes) = (self.frame_bytes, self.line_bytes);
-        each_line(&mut self.partial, bytes, |line| {
+    fn hear(&self, client: &mut Client, bytes: &[u8], mut heard: impl FnMut(Option<usize>)) {
+        client.each_line(bytes, |_, line| {
             if line.last() != Some(&MARK) {
                 return; // Presence, or the rest of a line from before.
             }
             let number = line
-                .get(frame_bytes..frame_bytes + NUMBER_DIGITS)
+                .get(self.frame_bytes..self.frame_bytes + NUMBER_DIGITS)
                 .and_then(|digits| std::str::from_utf8(digits).ok())
                 .and_then(|digits| digits.parse().ok());
-            heard(number.filter(|_| line.len() == line_bytes));
+            heard(number.filter(|_| line.len() == self.line_bytes));
         });
     }
 }
