@@ -12,7 +12,7 @@
 //! | [`dialect`] | bytes to lines to commands, events to bytes | who is connected |
 //! | [`name`], [`ledger`], `outbox`, `socket` | one idea each | anything above |
 //! | [`settings`] | one table of settings, for flags, file and help | what they are for |
-//! | [`diagnosis`], [`stderr_log`] | what an operator sees | |
+//! | [`report`], [`log`] | what an operator sees | |
 //! | [`client`] | connections to such a server, many on one poll | the server |
 //!
 //! # A turn
