@@ -40,7 +40,6 @@ const BELOW: &[(&str, &[&str])] = &[
     ("rate", &[]),
     ("id", &[]),
     ("stream", &[]),
-    ("journal", &[]),
     ("planted", &[]),
 ];
 
@@ -55,7 +54,7 @@ const CRATES: &[(&str, &[&str])] = &[
     (
         "rustix",
         &[
-            "src/bin/chatload/",
+            "src/bin/chatload/load/",
             "src/server/admission.rs",
             "src/server/mod.rs",
             "src/log.rs",

@@ -35,6 +35,7 @@ use event_loop::EventLoop;
 use kernel::Kernel;
 use motd::MotdFile;
 
+pub use crate::report::Process;
 pub use event_loop::Report;
 pub use kernel::ShutdownHandle;
 

@@ -311,6 +311,7 @@ fn wrap(text: &str, columns: usize) -> Vec<String> {
 mod tests {
     use proptest::prelude::*;
 
+    use std::path::PathBuf;
     use std::time::Duration;
 
     use super::*;
