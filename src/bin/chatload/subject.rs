@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use chatd::client::Target;
 use chatd::server::{Process, Server, ShutdownHandle};
-use chatd::settings::Settings;
+use chatd::settings::{Rate, Settings};
 
 use crate::clock;
 use crate::heap;
