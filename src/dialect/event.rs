@@ -118,6 +118,10 @@ pub(crate) enum Note<'a> {
     Bell(bool),
     /// Whether the server edits the line.
     Editing(bool),
+    /// The session is paused, and has been for a while.
+    LinesWait,
+    /// The session is paused because its room cannot keep up.
+    RoomIsSlow,
     /// The answer to telnet's Are You There.
     StillHere,
     /// The first of two interrupts.

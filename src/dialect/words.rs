@@ -72,6 +72,8 @@ impl Display for Note<'_> {
             }
             Self::Bell(on) => write!(f, "bell {}", on_or_off(on)),
             Self::Editing(on) => write!(f, "editing {}", on_or_off(on)),
+            Self::LinesWait => f.write_str("slow down: your lines wait"),
+            Self::RoomIsSlow => f.write_str("the room is slow; your lines wait"),
             Self::StillHere => f.write_str("yes, still here"),
             Self::InterruptAgain => f.write_str("Ctrl-C again, or /quit, to leave"),
         }

@@ -17,6 +17,7 @@ use crate::id::SessionId;
 use crate::ledger::{Close, CloseReason};
 use crate::name::Name;
 use crate::origin::Origin;
+use crate::rate::Bucket;
 
 /// A newcomer is told of at most this many names: the greeting is one line, however many are here.
 const GREETING_NAMES_MAX: usize = 20;
@@ -41,7 +42,9 @@ impl<T> Hub<T> {
         // A guest's number is its own, so it is free.
         let claimed = core.roster.claim(id, &session.name);
         debug_assert_eq!(claimed, Ok(()));
-        session.member = core.room.enter(id, session.codec.encoding());
+        session.member = core
+            .room
+            .enter(id, session.codec.encoding(), session.prefix);
         if let Some(idle) = core.limits.idle {
             core.wake_by(now + idle);
         }
@@ -132,9 +135,12 @@ impl<T> Hub<T> {
     fn insert(&mut self, transport: T, dialect: Dialect, from: Origin, now: Instant) -> SessionId {
         let Self { sessions, core } = self;
         let number = core.ledger.open(dialect, from, sessions.len() + 1);
-        let codec = Codec::new(dialect);
-        let session =
-            sessions.insert(|id| Session::new(transport, id, number, NOWHERE, codec, now));
+        let (codec, prefix) = (Codec::new(dialect), from.prefix());
+        let session = sessions.insert(|id| Session::new(transport, id, number, prefix, codec, now));
+        let owes_until = prefix.and_then(|prefix| core.debts.paid_at(prefix, now));
+        if let Some(paid_at) = owes_until {
+            session.bucket = Bucket::owing(paid_at, now);
+        }
         session.id
     }
 
@@ -174,9 +180,13 @@ impl<T> Hub<T> {
             return;
         };
         core.roster.release(id, &session.name);
+        if let Some(prefix) = session.prefix {
+            let paid_at = session.bucket.full_at(session.opened_at);
+            core.debts.note(prefix, paid_at, now);
+        }
         core.bid_farewell(session, reason, now);
-        let place = mem::replace(&mut session.member, NOWHERE);
-        let announced = core.room.leave(place, |moved, place| {
+        let (place, prefix) = (mem::replace(&mut session.member, NOWHERE), session.prefix);
+        let announced = core.room.leave(place, prefix, |moved, place| {
             if let Some(moved) = sessions.get_mut(moved) {
                 moved.member = place;
             }

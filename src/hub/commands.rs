@@ -157,8 +157,13 @@ impl Core {
 
     fn set_editing<T>(&mut self, session: &mut Session<T>, on: bool, now: Instant) {
         let mut out = Vec::new();
-        let (codec, mut context) =
-            session.codec_in_context(&self.limits, self.wall_seconds, &mut out, now);
+        let (codec, mut context) = session.codec_in_context(
+            &self.limits,
+            self.wall_seconds,
+            &mut self.work,
+            &mut out,
+            now,
+        );
         codec.set_editing(on, &mut context);
         self.send(session, now, |_, _, bytes| bytes.append(&mut out));
     }

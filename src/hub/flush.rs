@@ -11,6 +11,7 @@ use crate::hub::session::{Ending, Flow, Session, Stage};
 use crate::hub::sink::Sink;
 use crate::hub::Hub;
 use crate::id::SessionId;
+use crate::work::Work;
 
 /// A session that has nothing more to be told is given this long to close its own side.
 const LINGER: Duration = Duration::from_secs(1);
@@ -94,6 +95,7 @@ impl<T> Hub<T> {
         let mut unfinished = Vec::new();
         self.flush_listed(&mut unfinished, now, sink);
         self.core.private_bytes = 0;
+        self.core.work = Work::default();
         let waiting = self.core.room.waiting(self.core.is_urgent());
         let most = self.core.room.pace.allows(waiting, now);
         if most > 0 {
@@ -208,6 +210,9 @@ impl Core {
         self.queued_bytes = self.queued_bytes + session.outbox.bytes() - queued_before;
         if !session.outbox.is_empty() || !session.is_open() {
             unfinished.push(session.id);
+        }
+        if session.is_open() && session.outbox.is_behind(now) {
+            self.room.keeping_up.note_slow(session.prefix);
         }
         told
     }

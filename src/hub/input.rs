@@ -10,6 +10,7 @@ use crate::hub::session::{Ending, Flow, Phase, Stage};
 use crate::hub::{Hub, Next, Then};
 use crate::id::SessionId;
 use crate::ledger::CloseReason;
+use crate::work::Work;
 
 /// At most this many lines of one session are understood in one turn; the rest waits for the next one.
 const TURN_LINES_MAX: usize = 64;
@@ -129,9 +130,6 @@ impl<T> Hub<T> {
 
     /// Understands input as far as one turn allows, and keeps the rest for the next one.
     fn understand(&mut self, id: SessionId, bytes: &[u8], now: Instant) -> Then {
-        if let Some(session) = self.session(id) {
-            session.hear_until(now);
-        }
         let mut input = bytes;
         let paused_until = self.understand_some(id, &mut input, now);
         let Self { sessions, core } = self;
@@ -139,12 +137,16 @@ impl<T> Hub<T> {
         let Some(session) = session.filter(|session| session.is_open()) else {
             return Then::Read;
         };
-        session.keep_input(input, paused_until);
-        // A pause is no silence: what is said meanwhile is not read.
-        session.hear_until(paused_until.unwrap_or(now));
+        session.keep_input(input, paused_until, now);
         core.count_input(session);
+        core.tell_of_waiting(session, now);
         if session.codec.has_drawn() {
+            session.hear_until(now);
             core.list(session);
+        }
+        if let Some(until) = paused_until {
+            // A pause is no silence: what is said meanwhile is not read.
+            session.hear_until(until);
         }
         if let Some(until) = paused_until {
             core.pauses.push(Reverse((until, id)));
@@ -164,24 +166,70 @@ impl<T> Hub<T> {
         now: Instant,
     ) -> Option<Instant> {
         let (mut text, mut out) = (String::new(), Vec::new());
+        let began = self.core.work;
+        let mut work = Work::READ;
         for _ in 0..TURN_LINES_MAX {
             let Self { sessions, core } = self;
             let session = sessions.get_mut(id).filter(|it| it.is_open())?;
+            let bytes = input.len();
             let (codec, mut context) =
-                session.codec_in_context(&core.limits, core.wall_seconds, &mut out, now);
+                session.codec_in_context(&core.limits, core.wall_seconds, &mut work, &mut out, now);
             let found = codec.next(input, &mut text, &mut context);
+            work.add(Work::BYTE.times(bytes - input.len()));
+            work.add(Work::OUTPUT_BYTE.times(out.len()));
             core.send(session, now, |_, _, bytes| bytes.append(&mut out));
-            let found = found?;
-            let rate = core.limits.line_rate;
-            let paused_until = session.bucket.charge(rate, 1, session.opened_at, now);
-            self.act(id, found, now);
-            if paused_until.is_some() || self.core.has_said_enough() {
+            let Some(found) = found else {
+                return core.charge(session, 0, work, now);
+            };
+            work.add(Work::INPUT);
+            let paused_until = self.charge_and_act(id, found, work, now);
+            work = Work::default();
+            let is_enough = self.core.work.since(began) >= Work::CALL_MAX;
+            if paused_until.is_some() || is_enough || self.core.has_done_enough() {
                 self.settle(id, now);
                 return paused_until;
             }
         }
         self.settle(id, now);
         None
+    }
+
+    /// Does what was found in the input, and charges its session for that: by what it asks for, or by the work that it
+    /// was if that is more. Gives until when the session has been heard enough.
+    fn charge_and_act(
+        &mut self,
+        id: SessionId,
+        input: Input<'_>,
+        work: Work,
+        now: Instant,
+    ) -> Option<Instant> {
+        let lines = input.lines();
+        let spoken_bytes = input.spoken_bytes();
+        let Self { sessions, core } = self;
+        let session = sessions.get_mut(id)?;
+        if input != Input::Answered {
+            session.hear_until(now);
+        }
+        let paid_until = core.charge(session, lines, work, now);
+        let before = core.work;
+        self.act(id, input, now);
+        let Self { sessions, core } = self;
+        let session = sessions.get_mut(id).filter(|session| session.is_open())?;
+        let done = core.work.since(before);
+        let dearer = done.millilines().saturating_sub(lines as u64 * 1000);
+        let rate = core.limits.line_rate;
+        let paid_until = match dearer {
+            0 => paid_until,
+            dearer => session.bucket.charge(rate, dearer, session.opened_at, now),
+        };
+        let costs = spoken_bytes.and_then(|bytes| core.room.keeping_up.line_costs(bytes));
+        let room_until = costs
+            .filter(|_| !rate.is_unlimited())
+            .map(|(costs, times)| {
+                session.room_waited = times;
+                now + costs
+            });
+        paid_until.max(room_until)
     }
 
     /// No more input is looked at for now.
@@ -192,8 +240,13 @@ impl<T> Hub<T> {
             return;
         };
         let mut out = Vec::new();
-        let (codec, mut context) =
-            session.codec_in_context(&core.limits, core.wall_seconds, &mut out, now);
+        let (codec, mut context) = session.codec_in_context(
+            &core.limits,
+            core.wall_seconds,
+            &mut core.work,
+            &mut out,
+            now,
+        );
         let found = codec.settle(&mut context);
         core.send(session, now, |_, _, bytes| bytes.append(&mut out));
         if let Some(found) = found {
@@ -208,8 +261,13 @@ impl<T> Hub<T> {
             return;
         };
         let (mut text, mut out) = (String::new(), Vec::new());
-        let (codec, mut context) =
-            session.codec_in_context(&core.limits, core.wall_seconds, &mut out, now);
+        let (codec, mut context) = session.codec_in_context(
+            &core.limits,
+            core.wall_seconds,
+            &mut core.work,
+            &mut out,
+            now,
+        );
         let found = codec.finish(&mut text, &mut context);
         core.send(session, now, |_, _, bytes| bytes.append(&mut out));
         if let Some(found) = found {
@@ -221,7 +279,7 @@ impl<T> Hub<T> {
         let outcome = match input {
             Input::Request(request) => self.obey(id, request, now),
             Input::Refused(refusal) => Err(refusal),
-            Input::Nothing => Ok(()),
+            Input::Blank | Input::Answered => Ok(()),
             Input::Complete(word) => {
                 self.complete(id, &word);
                 Ok(())

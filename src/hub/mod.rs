@@ -24,6 +24,7 @@
 mod close;
 mod commands;
 mod core;
+mod debts;
 mod flush;
 mod input;
 #[cfg(test)]
@@ -187,10 +188,10 @@ impl<T> Hub<T> {
         self.sessions.iter().map(|session| session.id)
     }
 
-    /// Whether so much was said that it should be told before more is read.
+    /// Whether so much was said, or done for those who asked, that no more is to be read in this turn.
     #[must_use]
-    pub fn has_said_enough(&self) -> bool {
-        self.core.has_said_enough()
+    pub fn has_done_enough(&self) -> bool {
+        self.core.has_done_enough()
     }
 
     /// The sessions whose pause has ended.

@@ -7,13 +7,16 @@ use crate::dialect::event::To;
 use crate::dialect::input::Context;
 use crate::dialect::Codec;
 use crate::hub::prefs::Prefs;
+use crate::hub::room::members::NOWHERE;
 use crate::hub::sink::Sink;
 use crate::id::SessionId;
 use crate::ledger::CloseReason;
 use crate::limits::Limits;
 use crate::name::Name;
+use crate::origin::Prefix;
 use crate::outbox::Outbox;
 use crate::rate::Bucket;
+use crate::work::Work;
 
 /// A session whose input is paused and whose client has gone is heard for this long, and no longer.
 const HANGUP_HEARD: Duration = Duration::from_secs(5);
@@ -27,6 +30,12 @@ pub enum Ending {
     /// taken everything but stays, as nc does, and a reset frees its person.
     Abrupt,
 }
+
+/// A talker whose lines wait for longer than this is told so, once.
+const UNTOLD_WAIT_MAX: Duration = Duration::from_secs(2);
+
+/// Pauses with less than this between them are one.
+const PAUSES_APART_MAX: Duration = Duration::from_millis(100);
 
 /// Where a session is on its way, which goes in one direction only.
 #[derive(Debug)]
@@ -82,6 +91,10 @@ pub(super) struct Pending {
     pub(super) paused_until: Option<Instant>,
     /// When its client was seen to have gone, behind what it has sent.
     pub(super) gone_at: Option<Instant>,
+    /// Since when it is paused, but for moments in which it was heard.
+    waits_since: Option<Instant>,
+    /// The session was told that its lines wait.
+    told: bool,
 }
 
 /// A session.
@@ -97,6 +110,12 @@ pub(super) struct Session<T> {
     pub(super) flow: Flow,
     /// It is on the flush list, once.
     pub(super) listed: bool,
+    /// The address that it counts under; `None` if it is exempt.
+    pub(super) prefix: Option<Prefix>,
+    /// How often the room had fallen behind when its lines last waited for that …
+    pub(super) room_waited: u32,
+    /// … and when it was last told so.
+    pub(super) room_told: u32,
     /// The number that the ledger gave it.
     pub(super) number: u64,
     pub(super) phase: Phase,
@@ -122,16 +141,19 @@ impl<T> Session<T> {
         transport: T,
         id: SessionId,
         number: u64,
-        member: u32,
+        prefix: Option<Prefix>,
         codec: Codec,
         now: Instant,
     ) -> Self {
         Self {
             transport,
             id,
-            member,
+            member: NOWHERE,
             flow: Flow::Ready,
             listed: false,
+            prefix,
+            room_waited: 0,
+            room_told: 0,
             number,
             phase: Phase::Open,
             name: Name::guest(number),
@@ -188,6 +210,7 @@ impl<T> Session<T> {
         &'a mut self,
         limits: &Limits,
         wall_seconds: u64,
+        work: &'a mut Work,
         out: &'a mut Vec<u8>,
         now: Instant,
     ) -> (&'a mut Codec, Context<'a>) {
@@ -196,6 +219,7 @@ impl<T> Session<T> {
             words_bytes_max: limits.line_bytes_max,
             to: self.to(wall_seconds),
             lines_in: &mut self.lines_in,
+            work,
             out,
         };
         (&mut self.codec, context)
@@ -223,15 +247,32 @@ impl<T> Session<T> {
     }
 
     /// Keeps input for later.
-    pub(super) fn keep_input(&mut self, bytes: &[u8], paused_until: Option<Instant>) {
-        let gone_at = self.pending.take().and_then(|pending| pending.gone_at);
-        if !bytes.is_empty() || paused_until.is_some() || gone_at.is_some() {
-            self.pending = Some(Box::new(Pending {
-                bytes: bytes.into(),
-                paused_until,
-                gone_at,
-            }));
+    pub(super) fn keep_input(&mut self, bytes: &[u8], paused_until: Option<Instant>, now: Instant) {
+        let before = self.pending.take();
+        let gone_at = before.as_ref().and_then(|pending| pending.gone_at);
+        if bytes.is_empty() && paused_until.is_none() && gone_at.is_none() {
+            return;
         }
+        // What is read right behind a pause, and paused again, has waited on.
+        let before = before.filter(|_| now <= self.heard_at() + PAUSES_APART_MAX);
+        let waits_since = before.as_ref().and_then(|pending| pending.waits_since);
+        self.pending = Some(Box::new(Pending {
+            bytes: bytes.into(),
+            paused_until,
+            gone_at,
+            waits_since: paused_until.map(|_| waits_since.unwrap_or(now)),
+            told: before.is_some_and(|pending| pending.told),
+        }));
+    }
+
+    /// Whether its lines have waited for long enough to be told so, and were not.
+    pub(super) fn is_to_be_told_of_waiting(&mut self, now: Instant) -> bool {
+        let Some(pending) = &mut self.pending else {
+            return false;
+        };
+        let waited = |since| now.saturating_duration_since(since) > UNTOLD_WAIT_MAX;
+        let waits = pending.waits_since.is_some_and(waited);
+        waits && !std::mem::replace(&mut pending.told, true)
     }
 
     /// Whether nothing is to be read, or gone on with, until a pause is over.

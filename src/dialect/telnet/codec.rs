@@ -79,11 +79,11 @@ impl Codec {
             Some(Found::Line(line)) => Some(self.understand(&line, scratch, context)),
             Some(Found::Interrupt) => {
                 self.interrupt_waits = true;
-                Some(Input::Nothing)
+                Some(Input::Answered)
             }
             Some(Found::AreYouThere) => {
                 self.say_that_we_are_there(context);
-                Some(Input::Nothing)
+                Some(Input::Answered)
             }
             Some(Found::Input(input)) => Some(input),
         }
@@ -175,7 +175,7 @@ impl Codec {
             }
             Meaning::Change(change) => {
                 let answered = self.change(change, context);
-                answered.then_some(Found::Input(Input::Nothing))
+                answered.then_some(Found::Input(Input::Answered))
             }
         }
     }
@@ -232,7 +232,7 @@ impl Codec {
         scratch.clear();
         scratch.push_str(&clean.text);
         match request::parse(scratch, clean.altered) {
-            Ok(None) => Input::Nothing,
+            Ok(None) => Input::Blank,
             Ok(Some(request)) => Input::Request(request),
             Err(refusal) => Input::Refused(refusal),
         }
@@ -398,6 +398,7 @@ mod tests {
 
     use super::*;
     use crate::dialect::event::To;
+    use crate::work::Work;
 
     #[derive(Debug, PartialEq, Eq)]
     enum Seen {
@@ -418,11 +419,12 @@ mod tests {
     /// What a telnet session is found to say and answers when `bytes` come in packets of at most `packet` bytes.
     fn hear(bytes: &[u8], packet: usize) -> (Vec<Seen>, Vec<u8>) {
         let (mut codec, mut seen) = (Codec::default(), Vec::new());
-        let (mut lines_in, mut out) = (0, Vec::new());
+        let (mut lines_in, mut work, mut out) = (0, Work::default(), Vec::new());
         let mut context = Context {
             age: Duration::ZERO,
             words_bytes_max: 20,
             to: To::default(),
+            work: &mut work,
             lines_in: &mut lines_in,
             out: &mut out,
         };

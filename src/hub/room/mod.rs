@@ -3,6 +3,7 @@
 mod arrivals;
 pub(super) mod feed;
 pub(super) mod history;
+mod keeping_up;
 mod lists;
 pub(super) mod members;
 pub(super) mod pace;
@@ -14,10 +15,12 @@ use crate::dialect::event::{Event, Presence};
 use crate::dialect::Encoding;
 use crate::id::SessionId;
 use crate::name::Name;
+use crate::origin::Prefix;
 
 use arrivals::Arrivals;
 use feed::{Feed, Snapshot};
 use history::History;
+use keeping_up::KeepingUp;
 use members::{Member, Members};
 use pace::{Pace, Waiting};
 use presence::{Announced, Gate, Told};
@@ -39,6 +42,7 @@ pub(super) struct Room {
     /// when the round is over.
     pub(super) round: Snapshot,
     pub(super) pace: Pace,
+    pub(super) keeping_up: KeepingUp,
 }
 
 impl Room {
@@ -54,6 +58,7 @@ impl Room {
             feed: Feed::default(),
             round: Snapshot::default(),
             pace: Pace::new(pace_max),
+            keeping_up: KeepingUp::default(),
         }
     }
 
@@ -68,7 +73,13 @@ impl Room {
     }
 
     /// Adds a member, which hears what is said from now on; gives its place in the list, which its session must keep.
-    pub(super) fn enter(&mut self, id: SessionId, encoding: Encoding) -> u32 {
+    pub(super) fn enter(
+        &mut self,
+        id: SessionId,
+        encoding: Encoding,
+        prefix: Option<Prefix>,
+    ) -> u32 {
+        self.keeping_up.enter(prefix);
         self.listeners[encoding as usize] += 1;
         self.members.enter(Member {
             id,
@@ -83,8 +94,10 @@ impl Room {
     pub(super) fn leave(
         &mut self,
         place: u32,
+        prefix: Option<Prefix>,
         moved: impl FnMut(SessionId, u32),
     ) -> Option<Announced> {
+        self.keeping_up.leave(prefix);
         let member = self.members.leave(place, moved);
         self.listeners[member.encoding as usize] -= 1;
         self.feed.forget(member.cursor);
@@ -214,6 +227,7 @@ impl Room {
     pub(super) fn end_round(&mut self) {
         if self.members.is_round_over() {
             self.feed.trim(self.round);
+            self.keeping_up.end_round();
         }
     }
 }

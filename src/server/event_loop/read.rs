@@ -21,14 +21,14 @@ impl<N: Network> EventLoop<N> {
         // Who goes from one list to the other has had its turn.
         let leaving = self.leaving.len().min(TURN_LEAVES_MAX);
         for read in 0..self.ready.len() {
-            if read >= TURN_READS_MIN && self.hub.has_said_enough() {
+            if read >= TURN_READS_MIN && self.hub.has_done_enough() {
                 break;
             }
             let next = self.ready.pop_front();
             self.read_next(next, now);
         }
         for read in 0..leaving {
-            if read >= TURN_READS_MIN && self.hub.has_said_enough() {
+            if read >= TURN_READS_MIN && self.hub.has_done_enough() {
                 break;
             }
             let next = self.leaving.pop_front();
