@@ -11,6 +11,10 @@ impl Work {
     pub(crate) const BYTE: Self = Self(10);
     /// One thing that was found in the input: a line, a key with an outcome, a question of the protocol.
     pub(crate) const INPUT: Self = Self(1_000);
+    /// A byte of a telnet command, beside that.
+    pub(crate) const COMMAND_BYTE: Self = Self(20);
+    /// A byte that a line editor takes, beside that.
+    pub(crate) const KEY_BYTE: Self = Self(200);
     /// A byte that is drawn or answered for one session alone.
     pub(crate) const OUTPUT_BYTE: Self = Self(2);
     /// A name that is looked up: its keys are derived and found.

@@ -204,7 +204,7 @@ pub(super) fn encode_reply(reply: &Reply<'_>, out: &mut Vec<u8>) {
         | Reply::YouDid { .. }
         | Reply::Told { .. }
         | Reply::YouTold { .. }
-        | Reply::Here { .. }
+        | Reply::Here(_)
         | Reply::Past(_) => {}
     }
 }

@@ -32,7 +32,7 @@ impl Display for Note<'_> {
         match *self {
             Self::Welcome(name) => write!(
                 f,
-                "Welcome to chatd. You are {name}: /name NAME changes that, /help lists the commands."
+                "Welcome! You are {name}: /name NAME changes that, /help lists commands."
             ),
             Self::MessageOfTheDay(line) => f.write_str(line),
             Self::Earlier => f.write_str("earlier:"),

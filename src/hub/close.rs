@@ -7,7 +7,7 @@ use std::collections::BinaryHeap;
 use std::mem;
 use std::time::{Duration, Instant};
 
-use crate::dialect::event::{Farewell, Note, Reply};
+use crate::dialect::event::{Farewell, Here, Note, Reply};
 use crate::dialect::{Codec, Dialect};
 use crate::hub::core::Core;
 use crate::hub::room::members::NOWHERE;
@@ -155,11 +155,19 @@ impl<T> Hub<T> {
         let to = session.to(self.core.wall_seconds);
         let mut add = |reply| session.codec.encode_reply(&reply, &to, &mut greeting);
         add(Reply::Note(Note::Welcome(&session.name)));
-        let listed: Vec<_> = self.listed(Some(id)).take(GREETING_NAMES_MAX).collect();
-        add(Reply::Here {
-            here: self.core.room.here() + 1,
+        let room = &self.core.room;
+        let first = room.arrivals().filter_map(|id| self.sessions.get(id));
+        let listed: Vec<_> = first
+            .take(GREETING_NAMES_MAX)
+            .map(Session::listed_as)
+            .collect();
+        add(Reply::Here(Here {
+            here: room.here(),
+            begins: true,
             listed: &listed,
-        });
+            unlisted: room.here() - listed.len(),
+            listening: Some(room.listening()),
+        }));
         for line in &self.core.motd {
             add(Reply::Note(Note::MessageOfTheDay(line)));
         }
@@ -174,12 +182,16 @@ impl<T> Hub<T> {
     }
 
     pub(super) fn close(&mut self, id: SessionId, reason: CloseReason, words: &str, now: Instant) {
+        if !self.sessions.get(id).is_some_and(Session::is_open) {
+            return;
+        }
+        self.unsort_name(id);
         let Self { sessions, core } = self;
-        let session = sessions.get_mut(id);
-        let Some(session) = session.filter(|session| session.is_open()) else {
+        let Some(session) = sessions.get_mut(id) else {
             return;
         };
         core.roster.release(id, &session.name);
+        session.long = None;
         if let Some(prefix) = session.prefix {
             let paid_at = session.bucket.full_at(session.opened_at);
             core.debts.note(prefix, paid_at, now);

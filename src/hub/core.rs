@@ -216,8 +216,12 @@ impl Core {
 
     /// Tells a session whose lines wait why they do: once each time its room falls behind, and once for each long pause.
     pub(super) fn tell_of_waiting<T>(&mut self, session: &mut Session<T>, now: Instant) {
-        if session.has_pending() && session.room_waited != session.room_told {
-            session.room_told = session.room_waited;
+        if !session.is_paused() || !session.has_pending() {
+            return;
+        }
+        let behind = self.room.keeping_up.behind();
+        if behind.is_some_and(|times| times != session.room_told) {
+            session.room_told = behind.unwrap_or_default();
             self.reply(session, &Reply::Note(Note::RoomIsSlow), now);
         } else if session.is_to_be_told_of_waiting(now) {
             self.reply(session, &Reply::Note(Note::LinesWait), now);

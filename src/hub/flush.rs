@@ -11,6 +11,7 @@ use crate::hub::session::{Ending, Flow, Session, Stage};
 use crate::hub::sink::Sink;
 use crate::hub::Hub;
 use crate::id::SessionId;
+use crate::ledger::CloseReason;
 use crate::work::Work;
 
 /// A session that has nothing more to be told is given this long to close its own side.
@@ -19,6 +20,9 @@ const LINGER: Duration = Duration::from_secs(1);
 /// Deadlines are looked at together and no more often than this: each is kept to about as much. Pauses are kept
 /// exactly, on a list of their own.
 const TICK: Duration = Duration::from_millis(50);
+
+/// At most this many steps of one long reply are made in one turn; the rest waits for the next one.
+const TURN_STEPS_MAX: usize = 4;
 
 /// At most this many slices go into one write.
 const SLICES_MAX: usize = 16;
@@ -37,6 +41,13 @@ impl<T> Hub<T> {
         for session in sessions.iter_mut() {
             match session.deadline(&core.limits, now) {
                 Ok(at) => next = next.into_iter().chain(at).min(),
+                // It may have had no chance to take bytes while we did not run: the flush tries once more, and closes it.
+                Err(CloseReason::SlowConsumer | CloseReason::WriteStall) if session.is_open() => {
+                    if session.flow == Flow::Blocked {
+                        session.flow = Flow::Ready;
+                    }
+                    core.list(session);
+                }
                 Err(_) => due.push(session.id),
             }
         }
@@ -119,10 +130,22 @@ impl<T> Hub<T> {
         now: Instant,
         sink: &mut impl Sink<T>,
     ) {
-        let Self { sessions, core } = self;
-        for id in mem::take(&mut core.flush_list) {
-            if let Some(session) = sessions.get_mut(id) {
-                core.flush_session(session, unfinished, now, sink);
+        for _ in 0..TURN_STEPS_MAX {
+            let Self { sessions, core } = self;
+            let mut replying = Vec::new();
+            for id in mem::take(&mut core.flush_list) {
+                if let Some(session) = sessions.get_mut(id) {
+                    core.flush_session(session, unfinished, now, sink);
+                    if session.wants_more() {
+                        replying.push(id);
+                    }
+                }
+            }
+            if replying.is_empty() {
+                return;
+            }
+            for id in replying {
+                self.go_on_replying(id, now);
             }
         }
     }

@@ -58,6 +58,9 @@ impl<T> Hub<T> {
             return Then::Read;
         };
         let bytes = mem::take(&mut pending.bytes);
+        if bytes.is_empty() {
+            return Then::Read;
+        }
         self.understand(id, &bytes, now)
     }
 
@@ -150,6 +153,8 @@ impl<T> Hub<T> {
         }
         if let Some(until) = paused_until {
             core.pauses.push(Reverse((until, id)));
+        }
+        if session.is_paused() {
             Then::Wait
         } else if session.has_pending() {
             Then::Resume
@@ -185,7 +190,8 @@ impl<T> Hub<T> {
             let paused_until = self.charge_and_act(id, found, work, now);
             work = Work::default();
             let is_enough = self.core.work.since(began) >= Work::CALL_MAX;
-            if paused_until.is_some() || is_enough || self.core.has_done_enough() {
+            let waits = self.session(id).is_some_and(|it| it.long.is_some());
+            if paused_until.is_some() || waits || is_enough || self.core.has_done_enough() {
                 self.settle(id, now);
                 return paused_until;
             }
@@ -213,6 +219,7 @@ impl<T> Hub<T> {
         let paid_until = core.charge(session, lines, work, now);
         let before = core.work;
         self.act(id, input, now);
+        self.sort_names();
         let Self { sessions, core } = self;
         let session = sessions.get_mut(id).filter(|session| session.is_open())?;
         let done = core.work.since(before);
@@ -223,12 +230,8 @@ impl<T> Hub<T> {
             dearer => session.bucket.charge(rate, dearer, session.opened_at, now),
         };
         let costs = spoken_bytes.and_then(|bytes| core.room.keeping_up.line_costs(bytes));
-        let room_until = costs
-            .filter(|_| !rate.is_unlimited())
-            .map(|(costs, times)| {
-                session.room_waited = times;
-                now + costs
-            });
+        let costs = costs.filter(|_| !rate.is_unlimited());
+        let room_until = costs.map(|costs| now + costs);
         paid_until.max(room_until)
     }
 
@@ -374,7 +377,10 @@ mod tests {
     #[test]
     fn an_editor_frames_what_is_said_to_its_person() {
         let seen = seen(&[b"/edit\r\n", AGREE, b"/who\r"]);
-        assert_eq!(seen, r"\r\x1b[J-- 1 here: guest1\r\n\r> \x1b[K");
+        assert_eq!(
+            seen,
+            r"\r\x1b[J-- nobody here yet; 1 listening\r\n\r> \x1b[K"
+        );
     }
 
     #[test]
@@ -420,7 +426,8 @@ mod tests {
     #[test]
     fn the_row_is_gone_before_what_follows_in_the_turn_in_which_editing_ends() {
         let seen = seen(&[b"/edit\r\n", AGREE, b"/who\r/edit off\r"]);
-        let words = r"-- 1 here: guest1\r\n\xff\xfc\x01\xff\xfc\x03-- editing off\r\n";
+        let words =
+            r"-- nobody here yet; 1 listening\r\n\xff\xfc\x01\xff\xfc\x03-- editing off\r\n";
         assert_eq!(seen, format!(r"\r\x1b[J{words}"));
     }
 
@@ -430,7 +437,10 @@ mod tests {
         assert_eq!(offered, r"\xff\xfb\x01\xff\xfb\x03");
         let seen = seen(&[b"/edit\n", b"/who\n"]);
         let refusal = r"!! your client does not speak telnet; staying in line mode\r\n";
-        assert_eq!(seen, format!(r"{refusal}-- 1 here: guest1\r\n"));
+        assert_eq!(
+            seen,
+            format!(r"{refusal}-- nobody here yet; 1 listening\r\n")
+        );
     }
 
     #[test]

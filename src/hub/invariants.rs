@@ -32,6 +32,10 @@ impl<T> Hub<T> {
                 session.outbox.is_empty() || closed || has_waker,
                 "{id:?} has output and no waker"
             );
+            assert!(
+                session.long.is_none() || closed || has_waker,
+                "{id:?} waits for a reply that nobody makes"
+            );
             let listed = self.core.flush_list.iter().filter(|it| **it == id).count();
             assert_eq!(
                 usize::from(session.listed),

@@ -23,6 +23,7 @@
 
 mod close;
 mod commands;
+mod completion;
 mod core;
 mod debts;
 mod flush;
@@ -30,6 +31,7 @@ mod input;
 #[cfg(test)]
 mod invariants;
 mod prefs;
+mod replies;
 mod room;
 mod roster;
 mod session;
@@ -200,11 +202,11 @@ impl<T> Hub<T> {
     }
 
     /// When there is something to be done, at the earliest: now, if something is to be flushed to some sessions alone,
-    /// or sessions wait to be freed.
+    /// or sessions wait to be read again or to be freed.
     #[must_use]
     pub fn wake_at(&self, now: Instant) -> Option<Instant> {
         let core = &self.core;
-        if !core.flush_list.is_empty() || !core.closed.is_empty() {
+        if !core.flush_list.is_empty() || !core.closed.is_empty() || !core.resumed.is_empty() {
             return Some(now);
         }
         let pause_ends_at = core.pauses.peek().map(|Reverse((at, _))| *at);

@@ -97,7 +97,29 @@ pub(super) struct Pending {
     told: bool,
 }
 
+/// A reply that is longer than a moment: the session's input waits for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Long {
+    /// Who is here, from behind this arrival on.
+    Here { after: u64 },
+    /// All of it waits in the outbox.
+    Sent,
+}
+
 /// A session.
+///
+/// What its peer can make grow, where it is counted, and what bounds it:
+///
+/// | what | counted in | bound |
+/// |---|---|---|
+/// | `outbox`: what waits for the socket, and what an editor has drawn | `queued_bytes` | `queue-bytes-max`, `memory-max` |
+/// | `pending`: input that waits | `input_bytes` | what is read at once, 64 KiB |
+/// | `codec`: an unfinished line | `input_bytes` | `line-bytes-max` |
+/// | `codec`: the editor's line, its history, its candidates | `input_bytes` | 2,000 characters, lines, names |
+/// | `prefs`: why somebody is away, whom they ignore | `input_bytes` | a line, 100 people |
+/// | `long`: a long reply | not, it is a few words | one |
+/// | `name` | not | 24 columns |
+/// | its skips in the feed | not | lines of a turn |
 ///
 /// Invariants: an outbox that is not empty has a waker: `listed` or [`Flow::Blocked`]; a dead write side has an empty
 /// outbox; an open session is a member of a room, and no other is.
@@ -112,9 +134,7 @@ pub(super) struct Session<T> {
     pub(super) listed: bool,
     /// The address that it counts under; `None` if it is exempt.
     pub(super) prefix: Option<Prefix>,
-    /// How often the room had fallen behind when its lines last waited for that …
-    pub(super) room_waited: u32,
-    /// … and when it was last told so.
+    /// How often the room had fallen behind when it was last told of that.
     pub(super) room_told: u32,
     /// The number that the ledger gave it.
     pub(super) number: u64,
@@ -122,6 +142,8 @@ pub(super) struct Session<T> {
     pub(super) name: Name,
     pub(super) codec: Codec,
     pub(super) pending: Option<Box<Pending>>,
+    /// What it is being told, and is not heard before.
+    pub(super) long: Option<Box<Long>>,
     /// What the hub's sum of input counts for it.
     pub(super) input_counted: u32,
     pub(super) outbox: Outbox,
@@ -152,13 +174,13 @@ impl<T> Session<T> {
             flow: Flow::Ready,
             listed: false,
             prefix,
-            room_waited: 0,
             room_told: 0,
             number,
             phase: Phase::Open,
             name: Name::guest(number),
             codec,
             pending: None,
+            long: None,
             input_counted: 0,
             outbox: Outbox::default(),
             opened_at: now,
@@ -227,8 +249,12 @@ impl<T> Session<T> {
 
     /// How its person wants to read what the server says.
     pub(super) fn to(&self, wall_seconds: u64) -> To {
+        let plain = To {
+            wall_seconds,
+            ..To::default()
+        };
         let prefs = self.prefs.as_deref();
-        prefs.map_or(To::default(), |prefs| prefs.to(wall_seconds))
+        prefs.map_or(plain, |prefs| prefs.to(wall_seconds))
     }
 
     /// What its person has set, if they see the feed otherwise than everybody.
@@ -275,10 +301,10 @@ impl<T> Session<T> {
         waits && !std::mem::replace(&mut pending.told, true)
     }
 
-    /// Whether nothing is to be read, or gone on with, until a pause is over.
+    /// Whether nothing is to be read, or gone on with, until a pause or a long reply is over.
     pub(super) fn is_paused(&self) -> bool {
         let pending = self.pending.as_ref();
-        pending.is_some_and(|pending| pending.paused_until.is_some())
+        self.long.is_some() || pending.is_some_and(|pending| pending.paused_until.is_some())
     }
 
     /// Whether input waits to be gone on with.
@@ -287,10 +313,13 @@ impl<T> Session<T> {
         pending.is_some_and(|pending| !pending.bytes.is_empty())
     }
 
-    /// Bytes of input that are kept.
+    /// Bytes that are kept of what was sent: input that waits, what the codec keeps, what was set.
     pub(super) fn input_bytes(&self) -> usize {
         let pending = self.pending.as_ref();
-        pending.map_or(0, |pending| pending.bytes.len()) + self.codec.buffered()
+        let prefs = self.prefs.as_ref();
+        pending.map_or(0, |pending| pending.bytes.len())
+            + self.codec.buffered()
+            + prefs.map_or(0, |prefs| prefs.bytes())
     }
 
     /// When its next deadline is.
@@ -356,7 +385,18 @@ mod tests {
     #[test]
     fn an_idle_session_is_small() {
         // The kernel's side of a session costs kilobytes; ours must not show beside it.
-        let bytes = size_of::<Session<[u32; 5]>>();
-        assert!(bytes <= 240, "{bytes}");
+        eprintln!(
+            "codec {} name {} outbox {} phase {} bucket {} total {} member {} name {}",
+            size_of::<Codec>(),
+            size_of::<Name>(),
+            size_of::<Outbox>(),
+            size_of::<Phase>(),
+            size_of::<Bucket>(),
+            size_of::<Session<[u32; 6]>>(),
+            size_of::<crate::hub::room::members::Member>(),
+            size_of::<Option<Prefix>>()
+        );
+        let bytes = size_of::<Session<[u32; 6]>>();
+        assert!(bytes <= 248, "{bytes}");
     }
 }

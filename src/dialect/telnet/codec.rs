@@ -15,6 +15,7 @@ use crate::dialect::telnet::options::Change;
 use crate::dialect::telnet::protocol::{Meaning, Protocol, ETX, IAC};
 use crate::dialect::telnet::text;
 use crate::hygiene;
+use crate::work::Work;
 
 /// The usual telnet client does not look at this bit when it looks for keys of its own. So it takes the byte 0x83 of
 /// `у` for Ctrl-C, and 0x9a of `的` for Ctrl-Z, and sends the command for the key in the middle of the character.
@@ -118,7 +119,7 @@ impl Codec {
     fn find<'a>(&mut self, input: &mut &'a [u8], context: &mut Context<'_>) -> Option<Found<'a>> {
         loop {
             if self.protocol.expects_text() {
-                if let Some(found) = self.find_in_text(input, context.words_bytes_max) {
+                if let Some(found) = self.find_in_text(input, context) {
                     return Some(found);
                 }
             }
@@ -126,6 +127,7 @@ impl Codec {
                 return self.pause();
             };
             *input = rest;
+            context.work.add(Work::COMMAND_BYTE);
             let meaning = match self.protocol.byte(byte, context.out) {
                 Meaning::Key(key) if breaks_off(self.lines.partial()) => {
                     self.protocol.ask_for_eight_bits(context.out);
@@ -143,15 +145,16 @@ impl Codec {
     fn find_in_text<'a>(
         &mut self,
         input: &mut &'a [u8],
-        line_bytes_max: usize,
+        context: &mut Context<'_>,
     ) -> Option<Found<'a>> {
         let Some(Editing { editor, drawn, .. }) = self.editing() else {
-            let line = self.lines.next(input, line_bytes_max, Some(IAC));
+            let line = self.lines.next(input, context.words_bytes_max, Some(IAC));
             return line.map(Found::Line);
         };
         let (mut text, _) = input.split_at(memchr(IAC, input).unwrap_or(input.len()));
         let length = text.len();
         let outcome = editor.input(&mut text, drawn);
+        context.work.add(Work::KEY_BYTE.times(length - text.len()));
         *input = &input[length - text.len()..];
         outcome.map(found)
     }
@@ -398,7 +401,6 @@ mod tests {
 
     use super::*;
     use crate::dialect::event::To;
-    use crate::work::Work;
 
     #[derive(Debug, PartialEq, Eq)]
     enum Seen {

@@ -75,12 +75,16 @@ impl KeepingUp {
             .wrapping_add(u32::from(self.is_behind && !was_behind));
     }
 
-    /// How long a talker waits behind a line of this many bytes; `None` if all keep up. And how often the room fell
-    /// behind.
-    pub(in crate::hub) fn line_costs(&self, bytes: usize) -> Option<(Duration, u32)> {
+    /// How often the room fell behind, if it is.
+    pub(in crate::hub) fn behind(&self) -> Option<u32> {
+        self.is_behind.then_some(self.times)
+    }
+
+    /// How long a talker waits behind a line of this many bytes; `None` if the room keeps up.
+    pub(in crate::hub) fn line_costs(&self, bytes: usize) -> Option<Duration> {
         let pieces = u32::try_from(bytes.div_ceil(LINE_BYTES).max(1)).unwrap_or(u32::MAX);
         let costs = LINE_COSTS.saturating_mul(pieces).min(LINE_COSTS_MAX);
-        self.is_behind.then_some((costs, self.times))
+        self.is_behind.then_some(costs)
     }
 }
 
@@ -105,10 +109,11 @@ mod tests {
             keeping_up.end_round();
             assert_eq!(keeping_up.line_costs(1).is_some(), is_behind, "{slow} of 8");
         }
-        assert_eq!(keeping_up.line_costs(1), Some((LINE_COSTS, 2)));
-        assert_eq!(keeping_up.line_costs(512), Some((LINE_COSTS, 2)));
-        assert_eq!(keeping_up.line_costs(513), Some((2 * LINE_COSTS, 2)));
-        assert_eq!(keeping_up.line_costs(4096), Some((LINE_COSTS_MAX, 2)));
+        assert_eq!(keeping_up.behind(), Some(2));
+        assert_eq!(keeping_up.line_costs(1), Some(LINE_COSTS));
+        assert_eq!(keeping_up.line_costs(512), Some(LINE_COSTS));
+        assert_eq!(keeping_up.line_costs(513), Some(2 * LINE_COSTS));
+        assert_eq!(keeping_up.line_costs(4096), Some(LINE_COSTS_MAX));
     }
 
     #[test]

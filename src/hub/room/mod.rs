@@ -8,7 +8,9 @@ mod lists;
 pub(super) mod members;
 pub(super) mod pace;
 pub(super) mod presence;
+mod sorted_names;
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::dialect::event::{Event, Presence};
@@ -24,6 +26,10 @@ use keeping_up::KeepingUp;
 use members::{Member, Members};
 use pace::{Pace, Waiting};
 use presence::{Announced, Gate, Told};
+use sorted_names::SortedNames;
+
+/// At most this many who spoke last are known, to be offered first where a name is completed.
+const SPEAKERS_MAX: usize = 32;
 
 /// One room.
 ///
@@ -34,6 +40,11 @@ pub(super) struct Room {
     pub(super) listeners: [usize; Encoding::COUNT],
     /// Those announced, or about to be, by the order of their joining.
     arrivals: Arrivals,
+    /// Those of them who were sorted by name; the others are `unsorted`.
+    pub(super) names: SortedNames,
+    pub(super) unsorted: Vec<SessionId>,
+    /// Who spoke last, the latest behind; at most [`SPEAKERS_MAX`].
+    pub(super) speakers: VecDeque<SessionId>,
     joins: Gate,
     leaves: Gate,
     pub(super) history: History,
@@ -52,6 +63,9 @@ impl Room {
             members: Members::default(),
             listeners: [0; Encoding::COUNT],
             arrivals: Arrivals::default(),
+            names: SortedNames::default(),
+            unsorted: Vec::new(),
+            speakers: VecDeque::new(),
             joins: Gate::default(),
             leaves: Gate::default(),
             history: History::new(history_lines),
@@ -70,6 +84,31 @@ impl Room {
     /// Those who are here, in the order of their joining.
     pub(super) fn arrivals(&self) -> impl Iterator<Item = SessionId> + '_ {
         self.arrivals.iter()
+    }
+
+    /// Those who are here and came behind this arrival, with theirs.
+    pub(super) fn arrivals_after(
+        &self,
+        arrival: u64,
+    ) -> impl Iterator<Item = (u64, SessionId)> + '_ {
+        self.arrivals.after(arrival)
+    }
+
+    /// How many hear the room and were not announced.
+    pub(super) fn listening(&self) -> usize {
+        self.members.len() - self.here()
+    }
+
+    /// Somebody has spoken.
+    pub(super) fn note_speaker(&mut self, id: SessionId) {
+        if self.speakers.back() == Some(&id) {
+            return;
+        }
+        self.speakers.retain(|speaker| *speaker != id);
+        if self.speakers.len() == SPEAKERS_MAX {
+            self.speakers.pop_front();
+        }
+        self.speakers.push_back(id);
     }
 
     /// Adds a member, which hears what is said from now on; gives its place in the list, which its session must keep.
@@ -134,6 +173,7 @@ impl Room {
             arrival: self.arrivals.add(member.id),
             told,
         });
+        self.unsorted.push(member.id);
         if told == Told::ByName {
             let here = self.here();
             self.say_to_others(&Event::Presence(Presence::Joined { name, here }), place);

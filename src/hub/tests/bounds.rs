@@ -125,6 +125,7 @@ fn all_are_looked_at_twenty_times_a_second_at_most() {
     looks(&mut hub, &mut now, 200, |hub, now| {
         hub.reap(now, |(), _| {});
     });
+    hub.take_resumed();
     assert!(hub.is_empty());
     assert_eq!(hub.wake_at(now), None);
 }
