@@ -38,7 +38,6 @@ pub mod ledger;
 pub mod log;
 pub mod name;
 mod outbox;
-mod planted;
 pub mod report;
 pub mod server;
 pub mod settings;

@@ -11,15 +11,12 @@ const BELOW: &[(&str, &[&str])] = &[
     (
         "server",
         &[
-            "report", "dialect", "hub", "ledger", "planted", "settings", "stream", "log",
+            "report", "dialect", "hub", "ledger", "settings", "stream", "log",
         ],
     ),
     ("client", &["dialect", "outbox", "settings", "stream"]),
     ("report", &["hub", "ledger"]),
-    (
-        "hub",
-        &["dialect", "hygiene", "ledger", "name", "outbox", "planted"],
-    ),
+    ("hub", &["dialect", "hygiene", "ledger", "name", "outbox"]),
     ("settings", &["dialect"]),
     ("dialect", &["hygiene", "ledger", "name"]),
     ("name", &["hygiene"]),
@@ -27,7 +24,6 @@ const BELOW: &[(&str, &[&str])] = &[
     ("journal", &[]),
     ("ledger", &[]),
     ("outbox", &[]),
-    ("planted", &[]),
     ("stream", &[]),
     // Only how it knows the lines of a report, which it must not suppress.
     ("log", &["report"]),

@@ -14,7 +14,6 @@ use crate::hub::{history, Ending, Hub, SessionId};
 use crate::ledger::{Close, CloseReason};
 use crate::name::Name;
 use crate::outbox::Outbox;
-use crate::planted::{planted, Bug};
 
 impl<T> Hub<T> {
     /// Takes in a session and greets it.
@@ -176,14 +175,11 @@ impl<T> Hub<T> {
         words: &str,
         now: Instant,
     ) {
-        let ends = |peer: &&mut Peer<T>| peer.is_open() || planted(Bug::DoubleClose);
-        let Some(peer) = self.peer(id).filter(ends) else {
+        let Some(peer) = self.peer(id).filter(|peer| peer.is_open()) else {
             return;
         };
         let (place, dialect) = (peer.member, peer.dialect);
-        if !planted(Bug::NameKeptByTheDead) {
-            self.roster.release(id, &self.peers[id.slot as usize].name);
-        }
+        self.roster.release(id, &self.peers[id.slot as usize].name);
         let Self { peers, room, .. } = self;
         room.leave(place, dialect, |moved, place| {
             peers[moved.slot as usize].member = place;

@@ -10,7 +10,6 @@ use crate::hub::peer::{Flow, Peer, Phase, SessionId, Stage};
 use crate::hub::{Ending, Hub, Limits};
 use crate::ledger::CloseReason;
 use crate::outbox::Overdue;
-use crate::planted::{planted, Bug};
 
 /// A session that has nothing more to be told is given so long to close its own side.
 const LINGER: Duration = Duration::from_secs(1);
@@ -249,9 +248,7 @@ impl Flush {
     fn visit<T>(&mut self, id: SessionId, peer: &mut Peer<T>, sink: &mut impl Sink<T>) {
         let queued_before = peer.outbox.bytes();
         self.flush_peer(id, peer, sink);
-        if !planted(Bug::UncountedQueueBytes) {
-            self.queued_bytes = self.queued_bytes + peer.outbox.bytes() - queued_before;
-        }
+        self.queued_bytes = self.queued_bytes + peer.outbox.bytes() - queued_before;
         if !peer.outbox.is_empty() || !peer.is_open() {
             self.unfinished.push(id);
         }

@@ -10,7 +10,6 @@ use rustix::io::Errno;
 
 use crate::hub::SessionId;
 use crate::ledger::CloseReason;
-use crate::planted::{planted, Bug};
 
 /// After an accept that failed for want of descriptors or memory the next try waits so long, then twice as long …
 const BACK_OFF_MIN: Duration = Duration::from_millis(10);
@@ -139,9 +138,6 @@ impl Acceptor {
 
     /// When to try again: `None` if nobody waits, else not before this.
     pub(super) fn wake_at(&self, now: Instant) -> Option<Instant> {
-        if planted(Bug::ShortageWithoutTimer) && self.retry_at.is_some() {
-            return None;
-        }
         self.ready
             .contains(&true)
             .then(|| self.retry_at.unwrap_or(now))

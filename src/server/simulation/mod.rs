@@ -2,7 +2,7 @@
 //!
 //! A seed decides the limits, who comes, what they do, and what befalls them and the kernel. After a time in which all
 //! goes wrong nothing does any more, and all must come to rest: whoever stayed has heard everything, and in the end
-//! nothing is left. What it must find is planted into the server by some tests, see [`crate::planted`].
+//! nothing is left. What it must find lies in `tests/mutants/`.
 //!
 //! `CHATD_SIM_SEED` replays one seed, `CHATD_SIM_SEEDS` and `CHATD_SIM_STEPS` widen the run.
 
@@ -24,7 +24,6 @@ use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::time::Duration;
 
 use crate::ledger::CloseReason;
-use crate::planted::{plant, Bug};
 use crate::server::event_loop::EventLoop;
 use crate::server::motd::MotdFile;
 
@@ -307,51 +306,4 @@ fn a_seed_of_the_loop_replays_the_same_steps() {
     assert_eq!(first, run_seed(7));
     assert_ne!(first.1, run_seed(8).1);
     assert!(first.1 .0 > 500, "so few steps prove nothing");
-}
-
-/// Some seed of a normal run fails with this bug, for the reason that is meant.
-#[track_caller]
-fn finds(bug: Bug, symptoms: &[&str]) {
-    let _guard = plant(bug);
-    let failure = (0..SEEDS).find_map(|seed| try_seed(seed).err());
-    let failure = failure.unwrap_or_else(|| panic!("no seed finds {bug:?}"));
-    let (_, symptom) = failure
-        .split_once("replays this: ")
-        .expect("a failure says how to replay it");
-    println!("{bug:?}: {symptom}");
-    assert!(
-        symptoms.iter().any(|known| symptom.contains(known)),
-        "{bug:?} is found by something else: {symptom}"
-    );
-}
-
-#[test]
-fn a_planted_lost_edge_is_found() {
-    finds(Bug::LostEdge, &["is lost", "sessions stay"]);
-}
-
-#[test]
-fn a_planted_lack_of_serials_is_found() {
-    finds(Bug::NoSerialCheck, &["flush list", "nothing was told"]);
-}
-
-#[test]
-fn a_planted_double_close_is_found() {
-    let symptoms = ["subtract with overflow", "members", "swap_remove index"];
-    finds(Bug::DoubleClose, &symptoms);
-}
-
-#[test]
-fn a_planted_name_of_the_dead_is_found() {
-    finds(Bug::NameKeptByTheDead, &["names"]);
-}
-
-#[test]
-fn planted_bytes_that_nobody_counts_are_found() {
-    finds(Bug::UncountedQueueBytes, &["queued bytes"]);
-}
-
-#[test]
-fn a_planted_shortage_without_a_timer_is_found() {
-    finds(Bug::ShortageWithoutTimer, &["no edge and no timer"]);
 }
