@@ -11,6 +11,8 @@ use crate::dialect::event::{Farewell, Reply};
 use crate::dialect::{text, Dialect, Reader};
 use crate::hub::peer::{Closing, Flow, Peer, Phase, Stage, Standing};
 use crate::hub::{history, Ending, Hub, SessionId};
+#[cfg(test)]
+use crate::ledger::Entry;
 use crate::ledger::{Close, CloseReason};
 use crate::name::Name;
 use crate::outbox::Outbox;
@@ -213,6 +215,11 @@ impl<T> Hub<T> {
         );
         let until = now + self.limits.drain;
         let peer = &mut self.peers[id.slot as usize];
+        #[cfg(test)]
+        self.ledger.diary.push(Entry::Ended {
+            id: peer.number,
+            reason,
+        });
         let stage = Stage::Draining { slow: false };
         peer.phase = Phase::Closing(Box::new(Closing {
             reason,

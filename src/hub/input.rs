@@ -110,6 +110,8 @@ impl<T> Hub<T> {
     /// Understands input as far as one turn allows, and keeps the rest for the next one.
     fn understand(&mut self, id: SessionId, bytes: &[u8], now: Instant) {
         let words_bytes_max = self.limits.line_bytes_max;
+        #[cfg(test)]
+        self.note_heard(id);
         let Some(peer) = self.peer(id) else { return };
         peer.hear_until(now);
         let line_bytes_max = peer.dialect.line_bytes_max(words_bytes_max);
@@ -121,6 +123,8 @@ impl<T> Hub<T> {
         }
         let mut input = bytes;
         let paused_until = self.understand_some(id, &mut input, now);
+        #[cfg(test)]
+        self.ledger.keep(input.len());
         let Some(peer) = self.peer(id).filter(|peer| peer.is_open()) else {
             return;
         };

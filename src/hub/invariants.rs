@@ -4,12 +4,21 @@ use std::cmp::Reverse;
 
 use crate::hub::peer::{Flow, Stage, Standing};
 use crate::hub::{Hub, SessionId};
+#[cfg(test)]
+use crate::ledger::{Entry, Ledger};
 
 #[cfg(test)]
 impl<T> Hub<T> {
-    /// Whether some have been told what others will be told later.
-    pub(crate) fn is_in_a_round(&self) -> bool {
-        !self.room.members.is_round_over()
+    /// The record of opens and closes, to take what was done from it.
+    pub(crate) fn ledger_mut(&mut self) -> &mut Ledger {
+        &mut self.ledger
+    }
+
+    /// Writes down that the input of a session begins to be understood.
+    pub(super) fn note_heard(&mut self, id: SessionId) {
+        let number = self.peer_ref(id).map(|peer| peer.number);
+        let heard = number.map(|id| Entry::Heard { id, kept: 0 });
+        self.ledger.diary.extend(heard);
     }
 }
 
