@@ -22,6 +22,9 @@
 #![allow(clippy::disallowed_methods)]
 
 #[cfg(target_os = "linux")]
+#[path = "../src/bin/chatload/load/mod.rs"]
+mod load;
+#[cfg(target_os = "linux")]
 #[path = "loopback/mod.rs"]
 mod loopback;
 

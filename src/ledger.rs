@@ -3,12 +3,13 @@
 //! Invariant: a session has one open and one close, and [`Ledger::opened`] less the closes is the number of sessions
 //! that hold a slot.
 
-use std::collections::VecDeque;
 use std::fmt;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use log::info;
+
+use crate::name::Name;
+use crate::origin::Origin;
 
 /// Why a session ended. The first reason stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -78,20 +79,20 @@ impl fmt::Display for CloseReason {
 }
 
 /// One session that has ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Close {
+#[derive(Debug)]
+pub(crate) struct Close<'a> {
     /// The session's number, as in its open.
-    pub id: u64,
+    pub(crate) id: u64,
     /// The name that it had at the end.
-    pub name: Box<str>,
+    pub(crate) name: &'a Name,
     /// Why it ended.
-    pub reason: CloseReason,
+    pub(crate) reason: CloseReason,
     /// How long it lasted.
-    pub lasted: Duration,
+    pub(crate) lasted: Duration,
     /// Lines that were heard of it.
-    pub lines_in: u64,
+    pub(crate) lines_in: u64,
     /// Bytes that the kernel took for it.
-    pub bytes_out: u64,
+    pub(crate) bytes_out: u64,
 }
 
 /// What was done to a session, for the simulation, whose model learns from it in which order.
@@ -103,7 +104,19 @@ pub(crate) enum Entry {
     /// It began to close.
     Ended { id: u64, reason: CloseReason },
     /// It was freed.
-    Closed(Close),
+    Closed(Closed),
+}
+
+/// A [`Close`] that is kept.
+#[cfg(test)]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Closed {
+    pub(crate) id: u64,
+    pub(crate) name: String,
+    pub(crate) reason: CloseReason,
+    pub(crate) lasted: Duration,
+    pub(crate) lines_in: u64,
+    pub(crate) bytes_out: u64,
 }
 
 /// The record of opens and closes.
@@ -111,18 +124,19 @@ pub(crate) enum Entry {
 pub struct Ledger {
     opened: u64,
     closed: [u64; CloseReason::ALL.len()],
-    recent: VecDeque<Close>,
     /// Everything that was done since it was last taken.
     #[cfg(test)]
     pub(crate) diary: Vec<Entry>,
 }
 
 impl Ledger {
-    /// How many closes are kept.
-    pub const RECENT_MAX: usize = 1000;
-
     /// Writes down an open; gives the session's number. `sessions` counts it in.
-    pub fn open(&mut self, dialect: impl fmt::Display, from: SocketAddr, sessions: usize) -> u64 {
+    pub(crate) fn open(
+        &mut self,
+        dialect: impl fmt::Display,
+        from: Origin,
+        sessions: usize,
+    ) -> u64 {
         self.opened += 1;
         info!(
             "open id={} dialect={dialect} from={from} sessions={sessions}",
@@ -132,7 +146,7 @@ impl Ledger {
     }
 
     /// Writes down a close. `sessions` does not count it any more.
-    pub fn close(&mut self, close: Close, sessions: usize) {
+    pub(crate) fn close(&mut self, close: &Close<'_>, sessions: usize) {
         let tenths = close.lasted.as_millis() / 100;
         info!(
             "close id={} name={} reason={} seconds={}.{} lines_in={} bytes_out={} sessions={sessions}",
@@ -146,11 +160,14 @@ impl Ledger {
         );
         self.closed[close.reason as usize] += 1;
         #[cfg(test)]
-        self.diary.push(Entry::Closed(close.clone()));
-        if self.recent.len() == Self::RECENT_MAX {
-            self.recent.pop_front();
-        }
-        self.recent.push_back(close);
+        self.diary.push(Entry::Closed(Closed {
+            id: close.id,
+            name: close.name.to_string(),
+            reason: close.reason,
+            lasted: close.lasted,
+            lines_in: close.lines_in,
+            bytes_out: close.bytes_out,
+        }));
     }
 
     /// Corrects how much of its input is kept of the session that was heard last.
@@ -180,17 +197,12 @@ impl Ledger {
     pub fn closed(&self) -> u64 {
         self.closed.iter().sum()
     }
-
-    /// The last closes, oldest first, for those who have the ledger in their process. An operator finds every close in
-    /// the log, so the report only counts them.
-    pub fn recent(&self) -> impl ExactSizeIterator<Item = &Close> {
-        self.recent.iter()
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::test_log;
 
     #[test]
     fn reasons_stand_at_their_own_index() {
@@ -200,31 +212,33 @@ mod tests {
     }
 
     #[test]
-    fn counts_all_and_keeps_the_last() {
+    fn every_open_and_close_is_counted_and_logged() {
+        test_log::begin();
         let mut ledger = Ledger::default();
-        for _ in 0..Ledger::RECENT_MAX + 5 {
-            let id = ledger.open("telnet", SocketAddr::from(([127, 0, 0, 1], 1)), 1);
+        for number in 1..=3 {
+            let id = ledger.open("telnet", Origin::Local, 1);
+            assert_eq!(id, number);
             let close = Close {
                 id,
-                name: "ann".into(),
+                name: &Name::guest(id),
                 reason: CloseReason::Eof,
-                lasted: Duration::ZERO,
-                lines_in: 0,
-                bytes_out: 0,
+                lasted: Duration::from_millis(1290),
+                lines_in: 5,
+                bytes_out: 6,
             };
-            ledger.close(close, 0);
+            ledger.close(&close, 0);
         }
-        assert_eq!(
-            (
-                ledger.opened(),
-                ledger.closed(),
-                ledger.closed_for(CloseReason::Eof)
-            ),
-            (1005, 1005, 1005)
-        );
-        assert_eq!(
-            ledger.recent().map(|close| close.id).collect::<Vec<_>>(),
-            (6..=1005).collect::<Vec<_>>()
-        );
+        assert_eq!((ledger.opened(), ledger.closed()), (3, 3));
+        assert_eq!(ledger.closed_for(CloseReason::Eof), 3);
+        assert_eq!(ledger.closed_for(CloseReason::Reset), 0);
+        let logged = (1..=3).map(|id| test_log::Close {
+            id,
+            name: format!("guest{id}"),
+            reason: CloseReason::Eof,
+            tenths: 12,
+            lines_in: 5,
+            bytes_out: 6,
+        });
+        assert_eq!(test_log::closes(), logged.collect::<Vec<_>>());
     }
 }

@@ -1,10 +1,10 @@
 //! The log on standard error, which can neither stop nor flood the server.
 //!
-//! A log writer that stalls would stop every session if a write to it waited, and many lines in a short time would
-//! bury him. So lines wait in a bounded buffer; they are written as the system takes them without waiting, and at most
-//! so many in any second. Five hundred people who come at once are in the log, every one of them, within some seconds.
-//! What finds no room is counted, and the count is logged behind the lines that found some. A report that was asked for
-//! waits for nothing but its writer.
+//! If a write waited for whoever reads the log, a reader that stalls would stop every session; and many lines in a short
+//! time would bury what matters. So lines wait in a buffer of 128 KiB, are written as the system takes them without
+//! waiting, and at most 200 in any second: five hundred users who come at once are in the log, every one of them, within
+//! some seconds. Lines that find no room are counted, and the count is logged behind those that found some. A report
+//! that was asked for goes before lines that wait for their time.
 //!
 //! What passes is decided by `RUST_LOG`, as `env_logger` reads it.
 
@@ -17,20 +17,21 @@ use std::time::{Duration, Instant, SystemTime};
 use log::{Level, Log, Metadata, Record, SetLoggerError};
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
 
+use crate::rate::Window;
 use crate::report;
 
-/// So much may wait to be written: the lines of five hundred people who come and go at once.
+/// Bytes that may wait to be written: the lines of five hundred users who come and go at once.
 const WAITING_BYTES_MAX: usize = 128 * 1024;
 
-/// At most so many lines are written in any second.
+/// At most 200 lines are written in any second.
 const SECOND_LINES_MAX: usize = 200;
 
-/// A pipe that is ready for writing takes so much without waiting (`PIPE_BUF` on Linux).
+/// What a pipe that is ready for writing takes without waiting (`PIPE_BUF` on Linux).
 const PIPE_WRITE_BYTES_MAX: usize = 4096;
 /// A terminal that is ready takes less.
 const TERMINAL_WRITE_BYTES_MAX: usize = 256;
 
-/// At the end of the process the log waits for its writer as long as he goes on to take some of it …
+/// At the end of the process the log waits as long as its reader goes on to take some of it …
 const LAST_READ_WITHIN: Duration = Duration::from_millis(100);
 /// … and no longer than this.
 const LAST_READS_MAX: Duration = Duration::from_secs(1);
@@ -73,7 +74,7 @@ impl StderrLog {
         Ok(installed)
     }
 
-    /// Writes what is left before the process ends, and waits a moment for a writer who is slow.
+    /// Writes what is left before the process ends, and waits a moment for a reader that is slow.
     pub fn finish(&self) {
         let give_up_at = now() + LAST_READS_MAX;
         self.with_queue(|queue, _| queue.rate = None);
@@ -152,7 +153,7 @@ trait Writer {
 struct Stderr;
 
 impl Stderr {
-    /// Waits at most so long until standard error takes bytes or fails.
+    /// Waits until standard error takes bytes or fails, at most for `timeout`.
     fn is_ready_within(timeout: Duration) -> io::Result<bool> {
         let timeout = Timespec {
             tv_sec: timeout.as_secs().try_into().unwrap_or(i64::MAX),
@@ -183,7 +184,7 @@ impl Writer for Stderr {
 /// Invariant: either buffer holds at most [`WAITING_BYTES_MAX`] bytes.
 #[derive(Debug)]
 struct Queue {
-    /// What the writer is to take now: the rest of a line, and lines that wait for nothing but him.
+    /// What is to be written now: the rest of a line, and lines that wait for nothing but the writer.
     due: VecDeque<u8>,
     /// Lines that wait for their time.
     waiting: VecDeque<u8>,
@@ -192,7 +193,7 @@ struct Queue {
     /// … and how many because there were too many.
     suppressed: u64,
     /// How fast lines are written; `None` at the end, when all are.
-    rate: Option<Rate>,
+    rate: Option<Window<SECOND_LINES_MAX>>,
 }
 
 impl Default for Queue {
@@ -202,7 +203,7 @@ impl Default for Queue {
             waiting: VecDeque::new(),
             dropped: 0,
             suppressed: 0,
-            rate: Some(Rate::default()),
+            rate: Some(Window::default()),
         }
     }
 }
@@ -315,29 +316,11 @@ fn fits(buffer: &VecDeque<u8>, line: &str) -> bool {
     buffer.len() + line.len() <= WAITING_BYTES_MAX
 }
 
-/// When the last lines were written, as many as may be in a second.
-#[derive(Debug, Default)]
-struct Rate(VecDeque<Instant>);
-
-impl Rate {
-    /// Whether another line may be written now; if so, it is counted.
-    fn admits(&mut self, now: Instant) -> bool {
-        if self.0.len() == SECOND_LINES_MAX {
-            if self.0[0] + Duration::from_secs(1) > now {
-                return false;
-            }
-            self.0.pop_front();
-        }
-        self.0.push_back(now);
-        true
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// A writer that takes so many bytes and no more.
+    /// A writer that takes this many bytes and no more.
     struct Taking(usize, Vec<u8>);
 
     impl Writer for Taking {
@@ -368,7 +351,7 @@ mod tests {
     fn what_a_stalled_reader_misses_is_counted_and_told() {
         let ((mut queue, outset), mut writer) = (queue(), Taking(0, Vec::new()));
         let line = format!("{}\n", "x".repeat(1023));
-        // One line is due, and so many more fit behind it.
+        // One line is due, and 128 more fit behind it.
         for _ in 0..1 + 128 + 36 {
             queue.add(&line, outset);
             queue.write_out(&mut writer, outset);
@@ -401,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn in_any_second_so_many_lines_are_written_and_no_more() {
+    fn in_any_second_200_lines_are_written_and_no_more() {
         let ((mut queue, outset), mut writer) = (queue(), Taking(usize::MAX, Vec::new()));
         for _ in 0..450 {
             queue.add("line\n", outset);

@@ -28,8 +28,8 @@ pub const NAME_BYTES_MAX: usize = 128;
 
 /// The name of a session: `guestN` until its person chooses one.
 ///
-/// Equal names are spelled alike; whether two names may be held at once is another question, see
-/// [`Name::is_like`].
+/// Equal names are spelled alike; whether two names may be held at once is another question, which
+/// the roster answers.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Name(Kind);
 
@@ -89,18 +89,6 @@ impl Name {
     #[must_use]
     pub fn is_guest(&self) -> bool {
         matches!(self.0, Kind::Guest(_))
-    }
-
-    /// Whether the two cannot be held by two people at once, because they differ in no more than
-    /// case, width or letters that look alike.
-    #[must_use]
-    pub fn is_like(&self, other: &Name) -> bool {
-        match (&self.0, &other.0) {
-            (Kind::Guest(n), Kind::Guest(m)) => n == m,
-            (Kind::Chosen(name), Kind::Chosen(other)) => Keys::of(name).meet(&Keys::of(other)),
-            // Whatever looks like a guest is reserved.
-            _ => false,
-        }
     }
 
     pub(crate) fn kind(&self) -> &Kind {
@@ -168,11 +156,6 @@ impl Keys {
     pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
         std::iter::once(&*self.by_letter).chain(self.by_look.as_deref())
     }
-
-    fn meet(&self, other: &Keys) -> bool {
-        self.iter()
-            .any(|key| other.iter().any(|theirs| theirs == key))
-    }
 }
 
 /// Takes case away. Down, up and down again stands for Unicode's full case folding without its
@@ -230,6 +213,28 @@ fn is_guest_key(key: &str) -> bool {
                 .chars()
                 .all(|c| c.is_numeric() || matches!(c, 'o' | 'l'))
     })
+}
+
+#[cfg(test)]
+impl Name {
+    /// Whether the two cannot be held by two people at once, because they differ in no more than
+    /// case, width or letters that look alike.
+    pub(crate) fn is_like(&self, other: &Name) -> bool {
+        match (&self.0, &other.0) {
+            (Kind::Guest(n), Kind::Guest(m)) => n == m,
+            (Kind::Chosen(name), Kind::Chosen(other)) => Keys::of(name).meet(&Keys::of(other)),
+            // Whatever looks like a guest is reserved.
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+impl Keys {
+    fn meet(&self, other: &Keys) -> bool {
+        self.iter()
+            .any(|key| other.iter().any(|theirs| theirs == key))
+    }
 }
 
 #[cfg(test)]

@@ -5,34 +5,16 @@
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::{Buf, Bytes};
 
+use crate::ledger::CloseReason;
+
+use crate::limits::QueueLimits;
+
 /// Copied bytes are gathered into chunks of about this size.
 const CHUNK_BYTES: usize = 8 * 1024;
-
-/// How much may wait, and for how long.
-#[derive(Debug, Clone, Copy)]
-pub struct QueueLimits {
-    /// More than this is too much.
-    pub bytes_max: usize,
-    /// More than this is too much after `soft`.
-    pub bytes_soft: usize,
-    /// How long more than `bytes_soft` may wait.
-    pub soft: Duration,
-    /// How long bytes may wait while none of them is taken; `None` for ever.
-    pub stall: Option<Duration>,
-}
-
-/// Why an outbox is past its limits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Overdue {
-    /// Too much waits, or much for too long.
-    TooSlow,
-    /// None of it is taken.
-    Stalled,
-}
 
 /// Bytes that wait for a socket.
 #[derive(Debug, Default)]
@@ -128,16 +110,19 @@ impl Outbox {
     }
 
     /// Sees whether more than the soft limit waits, and says when that, or a stall, becomes too much.
-    pub(crate) fn judge(
+    ///
+    /// # Errors
+    /// It is too much already, and for this reason its session is to be closed.
+    pub(crate) fn deadline(
         &mut self,
         limits: &QueueLimits,
         now: Instant,
-    ) -> Result<Option<Instant>, Overdue> {
+    ) -> Result<Option<Instant>, CloseReason> {
         let Some(backlog) = &mut self.0 else {
             return Ok(None);
         };
         if backlog.bytes > limits.bytes_max {
-            return Err(Overdue::TooSlow);
+            return Err(CloseReason::SlowConsumer);
         }
         let soft_at = if backlog.bytes > limits.bytes_soft {
             Some(*backlog.above_soft_since.get_or_insert(now) + limits.soft)
@@ -147,15 +132,16 @@ impl Outbox {
         };
         let stall_at = limits.stall.map(|stall| backlog.taken_at + stall);
         if soft_at.is_some_and(|at| at <= now) {
-            return Err(Overdue::TooSlow);
+            return Err(CloseReason::SlowConsumer);
         }
         if stall_at.is_some_and(|at| at <= now) {
-            return Err(Overdue::Stalled);
+            return Err(CloseReason::WriteStall);
         }
         Ok(soft_at.into_iter().chain(stall_at).min())
     }
 
     /// Counts again what waits.
+    #[cfg(test)]
     pub(crate) fn recount(&self) -> usize {
         self.0.as_ref().map_or(0, |backlog| {
             backlog.chunks.iter().map(Bytes::len).sum::<usize>() + backlog.tail.len()
@@ -186,6 +172,8 @@ impl Backlog {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -215,14 +203,17 @@ mod tests {
     fn f045_much_may_wait_for_a_while_only() {
         let (mut outbox, outset) = (Outbox::default(), outset());
         outbox.push_copy(&[0; 101], outset);
-        assert_eq!(outbox.judge(&LIMITS, outset), Ok(Some(second(outset, 10))));
         assert_eq!(
-            outbox.judge(&LIMITS, second(outset, 9)),
+            outbox.deadline(&LIMITS, outset),
             Ok(Some(second(outset, 10)))
         );
         assert_eq!(
-            outbox.judge(&LIMITS, second(outset, 10)),
-            Err(Overdue::TooSlow)
+            outbox.deadline(&LIMITS, second(outset, 9)),
+            Ok(Some(second(outset, 10)))
+        );
+        assert_eq!(
+            outbox.deadline(&LIMITS, second(outset, 10)),
+            Err(CloseReason::SlowConsumer)
         );
     }
 
@@ -230,15 +221,15 @@ mod tests {
     fn f045_the_soft_limit_forgets_when_the_queue_falls_below() {
         let (mut outbox, outset) = (Outbox::default(), outset());
         outbox.push_copy(&[0; 101], outset);
-        assert!(outbox.judge(&LIMITS, outset).is_ok());
+        assert!(outbox.deadline(&LIMITS, outset).is_ok());
         outbox.advance(1, second(outset, 8));
         assert_eq!(
-            outbox.judge(&LIMITS, second(outset, 8)),
+            outbox.deadline(&LIMITS, second(outset, 8)),
             Ok(Some(second(outset, 38)))
         );
         outbox.push_copy(&[0; 1], second(outset, 9));
         assert_eq!(
-            outbox.judge(&LIMITS, second(outset, 9)),
+            outbox.deadline(&LIMITS, second(outset, 9)),
             Ok(Some(second(outset, 19)))
         );
     }
@@ -248,12 +239,12 @@ mod tests {
         let (mut outbox, outset) = (Outbox::default(), outset());
         outbox.push_copy(&[0; 10], outset);
         assert_eq!(
-            outbox.judge(&LIMITS, second(outset, 30)),
-            Err(Overdue::Stalled)
+            outbox.deadline(&LIMITS, second(outset, 30)),
+            Err(CloseReason::WriteStall)
         );
         outbox.advance(1, second(outset, 29));
         assert_eq!(
-            outbox.judge(&LIMITS, second(outset, 30)),
+            outbox.deadline(&LIMITS, second(outset, 30)),
             Ok(Some(second(outset, 59)))
         );
     }
@@ -266,9 +257,12 @@ mod tests {
             ..LIMITS
         };
         outbox.push_copy(&[0; 1000], outset);
-        assert!(outbox.judge(&limits, outset).is_ok());
+        assert!(outbox.deadline(&limits, outset).is_ok());
         outbox.push_copy(&[0; 1], outset);
-        assert_eq!(outbox.judge(&limits, outset), Err(Overdue::TooSlow));
+        assert_eq!(
+            outbox.deadline(&limits, outset),
+            Err(CloseReason::SlowConsumer)
+        );
     }
 
     /// Neither what it copied nor what it shared stays behind, however it was emptied.

@@ -14,10 +14,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use chatd::client::{
-    Client, ClientId, Clients, Connection, Event, Leave, Message, Options, Reconnect, SendError,
-    Target, Why, WAITING_MAX,
+    Client, ClientId, Clients, Connection, Dialect, Event, Leave, Message, Options, Reason,
+    Reconnect, Refusal, Request, SendError, Target, Why, WAITING_MAX,
 };
-use chatd::dialect::Dialect;
 use socket2::{Domain, SockRef, Socket, Type};
 
 use in_process::{InProcess, DEADLINE};
@@ -36,6 +35,24 @@ fn until(
         events.extend(client.poll(Some(left)).unwrap());
     }
     events
+}
+
+/// The first refusal that comes.
+#[track_caller]
+fn until_refused(client: &mut Client) -> Refusal<'static> {
+    let mut refusals = Vec::new();
+    until(client, |events| {
+        refusals = events.iter().filter_map(refusal).cloned().collect();
+        !refusals.is_empty()
+    });
+    refusals.remove(0)
+}
+
+fn refusal<'a>(event: &'a Event<'static>) -> Option<&'a Refusal<'static>> {
+    match event {
+        Event::Message(Message::Refused(refusal)) => Some(refusal),
+        _ => None,
+    }
 }
 
 #[track_caller]
@@ -131,9 +148,86 @@ mod the_real_server {
         for dialect in Dialect::ALL {
             let mut other = dial(dialect, server.address(dialect), Options::default());
             other.set_name("ANN").unwrap();
-            let refused = Event::Message(Message::Refused("ANN is taken".into()));
-            until(&mut other, |events| events.contains(&refused));
+            let refusal = until_refused(&mut other);
+            assert_eq!(refusal.words, "ANN is taken");
+            assert_eq!(refusal.reason, Reason::NameTaken);
+            assert_eq!(refusal.request, Request::Name("ANN".into()));
         }
+    }
+
+    #[test]
+    fn says_which_words_it_refuses() {
+        let server = InProcess::start(&["line-bytes-max=64"]);
+        for dialect in Dialect::ALL {
+            let mut ann = join(&server, dialect, "ann");
+            let long = "x".repeat(100);
+            for words in ["hello", "/me", "again", &long, "the end"] {
+                ann.send(words).unwrap();
+            }
+            let mut answers = Vec::new();
+            until(&mut ann, |events| {
+                let answer = |refusal: &Refusal<'_>| (refusal.reason, refusal.request.clone());
+                answers = events.iter().filter_map(refusal).map(answer).collect();
+                answers.len() == 2
+            });
+            let expected = [
+                (Reason::NoText, Request::Words(1)),
+                (Reason::TooLong, Request::Words(3)),
+            ];
+            assert_eq!(answers, expected, "{dialect}");
+            ann.close();
+            until_closed(&mut ann);
+        }
+    }
+
+    #[test]
+    fn carries_private_messages() {
+        let server = InProcess::start(&[]);
+        let mut ann = join(&server, Dialect::Telnet, "ann");
+        let mut bob = join(&server, Dialect::Telnet, "bob");
+        assert_eq!(ann.tell("bob", "/quit"), Ok(0));
+        until(&mut ann, |events| events.contains(&Event::Written(0)));
+        let told = Event::Message(Message::Told {
+            name: "ann".into(),
+            words: "/quit".into(),
+        });
+        until(&mut bob, |events| events.contains(&told));
+        assert_eq!(ann.tell("eve", "psst"), Ok(1));
+        let refusal = until_refused(&mut ann);
+        assert_eq!(refusal.reason, Reason::Nobody);
+        assert!(matches!(refusal.request, Request::Private { .. }));
+        assert_eq!(ann.tell("bob eve", "x"), Err(SendError::MalformedName));
+        assert_eq!(ann.tell("bob\n", "x"), Err(SendError::SeveralLines));
+        let mut program = join(&server, Dialect::Wire, "program");
+        assert_eq!(program.tell("ann", "psst"), Err(SendError::WrongDialect));
+    }
+
+    #[test]
+    fn tells_people_who_comes_and_goes() {
+        let server = InProcess::start(&[]);
+        let mut ann = join(&server, Dialect::Telnet, "ann");
+        let mut bob = join(&server, Dialect::Wire, "bob");
+        bob.set_name("rob").unwrap();
+        until(&mut bob, |events| events.contains(&named("rob")));
+        bob.close();
+        until_closed(&mut bob);
+        let presence = [
+            Message::Joined {
+                name: "bob".into(),
+                here: 2,
+            },
+            Message::Renamed {
+                from: "bob".into(),
+                to: "rob".into(),
+            },
+            Message::Left {
+                name: "rob".into(),
+                words: "".into(),
+                here: 1,
+            },
+        ];
+        let presence = presence.map(Event::Message);
+        until(&mut ann, |events| events.ends_with(&presence));
     }
 
     #[test]
@@ -175,7 +269,7 @@ mod the_real_server {
         assert_eq!(
             events,
             [
-                Event::Message(Message::Refused("goodbye: the server is going down".into())),
+                Event::Message(Message::Goodbye("goodbye: the server is going down".into())),
                 Event::Closed {
                     why: Why::Ended,
                     unsent: 0
@@ -273,10 +367,7 @@ mod the_real_server {
             "drain-seconds=0.1",
             "lines-per-second=0",
         ]);
-        let options = Options {
-            receive_buffer_bytes: Some(4096),
-            ..Options::default()
-        };
+        let options = Options::default().receive_buffer_bytes(4096);
         let mut deaf = dial(Dialect::Wire, server.address(Dialect::Wire), options);
         until(&mut deaf, |events| events.contains(&Event::Connected));
         deaf.connection_mut().pause_reading();
@@ -459,11 +550,9 @@ mod nasty_servers {
         let (sender, receiver) = mpsc::channel();
         // It holds the connection and never reads.
         let address = serve(move |stream| sender.send(stream).unwrap());
-        let options = Options {
-            keep_max: 5,
-            drain_max: Duration::from_millis(50),
-            ..Options::default()
-        };
+        let options = Options::default()
+            .keep_max(5)
+            .drain_max(Duration::from_millis(50));
         let mut client = dial(Dialect::Wire, address, options);
         until(&mut client, |events| events.contains(&Event::Connected));
         let words = "x".repeat(4096);
@@ -540,14 +629,9 @@ mod nasty_servers {
                 sender.send(read + &rest).unwrap();
             }
         });
-        let options = Options {
-            reconnect: Some(Reconnect {
-                delay_min: Duration::from_millis(5),
-                delay_max: Duration::from_millis(20),
-                ..Reconnect::default()
-            }),
-            ..Options::default()
-        };
+        let reconnect =
+            Reconnect::default().delays(Duration::from_millis(5), Duration::from_millis(20));
+        let options = Options::default().reconnect(reconnect);
         let mut client = dial(Dialect::Wire, address, options);
         client.set_name("ann").unwrap();
         let events = until(&mut client, |events| events.contains(&named("ann")));
@@ -572,15 +656,10 @@ mod nasty_servers {
     #[test]
     fn comes_back_after_it_refused() {
         let (socket, address) = silent_port();
-        let options = Options {
-            reconnect: Some(Reconnect {
-                delay_min: Duration::from_millis(1),
-                delay_max: Duration::from_millis(10),
-                failures_max: None,
-                seed: 7,
-            }),
-            ..Options::default()
-        };
+        let reconnect = Reconnect::default()
+            .delays(Duration::from_millis(1), Duration::from_millis(10))
+            .seed(7);
+        let options = Options::default().reconnect(reconnect);
         let mut client = dial(Dialect::Wire, address, options);
         let why = Why::Unreachable(ErrorKind::ConnectionRefused);
         let is_refused = |event: &Event<'_>| matches!(event, Event::Interrupted { why: told, .. } if *told == why);

@@ -9,6 +9,7 @@ use std::process::{Command, Output};
 
 use libtest_mimic::{Arguments, Trial};
 use support::programs::is_installed;
+use support::settings_table;
 
 /// The exposure that `systemd-analyze security` may find, in tenths.
 const EXPOSURE_MAX: u32 = 15;
@@ -139,13 +140,8 @@ fn manual_page_is_clean() {
 
 fn manual_page_tells_all() {
     let page = words(&manual_page());
-    for row in chatd::settings::markdown().lines().skip(2) {
-        let mut cells = row.trim_matches('|').split(" | ").map(str::trim);
-        let [Some(key), Some(default), Some(meaning)] = [cells.next(), cells.next(), cells.next()]
-        else {
-            panic!("{row}");
-        };
-        let told = format!("{} ({default}) {meaning}.", key.trim_matches('`'));
+    for row in settings_table::rows() {
+        let told = format!("{} ({}) {}.", row.key, row.default, row.meaning);
         assert!(page.contains(&told), "put this into dist/chatd.1: {told}");
     }
     let help = chatd::settings::help();

@@ -1,8 +1,8 @@
 //! Faults that the server must stand: each test carries the numbers of its cases, which the table in
 //! `faults/README.md` tells of.
 //!
-//! They run the real server over real sockets, but for what can only be shown at the level of the hub. A test whose
-//! surroundings cannot be had (a network of its own, a program) is reported as ignored, never as passed.
+//! They run the real server over real sockets; what can only be shown at the level of the hub is tested there. A test
+//! whose surroundings cannot be had (a network of its own, a program) is reported as ignored, never as passed.
 
 #![allow(
     clippy::disallowed_methods,
@@ -20,8 +20,6 @@ macro_rules! tests {
 mod closing;
 #[path = "faults/crowds.rs"]
 mod crowds;
-#[path = "faults/hub.rs"]
-mod hub;
 #[path = "faults/input.rs"]
 mod input;
 #[path = "faults/memory.rs"]
@@ -33,10 +31,9 @@ mod operations;
 mod support;
 #[path = "faults/table.rs"]
 mod table;
-#[path = "faults/world.rs"]
-mod world;
 
 use libtest_mimic::{Arguments, Trial};
+use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
 
 /// A test's name, and what it does.
 type Test = (&'static str, fn());
@@ -44,13 +41,14 @@ type Test = (&'static str, fn());
 fn main() {
     let mut arguments = Arguments::from_args();
     // The crowds of several tests at a time need more descriptors than some systems give at first.
-    rlimit::increase_nofile_limit(u64::MAX).expect("the soft limit may be raised");
+    let limit = getrlimit(Resource::Nofile);
+    let current = limit.maximum;
+    setrlimit(Resource::Nofile, Rlimit { current, ..limit }).expect("the soft limit may be raised");
     // They wait more than they work.
     arguments.test_threads.get_or_insert(6);
     let modules = [
         closing::TESTS,
         crowds::TESTS,
-        hub::TESTS,
         input::TESTS,
         memory::TESTS,
         operations::TESTS,

@@ -4,6 +4,7 @@
 //! whoever calls `turn`.
 
 use std::io::{self, Read, Write};
+use std::mem;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,7 @@ use socket2::{Domain, Socket, Type};
 
 use super::server::{ServerProcess, Subject};
 
-/// So few that the load looks at its clock often, even while thousands of sockets are ready.
+/// Few, so that the load looks at its clock often, even while thousands of sockets are ready.
 const EVENTS_PER_TURN_MAX: usize = 256;
 const BUFFER_BYTES: usize = 256 * 1024;
 
@@ -28,7 +29,7 @@ const JOIN_SECONDS_MAX: u64 = 60;
 
 /// Names are made of three of these. They look like no other of them, and no name of three is a reserved one.
 const NAME_LETTERS: &[u8] = b"abcdefghjkpqstuvxyz23456789";
-/// So many clients can have names of their own, a few more aside that are beside the crowd.
+/// How many clients can have names of their own, a few more aside that are beside the crowd.
 pub(super) const CLIENTS_MAX: usize = 19_600;
 /// How long a name is, in bytes.
 pub(super) const NAME_BYTES: usize = 3;
@@ -52,6 +53,11 @@ pub(super) struct Client {
     /// What the socket has not taken yet.
     unsent: Vec<u8>,
     is_gone: bool,
+    is_greeted: bool,
+    /// It is greeted and, if need be, has its name.
+    is_here: bool,
+    /// What has come of a line that is not ended, if its lines are read.
+    partial: Vec<u8>,
 }
 
 impl Crowd {
@@ -117,6 +123,15 @@ impl Crowd {
         Ok(())
     }
 
+    /// Reads what comes for as long, and heeds none of it.
+    pub(super) fn listen(&mut self, time: Duration) -> io::Result<()> {
+        let deadline = Instant::now() + time;
+        while Instant::now() < deadline {
+            self.turn(Duration::from_millis(50), |_, _, _| {})?;
+        }
+        Ok(())
+    }
+
     /// Connects until there are `count`, waits until each is greeted and, when `are_named`, has taken a name. `meanwhile` is
     /// called between the turns.
     pub(super) fn join(
@@ -126,24 +141,29 @@ impl Crowd {
         mut meanwhile: impl FnMut() -> io::Result<()>,
     ) -> io::Result<()> {
         let deadline = Instant::now() + Duration::from_secs(JOIN_SECONDS_MAX);
-        let mut joining = Joining::new(self, are_named);
-        while joining.here + joining.first < count {
-            let pending = self.clients.len() - joining.first - joining.greeted;
+        let takes_names = are_named && self.subject == Subject::Chatd;
+        let (first, first_name) = (self.clients.len(), self.first_name);
+        let (mut greeted, mut here, mut refusal) = (0, 0, None);
+        while first + here < count {
+            let pending = self.clients.len() - first - greeted;
             let more = (count - self.clients.len())
                 .min(CONNECTS_PENDING_MAX - pending)
                 .min(CONNECTS_PER_TURN_MAX);
             for _ in 0..more {
                 self.connect()?;
-                joining.newcomers.push(Newcomer::default());
             }
             meanwhile()?;
             let timeout = Duration::from_millis(u64::from(more == 0));
             self.turn(timeout, |index, client, bytes| {
-                if let Some(newcomer) = index.checked_sub(joining.first) {
-                    joining.heard(newcomer, client, bytes);
+                if !client.is_here {
+                    let was_greeted = client.is_greeted;
+                    let name = takes_names.then_some(first_name + index);
+                    refusal = refusal.take().or(client.come_in(name, bytes));
+                    greeted += usize::from(client.is_greeted && !was_greeted);
+                    here += usize::from(client.is_here);
                 }
             })?;
-            if let Some(refusal) = &joining.refusal {
+            if let Some(refusal) = refusal {
                 return Err(io::Error::other(format!("a client cannot join: {refusal}")));
             }
             if self.dropped > 0 {
@@ -152,7 +172,7 @@ impl Crowd {
             if Instant::now() > deadline {
                 return Err(io::Error::other(format!(
                     "{} of {count} clients joined within {JOIN_SECONDS_MAX} s",
-                    joining.first + joining.here
+                    first + here
                 )));
             }
         }
@@ -185,6 +205,9 @@ impl Crowd {
             stream,
             unsent: Vec::new(),
             is_gone: false,
+            is_greeted: false,
+            is_here: false,
+            partial: Vec::new(),
         });
         Ok(())
     }
@@ -200,6 +223,48 @@ impl Client {
         }
     }
 
+    /// Goes on into the room, under the name of this number if it is to have one; gives what the server refuses it with.
+    fn come_in(&mut self, name_number: Option<usize>, bytes: &[u8]) -> Option<String> {
+        let mut refusal = None;
+        self.each_line(bytes, |client, line| {
+            if line.starts_with(b"!! ") {
+                refusal.get_or_insert_with(|| String::from_utf8_lossy(line).into_owned());
+            } else if !client.is_greeted && is_end_of_greeting(line) {
+                client.is_greeted = true;
+                match name_number {
+                    Some(number) => client.say(format!("/name {}\n", name(number)).as_bytes()),
+                    None => client.is_here = true,
+                }
+            } else if line.starts_with(b"-- you are ") {
+                client.is_here = true;
+            }
+        });
+        if self.is_here {
+            // Whoever reads lines from now on begins where they are, maybe within one.
+            self.partial = Vec::new();
+        }
+        refusal
+    }
+
+    /// Cuts bytes that it was sent into lines without their ends; what is left of the last one is kept until the next time.
+    pub(super) fn each_line(&mut self, bytes: &[u8], mut heard: impl FnMut(&mut Self, &[u8])) {
+        let mut bytes = bytes;
+        let mut partial = mem::take(&mut self.partial);
+        while let Some(end) = memchr(b'\n', bytes) {
+            let (line, rest) = (&bytes[..end], &bytes[end + 1..]);
+            if partial.is_empty() {
+                heard(self, line.strip_suffix(b"\r").unwrap_or(line));
+            } else {
+                partial.extend_from_slice(line);
+                heard(self, partial.strip_suffix(b"\r").unwrap_or(&partial));
+                partial.clear();
+            }
+            bytes = rest;
+        }
+        partial.extend_from_slice(bytes);
+        self.partial = partial;
+    }
+
     fn send_rest(&mut self) {
         while !self.unsent.is_empty() {
             // A broken connection is told by the next read.
@@ -210,82 +275,6 @@ impl Client {
             self.unsent.drain(..taken);
         }
     }
-}
-
-/// Clients on their way into the room, from connecting to being greeted and, if need be, named.
-struct Joining {
-    /// The index of the first of them.
-    first: usize,
-    first_name: usize,
-    newcomers: Vec<Newcomer>,
-    are_named: bool,
-    greeted: usize,
-    here: usize,
-    refusal: Option<String>,
-}
-
-#[derive(Default)]
-struct Newcomer {
-    is_greeted: bool,
-    is_here: bool,
-    partial: Vec<u8>,
-}
-
-impl Joining {
-    fn new(crowd: &Crowd, are_named: bool) -> Self {
-        Self {
-            first: crowd.clients.len(),
-            first_name: crowd.first_name,
-            newcomers: Vec::new(),
-            are_named: are_named && crowd.subject == Subject::Chatd,
-            greeted: 0,
-            here: 0,
-            refusal: None,
-        }
-    }
-
-    fn heard(&mut self, index: usize, client: &mut Client, bytes: &[u8]) {
-        let newcomer = &mut self.newcomers[index];
-        if newcomer.is_here {
-            return;
-        }
-        let mut partial = std::mem::take(&mut newcomer.partial);
-        each_line(&mut partial, bytes, |line| {
-            if line.starts_with(b"!! ") {
-                self.refusal
-                    .get_or_insert_with(|| String::from_utf8_lossy(line).into_owned());
-            } else if !newcomer.is_greeted && is_end_of_greeting(line) {
-                newcomer.is_greeted = true;
-                self.greeted += 1;
-                if self.are_named {
-                    let name = name(self.first_name + self.first + index);
-                    client.say(format!("/name {name}\n").as_bytes());
-                } else {
-                    newcomer.is_here = true;
-                }
-            } else if line.starts_with(b"-- you are ") {
-                newcomer.is_here = true;
-            }
-        });
-        self.here += usize::from(newcomer.is_here);
-        newcomer.partial = partial;
-    }
-}
-
-/// Cuts bytes into lines without their ends; what is left of the last one is kept in `partial`.
-pub(super) fn each_line(partial: &mut Vec<u8>, mut bytes: &[u8], mut heard: impl FnMut(&[u8])) {
-    while let Some(end) = memchr(b'\n', bytes) {
-        let (line, rest) = (&bytes[..end], &bytes[end + 1..]);
-        if partial.is_empty() {
-            heard(line.strip_suffix(b"\r").unwrap_or(line));
-        } else {
-            partial.extend_from_slice(line);
-            heard(partial.strip_suffix(b"\r").unwrap_or(partial));
-            partial.clear();
-        }
-        bytes = rest;
-    }
-    partial.extend_from_slice(bytes);
 }
 
 /// Where a client comes from. The kernel takes long to find a free port once half of an address's ports are in use, or

@@ -13,11 +13,13 @@ use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
 use socket2::{Domain, Socket, Type};
 
+use crate::load::process::raise_descriptor_limit;
+
 const LISTENER: Token = Token(usize::MAX);
 const EVENTS_PER_TURN_MAX: usize = 1024;
-/// As many connections may wait to be accepted; the kernel cuts it to its own limit.
+/// How many connections may wait to be accepted; the kernel cuts it to its own limit.
 const BACKLOG: i32 = 4096;
-/// One read takes at most so much, and a turn at most `FEED_BYTES`.
+/// The bytes of one read at most; those of a turn are `FEED_BYTES`.
 const READ_BYTES_MAX: usize = 64 * 1024;
 const FEED_BYTES: usize = 4 * 1024 * 1024;
 
@@ -26,7 +28,7 @@ const GREETING: &[u8] = b"-- floor\r\n";
 
 /// Runs until it is killed.
 pub(super) fn run() -> io::Result<()> {
-    rlimit::increase_nofile_limit(u64::MAX)?;
+    raise_descriptor_limit();
     let mut floor = Floor::bind()?;
     println!("listening telnet://{}", floor.listener.local_addr()?);
     let mut events = Events::with_capacity(EVENTS_PER_TURN_MAX);

@@ -14,10 +14,13 @@ use std::io;
 use std::process::ExitCode;
 
 use options::Options;
-use report::{FanOut, Judging};
-use server::{Cores, Subject};
+use report::FanOut;
+use server::Subject;
 use sessions::{Figure, MEASUREMENTS};
-use workload::{Conditions, Measured};
+use workload::{Conditions, Measured, Workload};
+
+use crate::load::cores;
+use crate::load::process::raise_descriptor_limit;
 
 /// How many come, stay idle and go, where sessions as such are measured.
 const SESSIONS: usize = 15_000;
@@ -43,143 +46,119 @@ pub(super) fn main() -> ExitCode {
 
 /// Tells whether all could be measured and nothing was lost.
 fn bench(arguments: &[String]) -> io::Result<bool> {
-    let descriptors = rlimit::increase_nofile_limit(u64::MAX)?;
+    let descriptors = raise_descriptor_limit();
     let options = Options::parse(arguments, descriptors).map_err(io::Error::other)?;
     if let Some(help) = options.help {
         println!("{help}");
         return Ok(true);
     }
-    let cores = Cores::split()?;
-    println!("{}", machine(cores, descriptors));
-    let mut run = Run {
-        conditions: Conditions {
-            cores,
-            settings: options.settings.clone(),
-            time: options.time,
-            clients_max: options.clients_max,
-        },
-        is_whole: true,
-        options,
+    let server_core = cores::split();
+    println!("{}", machine(server_core.is_some(), descriptors));
+    let conditions = Conditions {
+        server_core,
+        settings: options.settings.clone(),
+        time: options.time,
+        clients_max: options.clients_max,
     };
-    let mut fan_outs: Vec<FanOut> = run
-        .options
-        .workloads()
-        .into_iter()
-        .map(FanOut::new)
-        .collect();
+    let mut fan_outs: Vec<FanOut> = options.workloads().map(FanOut::new).collect();
     let mut figures = Vec::new();
-    for number in 1..=run.options.runs {
-        eprintln!("run {number} of {}", run.options.runs);
-        for fan_out in &mut fan_outs {
-            run.measure(fan_out);
-        }
-        figures.push(run.measure_sessions());
-    }
-    let judging = if run.options.is_quick {
-        Judging::No
-    } else {
-        Judging::Yes
+    let mut is_whole = true;
+    let mut fail = |what: String| {
+        is_whole = false;
+        println!("FAILED: {what}");
     };
-    report::tell(&fan_outs, &figures, judging)?;
-    if !run.is_whole {
+    for number in 1..=options.runs {
+        eprintln!("run {number} of {}", options.runs);
+        for fan_out in &mut fan_outs {
+            let name = fan_out.workload.name;
+            match fan_out.workload.measure(&options.subjects, &conditions) {
+                Ok(measured) => fan_out.note(&options.subjects, measured, &mut fail),
+                Err(error) => fail(format!("{name}, {error}")),
+            }
+        }
+        figures.push(measure_sessions(&options, &conditions, &mut fail));
+    }
+    report::tell(&fan_outs, &figures, !options.is_quick)?;
+    if !is_whole {
         println!("\nFAILED: see above; the figures of what failed are not to be trusted");
     }
-    Ok(run.is_whole)
+    Ok(is_whole)
 }
 
-struct Run {
-    options: Options,
-    conditions: Conditions,
-    /// Nothing was lost, and all could be measured.
-    is_whole: bool,
-}
-
-impl Run {
-    fn measure(&mut self, fan_out: &mut FanOut) {
-        let name = fan_out.workload.name;
-        for (subject, result) in fan_out
-            .workload
-            .measure(&self.options.subjects, &self.conditions)
-        {
-            let measured = match result {
-                Ok(measured) => measured,
-                Err(error) => {
-                    self.fail(&format!("{name}, {}: {error}", subject.name()));
-                    continue;
-                }
-            };
-            eprintln!("  {name}, {}: {}", subject.name(), progress(&measured));
-            if measured.waited_share > WAITED_SHARE_MAX {
-                println!(
-                    "DISTURBED: {name}, {}: something else had the server's core for {:.0} % of the time",
-                    subject.name(),
-                    measured.waited_share * 100.0
-                );
+fn measure_sessions(
+    options: &Options,
+    conditions: &Conditions,
+    fail: &mut impl FnMut(String),
+) -> Vec<Figure> {
+    let mut figures = Vec::new();
+    for (name, measurement) in MEASUREMENTS {
+        if !options.subjects.contains(&Subject::Chatd) || !options.wants(name) {
+            continue;
+        }
+        match measurement(conditions, options.clients(SESSIONS)) {
+            Ok(more) => {
+                eprintln!("  {name}: done");
+                figures.extend(more);
             }
-            if let Some(fault) = &measured.fault {
-                self.fail(&format!("{name}, {}: {fault}", subject.name()));
-            }
-            match subject {
-                Subject::Floor => fan_out.floor.push(measured),
-                Subject::Chatd => fan_out.chatd.push(measured),
-            }
+            Err(error) => fail(format!("{name}: {error}")),
         }
     }
-
-    fn measure_sessions(&mut self) -> Vec<Figure> {
-        let mut figures = Vec::new();
-        for (name, measurement) in MEASUREMENTS {
-            if !self.options.subjects.contains(&Subject::Chatd) || !self.options.wants(name) {
-                continue;
-            }
-            match measurement(&self.conditions, self.options.clients(SESSIONS)) {
-                Ok(more) => {
-                    eprintln!("  {name}: done");
-                    figures.extend(more);
-                }
-                Err(error) => self.fail(&format!("{name}: {error}")),
-            }
-        }
-        figures
-    }
-
-    fn fail(&mut self, what: &str) {
-        self.is_whole = false;
-        println!("FAILED: {what}");
-    }
+    figures
 }
 
 impl FanOut {
-    fn new(workload: workload::Workload) -> Self {
+    fn new(workload: Workload) -> Self {
         Self {
             workload,
             floor: Vec::new(),
             chatd: Vec::new(),
         }
     }
-}
 
-fn progress(measured: &Measured) -> String {
-    format!(
-        "{} lines, {} deliveries, {:.0} ns each, {:.0} % of a core, p50 {:.2} ms, p99 {:.2} ms",
-        measured.lines,
-        measured.deliveries,
-        measured.cpu_ns,
-        measured.cpu_share * 100.0,
-        measured.p50_ms,
-        measured.p99_ms
-    )
+    /// Takes what came out in one run for each subject, and tells of it.
+    fn note(
+        &mut self,
+        subjects: &[Subject],
+        measured: Vec<Measured>,
+        fail: &mut impl FnMut(String),
+    ) {
+        for (subject, measured) in subjects.iter().zip(measured) {
+            let name = format!("{}, {}", self.workload.name, subject.name());
+            eprintln!(
+                "  {name}: {} lines, {} deliveries, {:.0} ns each, {:.0} % of a core, p50 {:.2} ms, p99 {:.2} ms",
+                measured.lines,
+                measured.deliveries,
+                measured.cpu_ns,
+                measured.cpu_share * 100.0,
+                measured.p50_ms,
+                measured.p99_ms
+            );
+            if measured.waited_share > WAITED_SHARE_MAX {
+                println!(
+                    "DISTURBED: {name}: something else had the server's core for {:.0} % of the time",
+                    measured.waited_share * 100.0
+                );
+            }
+            if let Some(fault) = &measured.fault {
+                fail(format!("{name}: {fault}"));
+            }
+            match subject {
+                Subject::Floor => self.floor.push(measured),
+                Subject::Chatd => self.chatd.push(measured),
+            }
+        }
+    }
 }
 
 /// On what it was measured, for whoever reads the tables.
-fn machine(cores: Cores, descriptors: u64) -> String {
+fn machine(are_apart: bool, descriptors: u64) -> String {
     let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpu
         .lines()
         .find_map(|line| line.strip_prefix("model name")?.split_once(':'))
         .map_or("unknown processor", |(_, model)| model.trim());
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let placement = if cores.are_apart() {
+    let placement = if are_apart {
         "server on one core, load on another"
     } else {
         "server and load on the ONLY core: latencies say little"

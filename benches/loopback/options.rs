@@ -2,12 +2,23 @@
 
 use std::time::Duration;
 
-use getopts::Matches;
-
 use super::clients::CLIENTS_MAX;
 use super::server::Subject;
 use super::sessions::MEASUREMENTS;
 use super::workload::{Arrivals, Pace, Workload, WORKLOADS};
+use crate::load::options::{self, number};
+
+#[rustfmt::skip]
+const OPTIONS: [(&str, &str, &str); 8] = [
+    ("seconds", "S", "measured time of each workload (5)"),
+    ("runs", "N", "how often; told are the medians (1)"),
+    ("clients", "N", "instead of each workload's own number"),
+    ("in-flight", "N", "lines of the whole room under way in closed loops (64)"),
+    ("arrivals", "HOW", "lines of open loops come `even` (default) or `random`"),
+    ("only", "WHICH", "measure only `floor` or only `chatd`"),
+    ("test", "", "each for a moment at a tiny size: whether it runs"),
+    ("bench", "", "passed by cargo; without it, as with --test"),
+];
 
 /// Each of a tiny size, for a moment: whether the bench runs, not what it says.
 const QUICK_CLIENTS: usize = 20;
@@ -37,34 +48,33 @@ pub(super) struct Options {
 impl Options {
     /// Reads the command line; an `Err` says what is wrong with it.
     pub(super) fn parse(arguments: &[String], descriptors: u64) -> Result<Self, String> {
-        let grammar = grammar();
+        let mut grammar = options::grammar(&OPTIONS);
+        grammar.optmulti("o", "", "a further setting of chatd", "KEY=VALUE");
         let matches = grammar
             .parse(arguments)
             .map_err(|error| error.to_string())?;
-        let known = |name: &String| {
-            WORKLOADS.iter().any(|workload| workload.name == name)
-                || MEASUREMENTS
-                    .iter()
-                    .any(|(measurement, _)| measurement == name)
-        };
-        if let Some(unknown) = matches.free.iter().find(|name| !known(name)) {
-            return Err(format!("no such workload: {unknown}\n{}", usage(&grammar)));
+        let known: Vec<&str> = names().collect();
+        let usage = grammar.usage(&format!(
+            "cargo bench --bench loopback -- [OPTIONS] [NAME]...\n\nNames: {}",
+            known.join(" ")
+        ));
+        if let Some(unknown) = matches
+            .free
+            .iter()
+            .find(|name| !known.contains(&name.as_str()))
+        {
+            return Err(format!("no such workload: {unknown}\n{usage}"));
         }
+        let above_zero = |key| number(&matches, key, 1..=u64::MAX);
         let is_quick = matches.opt_present("test") || !matches.opt_present("bench");
-        let time = match above_zero(&matches, "seconds")? {
-            Some(seconds) => Duration::from_secs(seconds),
-            None if is_quick => QUICK_TIME,
-            None => USUAL_TIME,
-        };
+        let usual_time = if is_quick { QUICK_TIME } else { USUAL_TIME };
         let quick_clients = is_quick.then_some(QUICK_CLIENTS);
         Ok(Self {
-            time,
-            runs: above_zero(&matches, "runs")?.unwrap_or(1),
-            clients: above_zero(&matches, "clients")?
-                .map(|clients| clients as usize)
-                .or(quick_clients),
+            time: above_zero("seconds")?.map_or(usual_time, Duration::from_secs),
+            runs: above_zero("runs")?.unwrap_or(1),
+            clients: number(&matches, "clients", 1..=CLIENTS_MAX)?.or(quick_clients),
             clients_max: CLIENTS_MAX.min(descriptors.saturating_sub(SPARE_DESCRIPTORS) as usize),
-            in_flight: above_zero(&matches, "in-flight")?,
+            in_flight: above_zero("in-flight")?,
             arrivals: match matches.opt_str("arrivals").as_deref() {
                 None | Some("even") => Arrivals::Even,
                 Some("random") => Arrivals::Random,
@@ -77,7 +87,7 @@ impl Options {
                 Some(other) => return Err(format!("--only: not `floor` or `chatd`: {other}")),
             },
             settings: matches.opt_strs("o"),
-            help: matches.opt_present("help").then(|| usage(&grammar)),
+            help: matches.opt_present("help").then_some(usage),
             names: matches.free,
             is_quick,
         })
@@ -88,21 +98,19 @@ impl Options {
     }
 
     /// The workloads asked for, as they are to be measured.
-    pub(super) fn workloads(&self) -> Vec<Workload> {
+    pub(super) fn workloads(&self) -> impl Iterator<Item = Workload> + '_ {
         let asked_for = WORKLOADS
             .iter()
             .filter(|workload| self.wants(workload.name));
-        asked_for
-            .map(|workload| Workload {
-                clients: self.clients(workload.clients),
-                arrivals: self.arrivals,
-                pace: match (workload.pace, self.in_flight) {
-                    (Pace::InFlight(_), Some(lines)) => Pace::InFlight(lines),
-                    (pace, _) => pace,
-                },
-                ..workload.clone()
-            })
-            .collect()
+        asked_for.map(|workload| Workload {
+            clients: self.clients(workload.clients),
+            arrivals: self.arrivals,
+            pace: match (workload.pace, self.in_flight) {
+                (Pace::InFlight(_), Some(lines)) => Pace::InFlight(lines),
+                (pace, _) => pace,
+            },
+            ..workload.clone()
+        })
     }
 
     /// How many clients where a workload has `usual`: two at least, for one must hear, and no more than there may be
@@ -112,53 +120,8 @@ impl Options {
     }
 }
 
-fn above_zero(matches: &Matches, key: &str) -> Result<Option<u64>, String> {
-    match matches.opt_get(key) {
-        Ok(Some(0)) => Err(format!("--{key} must be above 0")),
-        Ok(number) => Ok(number),
-        Err(error) => Err(format!("--{key}: {error}")),
-    }
-}
-
-fn grammar() -> getopts::Options {
-    let mut options = getopts::Options::new();
-    options
-        .optopt("", "seconds", "measured time of each workload (5)", "S")
-        .optopt("", "runs", "how often; told are the medians (1)", "N")
-        .optopt("", "clients", "instead of each workload's own number", "N")
-        .optopt(
-            "",
-            "in-flight",
-            "lines of the whole room under way in closed loops (64)",
-            "N",
-        )
-        .optopt(
-            "",
-            "arrivals",
-            "lines of open loops come `even` (default) or `random`",
-            "HOW",
-        )
-        .optopt("", "only", "measure only `floor` or only `chatd`", "WHICH")
-        .optmulti("o", "", "a further setting of chatd", "KEY=VALUE")
-        .optflag(
-            "",
-            "test",
-            "each for a moment at a tiny size: whether it runs",
-        )
-        .optflag("", "bench", "passed by cargo; without it, as with --test")
-        .optflag("h", "help", "this");
-    options
-}
-
-fn usage(grammar: &getopts::Options) -> String {
-    let sessions = MEASUREMENTS.iter().map(|(name, _)| *name);
-    let names: Vec<&str> = WORKLOADS
-        .iter()
-        .map(|workload| workload.name)
-        .chain(sessions)
-        .collect();
-    grammar.usage(&format!(
-        "cargo bench --bench loopback -- [OPTIONS] [NAME]...\n\nNames: {}",
-        names.join(" ")
-    ))
+/// Of all that can be measured.
+fn names() -> impl Iterator<Item = &'static str> {
+    let workloads = WORKLOADS.iter().map(|workload| workload.name);
+    workloads.chain(MEASUREMENTS.iter().map(|(name, _)| *name))
 }

@@ -18,64 +18,54 @@ pub(super) struct FanOut {
 /// Medians over the runs; what was not measured is not there.
 struct Row<'a> {
     workload: &'a Workload,
-    floor: Option<Summary>,
-    chatd: Option<Summary>,
+    floor: Option<Measured>,
+    chatd: Option<Measured>,
     ratio: Option<f64>,
-}
-
-struct Summary {
-    cpu_ns: f64,
-    cpu_share: f64,
-    p50_ms: f64,
-    p99_ms: f64,
-}
-
-/// Whether figures are within their bounds; sizes and times of a trial are not judged.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Judging {
-    Yes,
-    No,
+    verdict: &'static str,
 }
 
 impl Row<'_> {
-    fn new(fan_out: &FanOut) -> Row<'_> {
+    fn new(fan_out: &FanOut, is_judged: bool) -> Row<'_> {
         let ratios = fan_out.floor.iter().zip(&fan_out.chatd);
-        Row {
+        let mut row = Row {
             workload: &fan_out.workload,
-            floor: Summary::new(&fan_out.floor),
-            chatd: Summary::new(&fan_out.chatd),
+            floor: Measured::median(&fan_out.floor),
+            chatd: Measured::median(&fan_out.chatd),
             ratio: median(ratios.map(|(floor, chatd)| chatd.cpu_ns / floor.cpu_ns)),
+            verdict: "-",
+        };
+        if is_judged {
+            row.verdict = row.judge().unwrap_or("-");
         }
+        row
     }
 
-    fn verdict(&self, judging: Judging) -> &'static str {
-        let (Some(floor), Some(chatd), Some(ratio), Judging::Yes) =
-            (&self.floor, &self.chatd, self.ratio, judging)
-        else {
-            return "-";
-        };
+    fn judge(&self) -> Option<&'static str> {
+        let (floor, chatd) = (self.floor.as_ref()?, self.chatd.as_ref()?);
         let p99_ms_max = match self.workload.latency_bound {
             Some(LatencyBound::Milliseconds(most)) => most,
             Some(LatencyBound::TimesFloor(times)) => times * floor.p99_ms,
             None => f64::INFINITY,
         };
-        match (ratio <= self.workload.bound, chatd.p99_ms <= p99_ms_max) {
+        let is_cheap = self.ratio? <= self.workload.bound;
+        Some(match (is_cheap, chatd.p99_ms <= p99_ms_max) {
             (true, true) => "within",
             (true, false) => "OVER (p99)",
             (false, true) => "OVER",
             (false, false) => "OVER (both)",
-        }
+        })
     }
 }
 
-impl Summary {
-    fn new(runs: &[Measured]) -> Option<Self> {
-        let of = |field: fn(&Measured) -> f64| median(runs.iter().map(field));
+impl Measured {
+    fn median(runs: &[Self]) -> Option<Self> {
+        let of = |field: fn(&Self) -> f64| median(runs.iter().map(field));
         Some(Self {
             cpu_ns: of(|run| run.cpu_ns)?,
             cpu_share: of(|run| run.cpu_share)?,
             p50_ms: of(|run| run.p50_ms)?,
             p99_ms: of(|run| run.p99_ms)?,
+            ..Self::default()
         })
     }
 }
@@ -84,20 +74,21 @@ impl Summary {
 pub(super) fn tell(
     fan_outs: &[FanOut],
     figures: &[Vec<Figure>],
-    judging: Judging,
+    is_judged: bool,
 ) -> io::Result<()> {
-    let rows: Vec<Row> = fan_outs.iter().map(Row::new).collect();
+    let row = |fan_out| Row::new(fan_out, is_judged);
+    let rows: Vec<Row> = fan_outs.iter().map(row).collect();
     let figures = medians(figures);
     if !rows.is_empty() {
         println!("\nServer CPU per delivered line, and latency\n");
-        print!("{}", fan_out_table(&rows, judging));
+        print!("{}", fan_out_table(&rows));
     }
     if !figures.is_empty() {
         println!("\nWhat sessions cost\n");
-        print!("{}", figure_table(&figures, judging));
+        print!("{}", figure_table(&figures, is_judged));
     }
     let csv_path = target_path("loopback.csv")?;
-    fs::write(&csv_path, csv(&rows, &figures, judging))?;
+    fs::write(&csv_path, csv(&rows, &figures, is_judged))?;
     let svg_path = target_path("loopback.svg")?;
     fs::write(&svg_path, svg(&rows))?;
     println!("\n{}\n{}", csv_path.display(), svg_path.display());
@@ -114,67 +105,70 @@ pub(super) fn target_path(file: &str) -> io::Result<PathBuf> {
     Ok(directory.join(file))
 }
 
-fn fan_out_table(rows: &[Row], judging: Judging) -> String {
+fn fan_out_table(rows: &[Row]) -> String {
     let mut table = String::from(
         "| workload | clients | floor ns/line | chatd ns/line | ratio | at most | floor CPU | chatd CPU \
          | floor p50/p99 ms | chatd p50/p99 ms | verdict |\n\
          |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|\n",
     );
+    let cells = |measured: &Option<Measured>| match measured {
+        None => ["-"; 3].map(str::to_owned),
+        Some(of) => [
+            format!("{:.0}", of.cpu_ns),
+            format!("{:.0} %", of.cpu_share * 100.0),
+            format!("{:.2} / {:.2}", of.p50_ms, of.p99_ms),
+        ],
+    };
     for row in rows {
-        let cell = |summary: &Option<Summary>, text: fn(&Summary) -> String| {
-            summary.as_ref().map_or("-".into(), text)
-        };
-        let cpu = |summary: &Summary| format!("{:.0}", summary.cpu_ns);
-        let share = |summary: &Summary| format!("{:.0} %", summary.cpu_share * 100.0);
-        let latency = |summary: &Summary| format!("{:.2} / {:.2}", summary.p50_ms, summary.p99_ms);
+        let Workload {
+            name,
+            clients,
+            bound,
+            ..
+        } = row.workload;
+        let [floor_cost, floor_share, floor_delay] = cells(&row.floor);
+        let [chatd_cost, chatd_share, chatd_delay] = cells(&row.chatd);
+        let ratio = row.ratio.map_or("-".into(), |ratio| format!("{ratio:.2}"));
+        let verdict = row.verdict;
         let _ = writeln!(
             table,
-            "| {} | {} | {} | {} | {} | {:.2} | {} | {} | {} | {} | {} |",
-            row.workload.name,
-            row.workload.clients,
-            cell(&row.floor, cpu),
-            cell(&row.chatd, cpu),
-            row.ratio.map_or("-".into(), |ratio| format!("{ratio:.2}")),
-            row.workload.bound,
-            cell(&row.floor, share),
-            cell(&row.chatd, share),
-            cell(&row.floor, latency),
-            cell(&row.chatd, latency),
-            row.verdict(judging),
+            "| {name} | {clients} | {floor_cost} | {chatd_cost} | {ratio} | {bound:.2} | {floor_share} | {chatd_share} \
+             | {floor_delay} | {chatd_delay} | {verdict} |",
         );
     }
     table
 }
 
-fn figure_table(figures: &[Figure], judging: Judging) -> String {
+fn figure_table(figures: &[Figure], is_judged: bool) -> String {
     let mut table =
         String::from("| measure | clients | chatd | at most | verdict |\n|---|--:|--:|--:|---|\n");
     for figure in figures {
+        let Figure {
+            what,
+            clients,
+            value,
+            unit,
+            at_most,
+        } = figure;
+        let at_most = at_most.map_or("-".into(), |most| format!("{most} {unit}"));
+        let verdict = figure_verdict(figure, is_judged);
         let _ = writeln!(
             table,
-            "| {} | {} | {:.2} {} | {} | {} |",
-            figure.what,
-            figure.clients,
-            figure.value,
-            figure.unit,
-            figure
-                .at_most
-                .map_or("-".into(), |most| format!("{most} {}", figure.unit)),
-            figure_verdict(figure, judging),
+            "| {what} | {clients} | {value:.2} {unit} | {at_most} | {verdict} |"
         );
     }
     table
 }
 
-fn figure_verdict(figure: &Figure, judging: Judging) -> &'static str {
-    match (figure.at_most, judging) {
-        (Some(most), Judging::Yes) if figure.value > most => "OVER",
-        (Some(_), Judging::Yes) => "within",
-        _ => "-",
+fn figure_verdict(figure: &Figure, is_judged: bool) -> &'static str {
+    match figure.at_most.filter(|_| is_judged) {
+        None => "-",
+        Some(most) if figure.value > most => "OVER",
+        Some(_) => "within",
     }
 }
 
-fn csv(rows: &[Row], figures: &[Figure], judging: Judging) -> String {
+fn csv(rows: &[Row], figures: &[Figure], is_judged: bool) -> String {
     let mut csv = String::from("measure,clients,subject,value,unit,at_most,verdict\n");
     for row in rows {
         let Workload {
@@ -183,19 +177,19 @@ fn csv(rows: &[Row], figures: &[Figure], judging: Judging) -> String {
             bound,
             ..
         } = row.workload;
-        for (subject, summary) in [("floor", &row.floor), ("chatd", &row.chatd)] {
-            let Some(summary) = summary else { continue };
+        for (subject, measured) in [("floor", &row.floor), ("chatd", &row.chatd)] {
+            let Some(of) = measured else { continue };
             for (what, value, unit) in [
-                ("CPU per line", summary.cpu_ns, "ns"),
-                ("CPU share", summary.cpu_share, "x"),
-                ("p50", summary.p50_ms, "ms"),
-                ("p99", summary.p99_ms, "ms"),
+                ("CPU per line", of.cpu_ns, "ns"),
+                ("CPU share", of.cpu_share, "x"),
+                ("p50", of.p50_ms, "ms"),
+                ("p99", of.p99_ms, "ms"),
             ] {
                 let _ = writeln!(csv, "{name} {what},{clients},{subject},{value:.3},{unit},,");
             }
         }
         if let Some(ratio) = row.ratio {
-            let verdict = row.verdict(judging);
+            let verdict = row.verdict;
             let _ = writeln!(
                 csv,
                 "{name} ratio,{clients},chatd,{ratio:.3},x,{bound},{verdict}"
@@ -203,17 +197,18 @@ fn csv(rows: &[Row], figures: &[Figure], judging: Judging) -> String {
         }
     }
     for figure in figures {
+        let Figure {
+            what,
+            clients,
+            value,
+            unit,
+            at_most,
+        } = figure;
+        let at_most = at_most.map_or(String::new(), |most| most.to_string());
+        let verdict = figure_verdict(figure, is_judged);
         let _ = writeln!(
             csv,
-            "\"{}\",{},chatd,{:.3},{},{},{}",
-            figure.what,
-            figure.clients,
-            figure.value,
-            figure.unit,
-            figure
-                .at_most
-                .map_or(String::new(), |most| most.to_string()),
-            figure_verdict(figure, judging),
+            "\"{what}\",{clients},chatd,{value:.3},{unit},{at_most},{verdict}"
         );
     }
     csv
@@ -225,44 +220,33 @@ fn svg(rows: &[Row]) -> String {
     const UNIT_WIDTH: f64 = 320.0;
     const ROW_HEIGHT: f64 = 34.0;
     const TOP: f64 = 50.0;
-    let longest = rows
-        .iter()
-        .filter_map(|row| row.ratio)
-        .fold(1.2, f64::max)
-        .min(4.0);
-    let (width, bottom) = (
-        LABEL_WIDTH + UNIT_WIDTH * longest + 80.0,
-        TOP + ROW_HEIGHT * rows.len() as f64,
-    );
+    let ratios = rows.iter().filter_map(|row| row.ratio);
+    let longest = ratios.fold(1.2, f64::max).min(4.0);
+    let bottom = TOP + ROW_HEIGHT * rows.len() as f64;
+    let (width, height) = (LABEL_WIDTH + UNIT_WIDTH * longest + 80.0, bottom + 20.0);
     let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width:.0}\" height=\"{:.0}\" font-family=\"sans-serif\" \
-         font-size=\"13\">\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n\
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width:.0}\" height=\"{height:.0}\" \
+         font-family=\"sans-serif\" font-size=\"13\">\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n\
          <text x=\"10\" y=\"22\" font-size=\"15\">Server CPU per delivered line, as a ratio to the floor \
-         (tick: at most)</text>\n",
-        bottom + 20.0
+         (tick: at most)</text>\n"
     );
     for (index, row) in rows.iter().enumerate() {
-        let y = TOP + ROW_HEIGHT * index as f64;
+        let Workload { name, bound, .. } = row.workload;
         let ratio = row.ratio.unwrap_or(0.0);
-        let bar = ratio.min(longest) * UNIT_WIDTH;
-        let color = if ratio <= row.workload.bound {
-            "#4a8"
-        } else {
-            "#c63"
-        };
-        let tick = LABEL_WIDTH + row.workload.bound * UNIT_WIDTH;
+        let told = row
+            .ratio
+            .map_or("not measured".into(), |ratio| format!("{ratio:.2}"));
+        let color = if ratio <= *bound { "#4a8" } else { "#c63" };
+        let (bar, bound) = (ratio.min(longest) * UNIT_WIDTH, bound * UNIT_WIDTH);
+        let (tick, told_x) = (LABEL_WIDTH + bound, LABEL_WIDTH + bar.max(bound) + 8.0);
+        let y = TOP + ROW_HEIGHT * index as f64;
+        let (text_y, tick_y) = (y + 16.0, y - 3.0);
         let _ = writeln!(
             svg,
-            "<text x=\"10\" y=\"{:.0}\">{}</text>\n\
+            "<text x=\"10\" y=\"{text_y:.0}\">{name}</text>\n\
              <rect x=\"{LABEL_WIDTH}\" y=\"{y:.0}\" width=\"{bar:.1}\" height=\"22\" fill=\"{color}\"/>\n\
-             <path d=\"M{tick:.1} {:.0}v28\" stroke=\"black\" stroke-width=\"2\"/>\n\
-             <text x=\"{:.1}\" y=\"{:.0}\">{}</text>",
-            y + 16.0,
-            row.workload.name,
-            y - 3.0,
-            LABEL_WIDTH + bar.max(row.workload.bound * UNIT_WIDTH) + 8.0,
-            y + 16.0,
-            row.ratio.map_or("not measured".into(), |ratio| format!("{ratio:.2}")),
+             <path d=\"M{tick:.1} {tick_y:.0}v28\" stroke=\"black\" stroke-width=\"2\"/>\n\
+             <text x=\"{told_x:.1}\" y=\"{text_y:.0}\">{told}</text>"
         );
     }
     let floor = LABEL_WIDTH + UNIT_WIDTH;
@@ -282,18 +266,15 @@ fn medians(runs: &[Vec<Figure>]) -> Vec<Figure> {
     let mut told: Vec<Figure> = Vec::new();
     for figure in runs.iter().flatten() {
         let is_same =
-            |other: &&Figure| other.what == figure.what && other.clients == figure.clients;
-        if told.iter().any(|other| is_same(&other)) {
-            continue;
-        }
-        let values = runs
-            .iter()
-            .flatten()
-            .filter(is_same)
-            .map(|other| other.value);
-        if let Some(value) = median(values) {
+            |other: &&Figure| (&other.what, other.clients) == (&figure.what, figure.clients);
+        if !told.iter().any(|other| is_same(&other)) {
+            let values = runs
+                .iter()
+                .flatten()
+                .filter(is_same)
+                .map(|other| other.value);
             told.push(Figure {
-                value,
+                value: median(values).unwrap_or(0.0),
                 ..figure.clone()
             });
         }

@@ -3,16 +3,20 @@
 //! Invariant: no server outlives the bench, whether it ends, panics or is killed: `Drop` ends the process, and the
 //! launcher has the kernel do it where `Drop` does not run.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use chatd::server::Process;
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use rustix::process::{kill_process, set_parent_process_death_signal, Pid, Signal};
-use rustix::thread::{sched_getaffinity, sched_setaffinity, CpuSet};
+
+use super::report::target_path;
+use crate::load::cores;
+use crate::load::process::CoreTime;
 
 /// The argument with which the bench starts itself to become the floor.
 pub(super) const FLOOR_ARGUMENT: &str = "--floor";
@@ -48,37 +52,6 @@ impl Subject {
     }
 }
 
-/// One core for the server, another for the load; none where there is only one.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Cores {
-    server: Option<usize>,
-}
-
-impl Cores {
-    /// Takes the first and the last core this process may use, and moves the load, which is this thread, to the last.
-    pub(super) fn split() -> io::Result<Self> {
-        let allowed = sched_getaffinity(None)?;
-        let mut cores = (0..CpuSet::MAX_CPU).filter(|&core| allowed.is_set(core));
-        let first = cores.next();
-        let Some(last) = cores.next_back() else {
-            return Ok(Self { server: None });
-        };
-        sched_setaffinity(None, &only(last))?;
-        Ok(Self { server: first })
-    }
-
-    pub(super) fn are_apart(self) -> bool {
-        self.server.is_some()
-    }
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct CoreTime {
-    pub(super) ran: Duration,
-    /// Ready to run, while something else had the core.
-    pub(super) waited: Duration,
-}
-
 pub(super) struct ServerProcess {
     child: Child,
     /// Kept open, so that the server never writes to a closed pipe.
@@ -91,20 +64,19 @@ pub(super) struct ServerProcess {
 
 impl ServerProcess {
     /// Starts it on its core, `extra` being further settings of chatd.
-    pub(super) fn start(subject: Subject, cores: Cores, extra: &[String]) -> io::Result<Self> {
-        let core = cores
-            .server
-            .map_or_else(|| "any".to_owned(), |core| core.to_string());
-        let mut command = Command::new(std::env::current_exe()?);
-        command.args([LAUNCH_ARGUMENT, &core]);
+    pub(super) fn start(
+        subject: Subject,
+        core: Option<usize>,
+        extra: &[String],
+    ) -> io::Result<Self> {
+        let bench = std::env::current_exe()?;
+        let mut command = Command::new(&bench);
+        command.arg(LAUNCH_ARGUMENT);
+        command.arg(core.map_or_else(|| "any".to_owned(), |core| core.to_string()));
         match subject {
-            Subject::Floor => {
-                command.arg(std::env::current_exe()?).arg(FLOOR_ARGUMENT);
-            }
-            Subject::Chatd => {
-                command.arg(chatd_path()).args(chatd_arguments(extra));
-            }
-        }
+            Subject::Floor => command.arg(bench).arg(FLOOR_ARGUMENT),
+            Subject::Chatd => command.arg(chatd_path()).args(chatd_arguments(extra)),
+        };
         Self::spawn(&mut command, subject)
     }
 
@@ -115,7 +87,7 @@ impl ServerProcess {
     }
 
     fn spawn(command: &mut Command, subject: Subject) -> io::Result<Self> {
-        let log = File::create(super::report::target_path("loopback-server.log")?)?;
+        let log = File::create(target_path("loopback-server.log")?)?;
         let began_at = Instant::now();
         let mut child = command
             .stdin(Stdio::null())
@@ -151,18 +123,7 @@ impl ServerProcess {
 
     /// What all its threads have had of their core so far.
     pub(super) fn core_time(&self) -> io::Result<CoreTime> {
-        let mut sum = CoreTime::default();
-        for task in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
-            // The time spent running, then that spent waiting to run, in nanoseconds (the kernel's sched-stats.rst).
-            let text = fs::read_to_string(task?.path().join("schedstat"))?;
-            let mut fields = text.split_whitespace().map(str::parse);
-            let (Some(Ok(ran)), Some(Ok(waited))) = (fields.next(), fields.next()) else {
-                return Err(io::Error::other("schedstat without its numbers"));
-            };
-            sum.ran += Duration::from_nanos(ran);
-            sum.waited += Duration::from_nanos(waited);
-        }
-        Ok(sum)
+        CoreTime::of_process(self.child.id())
     }
 
     /// CPU time of all its threads so far, user and system.
@@ -172,13 +133,10 @@ impl ServerProcess {
 
     /// Resident memory, in bytes.
     pub(super) fn resident_bytes(&self) -> io::Result<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:"))
-            .and_then(|size| size.split_whitespace().next()?.parse::<u64>().ok())
-            .map(|kibibytes| kibibytes * 1024)
-            .ok_or_else(|| io::Error::other("no VmRSS in the status of the server"))
+        match Process::of(&self.child.id().to_string()).resident_bytes {
+            0 => Err(io::Error::other("the system tells no memory of the server")),
+            bytes => Ok(bytes),
+        }
     }
 
     /// Asks it to stop and waits for it; one that does not is killed, and that is an error.
@@ -218,7 +176,7 @@ pub(super) fn launch(mut arguments: impl Iterator<Item = String>) -> io::Error {
     let mut prepare = || -> io::Result<Command> {
         set_parent_process_death_signal(Some(Signal::KILL))?;
         if let Some(Ok(core)) = arguments.next().map(|core| core.parse::<usize>()) {
-            sched_setaffinity(None, &only(core))?;
+            cores::stay_on(core)?;
         }
         let program = arguments.next().ok_or(io::ErrorKind::InvalidInput)?;
         let mut command = Command::new(program);
@@ -231,7 +189,7 @@ pub(super) fn launch(mut arguments: impl Iterator<Item = String>) -> io::Error {
     }
 }
 
-pub(super) fn chatd_path() -> String {
+fn chatd_path() -> String {
     std::env::var("CHATD_BENCH_SERVER").unwrap_or_else(|_| env!("CARGO_BIN_EXE_chatd").to_owned())
 }
 
@@ -269,10 +227,4 @@ fn end(child: &mut Child) {
     // An error here says that it has ended already.
     let _ = child.kill();
     let _ = child.wait();
-}
-
-fn only(core: usize) -> CpuSet {
-    let mut cores = CpuSet::new();
-    cores.set(core);
-    cores
 }

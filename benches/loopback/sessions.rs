@@ -5,15 +5,15 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::clients::{each_line, name, Crowd, CLIENTS_MAX, NAME_BYTES};
+use super::clients::{name, Crowd, CLIENTS_MAX, NAME_BYTES};
 use super::server::{ServerProcess, Subject};
-use super::talk::percentile;
 use super::workload::{Arrivals, Conditions, Pace, Room, Talkers, Workload};
+use crate::load::latency::Latencies;
 
 const STARTS: usize = 20;
-/// Memory is looked at when the server has been at rest for so long.
+/// Memory is looked at when the server has been at rest for this long.
 const REST: Duration = Duration::from_millis(1500);
-/// So many leave between two turns of the load.
+/// How many leave between two turns of the load.
 const LEAVING_PER_TURN: usize = 64;
 /// Until all that was said has been heard, and all presence told.
 const TOLD_SECONDS_MAX: u64 = 30;
@@ -68,12 +68,12 @@ fn memory(conditions: &Conditions, clients: usize) -> io::Result<Vec<Figure>> {
         ("idle session, connected", false, [clients * 2 / 3, clients]),
         ("idle session, named", true, [clients * 2 / 3, clients]),
     ] {
-        let server = ServerProcess::start(Subject::Chatd, conditions.cores, &conditions.settings)?;
+        let server = conditions.start(Subject::Chatd)?;
         let mut crowd = Crowd::new(&server, 0)?;
         let empty_bytes = server.resident_bytes()?;
         for clients in counts {
             crowd.join(clients, are_named, || Ok(()))?;
-            rest(&mut crowd)?;
+            crowd.listen(REST)?;
             let grown_bytes = server.resident_bytes()?.saturating_sub(empty_bytes);
             figures.push(Figure {
                 what: what.to_owned(),
@@ -88,14 +88,6 @@ fn memory(conditions: &Conditions, clients: usize) -> io::Result<Vec<Figure>> {
     Ok(figures)
 }
 
-fn rest(crowd: &mut Crowd) -> io::Result<()> {
-    let deadline = Instant::now() + REST;
-    while Instant::now() < deadline {
-        crowd.turn(Duration::from_millis(50), |_, _, _| {})?;
-    }
-    Ok(())
-}
-
 /// Two people chat while all the others come at once, and while they go at once. When they chat privately, often, their
 /// lines tell how long the server's turns are; when they chat aloud, seldom, each line goes to all who are there.
 fn joining(conditions: &Conditions, clients: usize) -> io::Result<Vec<Figure>> {
@@ -106,35 +98,24 @@ fn joining(conditions: &Conditions, clients: usize) -> io::Result<Vec<Figure>> {
 }
 
 fn come_and_go(conditions: &Conditions, clients: usize, voice: Voice) -> io::Result<Vec<Figure>> {
-    let server = ServerProcess::start(Subject::Chatd, conditions.cores, &conditions.settings)?;
+    let server = conditions.start(Subject::Chatd)?;
     let mut pair = Pair::join(&server, voice)?;
     let mut crowd = Crowd::new(&server, 0)?;
-    let mut figures = Vec::new();
 
-    let (cpu_before, began_at) = (server.cpu()?, Instant::now());
     crowd.join(clients, true, || pair.chat(Duration::ZERO))?;
-    pair.until_told_of(&mut crowd, clients + PAIR)?;
-    let cpu = server.cpu()?.saturating_sub(cpu_before);
-    let elapsed = began_at.elapsed();
-    pair.until_heard(&mut crowd)?;
-    figures.extend(pair.take_figures("joining", clients, cpu, elapsed));
+    let come = pair.figures(&mut crowd, "joining", clients)?;
     // The two have heard how many joined while the server still tells the others; that is not yet leaving.
-    rest(&mut crowd)?;
-    pair.skip_the_rest();
+    crowd.listen(REST)?;
+    pair.begin_anew()?;
 
-    let (cpu_before, began_at) = (server.cpu()?, Instant::now());
     while crowd.len() > 0 {
         crowd.leave(crowd.len().saturating_sub(LEAVING_PER_TURN));
         pair.chat(Duration::ZERO)?;
         crowd.turn(Duration::ZERO, |_, _, _| {})?;
     }
-    pair.until_told_of(&mut crowd, PAIR)?;
-    let cpu = server.cpu()?.saturating_sub(cpu_before);
-    let elapsed = began_at.elapsed();
-    pair.until_heard(&mut crowd)?;
-    figures.extend(pair.take_figures("leaving", clients, cpu, elapsed));
+    let gone = pair.figures(&mut crowd, "leaving", clients)?;
     server.stop()?;
-    Ok(figures)
+    Ok(come.into_iter().chain(gone).collect())
 }
 
 /// What a line costs in a room of ten, and what in one of ten that has been large.
@@ -151,21 +132,18 @@ fn shrunk_room(conditions: &Conditions, clients: usize) -> io::Result<Vec<Figure
         bound: 1.0,
         latency_bound: None,
     };
-    let mut fresh = Room::open(Subject::Chatd, STAYING, conditions)?;
-    let mut shrunk = Room::open(Subject::Chatd, STAYING, conditions)?;
-    come_and_leave(&mut shrunk, clients)?;
-    let mut costs_ns = [0.0; 2];
-    let measured = workload.measure_by_turns([&mut fresh, &mut shrunk], conditions.time);
-    for (cost_ns, measured) in costs_ns.iter_mut().zip(measured) {
-        let measured = measured?;
-        *cost_ns = measured.cpu_ns;
+    let open = || Room::open(Subject::Chatd, STAYING, conditions);
+    let mut rooms = [open()?, open()?];
+    come_and_leave(&mut rooms[1], clients)?;
+    let mut costs_ns = Vec::new();
+    for measured in workload.measure_by_turns(&mut rooms, conditions.time)? {
         if let Some(fault) = measured.fault {
             return Err(io::Error::other(fault));
         }
+        costs_ns.push(measured.cpu_ns);
     }
-    fresh.close()?;
-    shrunk.close()?;
-    let [fresh, shrunk] = costs_ns;
+    rooms.into_iter().try_for_each(Room::close)?;
+    let (fresh, shrunk) = (costs_ns[0], costs_ns[1]);
     let figure = |what: &str, value, unit, at_most| Figure {
         what: what.to_owned(),
         clients: STAYING,
@@ -190,7 +168,7 @@ fn shrunk_room(conditions: &Conditions, clients: usize) -> io::Result<Vec<Figure
     ])
 }
 
-/// Has the room filled up to so many clients, and those who came leave again.
+/// Has the room filled up to this many clients, and those who came leave again.
 fn come_and_leave(room: &mut Room, clients: usize) -> io::Result<()> {
     let mut pair = Pair::join(&room.server, Voice::Silent)?;
     let mut visitors = Crowd::new(&room.server, STAYING)?;
@@ -199,7 +177,7 @@ fn come_and_leave(room: &mut Room, clients: usize) -> io::Result<()> {
     visitors.leave(0);
     pair.until_told_of(&mut visitors, STAYING + PAIR)?;
     drop(pair);
-    rest(&mut room.crowd)
+    room.crowd.listen(REST)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -211,30 +189,35 @@ enum Voice {
 
 /// Two clients beside the crowd, who chat with each other by a fixed schedule and hear what presence is told. They have a
 /// poll of their own, so that what they wait for is the server and not the load's reading of everybody else.
-struct Pair {
+struct Pair<'a> {
+    server: &'a ServerProcess,
     crowd: Crowd,
     voice: Voice,
+    cpu_before: Duration,
+    began_at: Instant,
     next_at: Instant,
     due_at: Vec<Instant>,
-    delays_us: Vec<u32>,
+    latencies: Latencies,
     heard: usize,
-    partial: [Vec<u8>; 2],
     /// How many are here, as last told to the first.
     here: usize,
 }
 
-impl Pair {
-    fn join(server: &ServerProcess, voice: Voice) -> io::Result<Self> {
+impl<'a> Pair<'a> {
+    fn join(server: &'a ServerProcess, voice: Voice) -> io::Result<Self> {
         let mut crowd = Crowd::new(server, PAIR_NAMES)?;
         crowd.join(PAIR, true, || Ok(()))?;
+        let now = Instant::now();
         Ok(Self {
+            server,
             crowd,
             voice,
-            next_at: Instant::now(),
+            cpu_before: server.cpu()?,
+            began_at: now,
+            next_at: now,
             due_at: Vec::new(),
-            delays_us: Vec::new(),
+            latencies: Latencies::new()?,
             heard: 0,
-            partial: [Vec::new(), Vec::new()],
             here: 0,
         })
     }
@@ -242,47 +225,38 @@ impl Pair {
     /// Says what is due, and hears what comes within `timeout`.
     fn chat(&mut self, timeout: Duration) -> io::Result<()> {
         let now = Instant::now();
-        while self.voice != Voice::Silent && self.next_at <= now {
+        while self.next_at <= now {
             let number = self.due_at.len();
             let (talker, other) = (number % 2, name(PAIR_NAMES + 1 - number % 2));
-            let line = if self.voice == Voice::Private {
-                format!("/msg {other} {number:08} hello\n")
-            } else {
-                format!("{number:08} hello\n")
+            let (line, gap) = match self.voice {
+                Voice::Silent => break,
+                Voice::Private => (format!("/msg {other} {number:08} hello\n"), PRIVATE_GAP),
+                Voice::Aloud => (format!("{number:08} hello\n"), ALOUD_GAP),
             };
             self.due_at.push(self.next_at);
-            self.next_at += self.gap();
+            self.next_at += gap;
             self.crowd.client(talker).say(line.as_bytes());
         }
         self.hear(timeout)
     }
 
-    fn gap(&self) -> Duration {
-        if self.voice == Voice::Private {
-            PRIVATE_GAP
-        } else {
-            ALOUD_GAP
-        }
-    }
-
     fn hear(&mut self, timeout: Duration) -> io::Result<()> {
-        self.crowd.turn(timeout, |index, _, bytes| {
+        self.crowd.turn(timeout, |index, client, bytes| {
             let now = Instant::now();
-            each_line(&mut self.partial[index], bytes, |line| {
+            client.each_line(bytes, |_, line| {
                 if let (0, Some(here)) = (index, told_here(line)) {
                     self.here = here;
                 } else if let Some(due_at) =
                     chat_number(line).and_then(|number| self.due_at.get(number))
                 {
                     self.heard += 1;
-                    let delay = now.saturating_duration_since(*due_at);
-                    self.delays_us.push(delay.as_micros() as u32);
+                    self.latencies.record(*due_at, now);
                 }
             });
         })
     }
 
-    /// Chats on until told that so many are here, while `others` read what comes.
+    /// Chats on until told that `here` are here, while `others` read what comes.
     fn until_told_of(&mut self, others: &mut Crowd, here: usize) -> io::Result<()> {
         let deadline = Instant::now() + Duration::from_secs(TOLD_SECONDS_MAX);
         while self.here != here {
@@ -314,27 +288,30 @@ impl Pair {
         Ok(())
     }
 
-    /// What came out since the last time, with the two of them chatting.
-    /// Begins anew with the schedule, as of now.
-    fn skip_the_rest(&mut self) {
-        self.delays_us.clear();
-        self.next_at = Instant::now();
+    /// Measures anew, as of now.
+    fn begin_anew(&mut self) -> io::Result<()> {
+        self.latencies = Latencies::new()?;
+        self.cpu_before = self.server.cpu()?;
+        self.began_at = Instant::now();
+        self.next_at = self.began_at;
+        Ok(())
     }
 
-    fn take_figures(
+    /// What it costs that `crowd` has come or gone, of `clients` in all, and what the two have felt of it. They chat on
+    /// until everybody's coming or going is told.
+    fn figures(
         &mut self,
+        crowd: &mut Crowd,
         verb: &str,
         clients: usize,
-        cpu: Duration,
-        elapsed: Duration,
-    ) -> [Figure; 3] {
-        let mut delays_us = std::mem::take(&mut self.delays_us);
-        delays_us.sort_unstable();
-        self.skip_the_rest();
-        let chat = if self.voice == Voice::Private {
-            "privately"
-        } else {
-            "aloud"
+    ) -> io::Result<[Figure; 3]> {
+        self.until_told_of(crowd, crowd.len() + PAIR)?;
+        let cpu = self.server.cpu()?.saturating_sub(self.cpu_before);
+        let elapsed = self.began_at.elapsed();
+        self.until_heard(crowd)?;
+        let chat = match self.voice {
+            Voice::Private => "privately",
+            _ => "aloud",
         };
         let figure = |what: &str, value, unit, at_most| Figure {
             what: format!("{verb} while two chat {chat}: {what}"),
@@ -346,12 +323,12 @@ impl Pair {
         // Aloud, each line of the two is a line to everybody, which costs what it costs without anybody coming.
         let judged = |bound| (self.voice == Voice::Private).then_some(bound);
         let cpu_us = cpu.as_secs_f64() * 1e6 / clients as f64;
-        let (told_s, p99_ms) = (elapsed.as_secs_f64(), percentile(&delays_us, 99));
-        [
+        let p99_ms = self.latencies.quantile(0.99).as_secs_f64() * 1e3;
+        Ok([
             figure("server CPU per client", cpu_us, "us", judged(40.0)),
-            figure("until all is told", told_s, "s", None),
+            figure("until all is told", elapsed.as_secs_f64(), "s", None),
             figure("p99 of the two", p99_ms, "ms", judged(50.0)),
-        ]
+        ])
     }
 }
 

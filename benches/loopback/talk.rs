@@ -10,9 +10,13 @@ use std::collections::VecDeque;
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::clients::{each_line, Crowd, NAME_BYTES};
-use super::server::{CoreTime, ServerProcess, Subject};
+use fastrand::Rng;
+
+use super::clients::{Client, Crowd, NAME_BYTES};
+use super::server::{ServerProcess, Subject};
 use super::workload::{Arrivals, Measured, Pace, Room, Talkers, Workload};
+use crate::load::latency::Latencies;
+use crate::load::process::CoreTime;
 
 /// The last byte of each line's text.
 const MARK: u8 = b'~';
@@ -21,11 +25,11 @@ const NUMBER_DIGITS: usize = 8;
 /// What the lines are filled with.
 const WORDS: &[u8] = b" the quick brown fox jumps over the lazy dog and says so to everybody";
 
-/// About so many clients read their lines in full.
+/// About how many clients read their lines in full.
 const SAMPLED_CLIENTS: usize = 32;
 /// Before the measured time, as a share of it.
 const WARM_UP_SHARE: f64 = 0.25;
-/// Deliveries that have not moved for so long are lost.
+/// When no delivery has come for this long, what is missing is lost.
 const LOST_AFTER: Duration = Duration::from_secs(10);
 
 /// People who talk in a room.
@@ -34,11 +38,13 @@ pub(super) struct Talk<'a> {
     crowd: &'a mut Crowd,
     talkers: usize,
     schedule: Schedule,
-    progress: Progress,
+    tally: Tally,
     /// When each line was due.
     due_at: Vec<Instant>,
-    /// Those of the clients that read in full.
-    ears: Vec<Option<Ear>>,
+    ear: Ear,
+    /// What those have heard that read in full.
+    latencies: Latencies,
+    garbled: u64,
     line: Vec<u8>,
     /// The first line that counts, and what the server and the clock have spent on them.
     measured_from: u64,
@@ -52,29 +58,20 @@ impl<'a> Talk<'a> {
         room: &'a mut Room,
         time: Duration,
     ) -> io::Result<Self> {
-        let mut talk = Self::new(workload, room);
-        talk.go_on_for(time.mul_f64(WARM_UP_SHARE))?;
+        let mut talk = Self::new(workload, room)?;
+        talk.talk(time.mul_f64(WARM_UP_SHARE))?;
         talk.settle()?;
-        talk.measured_from = talk.progress.said;
+        talk.measured_from = talk.tally.said;
         Ok(talk)
     }
 
-    fn new(workload: &Workload, room: &'a mut Room) -> Self {
+    fn new(workload: &Workload, room: &'a mut Room) -> io::Result<Self> {
         let clients = room.crowd.len();
-        let stride = clients.div_ceil(SAMPLED_CLIENTS);
         let frame_bytes = match room.server.subject {
             Subject::Floor => 0,
             Subject::Chatd => "<> ".len() + NAME_BYTES,
         };
-        let ear = |index: usize| {
-            // The one who talks alone, the first, hears nothing.
-            (index % stride == stride - 1).then(|| Ear {
-                line_bytes: frame_bytes + workload.line_bytes - 1,
-                frame_bytes,
-                ..Ear::default()
-            })
-        };
-        Self {
+        Ok(Self {
             server: &room.server,
             crowd: &mut room.crowd,
             talkers: match workload.talkers {
@@ -82,23 +79,29 @@ impl<'a> Talk<'a> {
                 Talkers::All => clients,
             },
             schedule: Schedule::new(workload.pace, workload.arrivals),
-            progress: Progress::new(clients),
+            tally: Tally::new(clients),
             due_at: Vec::new(),
-            ears: (0..clients).map(ear).collect(),
+            ear: Ear {
+                stride: clients.div_ceil(SAMPLED_CLIENTS),
+                line_bytes: frame_bytes + workload.line_bytes - 1,
+                frame_bytes,
+            },
             line: template(workload.line_bytes),
             measured_from: 0,
             spent: CoreTime::default(),
             elapsed: Duration::ZERO,
-        }
+            latencies: Latencies::new()?,
+            garbled: 0,
+        })
     }
 
     /// Talks for `time`, from a moment when nothing is under way to another such one.
-    pub(super) fn round(&mut self, time: Duration) -> io::Result<()> {
-        if self.progress.in_flight() > 0 {
+    pub(super) fn go_on(&mut self, time: Duration) -> io::Result<()> {
+        if self.tally.in_flight() > 0 {
             return Ok(()); // Lines were lost already, so no moment is quiet any more.
         }
         let (before, began_at) = (self.server.core_time()?, Instant::now());
-        self.go_on_for(time)?;
+        self.talk(time)?;
         self.settle()?;
         let after = self.server.core_time()?;
         self.spent.ran += after.ran.saturating_sub(before.ran);
@@ -107,7 +110,7 @@ impl<'a> Talk<'a> {
         Ok(())
     }
 
-    fn go_on_for(&mut self, time: Duration) -> io::Result<()> {
+    fn talk(&mut self, time: Duration) -> io::Result<()> {
         let began_at = Instant::now();
         self.schedule.restart(began_at);
         loop {
@@ -115,7 +118,7 @@ impl<'a> Talk<'a> {
             if now >= began_at + time || self.crowd.dropped > 0 {
                 return Ok(());
             }
-            while let Some(due_at) = self.schedule.next(now, self.progress.in_flight()) {
+            while let Some(due_at) = self.schedule.next(now, self.tally.in_flight()) {
                 self.say(due_at);
             }
             self.turn(self.schedule.patience(now))?;
@@ -125,14 +128,14 @@ impl<'a> Talk<'a> {
     /// Waits until everybody has had everything, or nothing comes any more.
     fn settle(&mut self) -> io::Result<()> {
         let mut moved_at = Instant::now();
-        let mut seen = self.progress.delivered;
-        while self.progress.in_flight() > 0
+        let mut seen = self.tally.delivered;
+        while self.tally.in_flight() > 0
             && moved_at.elapsed() < LOST_AFTER
             && self.crowd.dropped == 0
         {
             self.turn(Duration::from_millis(10))?;
-            if self.progress.delivered != seen {
-                seen = self.progress.delivered;
+            if self.tally.delivered != seen {
+                seen = self.tally.delivered;
                 moved_at = Instant::now();
             }
         }
@@ -140,57 +143,60 @@ impl<'a> Talk<'a> {
     }
 
     fn say(&mut self, due_at: Instant) {
-        let number = self.progress.said;
+        let number = self.tally.said;
         let talker = (number % self.talkers as u64) as usize;
         let digits = format!("{number:0NUMBER_DIGITS$}");
         self.line[..NUMBER_DIGITS].copy_from_slice(&digits.as_bytes()[..NUMBER_DIGITS]);
         self.due_at.push(due_at);
-        self.progress.say(talker);
+        self.tally.say(talker);
         self.crowd.client(talker).say(&self.line);
     }
 
     fn turn(&mut self, timeout: Duration) -> io::Result<()> {
-        let (progress, ears) = (&mut self.progress, &mut self.ears);
+        let (tally, ear, latencies) = (&mut self.tally, &self.ear, &mut self.latencies);
         let (due_at, measured_from) = (&self.due_at, self.measured_from);
-        self.crowd.turn(timeout, |index, _, bytes| {
-            let lines = memchr::memchr_iter(MARK, bytes).count();
-            progress.heard(index, lines);
-            if let Some(ear) = &mut ears[index] {
-                ear.hear(bytes, due_at, measured_from);
+        self.crowd.turn(timeout, |index, client, bytes| {
+            tally.heard(index, memchr::memchr_iter(MARK, bytes).count());
+            if !ear.is_sampled(index) {
+                return;
             }
+            let now = Instant::now();
+            ear.hear(client, bytes, |number| {
+                let due_at = number.and_then(|number| Some((number, *due_at.get(number)?)));
+                match due_at {
+                    None => self.garbled += 1,
+                    Some((number, due_at)) if number as u64 >= measured_from => {
+                        latencies.record(due_at, now);
+                    }
+                    Some(_) => {}
+                }
+            });
         })
     }
 
     pub(super) fn result(self) -> Measured {
-        let lines = self.progress.said - self.measured_from;
+        let lines = self.tally.said - self.measured_from;
         let deliveries = lines * (self.crowd.len() as u64 - 1);
-        let mut delays_us: Vec<u32> = Vec::new();
-        let mut garbled = 0;
-        for ear in self.ears.into_iter().flatten() {
-            delays_us.extend(ear.delays_us);
-            garbled += ear.garbled;
-        }
-        delays_us.sort_unstable();
-        let lost = self.progress.missing();
-        let doubled = self.progress.too_many;
         let faults: Vec<String> = [
-            (lost, "deliveries lost"),
-            (doubled, "deliveries too many"),
-            (garbled, "lines garbled"),
+            (self.tally.missing(), "deliveries lost"),
+            (self.tally.too_many, "deliveries too many"),
+            (self.garbled, "lines garbled"),
             (self.crowd.dropped as u64, "sessions dropped"),
         ]
         .into_iter()
         .filter(|(count, _)| *count > 0)
         .map(|(count, what)| format!("{count} {what}"))
         .collect();
+        let share = |time: Duration| time.as_secs_f64() / self.elapsed.as_secs_f64();
+        let milliseconds = |share| self.latencies.quantile(share).as_secs_f64() * 1e3;
         Measured {
             lines,
             deliveries,
             cpu_ns: self.spent.ran.as_nanos() as f64 / deliveries.max(1) as f64,
-            cpu_share: self.spent.ran.as_secs_f64() / self.elapsed.as_secs_f64(),
-            waited_share: self.spent.waited.as_secs_f64() / self.elapsed.as_secs_f64(),
-            p50_ms: percentile(&delays_us, 50),
-            p99_ms: percentile(&delays_us, 99),
+            cpu_share: share(self.spent.ran),
+            waited_share: share(self.spent.waited),
+            p50_ms: milliseconds(0.5),
+            p99_ms: milliseconds(0.99),
             fault: (!faults.is_empty()).then(|| faults.join(", ")),
         }
     }
@@ -200,7 +206,7 @@ impl<'a> Talk<'a> {
 ///
 /// A room has one order, so whoever has had `n` lines has had the first `n`. One's own lines count as had when they are
 /// said, as they do not come back.
-struct Progress {
+struct Tally {
     said: u64,
     delivered: u64,
     /// Lines that everybody has had.
@@ -215,7 +221,7 @@ struct Progress {
     too_many: u64,
 }
 
-impl Progress {
+impl Tally {
     fn new(clients: usize) -> Self {
         Self {
             said: 0,
@@ -261,38 +267,32 @@ impl Progress {
     }
 }
 
-/// One client that reads its lines in full.
-#[derive(Default)]
+/// How some of the clients read their lines in full.
 struct Ear {
+    /// From one of them to the next.
+    stride: usize,
     /// Of a whole line without its end, and of what the server puts before the text.
     line_bytes: usize,
     frame_bytes: usize,
-    partial: Vec<u8>,
-    delays_us: Vec<u32>,
-    garbled: u64,
 }
 
 impl Ear {
-    fn hear(&mut self, bytes: &[u8], due_at: &[Instant], measured_from: u64) {
-        let now = Instant::now();
-        each_line(&mut self.partial, bytes, |line| {
+    /// The one who talks alone, the first, hears nothing.
+    fn is_sampled(&self, index: usize) -> bool {
+        index % self.stride == self.stride - 1
+    }
+
+    /// Reads on, and tells of each line that was said its number, or `None` if it is not whole.
+    fn hear(&self, client: &mut Client, bytes: &[u8], mut heard: impl FnMut(Option<usize>)) {
+        client.each_line(bytes, |_, line| {
             if line.last() != Some(&MARK) {
                 return; // Presence, or the rest of a line from before.
             }
             let number = line
                 .get(self.frame_bytes..self.frame_bytes + NUMBER_DIGITS)
                 .and_then(|digits| std::str::from_utf8(digits).ok())
-                .and_then(|digits| digits.parse::<u64>().ok());
-            let due_at = number.and_then(|number| due_at.get(number as usize));
-            match (number, due_at) {
-                (Some(number), Some(&due_at)) if line.len() == self.line_bytes => {
-                    if number >= measured_from {
-                        let delay = now.saturating_duration_since(due_at);
-                        self.delays_us.push(delay.as_micros() as u32);
-                    }
-                }
-                _ => self.garbled += 1,
-            }
+                .and_then(|digits| digits.parse().ok());
+            heard(number.filter(|_| line.len() == self.line_bytes));
         });
     }
 }
@@ -302,8 +302,8 @@ struct Schedule {
     pace: Pace,
     arrivals: Arrivals,
     next_at: Instant,
-    /// The state of a small generator (splitmix64); its seed is the same in every run.
-    random: u64,
+    /// Its seed is the same in every run.
+    random: Rng,
 }
 
 impl Schedule {
@@ -312,7 +312,7 @@ impl Schedule {
             pace,
             arrivals,
             next_at: Instant::now(),
-            random: 1,
+            random: Rng::with_seed(1),
         }
     }
 
@@ -352,14 +352,8 @@ impl Schedule {
         if self.arrivals == Arrivals::Even {
             return 1.0;
         }
-        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.random;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^= mixed >> 31;
-        // 53 bits make a number above 0 and at most 1.
-        let uniform = ((mixed >> 11) + 1) as f64 / (1_u64 << 53) as f64;
-        -uniform.ln()
+        // The generator gives numbers from 0 up to below 1, and 0 has no logarithm.
+        -(1.0 - self.random.f64()).ln()
     }
 }
 
@@ -369,12 +363,4 @@ fn template(bytes: usize) -> Vec<u8> {
     line.extend(WORDS.iter().cycle().take(bytes - NUMBER_DIGITS - 2));
     line.extend([MARK, b'\n']);
     line
-}
-
-/// Of sorted microseconds, in milliseconds; 0 when there are none.
-pub(super) fn percentile(sorted_us: &[u32], percent: usize) -> f64 {
-    let place = sorted_us.len() * percent / 100;
-    sorted_us
-        .get(place)
-        .map_or(0.0, |&delay| f64::from(delay) / 1000.0)
 }

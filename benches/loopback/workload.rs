@@ -1,13 +1,13 @@
 //! What must be measured and how it must come out, and the rooms in which it is.
 
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::clients::Crowd;
-use super::server::{Cores, ServerProcess, Subject};
+use super::server::{ServerProcess, Subject};
 use super::talk::Talk;
 
-/// Presence is summed up by the second; it is all told when so long has passed.
+/// Presence is summed up by the second; by then all of it is told.
 const PRESENCE_TOLD: Duration = Duration::from_millis(1200);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,9 +19,9 @@ pub(super) enum Talkers {
 /// When the next line is said.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Pace {
-    /// Closed loop: so many lines of the whole room are under way; one is so until everybody has had it.
+    /// Closed loop: this many lines of the whole room are under way, each until everybody has had it.
     InFlight(u64),
-    /// Open loop: so many lines in a second, of the whole room, by a schedule that waits for nobody.
+    /// Open loop: lines in a second, of the whole room, by a schedule that waits for nobody.
     PerSecond(f64),
 }
 
@@ -122,7 +122,7 @@ pub(super) struct Measured {
 }
 
 impl Workload {
-    /// Measures each subject for `time`, and tells of each what came out.
+    /// Measures each subject for the time of the conditions.
     ///
     /// Where the descriptors of the load suffice, all rooms are filled first and then measured by turns, a second each,
     /// so that what else goes on in the machine meets all of them alike.
@@ -130,79 +130,57 @@ impl Workload {
         &self,
         subjects: &[Subject],
         conditions: &Conditions,
-    ) -> Vec<(Subject, io::Result<Measured>)> {
-        let at_once = if self.clients * subjects.len() <= conditions.clients_max {
-            subjects.len()
-        } else {
-            1
-        };
-        subjects
-            .chunks(at_once)
-            .flat_map(|subjects| self.measure_subjects(subjects, conditions))
-            .collect()
-    }
-
-    fn measure_subjects(
-        &self,
-        subjects: &[Subject],
-        conditions: &Conditions,
-    ) -> Vec<(Subject, io::Result<Measured>)> {
-        let mut rooms: Vec<(Subject, io::Result<Room>)> = subjects
-            .iter()
-            .map(|&subject| (subject, Room::open(subject, self.clients, conditions)))
-            .collect();
-        let opened = rooms.iter_mut().filter_map(|(_, room)| room.as_mut().ok());
-        let mut results = self.measure_by_turns(opened, conditions.time).into_iter();
-        let result = |(subject, room): (Subject, io::Result<Room>)| {
-            // A room that could not be opened has no result; all others have theirs, in the same order.
-            let result = room.and_then(|room| {
-                let measured = results.next().ok_or(io::ErrorKind::NotFound)?;
-                room.close().and(measured)
-            });
-            (subject, result)
-        };
-        rooms.into_iter().map(result).collect()
+    ) -> io::Result<Vec<Measured>> {
+        let is_room_for_all = self.clients * subjects.len() <= conditions.clients_max;
+        let at_once = if is_room_for_all { subjects.len() } else { 1 };
+        let mut measured = Vec::new();
+        for subjects in subjects.chunks(at_once) {
+            let open = |&subject: &Subject| Room::open(subject, self.clients, conditions);
+            let mut rooms: Vec<Room> = subjects.iter().map(open).collect::<io::Result<_>>()?;
+            measured.extend(self.measure_by_turns(&mut rooms, conditions.time)?);
+            rooms.into_iter().try_for_each(Room::close)?;
+        }
+        Ok(measured)
     }
 
     /// Has people talk in each of the rooms for `time`, after a warm-up; where there are several, a second in each.
-    pub(super) fn measure_by_turns<'a>(
+    pub(super) fn measure_by_turns(
         &self,
-        rooms: impl IntoIterator<Item = &'a mut Room>,
+        rooms: &mut [Room],
         time: Duration,
-    ) -> Vec<io::Result<Measured>> {
-        let mut talks: Vec<io::Result<Talk>> = rooms
-            .into_iter()
-            .map(|room| Talk::warmed_up(self, room, time))
-            .collect();
-        let rounds = if talks.len() > 1 {
+    ) -> io::Result<Vec<Measured>> {
+        let warm_up = |room| Talk::warmed_up(self, room, time);
+        let mut talks: Vec<Talk> = rooms.iter_mut().map(warm_up).collect::<io::Result<_>>()?;
+        let turns = if talks.len() > 1 {
             time.as_secs().max(1) as u32
         } else {
             1
         };
-        for _ in 0..rounds {
+        for _ in 0..turns {
             for talk in &mut talks {
-                let Ok(going_on) = talk else { continue };
-                if let Err(error) = going_on.round(time / rounds) {
-                    *talk = Err(error);
-                }
+                talk.go_on(time / turns)?;
             }
         }
-        talks
-            .into_iter()
-            .map(|talk| talk.map(Talk::result))
-            .collect()
+        Ok(talks.into_iter().map(Talk::result).collect())
     }
 }
 
 /// How to measure.
 pub(super) struct Conditions {
-    pub(super) cores: Cores,
+    /// That of the server; `None` where there is but one.
+    pub(super) server_core: Option<usize>,
     /// Further settings of chatd.
     pub(super) settings: Vec<String>,
     /// The measured time.
     pub(super) time: Duration,
     /// How many clients the load can have at once.
     pub(super) clients_max: usize,
+}
+
+impl Conditions {
+    pub(super) fn start(&self, subject: Subject) -> io::Result<ServerProcess> {
+        ServerProcess::start(subject, self.server_core, &self.settings)
+    }
 }
 
 /// A server and its clients, who have all joined.
@@ -217,14 +195,12 @@ impl Room {
         clients: usize,
         conditions: &Conditions,
     ) -> io::Result<Self> {
-        let server = ServerProcess::start(subject, conditions.cores, &conditions.settings)?;
+        let server = conditions.start(subject)?;
         let mut crowd = Crowd::new(&server, 0)?;
-        crowd.join(clients, true, || Ok(()))?;
+        let joined = crowd.join(clients, true, || Ok(()));
+        joined.map_err(|error| io::Error::other(format!("{}: {error}", subject.name())))?;
         if subject == Subject::Chatd {
-            let deadline = Instant::now() + PRESENCE_TOLD;
-            while Instant::now() < deadline {
-                crowd.turn(Duration::from_millis(50), |_, _, _| {})?;
-            }
+            crowd.listen(PRESENCE_TOLD)?;
         }
         Ok(Self { server, crowd })
     }

@@ -4,12 +4,11 @@
 
 use std::fs::{self, File};
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use chatd::dialect::Dialect;
-use chatd::hub::{Hub, Limits, QueueLimits, SessionId, Sink};
+use chatd::hub::{Hub, Limits, Origin, QueueLimits, Rate, SessionId, Sink};
 use criterion::profiler::Profiler;
 use criterion::Criterion;
 use pprof::ProfilerGuard;
@@ -113,11 +112,12 @@ impl Room {
         let hub = Hub::new(Limits {
             line_bytes_max: 4096,
             queue,
-            line_rate: None,
+            line_rate: Rate::UNLIMITED,
             memory_max: 1 << 30,
             idle: None,
             drain: Duration::from_secs(5),
             history_lines: 0,
+            pace_max: None,
         });
         Self {
             hub,
@@ -129,8 +129,7 @@ impl Room {
 
     /// Somebody connects.
     pub(crate) fn connect(&mut self, sink: Socket, dialect: Dialect) -> SessionId {
-        let from = SocketAddr::from(([127, 0, 0, 1], 1));
-        let id = self.hub.connect(sink, dialect, from, self.now);
+        let id = self.hub.connect(sink, dialect, Origin::Local, self.now);
         self.sessions.push(id);
         id
     }

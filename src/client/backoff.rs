@@ -1,33 +1,8 @@
 //! How long to wait before a server is dialled again: longer each time, and not the same for everybody.
 
-use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
-/// When to dial again.
-#[derive(Debug, Clone)]
-pub struct Reconnect {
-    /// The wait after the first failure; it doubles with each further one …
-    pub delay_min: Duration,
-    /// … up to this. A connection that lasted so long makes the next failure the first one again.
-    pub delay_max: Duration,
-    /// So many failures one after the other end the client; `None`: it never gives up.
-    pub failures_max: Option<u32>,
-    /// Each wait is shortened by up to a half, so that those who lost a server together do not come back together.
-    /// The same seed gives the same waits.
-    pub seed: u64,
-}
-
-impl Default for Reconnect {
-    /// From 0.2 s to 30 s, for ever, with a seed of its own.
-    fn default() -> Self {
-        Self {
-            delay_min: Duration::from_millis(200),
-            delay_max: Duration::from_secs(30),
-            failures_max: None,
-            seed: RandomState::new().hash_one(0),
-        }
-    }
-}
+use crate::client::options::Reconnect;
 
 /// How often it failed, and how the dice lie.
 #[derive(Debug)]
@@ -46,7 +21,7 @@ impl Backoff {
         }
     }
 
-    /// A connection that lasted for so long is lost.
+    /// A connection is lost that `lasted` this long.
     pub(super) fn handle_loss(&mut self, lasted: Duration) {
         if lasted >= self.reconnect.delay_max {
             self.failures = 0;
@@ -90,12 +65,10 @@ mod tests {
     use super::*;
 
     fn reconnect(seed: u64) -> Reconnect {
-        Reconnect {
-            delay_min: Duration::from_millis(100),
-            delay_max: Duration::from_secs(1),
-            failures_max: Some(40),
-            seed,
-        }
+        Reconnect::default()
+            .delays(Duration::from_millis(100), Duration::from_secs(1))
+            .failures_max(40)
+            .seed(seed)
     }
 
     fn delays(seed: u64) -> Vec<Duration> {

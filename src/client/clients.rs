@@ -7,46 +7,25 @@
 //! Invariants: a client is on the work list, once, exactly while its slot says so; `wake_at` is not later than the
 //! first deadline; a connection that is busy is on the work list when a poll ends.
 
-use std::io::{self, IoSlice, Read};
+use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use mio::net::TcpStream;
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Poll, Token};
 use slab::Slab;
-use socket2::SockRef;
 
-use crate::client::connection::drive::{Buffers, Handler, Stream};
 use crate::client::connection::Connection;
-use crate::client::{clock, Event, Options, Target};
-use crate::stream;
+use crate::client::drive::{Buffers, Handler};
+use crate::client::event::Event;
+use crate::client::id::ClientId;
+use crate::client::options::{Options, Target};
+use crate::stream::{Edge, Stream};
 
-/// So many events are taken from the kernel at once.
+/// At most this many events are taken from the kernel at once.
 const EVENTS_MAX: usize = 1024;
 
-/// At most so much is read from one server at once.
+/// At most this much is read from one server at once.
 const READ_BYTES_MAX: usize = 64 * 1024;
-
-/// Names one client, and never another one: the slot is used again, the serial is not for a long time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ClientId {
-    slot: usize,
-    serial: u32,
-}
-
-impl ClientId {
-    /// For tests with one client.
-    #[cfg(test)]
-    pub(super) fn any() -> Self {
-        Self { slot: 0, serial: 0 }
-    }
-
-    /// A small number, that of no other client that is held at the same time: as long as none is removed they count
-    /// from 0 in the order in which they were dialled.
-    pub fn index(self) -> usize {
-        self.slot
-    }
-}
 
 /// Clients that live on one poll, in one thread.
 #[derive(Debug)]
@@ -66,7 +45,7 @@ pub struct Clients {
 #[derive(Debug)]
 struct Slot {
     connection: Connection,
-    stream: Option<TcpStream>,
+    stream: Option<Stream>,
     /// It is on the work list.
     listed: bool,
 }
@@ -199,9 +178,7 @@ impl Clients {
             let Some(slot) = self.slots.get_mut(index) else {
                 continue;
             };
-            let closed = event.is_read_closed() || event.is_error();
-            slot.connection
-                .note(event.is_readable(), event.is_writable(), closed);
+            slot.connection.note(Edge::from(event));
             if !slot.listed {
                 slot.listed = true;
                 self.work.push(index);
@@ -283,7 +260,7 @@ impl Slot {
         connection.turn(stream.as_mut(), &mut driver.buffers, now, handler);
         if !connection.has_stream() {
             match stream.take() {
-                Some(stream) if connection.is_abrupt() => stream::reset(stream),
+                Some(stream) if connection.is_abrupt() => stream.reset(),
                 stream => drop(stream),
             }
         }
@@ -291,48 +268,18 @@ impl Slot {
 }
 
 impl Driver {
-    fn connect(&self, address: SocketAddr, connection: &Connection) -> io::Result<TcpStream> {
-        let mut stream = TcpStream::connect(address)?;
-        if let Some(bytes) = connection.receive_buffer_bytes() {
-            SockRef::from(&stream).set_recv_buffer_size(bytes)?;
-        }
-        self.poll.registry().register(
-            &mut stream,
-            Token(connection.id().slot),
-            Interest::READABLE | Interest::WRITABLE,
-        )?;
+    fn connect(&self, address: SocketAddr, connection: &Connection) -> io::Result<Stream> {
+        let mut stream = Stream::connect(address, connection.receive_buffer_bytes())?;
+        let token = Token(connection.id().slot);
+        stream.register(self.poll.registry(), token, false)?;
         Ok(stream)
     }
 }
 
-impl Stream for TcpStream {
-    fn connected(&mut self) -> io::Result<Option<SocketAddr>> {
-        if let Some(error) = TcpStream::take_error(self)? {
-            return Err(error);
-        }
-        match self.peer_addr() {
-            Ok(_) => {
-                stream::tune(self);
-                self.local_addr().map(Some)
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        Read::read(self, buffer)
-    }
-
-    fn write(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        stream::write(self, slices)
-    }
-
-    fn finish(&mut self) {
-        stream::finish(self);
-    }
-
-    fn take_error(&mut self) -> Option<io::Error> {
-        TcpStream::take_error(self).ok().flatten()
-    }
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the clock of all clients is asked here and nowhere else"
+)]
+fn clock() -> Instant {
+    Instant::now()
 }

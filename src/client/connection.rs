@@ -1,36 +1,37 @@
 //! One client but for its socket: what it says and hears, how it leaves, and what becomes of it.
 //!
-//! It does no i/o by itself: what a program does with it only changes it, and [`drive`] is how
+//! It does no i/o by itself: what a program does with it only changes it, and [`drive`](super::drive) is how
 //! [`Clients`](super::Clients) lends it its socket and tells it the time.
 //!
 //! Invariants: lines that wait have a waker: the write side is blocked or not connected yet, so that an edge comes, or
 //! [`Connection::is_busy`] says that there is work without one; the phase goes one way, `Open -> Leaving -> Closed` or
 //! `Open -> Closed`; `accepted = written + waiting + unsent` messages.
 
-pub(super) mod drive;
-
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Instant;
 
 use crate::client::backoff::Backoff;
-use crate::client::clients::ClientId;
-use crate::client::queue::{Queue, What};
-use crate::client::{Leave, Message, Options, SendError, Why};
+use crate::client::event::{Leave, SendError, Why};
+use crate::client::id::ClientId;
+use crate::client::options::{Options, Target};
+use crate::client::queue::{Outgoing, Queue, What};
+use crate::client::unanswered::Unanswered;
 use crate::dialect::line::LineBuffer;
-use crate::dialect::{message, wire, Dialect};
+use crate::dialect::message::{has_text, Ask, Message};
+use crate::stream::Readiness;
 
 /// A longer name cannot be one, and must not fill the lines of messages.
 const NAME_BYTES_MAX: usize = 256;
 
 /// What a connection has done, in numbers that only grow.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Counters {
     /// Connections that were established.
     pub connects: u64,
-    /// Messages that [`Connection::send`] accepted.
+    /// Messages that [`Connection::send`] and [`Connection::tell`] accepted.
     pub accepted: u64,
     /// Those of them that the kernel has taken whole.
     pub written: u64,
@@ -38,7 +39,7 @@ pub struct Counters {
     pub unsent: u64,
     /// Messages that were not accepted because too many waited.
     pub dropped: u64,
-    /// What somebody said or did that was heard.
+    /// What somebody said, told or did that was heard.
     pub heard: u64,
     /// Lines of the server that could not be understood.
     pub unknown: u64,
@@ -58,15 +59,15 @@ pub struct Counters {
 
 /// Messages that are remembered; the oldest give way.
 #[derive(Debug, Default)]
-struct Memory {
-    sent: VecDeque<Box<str>>,
-    dropped: VecDeque<Box<str>>,
-    received: VecDeque<Message<'static>>,
+pub(super) struct Memory {
+    pub(super) sent: VecDeque<Box<str>>,
+    pub(super) dropped: VecDeque<Box<str>>,
+    pub(super) received: VecDeque<Message<'static>>,
 }
 
 /// On its way in one direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
+pub(super) enum Phase {
     Open,
     Leaving {
         how: Leave,
@@ -80,7 +81,7 @@ enum Phase {
 
 /// How far the connection to the server is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Link {
+pub(super) enum Link {
     /// There is none. It is to be dialled at this time, or at once.
     Down(Option<Instant>),
     /// It is under way, at most until then.
@@ -91,7 +92,7 @@ enum Link {
 
 /// The write side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Flow {
+pub(super) enum Flow {
     Ready,
     /// The last write would have blocked, and no writable edge has come since.
     Blocked,
@@ -99,46 +100,37 @@ enum Flow {
     Dead(io::ErrorKind),
 }
 
-/// The read side.
-#[derive(Debug, Clone, Copy, Default)]
-struct Reading {
-    /// There may be something to read.
-    ready: bool,
-    /// An event said that the stream has ended or broken: read until that is seen.
-    may_have_ended: bool,
-    /// Nothing is to be read for now.
-    paused: bool,
-}
-
 /// One client, as [`Clients`](super::Clients) and handlers lend it.
 #[derive(Debug)]
 pub struct Connection {
-    id: ClientId,
-    dialect: Dialect,
-    addresses: Arc<[SocketAddr]>,
-    /// Which of them is dialled.
-    address: usize,
-    options: Options,
-    backoff: Option<Backoff>,
-    phase: Phase,
-    link: Link,
-    flow: Flow,
-    reading: Reading,
+    pub(super) id: ClientId,
+    pub(super) target: Target,
+    /// Which of its addresses is dialled.
+    pub(super) address: usize,
+    pub(super) options: Options,
+    pub(super) backoff: Option<Backoff>,
+    pub(super) phase: Phase,
+    pub(super) link: Link,
+    pub(super) flow: Flow,
+    pub(super) readiness: Readiness,
+    /// Nothing is to be read for now.
+    pub(super) paused: bool,
     /// Its socket is to be closed with a reset.
-    abrupt: bool,
-    lines: LineBuffer,
-    queue: Queue,
+    pub(super) abrupt: bool,
+    pub(super) lines: LineBuffer,
+    pub(super) queue: Queue,
+    pub(super) unanswered: Unanswered,
     /// The name that the server has confirmed.
-    name: Box<str>,
+    pub(super) name: Box<str>,
     /// The name that messages carry, which the server does not believe.
-    asked_name: Box<str>,
+    pub(super) asked_name: Box<str>,
     /// The last name that was asked for on any connection.
-    written_name: Option<Box<str>>,
-    counters: Counters,
-    memory: Option<Box<Memory>>,
-    local_address: Option<SocketAddr>,
-    heard_at: Option<Instant>,
-    written_at: Option<Instant>,
+    pub(super) written_name: Option<Box<str>>,
+    pub(super) counters: Counters,
+    pub(super) memory: Option<Box<Memory>>,
+    pub(super) local_address: Option<SocketAddr>,
+    pub(super) heard_at: Option<Instant>,
+    pub(super) written_at: Option<Instant>,
 }
 
 /// What a program does with it.
@@ -150,30 +142,35 @@ impl Connection {
     /// If they are not accepted; a [`SendError::Dropped`] message is remembered if that was asked for.
     pub fn send(&mut self, words: &str) -> Result<u64, SendError> {
         self.check(words)?;
-        if !self.queue.has_room(true) {
-            self.counters.dropped += 1;
-            self.remember(|memory| &mut memory.dropped, || words.into());
-            return Err(SendError::Dropped);
-        }
-        let number = self.counters.accepted;
-        self.counters.accepted += 1;
-        let mut line = Vec::new();
-        message::encode_words(self.dialect, &self.asked_name, words, &mut line);
-        let words = self.memory.as_ref().map(|_| words.into());
-        self.queue.push(line, What::Message { number, words });
-        Ok(number)
+        self.check_room(words)?;
+        let name = &self.asked_name;
+        let line = self.line(Ask::Words { name, words })?;
+        Ok(self.push_message(line, words, None))
     }
 
-    /// Asks for a name. The server answers with [`Message::Named`] or [`Message::Refused`]. After a reconnect the last
-    /// name is asked for again before anything else.
+    /// Says `words` to one person only; gives the number of the message, counted with those of [`Connection::send`].
+    /// Nothing in the words is a command.
+    ///
+    /// # Errors
+    /// As [`Connection::send`]; and [`SendError::MalformedName`] if nobody can be called so, or
+    /// [`SendError::WrongDialect`] in the wire dialect, which has no such request yet.
+    pub fn tell(&mut self, to: &str, words: &str) -> Result<u64, SendError> {
+        self.check(words)?;
+        self.check(to)?;
+        let line = self.line(Ask::Tell { to, words })?;
+        self.check_room(words)?;
+        Ok(self.push_message(line, words, Some(to)))
+    }
+
+    /// Asks for a name. The server answers with [`Message::Named`], or with a [`Message::Refused`] whose request is
+    /// [`Request::Name`](crate::client::Request::Name). After a reconnect the last name is asked for again before
+    /// anything else.
     ///
     /// # Errors
     /// If the request is not accepted.
     pub fn set_name(&mut self, name: &str) -> Result<(), SendError> {
         self.check(name)?;
-        let mut line = Vec::new();
-        message::encode_name(self.dialect, name, &mut line);
-        self.request(line, What::Name(name.into()))?;
+        self.request(Ask::Name(name), What::Name(name.into()))?;
         self.asked_name = if name.len() <= NAME_BYTES_MAX {
             name.into()
         } else {
@@ -189,10 +186,7 @@ impl Connection {
     /// If the request is not accepted: telnet has none, and a token is 1 to 64 printable ASCII characters.
     pub fn ping(&mut self, token: &str) -> Result<(), SendError> {
         self.check(token)?;
-        if self.dialect != Dialect::Wire || !wire::is_token(token) {
-            return Err(SendError::WrongDialect);
-        }
-        self.request(format!("PING {token}\n").into(), What::Passing)
+        self.request(Ask::Ping(token), What::Ping)
     }
 
     /// Leaves in good order: [`Leave::Quit`].
@@ -209,11 +203,12 @@ impl Connection {
             Phase::Leaving { .. } | Phase::Closed(_) => return,
         }
         if how == Leave::Quit && self.phase == Phase::Open {
-            let mut line = Vec::new();
-            message::encode_quit(self.dialect, &mut line);
-            self.queue.push(line, What::Quit);
+            // Every dialect has it.
+            if let Ok(line) = self.line(Ask::Quit) {
+                self.queue.push(line, What::Quit);
+            }
         }
-        if self.reading.paused {
+        if self.paused {
             self.resume_reading();
         }
         self.phase = Phase::Leaving {
@@ -226,17 +221,14 @@ impl Connection {
     /// Reads nothing more, so that the server must keep what it says, or lose patience. The end of the connection is
     /// then only seen if it is a reset; one that leaves reads what still comes and throws it away.
     pub fn pause_reading(&mut self) {
-        self.reading.paused = true;
+        self.paused = true;
     }
 
     /// Reads again.
     pub fn resume_reading(&mut self) {
-        // What edges told in the meantime is not known any more, so look.
-        self.reading = Reading {
-            ready: true,
-            may_have_ended: true,
-            paused: false,
-        };
+        self.paused = false;
+        // What edges told in the meantime is not known any more.
+        self.readiness.look_for_end();
     }
 
     fn check(&self, words: &str) -> Result<(), SendError> {
@@ -246,7 +238,7 @@ impl Connection {
         if words.is_empty() {
             return Err(SendError::Empty);
         }
-        if !wire::is_one_line(words.as_bytes()) {
+        if words.contains(['\n', '\r']) {
             return Err(SendError::SeveralLines);
         }
         if words.len() > self.options.words_bytes_max {
@@ -255,7 +247,38 @@ impl Connection {
         Ok(())
     }
 
-    fn request(&mut self, line: Vec<u8>, what: What) -> Result<(), SendError> {
+    fn check_room(&mut self, words: &str) -> Result<(), SendError> {
+        if self.queue.has_room(true) {
+            return Ok(());
+        }
+        self.counters.dropped += 1;
+        self.remember(|memory| &mut memory.dropped, || words.into());
+        Err(SendError::Dropped)
+    }
+
+    /// The line that asks for this.
+    pub(super) fn line(&self, ask: Ask<'_>) -> Result<Vec<u8>, SendError> {
+        let mut line = Vec::new();
+        self.target.dialect.encode_ask(ask, &mut line)?;
+        Ok(line)
+    }
+
+    fn push_message(&mut self, line: Vec<u8>, words: &str, to: Option<&str>) -> u64 {
+        let number = self.counters.accepted;
+        self.counters.accepted += 1;
+        let message = Outgoing {
+            number,
+            to: to.map(Into::into),
+            words_bytes: words.len(),
+            has_text: has_text(words),
+            kept: self.memory.as_ref().map(|_| words.into()),
+        };
+        self.queue.push(line, What::Message(message));
+        number
+    }
+
+    fn request(&mut self, ask: Ask<'_>, what: What) -> Result<(), SendError> {
+        let line = self.line(ask)?;
         if !self.queue.has_room(false) {
             return Err(SendError::Dropped);
         }
@@ -263,7 +286,7 @@ impl Connection {
         Ok(())
     }
 
-    fn remember<T>(
+    pub(super) fn remember<T>(
         &mut self,
         log: impl FnOnce(&mut Memory) -> &mut VecDeque<T>,
         item: impl FnOnce() -> T,

@@ -39,6 +39,25 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
+//! # Names and refusals
+//! Until a name is confirmed by [`Message::Named`] the server calls a client `guest1` or so. What the server does not do
+//! comes as [`Message::Refused`], with a [`Reason`] and, as far as that can be told, the [`Request`] that was refused:
+//!
+//! ```
+//! use chatd::client::{Message, Reason, Request};
+//!
+//! fn is_name_taken(message: &Message<'_>) -> bool {
+//!     match message {
+//!         Message::Refused(refusal) => {
+//!             refusal.reason == Reason::NameTaken && matches!(refusal.request, Request::Name(_))
+//!         }
+//!         _ => false,
+//!     }
+//! }
+//! ```
+//!
+//! The `examples` of the package are whole programs: a bot that greets, and one that bridges two rooms.
+//!
 //! # The parts
 //! [`Connection`] is all that a client is but for its socket: lines, queue, deadlines, counters. It does no i/o by
 //! itself and asks no clock; what is sent waits in it until the next poll. [`Clients`] owns the sockets and mio's poll.
@@ -51,212 +70,26 @@
 mod backoff;
 mod clients;
 mod connection;
+mod drive;
+mod event;
+mod id;
+mod options;
 mod queue;
 #[cfg(test)]
 mod transcripts;
+mod unanswered;
 
-use std::fmt;
 use std::io;
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::dialect::Dialect;
-use crate::settings::Listen;
-
-pub use crate::dialect::message::Message;
-pub use backoff::Reconnect;
-pub use clients::{ClientId, Clients};
+pub use crate::dialect::message::{Message, Reason, Refusal, Request};
+pub use crate::dialect::Dialect;
+pub use clients::Clients;
 pub use connection::{Connection, Counters};
-
-/// At most so many messages wait to be sent; any more are dropped.
-pub const WAITING_MAX: usize = 100;
-
-/// Where a server listens: a dialect, and addresses that are tried in turn.
-#[derive(Debug, Clone)]
-pub struct Target {
-    dialect: Dialect,
-    addresses: Arc<[SocketAddr]>,
-}
-
-impl Target {
-    /// Understands `DIALECT://HOST:PORT` (`telnet` where no dialect is given) and looks up the host, which blocks.
-    ///
-    /// # Errors
-    /// If the text is not built so, or the name has no address; the message says which.
-    pub fn resolve(address: &str) -> io::Result<Self> {
-        let listen: Listen = address.parse().map_err(|error| {
-            io::Error::new(io::ErrorKind::InvalidInput, format!("{address}: {error}"))
-        })?;
-        let addresses = listen
-            .resolve()
-            .map_err(|error| io::Error::new(error.kind(), format!("{address}: {error}")))?;
-        Ok(Self {
-            dialect: listen.dialect,
-            addresses: addresses.into(),
-        })
-    }
-
-    /// A server whose address is known.
-    #[must_use]
-    pub fn new(dialect: Dialect, address: SocketAddr) -> Self {
-        Self {
-            dialect,
-            addresses: [address].into(),
-        }
-    }
-
-    /// The way of talking there.
-    pub fn dialect(&self) -> Dialect {
-        self.dialect
-    }
-
-    /// Its addresses, at least one.
-    pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
-    }
-}
-
-/// How a client behaves.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// So long is waited for one address to accept the connection.
-    pub connect_max: Duration,
-    /// So long may leaving take: what waits is written and the server closes, or the connection is cut off.
-    pub drain_max: Duration,
-    /// Words that are sent may have so many bytes, and names. Those that are heard may have three times as many, for a
-    /// server that takes so many may lengthen them when it cleans them.
-    pub words_bytes_max: usize,
-    /// So many messages of each kind are remembered: sent, dropped and received. 0: none, they are only counted.
-    pub keep_max: usize,
-    /// `SO_RCVBUF`; `None`: what the system gives.
-    pub receive_buffer_bytes: Option<usize>,
-    /// Whether to dial again after a connection failed or broke.
-    pub reconnect: Option<Reconnect>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            connect_max: Duration::from_secs(10),
-            drain_max: Duration::from_secs(5),
-            words_bytes_max: 4096,
-            keep_max: 0,
-            receive_buffer_bytes: None,
-            reconnect: None,
-        }
-    }
-}
-
-/// What happened to a client.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event<'a> {
-    /// The server has accepted the connection; with [`Options::reconnect`], perhaps not for the first time.
-    Connected,
-    /// The server said something.
-    Message(Message<'a>),
-    /// The kernel has taken the last byte of the message that [`Connection::send`] gave this number.
-    Written(u64),
-    /// The connection failed or broke and is tried again. What was not written before waits on.
-    Interrupted {
-        /// What happened.
-        why: Why,
-        /// When it is tried again.
-        retry_in: Duration,
-    },
-    /// The client is done; no event follows.
-    Closed {
-        /// Why it ended.
-        why: Why,
-        /// So many messages were accepted by [`Connection::send`] and never written whole.
-        unsent: usize,
-    },
-}
-
-impl Event<'_> {
-    /// The same event, borrowing nothing.
-    #[must_use]
-    pub fn into_owned(self) -> Event<'static> {
-        match self {
-            Self::Connected => Event::Connected,
-            Self::Message(message) => Event::Message(message.into_owned()),
-            Self::Written(number) => Event::Written(number),
-            Self::Interrupted { why, retry_in } => Event::Interrupted { why, retry_in },
-            Self::Closed { why, unsent } => Event::Closed { why, unsent },
-        }
-    }
-}
-
-/// Why a connection ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Why {
-    /// It was told to. All messages were written before, but for those that [`Leave::Reset`] cut off.
-    Left,
-    /// The server ended it.
-    Ended,
-    /// It broke.
-    Broken(io::ErrorKind),
-    /// No address of the server accepted it; this is the error of the last one.
-    Unreachable(io::ErrorKind),
-    /// It was told to leave, and [`Options::drain_max`] was over before the server had taken everything.
-    Overdue,
-}
-
-impl fmt::Display for Why {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Left => f.write_str("left"),
-            Self::Ended => f.write_str("ended by the server"),
-            Self::Broken(kind) => write!(f, "broken: {kind}"),
-            Self::Unreachable(kind) => write!(f, "unreachable: {kind}"),
-            Self::Overdue => f.write_str("left, but not everything could be written in time"),
-        }
-    }
-}
-
-/// How to leave.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Leave {
-    /// Write what waits, ask the server to close, and wait until it does.
-    Quit,
-    /// Write what waits, end the stream, and wait until the server does the same.
-    HalfClose,
-    /// At once and with a reset (linger 0). What waits is not sent, and what was written may not arrive.
-    Reset,
-}
-
-/// Why words were not accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SendError {
-    /// [`WAITING_MAX`] messages wait already, or as many requests of other kinds. A message is counted, and in
-    /// [`Connection::dropped`] if that is kept; a request for a name or a `PING` is neither.
-    Dropped,
-    /// The client leaves or is closed.
-    Closed,
-    /// There is nothing in it.
-    Empty,
-    /// There is a line end in it.
-    SeveralLines,
-    /// It has more bytes than [`Options::words_bytes_max`].
-    TooLong,
-    /// The dialect has no such request, or not with such a token.
-    WrongDialect,
-}
-
-impl fmt::Display for SendError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Dropped => "dropped: too many messages wait to be sent",
-            Self::Closed => "the client is closed",
-            Self::Empty => "there is nothing to send",
-            Self::SeveralLines => "a message is one line",
-            Self::TooLong => "the message is too long",
-            Self::WrongDialect => "this dialect has no such request, or not with such a token",
-        })
-    }
-}
-
-impl std::error::Error for SendError {}
+pub use event::{Event, Leave, SendError, Why};
+pub use id::ClientId;
+pub use options::{Options, Reconnect, Target};
+pub use queue::WAITING_MAX;
 
 /// One client with a poll of its own.
 #[derive(Debug)]
@@ -291,6 +124,14 @@ impl Client {
     /// See there.
     pub fn send(&mut self, words: &str) -> Result<u64, SendError> {
         self.connection_mut().send(words)
+    }
+
+    /// As [`Connection::tell`].
+    ///
+    /// # Errors
+    /// See there.
+    pub fn tell(&mut self, to: &str, words: &str) -> Result<u64, SendError> {
+        self.connection_mut().tell(to, words)
     }
 
     /// As [`Connection::close`].
@@ -340,12 +181,4 @@ impl Client {
         let connection = self.clients.connection_mut(self.id);
         connection.unwrap_or_else(|| unreachable!("a client is never removed"))
     }
-}
-
-#[allow(
-    clippy::disallowed_methods,
-    reason = "the clock of all clients is asked here and nowhere else"
-)]
-fn clock() -> Instant {
-    Instant::now()
 }

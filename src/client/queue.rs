@@ -8,30 +8,48 @@ use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::time::Instant;
 
-use crate::client::WAITING_MAX;
 use crate::outbox::Outbox;
+
+/// At most this many messages wait to be sent; any more are dropped.
+pub const WAITING_MAX: usize = 100;
 
 /// A line that waits.
 #[derive(Debug)]
-pub(super) struct Waiting {
+struct Waiting {
     line: Box<[u8]>,
-    pub(super) what: What,
+    what: What,
 }
 
 /// What a line is for.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum What {
-    /// A message with its number, and its words if they are to be remembered.
-    Message {
-        number: u64,
-        words: Option<Box<str>>,
-    },
+    /// Words to all or to one.
+    Message(Outgoing),
     /// The request for a name.
     Name(Box<str>),
     /// The request to close.
     Quit,
-    /// A request that is worth nothing on another connection.
-    Passing,
+    /// The request for a sign of life, which is worth nothing on another connection.
+    Ping,
+}
+
+/// A message on its way out.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Outgoing {
+    pub(super) number: u64,
+    /// To whom alone it goes.
+    pub(super) to: Option<Box<str>>,
+    pub(super) words_bytes: usize,
+    /// Whether there is something in the words that can be seen.
+    pub(super) has_text: bool,
+    /// The words, if they are to be remembered.
+    pub(super) kept: Option<Box<str>>,
+}
+
+impl What {
+    fn is_message(&self) -> bool {
+        matches!(self, Self::Message(_))
+    }
 }
 
 /// The write queue.
@@ -40,12 +58,12 @@ pub(super) struct Queue {
     waiting: VecDeque<Waiting>,
     messages: usize,
     outbox: Outbox,
-    /// So many of `waiting` are in the outbox.
+    /// How many of `waiting`, from the front, are in the outbox.
     staged: usize,
-    /// So much of the first line is not taken yet, if that is in the outbox.
+    /// How many bytes of the first line are not taken yet, if that is in the outbox.
     front_left: usize,
-    /// Messages taken whole, and lines for names, for the caller to look after.
-    written: VecDeque<What>,
+    /// What was taken whole, and the length of its line, for the caller to look after.
+    written: VecDeque<(What, usize)>,
 }
 
 impl Queue {
@@ -67,7 +85,7 @@ impl Queue {
 
     /// Adds a line. The caller has seen that there is room.
     pub(super) fn push(&mut self, line: Vec<u8>, what: What) {
-        self.messages += usize::from(matches!(what, What::Message { .. }));
+        self.messages += usize::from(what.is_message());
         self.waiting.push_back(Waiting {
             line: line.into(),
             what,
@@ -95,16 +113,16 @@ impl Queue {
         self.outbox.slices(slices)
     }
 
-    /// The kernel took so many bytes.
+    /// The kernel took this many bytes.
     pub(super) fn advance(&mut self, bytes: usize, now: Instant) {
         self.outbox.advance(bytes, now);
         let mut left = bytes;
         while self.staged > 0 && left >= self.front_left {
             left -= self.front_left;
             self.staged -= 1;
-            if let Some(Waiting { what, .. }) = self.waiting.pop_front() {
-                self.messages -= usize::from(matches!(what, What::Message { .. }));
-                self.written.push_back(what);
+            if let Some(Waiting { line, what }) = self.waiting.pop_front() {
+                self.messages -= usize::from(what.is_message());
+                self.written.push_back((what, line.trim_ascii_end().len()));
             }
             let next = self.waiting.front().filter(|_| self.staged > 0);
             self.front_left = next.map_or(0, |front| front.line.len());
@@ -112,8 +130,8 @@ impl Queue {
         self.front_left -= left;
     }
 
-    /// The next line that was taken whole.
-    pub(super) fn take_written(&mut self) -> Option<What> {
+    /// What was taken whole next, and the length of its line without its end.
+    pub(super) fn take_written(&mut self) -> Option<(What, usize)> {
         self.written.pop_front()
     }
 
@@ -122,7 +140,7 @@ impl Queue {
     pub(super) fn rewind(&mut self, first: Option<(Vec<u8>, What)>) {
         self.outbox.clear();
         self.staged = 0;
-        self.waiting.retain(|waiting| waiting.what != What::Passing);
+        self.waiting.retain(|waiting| waiting.what != What::Ping);
         let front = self.waiting.front().map(|waiting| &waiting.what);
         if matches!(front, Some(What::Name(_))) {
             return;
@@ -136,10 +154,14 @@ impl Queue {
     }
 
     /// Empties it; gives the messages that were not taken whole.
-    pub(super) fn clear(&mut self) -> impl Iterator<Item = What> {
+    pub(super) fn clear(&mut self) -> impl Iterator<Item = Outgoing> {
         let Self { waiting, .. } = std::mem::take(self);
-        let all = waiting.into_iter().map(|waiting| waiting.what);
-        all.filter(|what| matches!(what, What::Message { .. }))
+        waiting
+            .into_iter()
+            .filter_map(|waiting| match waiting.what {
+                What::Message(message) => Some(message),
+                _ => None,
+            })
     }
 }
 
@@ -150,11 +172,18 @@ mod tests {
     use super::*;
     use crate::test_clock::outset;
 
-    fn message(number: u64) -> What {
-        What::Message {
+    fn outgoing(number: u64) -> Outgoing {
+        Outgoing {
             number,
-            words: None,
+            to: None,
+            words_bytes: 1,
+            has_text: true,
+            kept: None,
         }
+    }
+
+    fn message(number: u64) -> What {
+        What::Message(outgoing(number))
     }
 
     fn staged(queue: &Queue) -> Vec<u8> {
@@ -169,21 +198,24 @@ mod tests {
     #[test]
     fn what_was_begun_is_written_again_from_its_start() {
         let (mut queue, now) = (Queue::default(), outset());
-        queue.push(b"PING\n".to_vec(), What::Passing);
+        queue.push(b"PING\n".to_vec(), What::Ping);
         for number in 0..3 {
             queue.push(format!("line{number}\n").into(), message(number));
         }
         queue.stage(now);
         queue.advance(5 + 6 + 2, now);
-        assert_eq!(queue.take_written(), Some(What::Passing));
-        assert_eq!(queue.take_written(), Some(message(0)));
+        assert_eq!(queue.take_written(), Some((What::Ping, 4)));
+        assert_eq!(queue.take_written(), Some((message(0), 5)));
         assert_eq!(queue.take_written(), None);
-        queue.push(b"PING\n".to_vec(), What::Passing);
+        queue.push(b"PING\n".to_vec(), What::Ping);
         queue.rewind(Some((b"NAME\n".to_vec(), What::Name("ann".into()))));
         queue.stage(now);
         assert_eq!(staged(&queue), b"NAME\nline1\nline2\n");
         assert_eq!(queue.messages(), 2);
-        assert_eq!(queue.clear().collect::<Vec<_>>(), [message(1), message(2)]);
+        assert_eq!(
+            queue.clear().collect::<Vec<_>>(),
+            [outgoing(1), outgoing(2)]
+        );
         assert!(queue.is_empty() && queue.is_flushed());
     }
 
@@ -197,7 +229,7 @@ mod tests {
         assert!(!queue.has_room(true));
         for _ in 0..WAITING_MAX {
             assert!(queue.has_room(false));
-            queue.push(b"x\n".to_vec(), What::Passing);
+            queue.push(b"x\n".to_vec(), What::Ping);
         }
         assert!(!queue.has_room(false));
     }
@@ -220,7 +252,7 @@ mod tests {
                 let bytes = bytes.min(staged(&queue).len());
                 queue.advance(bytes, now);
                 taken_bytes += bytes;
-                while let Some(what) = queue.take_written() {
+                while let Some((what, _)) = queue.take_written() {
                     prop_assert_eq!(what, message(taken));
                     taken += 1;
                 }

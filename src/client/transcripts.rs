@@ -8,12 +8,13 @@ use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use crate::client::clients::ClientId;
-use crate::client::connection::drive::{Buffers, Stream};
+use crate::client::drive::Buffers;
 use crate::client::{
-    Connection, Event, Leave, Message, Options, Reconnect, SendError, Target, Why, WAITING_MAX,
+    ClientId, Connection, Event, Leave, Message, Options, Reconnect, Refusal, Request, SendError,
+    Target, Why, WAITING_MAX,
 };
 use crate::dialect::Dialect;
+use crate::stream::{Edge, Read, Socket, Write};
 
 use io::ErrorKind::{BrokenPipe, ConnectionRefused, ConnectionReset, TimedOut, WouldBlock};
 
@@ -31,15 +32,8 @@ struct Scripted {
     finished: bool,
 }
 
-impl Stream for Scripted {
-    fn connected(&mut self) -> io::Result<Option<SocketAddr>> {
-        match self.refuses {
-            Some(kind) => Err(kind.into()),
-            None => Ok(Some(SocketAddr::from(([127, 0, 0, 1], 1000)))),
-        }
-    }
-
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+impl Scripted {
+    fn read_once(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let bytes = self.reads.pop_front().unwrap_or(Err(WouldBlock))?;
         let taken = bytes.len().min(buffer.len());
         buffer[..taken].copy_from_slice(&bytes[..taken]);
@@ -49,7 +43,7 @@ impl Stream for Scripted {
         Ok(taken)
     }
 
-    fn write(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    fn write_once(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         let bytes: Vec<u8> = slices.iter().flat_map(|slice| slice.to_vec()).collect();
         let taken = match self.writes.pop_front() {
             Some(most) => most?.min(bytes.len()),
@@ -58,13 +52,31 @@ impl Stream for Scripted {
         self.written.extend(&bytes[..taken]);
         Ok(taken)
     }
+}
+
+impl Socket for Scripted {
+    fn connected(&mut self) -> io::Result<bool> {
+        self.refuses.map_or(Ok(true), |kind| Err(kind.into()))
+    }
+
+    fn local_address(&self) -> Option<SocketAddr> {
+        Some(SocketAddr::from(([127, 0, 0, 1], 1000)))
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> Read {
+        Read::by(|| self.read_once(buffer))
+    }
+
+    fn write(&mut self, slices: &[IoSlice<'_>]) -> Write {
+        Write::by(|| self.write_once(slices))
+    }
 
     fn finish(&mut self) {
         self.finished = true;
     }
 
-    fn take_error(&mut self) -> Option<io::Error> {
-        self.error.take().map(Into::into)
+    fn take_error(&mut self) -> Option<io::ErrorKind> {
+        self.error.take()
     }
 }
 
@@ -145,8 +157,18 @@ impl Talk {
 
     /// The stream may be read and written, and the client sees to it.
     fn edge(&mut self) {
-        self.connection.note(true, true, false);
+        self.note(false);
         self.turn();
+    }
+
+    /// An event says that the stream may be read and written, and perhaps that it has ended.
+    fn note(&mut self, closed: bool) {
+        self.connection.note(Edge {
+            readable: true,
+            writable: true,
+            closed,
+            urgent: false,
+        });
     }
 
     /// The server says something, and the client hears it.
@@ -158,7 +180,7 @@ impl Talk {
     /// The stream has ended or broken.
     fn end(&mut self, how: Result<(), io::ErrorKind>) {
         self.stream().reads.push_back(how.map(|()| Vec::new()));
-        self.connection.note(true, true, true);
+        self.note(true);
         self.turn();
     }
 
@@ -192,15 +214,9 @@ fn closed(why: Why, unsent: usize) -> Event<'static> {
 }
 
 fn again() -> Options {
-    Options {
-        reconnect: Some(Reconnect {
-            delay_min: Duration::from_secs(1),
-            delay_max: Duration::from_secs(1),
-            failures_max: Some(3),
-            seed: 1,
-        }),
-        ..Options::default()
-    }
+    let second = Duration::from_secs(1);
+    let reconnect = Reconnect::default().delays(second, second);
+    Options::default().reconnect(reconnect.failures_max(3).seed(1))
 }
 
 #[test]
@@ -224,7 +240,7 @@ fn says_its_name_and_words_and_hears_others() {
                 words: "waves".into()
             }),
             Event::Message(Message::Pong("x".into())),
-            Event::Message(Message::Refused("no".into())),
+            Event::Message(Message::Refused(Refusal::new("no"))),
         ]
     );
     assert_eq!(talk.connection.name(), "ann");
@@ -267,10 +283,7 @@ fn any_cutting_is_heard_and_written_the_same() {
 
 #[test]
 fn at_most_a_hundred_messages_wait() {
-    let options = Options {
-        keep_max: 2,
-        ..Options::default()
-    };
+    let options = Options::default().keep_max(2);
     let mut talk = Talk::connected(options);
     talk.stream().writes.push_back(Err(WouldBlock));
     for number in 0..WAITING_MAX as u64 {
@@ -299,17 +312,14 @@ fn what_is_no_message_is_not_accepted() {
     assert_eq!(connection.set_name("a\r"), Err(SendError::SeveralLines));
     assert_eq!(connection.send(&"x".repeat(4097)), Err(SendError::TooLong));
     assert_eq!(connection.send(&"x".repeat(4096)), Ok(0));
-    assert_eq!(connection.ping("a b"), Err(SendError::WrongDialect));
+    assert_eq!(connection.ping("a b"), Err(SendError::MalformedToken));
     connection.close();
     assert_eq!(connection.send("x"), Err(SendError::Closed));
 }
 
 #[test]
 fn received_messages_are_kept_in_number() {
-    let options = Options {
-        keep_max: 2,
-        ..Options::default()
-    };
+    let options = Options::default().keep_max(2);
     let mut talk = Talk::connected(options);
     talk.server(b"CHAT YQ== MQ==\nCHAT YQ== Mg==\nCHAT YQ== Mw==\n");
     let received: Vec<_> = talk.connection.received().cloned().collect();
@@ -351,7 +361,7 @@ fn last_words_are_heard_though_nothing_can_be_written() {
     assert_eq!(
         talk.take_events(),
         [
-            Event::Message(Message::Refused("no".into())),
+            Event::Message(Message::Refused(Refusal::new("no"))),
             closed(Why::Broken(ConnectionReset), 1)
         ]
     );
@@ -430,7 +440,10 @@ fn who_reads_nothing_sees_a_reset_and_can_leave() {
     let mut talk = Talk::connected(Options::default());
     talk.connection.pause_reading();
     talk.stream().error = Some(ConnectionReset);
-    talk.connection.note(false, false, true);
+    talk.connection.note(Edge {
+        closed: true,
+        ..Edge::default()
+    });
     talk.turn();
     assert_eq!(
         talk.take_events(),
@@ -443,6 +456,50 @@ fn who_reads_nothing_sees_a_reset_and_can_leave() {
     talk.connection.close();
     talk.end(Ok(()));
     assert_eq!(talk.take_events(), [closed(Why::Left, 0)]);
+}
+
+#[test]
+fn a_refusal_comes_with_the_request_that_it_answers() {
+    let refused = |events: Vec<Event<'static>>| {
+        let mut requests = Vec::new();
+        for event in events {
+            if let Event::Message(Message::Refused(refusal)) = event {
+                requests.push(refusal.request);
+            }
+        }
+        requests
+    };
+    let mut talk = Talk::new(Dialect::Telnet, again());
+    talk.connection.set_name("ann").unwrap();
+    talk.connection.tell("bob", "psst").unwrap();
+    talk.connection.tell("eve", "/quit").unwrap();
+    talk.turn();
+    talk.edge();
+    assert_eq!(
+        talk.written(),
+        "/name ann\r\n/msg bob psst\r\n/msg eve /quit\r\n"
+    );
+    talk.server(b"!! ann is taken\r\n[to bob] psst\r\n!! nobody here is called eve\r\n");
+    assert_eq!(
+        refused(talk.take_events()),
+        [
+            Request::Name("ann".into()),
+            Request::Private {
+                number: 1,
+                to: "eve".into()
+            }
+        ]
+    );
+
+    // Another connection does not answer for what was asked on the first one.
+    talk.end(Ok(()));
+    talk.wait(Duration::from_secs(1));
+    talk.edge();
+    talk.server(b"!! ann is taken\r\n!! nobody here is called eve\r\n");
+    assert_eq!(
+        refused(talk.take_events()),
+        [Request::Name("ann".into()), Request::Unknown]
+    );
 }
 
 #[test]

@@ -1,151 +1,153 @@
-//! What happens, before a dialect has put it into bytes.
+//! What happens in a room, and what one session alone is told: data, before a dialect has put it into bytes.
 
-use std::borrow::Cow;
-use std::fmt;
+use std::time::Duration;
 
-use crate::dialect::command::{Refusal, Usage};
+use crate::dialect::request::{Command, Refusal};
 use crate::ledger::CloseReason;
 use crate::name::Name;
 
 /// What everybody in the room hears, but for whoever caused it.
 #[derive(Debug, Clone, Copy)]
-pub enum Event<'a> {
+pub(crate) enum Event<'a> {
     /// Somebody said something.
-    Said {
-        /// Who said it.
-        name: &'a Name,
-        /// What was said.
-        words: &'a str,
-    },
+    Said { name: &'a Name, words: &'a str },
     /// Somebody did something (`/me`).
-    Did {
-        /// Who did it.
-        name: &'a Name,
-        /// What was done.
-        words: &'a str,
-    },
-    /// Somebody is here who was not told of before.
-    Joined {
-        /// Who came.
-        name: &'a Name,
-        /// How many are here now.
-        here: usize,
-    },
-    /// Somebody who was told of has gone.
+    Did { name: &'a Name, words: &'a str },
+    /// Somebody came, went or took another name.
+    Presence(Presence<'a>),
+}
+
+/// Who came and who went. `here` is how many are here now.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Presence<'a> {
+    /// Somebody is here who was not announced before.
+    Joined { name: &'a Name, here: usize },
+    /// Somebody who was announced has gone, with these last words, which may be empty.
     Left {
-        /// Who went.
         name: &'a Name,
-        /// Her last words; may be empty.
         words: &'a str,
-        /// How many are here now.
         here: usize,
     },
-    /// Somebody who was told of has another name.
-    Renamed {
-        /// The name up to now.
-        from: &'a Name,
-        /// The name from now on.
-        to: &'a Name,
-    },
-    /// So many joined within one second, beyond those told of by name.
-    MoreJoined {
-        /// How many joined.
-        count: usize,
-        /// How many are here now.
-        here: usize,
-    },
-    /// So many left within one second, beyond those told of by name.
-    MoreLeft {
-        /// How many left.
-        count: usize,
-        /// How many are here now.
-        here: usize,
-    },
+    /// Somebody who was announced has another name.
+    Renamed { from: &'a Name, to: &'a Name },
+    /// This many joined within one second, beyond those told of by name.
+    MoreJoined { count: usize, here: usize },
+    /// This many left within one second, beyond those told of by name.
+    MoreLeft { count: usize, here: usize },
 }
 
 impl Event<'_> {
     /// Whether it tells of who is here, and not of what was said.
-    #[must_use]
-    pub fn is_presence(&self) -> bool {
-        !matches!(self, Self::Said { .. } | Self::Did { .. })
+    pub(crate) fn is_presence(&self) -> bool {
+        matches!(self, Self::Presence(_))
     }
+}
+
+/// To whom a reply goes, as far as that changes how it reads.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct To {
+    /// The time stands before each line, in minutes off UTC.
+    pub(crate) clock: Option<i16>,
+    /// A private line rings.
+    pub(crate) bell: bool,
+    /// The time of day, in seconds since 1970 in UTC.
+    pub(crate) wall_seconds: u64,
 }
 
 /// What one session alone is told.
 #[derive(Debug, Clone, Copy)]
-pub enum Reply<'a> {
-    /// The first line to a newcomer.
-    Welcome(&'a Name),
-    /// The name that was asked for is taken.
-    YouAre(&'a Name),
-    /// Your own copy of what you did.
-    YouDid {
-        /// Your name.
-        name: &'a Name,
-        /// What you did.
-        words: &'a str,
-    },
-    /// Somebody told you something that nobody else hears.
-    Told {
-        /// Who told you.
-        from: &'a Name,
-        /// What she told you.
-        words: &'a str,
-    },
-    /// Your own copy of what you told somebody.
-    YouTold {
-        /// Whom you told it.
-        to: &'a Name,
-        /// What you told.
-        words: &'a str,
-    },
-    /// How a command is called.
-    Help(&'a Usage),
+pub(crate) enum Reply<'a> {
     /// The server's own words.
-    Note(fmt::Arguments<'a>),
-    /// The answer to a program's `PING`.
-    Pong(&'a str),
+    Note(Note<'a>),
+    /// This session's own copy of what it did.
+    YouDid { name: &'a Name, words: &'a str },
+    /// A private line from somebody.
+    Told { from: &'a Name, words: &'a str },
+    /// This session's own copy of a private line.
+    YouTold { to: &'a Name, words: &'a str },
+    /// Who is here: `here` in number, of whom these are listed.
+    Here {
+        here: usize,
+        listed: &'a [Listed<'a>],
+    },
+    /// What was said before, at that time.
+    Past(Past<'a>),
     /// A line could not be understood or obeyed.
     Refused(&'a Refusal),
     /// The last words before the server closes.
     Farewell(Farewell),
 }
 
-/// Why the server says goodbye.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Farewell {
-    /// Why the session ends.
-    pub reason: CloseReason,
-    /// How many seconds of silence end a session, for [`CloseReason::Idle`].
-    pub idle_seconds: u64,
+/// What the server says by itself, or in answer to a request.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Note<'a> {
+    /// The first line to a newcomer.
+    Welcome(&'a Name),
+    /// A line of the message of the day.
+    MessageOfTheDay(&'a str),
+    /// What was said before follows.
+    Earlier,
+    /// What was said before ends here.
+    Now,
+    /// The name that was asked for is taken.
+    YouAre(&'a Name),
+    /// How a command is called.
+    Help(&'static Command),
+    /// The person who is written to is away, for this reason, which may be empty.
+    IsAway { name: &'a Name, reason: &'a str },
+    /// Somebody is here for this long and silent for that long, and speaks this dialect.
+    Person {
+        name: &'a Name,
+        here: Duration,
+        silent: Duration,
+        dialect: &'static str,
+    },
+    /// Away, or back.
+    Away(bool),
+    /// Nothing more is heard of this person.
+    Ignoring(&'a Name),
+    /// This person is heard of again.
+    NoLongerIgnoring(&'a Name),
+    /// Who is ignored.
+    Ignored(&'a [&'a Name]),
+    /// Whether joins, leaves and renames are left out.
+    Quiet(bool),
+    /// Whether there is a time before each line, in minutes off UTC.
+    Times(Option<i16>),
+    /// Whether there is a bell.
+    Bell(bool),
+    /// Whether the server edits the line.
+    Editing(bool),
+    /// The answer to telnet's Are You There.
+    StillHere,
+    /// The first of two interrupts.
+    InterruptAgain,
 }
 
-impl Farewell {
-    /// What is said, if anything is.
-    #[must_use]
-    pub fn words(self) -> Option<Cow<'static, str>> {
-        Some(Cow::Borrowed(match self.reason {
-            CloseReason::Quit => "goodbye",
-            CloseReason::Shutdown => "goodbye: the server is going down",
-            CloseReason::SlowConsumer | CloseReason::WriteStall => "goodbye: too slow to keep up",
-            CloseReason::Full => "goodbye: the server is full",
-            CloseReason::PerAddress => "goodbye: too many connections from your address",
-            CloseReason::Idle => {
-                return Some(Cow::Owned(format!(
-                    "goodbye: nothing heard for {} s",
-                    self.idle_seconds
-                )))
-            }
-            CloseReason::Flood => "goodbye: too much at once",
-            CloseReason::WrongProtocol => "goodbye: this is a chat in plain text",
-            // Nobody is there to hear it, or she ended her stream herself.
-            CloseReason::Reset | CloseReason::Eof => return None,
-        }))
-    }
+/// Somebody in a list of those who are here.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Listed<'a> {
+    pub(crate) name: &'a Name,
+    pub(crate) away: bool,
+}
 
-    /// Whether it tells of something that went wrong.
-    #[must_use]
-    pub fn is_error(self) -> bool {
-        !matches!(self.reason, CloseReason::Quit | CloseReason::Shutdown)
-    }
+/// A line that was said before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Past<'a> {
+    /// When it was said, in seconds since 1970 in UTC.
+    pub(crate) wall_seconds: u64,
+    /// What its author was called then.
+    pub(crate) name: &'a str,
+    /// Whether it was an action.
+    pub(crate) acts: bool,
+    pub(crate) words: &'a str,
+}
+
+/// Why the server says goodbye.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Farewell {
+    /// Why the session ends.
+    pub(crate) reason: CloseReason,
+    /// How many seconds of silence ended the session, for [`CloseReason::Idle`].
+    pub(crate) idle_seconds: u64,
 }

@@ -3,11 +3,17 @@
 //! A browser can be made to send any text to any port; so the first line of a request ends the session, before the
 //! lines behind it could speak.
 
+use crate::dialect::input::Input;
+use crate::dialect::line::LineBuffer;
+
+/// A line of more bytes than this means no line at all.
+const FLOOD_BYTES_MAX: usize = 16 * 1024 * 1024;
+
 /// The first bytes of a TLS handshake (RFC 8446, section 5.1): its type and the version of the record.
 const TLS_HANDSHAKE: &[u8] = &[0x16, 0x03];
 
 /// Whether a stream that begins so is not spoken by a person or a program of ours.
-pub(crate) fn is_foreign(first_line: &[u8]) -> bool {
+pub(super) fn is_foreign(first_line: &[u8]) -> bool {
     first_line.starts_with(TLS_HANDSHAKE)
         // RFC 4253, section 4.2.
         || first_line.starts_with(b"SSH-")
@@ -29,9 +35,24 @@ fn is_http_request(line: &[u8]) -> bool {
             .is_some_and(|version| version.first().is_some_and(u8::is_ascii_digit))
 }
 
+/// Whether the first line of a stream, of which `lines` has the beginning and `input` what follows, is an HTTP request
+/// that is longer than a line may be.
+pub(super) fn is_endless(lines: &LineBuffer, input: &[u8], line_bytes_max: usize) -> bool {
+    lines.discarded() == 0 && is_endless_request(lines.partial(), input, line_bytes_max)
+}
+
+/// What is to be said of a line whose end has not come: nothing, if it may still become one. `begun` if it is not the
+/// first of its stream.
+pub(super) fn judge_unfinished<'a>(lines: &LineBuffer, begun: bool) -> Option<Input<'a>> {
+    if !begun && is_foreign(lines.partial()) {
+        return Some(Input::Foreign);
+    }
+    (lines.discarded() > FLOOD_BYTES_MAX).then_some(Input::Flood)
+}
+
 /// Whether `bytes`, behind the `partial` first line of a stream, make that longer than `line_bytes_max`, and it begins
 /// as an HTTP request does. Its end, which would tell, is not kept; but what stands behind it must not speak.
-pub(crate) fn is_endless_request(partial: &[u8], bytes: &[u8], line_bytes_max: usize) -> bool {
+fn is_endless_request(partial: &[u8], bytes: &[u8], line_bytes_max: usize) -> bool {
     let room = line_bytes_max.saturating_sub(partial.len());
     let ends = |bytes: &[u8]| bytes.iter().any(|byte| matches!(byte, b'\r' | b'\n'));
     if bytes.len() <= room || ends(&bytes[..=room]) {

@@ -1,13 +1,13 @@
-//! What a server says, as a client understands it: events and replies, read back from a dialect.
+//! What passes between a client and a server, as a client sees it: data, in no dialect.
 
 use std::borrow::Cow;
+use std::fmt;
 
-use crate::dialect::line::Line;
-use crate::dialect::{text, wire, Dialect};
 use crate::hygiene;
 
 /// One line of a server, understood. It borrows from the bytes that were read.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Message<'a> {
     /// Somebody said something.
     Said {
@@ -16,31 +16,57 @@ pub enum Message<'a> {
         /// What was said.
         words: Cow<'a, str>,
     },
-    /// Somebody did something (`/me`).
+    /// Somebody did something (`/me`). In telnet one also hears what one did oneself.
     Did {
         /// Who did it.
         name: Cow<'a, str>,
         /// What was done.
         words: Cow<'a, str>,
     },
-    /// Somebody said something that nobody else hears. Only telnet has it.
+    /// Somebody said something that nobody else hears.
     Told {
         /// Who said it.
         name: Cow<'a, str>,
         /// What was said.
         words: Cow<'a, str>,
     },
-    /// The name that was asked for is taken.
+    /// Somebody is here who was not told of before. Only telnet has it.
+    Joined {
+        /// Who came.
+        name: Cow<'a, str>,
+        /// How many are here now.
+        here: usize,
+    },
+    /// Somebody who was told of has gone. Only telnet has it.
+    Left {
+        /// Who went.
+        name: Cow<'a, str>,
+        /// Their last words; may be empty.
+        words: Cow<'a, str>,
+        /// How many are here now.
+        here: usize,
+    },
+    /// Somebody who was told of has another name. Only telnet has it.
+    Renamed {
+        /// The name up to now.
+        from: Cow<'a, str>,
+        /// The name from now on.
+        to: Cow<'a, str>,
+    },
+    /// The name that was asked for is ours.
     Named(Cow<'a, str>),
     /// The token of a `PING` came back. Only the wire dialect has it.
     Pong(Cow<'a, str>),
-    /// A line could not be understood or obeyed, or the server says why it closes.
-    Refused(Cow<'a, str>),
-    /// Anything else that the server tells: a greeting, who came and went, what was said before. Only telnet has it.
+    /// The server has not understood or not obeyed a request.
+    Refused(Refusal<'a>),
+    /// The server says why it closes; the end of the stream follows.
+    Goodbye(Cow<'a, str>),
+    /// Anything else that the server tells: a greeting, sums of those who came and went, what was said before. Only
+    /// telnet has it.
     Note(Cow<'a, str>),
     /// A line that no chatd sends; what is not UTF-8 in it is U+FFFD.
     Unknown(Cow<'a, str>),
-    /// A line that was longer than the client takes, and is gone; it had so many bytes.
+    /// A line that was longer than the client takes, and is gone; this is its length in bytes.
     TooLong(usize),
 }
 
@@ -48,9 +74,6 @@ impl Message<'_> {
     /// The same message, borrowing nothing.
     #[must_use]
     pub fn into_owned(self) -> Message<'static> {
-        fn own(text: Cow<'_, str>) -> Cow<'static, str> {
-            Cow::Owned(text.into_owned())
-        }
         match self {
             Self::Said { name, words } => Message::Said {
                 name: own(name),
@@ -64,359 +87,216 @@ impl Message<'_> {
                 name: own(name),
                 words: own(words),
             },
+            Self::Joined { name, here } => Message::Joined {
+                name: own(name),
+                here,
+            },
+            Self::Left { name, words, here } => Message::Left {
+                name: own(name),
+                words: own(words),
+                here,
+            },
+            Self::Renamed { from, to } => Message::Renamed {
+                from: own(from),
+                to: own(to),
+            },
             Self::Named(name) => Message::Named(own(name)),
             Self::Pong(token) => Message::Pong(own(token)),
-            Self::Refused(reason) => Message::Refused(own(reason)),
+            Self::Refused(refusal) => Message::Refused(refusal.into_owned()),
+            Self::Goodbye(words) => Message::Goodbye(own(words)),
             Self::Note(text) => Message::Note(own(text)),
             Self::Unknown(line) => Message::Unknown(own(line)),
             Self::TooLong(bytes) => Message::TooLong(bytes),
         }
     }
-
-    /// Understands a line of a server. `scratch` lends room for what has to be decoded. `None` is an empty line.
-    pub(crate) fn parse<'a>(
-        dialect: Dialect,
-        line: &'a Line<'_>,
-        scratch: &'a mut Vec<u8>,
-    ) -> Option<Message<'a>> {
-        let line: &[u8] = match line {
-            Line::TooLong(bytes) => return Some(Message::TooLong(*bytes)),
-            Line::Whole(line) if line.is_empty() => return None,
-            Line::Whole(line) => line,
-        };
-        let understood = match dialect {
-            Dialect::Telnet => text::parse_message(line),
-            Dialect::Wire => wire::parse_message(line, scratch),
-        };
-        Some(understood.unwrap_or_else(|| Message::Unknown(String::from_utf8_lossy(line))))
-    }
 }
 
-/// Adds the request for a name.
-pub(crate) fn encode_name(dialect: Dialect, name: &str, out: &mut Vec<u8>) {
-    match dialect {
-        Dialect::Telnet => {
-            // The server obeys keys, and one that erases the line would make a command of the rest. A name with one in it
-            // is none, and nor is one with this.
-            let name = name.replace(char::is_control, "\u{fffd}");
-            text::encode_request("/name ", &name, out);
+fn own(text: Cow<'_, str>) -> Cow<'static, str> {
+    Cow::Owned(text.into_owned())
+}
+
+/// A request that the server has not understood or not obeyed. Its `Display` gives the words of the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Refusal<'a> {
+    /// Why.
+    pub reason: Reason,
+    /// What was refused.
+    pub request: Request,
+    /// The words of the server, for people.
+    pub words: Cow<'a, str>,
+}
+
+impl<'a> Refusal<'a> {
+    /// A refusal in these words. Whoever knows what was asked for says which request it answers.
+    pub(crate) fn new(words: impl Into<Cow<'a, str>>) -> Self {
+        let words = words.into();
+        Self {
+            reason: Reason::of(&words),
+            request: Request::Unknown,
+            words,
         }
-        Dialect::Wire => wire::line(out, "NAME", &[name]),
     }
-}
 
-/// Adds the request to say `words`, which are one line, under `name`, which the server does not believe. To people's
-/// dialect they go as a program's words are understood: no key in them is obeyed, and only `/me ` is a command.
-pub(crate) fn encode_words(dialect: Dialect, name: &str, words: &str, out: &mut Vec<u8>) {
-    match dialect {
-        Dialect::Telnet => {
-            // Cleaned here, for the server looks for a command behind what it takes off.
-            let clean = hygiene::clean(words.as_bytes()).text;
-            let acts = wire::action(&clean).is_some() || wire::is_bare_action(&clean);
-            let escape = if clean.starts_with('/') && !acts {
-                "/"
-            } else {
-                ""
-            };
-            text::encode_request(escape, &clean, out);
+    /// The same refusal, borrowing nothing.
+    #[must_use]
+    pub fn into_owned(self) -> Refusal<'static> {
+        Refusal {
+            reason: self.reason,
+            request: self.request,
+            words: own(self.words),
         }
-        Dialect::Wire => wire::line(out, "CHAT", &[name, words]),
     }
 }
 
-/// Adds the request to close.
-pub(crate) fn encode_quit(dialect: Dialect, out: &mut Vec<u8>) {
-    match dialect {
-        Dialect::Telnet => text::encode_request("/quit", "", out),
-        Dialect::Wire => wire::line(out, "QUIT", &[]),
+impl fmt::Display for Refusal<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.words)
     }
+}
+
+/// Which request a refusal answers, as far as it can be told: a server answers in order, but only names always.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Request {
+    /// The request for this name.
+    Name(Box<str>),
+    /// The message with this number.
+    Words(u64),
+    /// The private message with this number.
+    Private {
+        /// The number of the message.
+        number: u64,
+        /// To whom it was to go.
+        to: Box<str>,
+    },
+    /// It cannot be told which.
+    Unknown,
+}
+
+/// Why a server refuses a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Reason {
+    /// Somebody else has the name, or one that looks like it.
+    NameTaken,
+    /// Nobody can take the name.
+    NameReserved,
+    /// That is not a name.
+    MalformedName,
+    /// The server has no such request.
+    UnknownRequest,
+    /// A value is missing in the request, or wrong.
+    Usage,
+    /// It is longer than the server takes.
+    TooLong,
+    /// There is nothing to say, or nothing that can be seen.
+    NoText,
+    /// A message is one line.
+    SeveralLines,
+    /// Nobody here has that name, or they hear nothing in private.
+    Nobody,
+    /// One cannot do that to oneself.
+    Yourself,
+    /// Something else; the words tell.
+    Other,
+}
+
+impl Reason {
+    /// The reason behind the words that the server has for it, the same in every dialect.
+    fn of(words: &str) -> Self {
+        // A name is one word.
+        let is_about_name = |end| words.strip_suffix(end).is_some_and(is_one_word);
+        match words {
+            "you have no text to send" => Self::NoText,
+            "a message is one line; not sent" => Self::SeveralLines,
+            "that is you" => Self::Yourself,
+            _ if words.starts_with("a name is ") => Self::MalformedName,
+            _ if words.starts_with("no such command: ") => Self::UnknownRequest,
+            _ if words.starts_with("usage: ") => Self::Usage,
+            _ if words.starts_with("line too long: ") => Self::TooLong,
+            _ if words.starts_with("nobody here is called ") => Self::Nobody,
+            _ if is_about_name(" is a program and hears nothing in private") => Self::Nobody,
+            _ if is_about_name(" is taken") => Self::NameTaken,
+            _ if is_about_name(" is reserved") => Self::NameReserved,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// Whether a server finds something to say in these words.
+pub(crate) fn has_text(words: &str) -> bool {
+    let clean = hygiene::clean(words.as_bytes()).text;
+    !clean.is_empty() && clean != "/me"
+}
+
+/// Whether it can be a name in a line of the server: one word.
+pub(super) fn is_one_word(text: &str) -> bool {
+    !text.is_empty() && !text.contains(char::is_whitespace)
+}
+
+/// What a client asks of a server, one line each. Nothing in it has a line end.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Ask<'a> {
+    /// To have this name.
+    Name(&'a str),
+    /// To say these words to all, under `name`, which the server does not believe.
+    Words { name: &'a str, words: &'a str },
+    /// To say these words to one person only.
+    Tell { to: &'a str, words: &'a str },
+    /// To send this token back.
+    Ping(&'a str),
+    /// To close.
+    Quit,
+}
+
+/// Why something cannot be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Inexpressible {
+    /// The dialect has no such request.
+    NoSuchRequest,
+    /// Nobody can have such a name.
+    MalformedName,
+    /// The token has characters that it must not have, or too many.
+    MalformedToken,
 }
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
-    use crate::dialect::command::{Command, Refusal, Typed};
-    use crate::dialect::event::{Event, Reply};
-    use crate::dialect::line::LineBuffer;
-    use crate::name::Name;
-
-    fn parse(dialect: Dialect, line: &[u8]) -> Option<Message<'static>> {
-        let line = Line::Whole(Cow::Borrowed(line));
-        Message::parse(dialect, &line, &mut Vec::new()).map(Message::into_owned)
-    }
+    use crate::dialect::request::{self, Command, COMMANDS};
 
     #[test]
-    fn what_the_server_encodes_is_read_back() {
-        let name = Name::parse("老罗").unwrap();
-        for dialect in Dialect::ALL {
-            let read_back = |encode: &dyn Fn(&mut Vec<u8>)| {
-                let mut out = Vec::new();
-                encode(&mut out);
-                let line = out.strip_suffix(b"\n").unwrap();
-                parse(dialect, line.strip_suffix(b"\r").unwrap_or(line))
-            };
-            let words = "a > b: <c>  é";
-            let event = Event::Said { name: &name, words };
-            assert_eq!(
-                read_back(&|out| dialect.encode_event(&event, out)),
-                Some(Message::Said {
-                    name: "老罗".into(),
-                    words: words.into()
-                })
-            );
-            let event = Event::Did { name: &name, words };
-            assert_eq!(
-                read_back(&|out| dialect.encode_event(&event, out)),
-                Some(Message::Did {
-                    name: "老罗".into(),
-                    words: words.into()
-                })
-            );
-            let named = read_back(&|out| dialect.encode_reply(&Reply::YouAre(&name), out));
-            assert_eq!(named, Some(Message::Named("老罗".into())));
-            let refusal = Refusal::NoText;
-            let refused = read_back(&|out| dialect.encode_reply(&Reply::Refused(&refusal), out));
-            assert_eq!(
-                refused,
-                Some(Message::Refused("you have no text to send".into()))
-            );
-        }
-    }
-
-    #[test]
-    fn what_only_one_dialect_has_is_read_back() {
-        let mut out = Vec::new();
-        Dialect::Wire.encode_reply(&Reply::Pong("t0"), &mut out);
-        assert_eq!(
-            parse(Dialect::Wire, &out[..out.len() - 1]),
-            Some(Message::Pong("t0".into()))
-        );
-        assert_eq!(
-            parse(Dialect::Telnet, b"[ann] psst"),
-            Some(Message::Told {
-                name: "ann".into(),
-                words: "psst".into()
-            })
-        );
-        assert_eq!(
-            parse(Dialect::Telnet, b"[to ann] psst"),
-            Some(Message::Note("[to ann] psst".into()))
-        );
-        assert_eq!(
-            parse(Dialect::Telnet, b"-- ann joined (4 here)"),
-            Some(Message::Note("ann joined (4 here)".into()))
-        );
-    }
-
-    #[test]
-    fn what_was_said_before_is_a_note() {
-        let name = Name::parse("ann").unwrap();
-        let words = "hello  there";
-        for event in [
-            Event::Said { name: &name, words },
-            Event::Did { name: &name, words },
-        ] {
-            let mut out = Vec::new();
-            text::encode_time(14 * 3600 + 5 * 60, 0, &mut out);
-            Dialect::Telnet.encode_event(&event, &mut out);
-            let line = out.strip_suffix(b"\r\n").unwrap();
-            let note = std::str::from_utf8(line).unwrap().to_owned();
-            assert_eq!(
-                parse(Dialect::Telnet, line),
-                Some(Message::Note(note.into()))
-            );
-        }
-    }
-
-    #[test]
-    fn only_one_word_is_a_name() {
-        for text in ["you are welcome here", "you are ", "you are  ann"] {
-            assert_eq!(
-                parse(Dialect::Telnet, format!("-- {text}").as_bytes()),
-                Some(Message::Note(text.into()))
-            );
-        }
-    }
-
-    #[test]
-    fn rubbish_is_unknown() {
-        for line in [
-            &b"chat YQ== YQ=="[..],
-            b"CHAT YQ==",
-            b"CHAT YQ== YQ== YQ==",
-            b"CHAT YQ YQ==",
-            b"CHAT YQ==  YQ==",
-            b"CHAT /w== YQ==",
-            b"NAME",
-            b"NAME !",
-            b"FAIL",
-            b"PONG",
-            b"PONG a b",
-            b"\xff\xfe",
-            b" ",
-        ] {
-            assert!(
-                matches!(parse(Dialect::Wire, line), Some(Message::Unknown(_))),
-                "{line:?}"
-            );
-        }
-        for line in [
-            &b"<ann>hello"[..],
-            b"hello",
-            b"* ann",
-            b"--",
-            b"\xff",
-            b"14:05 hello",
-            b"14:05 14:05 <ann> hello",
-            b"1405 <ann> hello",
-            b"1x:05 <ann> hello",
-        ] {
-            assert!(
-                matches!(parse(Dialect::Telnet, line), Some(Message::Unknown(_))),
-                "{line:?}"
-            );
-        }
-        assert_eq!(parse(Dialect::Wire, b""), None);
-    }
-
-    /// What the server understands of a line, and says of itself.
-    fn understood(dialect: Dialect, line: &[u8]) -> Option<(bool, String)> {
-        let mut lines = LineBuffer::default();
-        let mut input = line;
-        let Some(Line::Whole(line)) = lines.next(&mut input, usize::MAX, None) else {
-            panic!("no line: {line:?}");
-        };
-        assert!(matches!(input, b"" | b"\n"), "more than one line");
-        match dialect {
-            Dialect::Telnet => {
-                let edited = text::edit(&line);
-                let clean = hygiene::clean(&edited);
-                let typed = Typed {
-                    text: &clean.text,
-                    altered: clean.altered,
-                };
-                match Command::parse(typed) {
-                    Ok(Some(Command::Say(words))) => Some((false, words.to_owned())),
-                    Ok(Some(Command::Act(words))) => Some((true, words.to_owned())),
-                    Ok(None) | Err(Refusal::NoText) => None,
-                    obeyed => panic!("{obeyed:?}"),
-                }
-            }
-            Dialect::Wire => {
-                let Ok(Some(wire::Request::Chat(words))) = wire::parse(&line) else {
-                    panic!("no words: {line:?}");
-                };
-                let clean = hygiene::clean(&words);
-                let (acts, words) = match wire::action(&clean.text) {
-                    _ if wire::is_bare_action(&clean.text) => return None,
-                    Some(words) => (true, words),
-                    None => (false, &*clean.text),
-                };
-                (!words.is_empty()).then(|| (acts, words.to_owned()))
-            }
-        }
-    }
-
-    fn reaches(dialect: Dialect, words: &str) -> Option<(bool, String)> {
-        let mut line = Vec::new();
-        encode_words(dialect, "ann", words, &mut line);
-        understood(dialect, &line)
-    }
-
-    #[test]
-    fn words_are_said_or_done_in_either_dialect() {
-        for (words, acts, reached) in [
-            ("hello", false, "hello"),
-            ("/quit", false, "/quit"),
-            ("//x", false, "//x"),
-            ("/", false, "/"),
-            ("1/2", false, "1/2"),
-            ("/men", false, "/men"),
-            ("/me waves", true, "waves"),
-            (" /quit", false, "/quit"),
-            ("\t/quit", false, "/quit"),
-            ("\u{3000}/quit", false, "/quit"),
-            ("\u{200b}/name x", false, "/name x"),
-            ("\x1b[A/quit", false, "/quit"),
-            ("\u{200b} //x", false, "//x"),
-        ] {
-            for dialect in Dialect::ALL {
-                assert_eq!(
-                    reaches(dialect, words),
-                    Some((acts, reached.to_owned())),
-                    "{words:?} in {dialect}"
-                );
-            }
-        }
-        // To a program no key is a command either: it does not type.
-        for words in ["hi\x15/quit", "x\x7f/quit", "x\x08/quit", "/me x\x15/quit"] {
-            assert_eq!(
-                reaches(Dialect::Telnet, words),
-                reaches(Dialect::Wire, words),
-                "{words:?}"
-            );
-        }
-        for dialect in Dialect::ALL {
-            for words in ["/me", "/me  ", "/me\u{200b}"] {
-                assert_eq!(reaches(dialect, words), None, "{words:?} in {dialect}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_name_is_taken_or_refused_and_never_obeyed() {
-        for name in [
-            "\x15/quit",
-            "\x7f\x7f\x7f\x7f\x7f\x7f/quit",
-            "\x08\x08\x08\x08\x08\x08/quit",
-            "\0ann",
-            "a\x1b[Ann",
-        ] {
-            let mut line = Vec::new();
-            encode_name(Dialect::Telnet, name, &mut line);
-            let edited = text::edit(line.strip_suffix(b"\r\n").unwrap());
-            let clean = hygiene::clean(&edited);
-            let typed = Typed {
-                text: &clean.text,
-                altered: clean.altered,
-            };
-            assert_eq!(
-                Command::parse(typed),
-                Err(Refusal::MalformedName),
-                "{name:?}"
-            );
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn words_reach_the_server_as_they_are(
-            pieces in prop::collection::vec(
-                prop_oneof![
-                    prop::sample::select(vec![
-                        "/", "/quit", "/me", "/me ", "me", " ", "\t", "\0", "\u{4}", "\u{8}", "\u{15}", "\u{7f}", "\u{1b}",
-                        "\u{1b}[", "\u{1b}]", "\u{7}", "\u{200b}", "\u{200d}", "\u{3000}", "\u{a0}", "\u{301}", "\u{85}",
-                    ]).prop_map(str::to_owned),
-                    any::<char>().prop_filter("one line", |c| !matches!(c, '\n' | '\r')).prop_map(String::from),
-                ],
-                1..12,
+    fn every_refusal_of_the_server_has_its_reason() {
+        use request::Refusal as Refused;
+        let ann = || Box::from("ann");
+        let usage: &Command = &COMMANDS[0];
+        for (refusal, reason) in [
+            (Refused::WireUsage("PING TOKEN"), Reason::Usage),
+            (Refused::NoSuchCommand(ann()), Reason::UnknownRequest),
+            (Refused::NoSuchVerb, Reason::UnknownRequest),
+            (Refused::Usage(usage), Reason::Usage),
+            (Refused::Nobody(ann()), Reason::Nobody),
+            (Refused::Deaf(ann()), Reason::Nobody),
+            (Refused::Taken(ann()), Reason::NameTaken),
+            (Refused::MalformedName, Reason::MalformedName),
+            (Refused::Reserved(ann()), Reason::NameReserved),
+            (
+                Refused::LineTooLong {
+                    bytes: 5000,
+                    bytes_max: 4096,
+                },
+                Reason::TooLong,
             ),
-        ) {
-            let words = pieces.concat();
-            prop_assert_eq!(reaches(Dialect::Telnet, &words), reaches(Dialect::Wire, &words));
+            (Refused::NoText, Reason::NoText),
+            (Refused::SeveralLines, Reason::SeveralLines),
+            (Refused::Yourself, Reason::Yourself),
+            (Refused::NobodyWrote, Reason::Other),
+            (Refused::IgnoresTooMany(9), Reason::Other),
+            (Refused::NoEditing, Reason::Other),
+        ] {
+            assert_eq!(Reason::of(&refusal.to_string()), reason, "{refusal}");
         }
-
-        #[test]
-        fn no_line_of_a_server_panics_a_client(
-            begin in prop_oneof![Just("CHAT "), Just("NAME "), Just("FAIL "), Just("<"), Just("* "), Just("[to "), Just("")],
-            rest in prop::collection::vec(any::<u8>(), 0..40),
-        ) {
-            for dialect in Dialect::ALL {
-                let line = [begin.as_bytes(), &rest].concat();
-                prop_assert!(parse(dialect, &line).is_some() != line.is_empty());
-            }
-        }
+        assert_eq!(Reason::of("the seat of ann is taken"), Reason::Other);
     }
 }

@@ -7,94 +7,192 @@ use std::fmt::Display;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use base64::Engine;
 
-use crate::dialect::command::{Refusal, WireUsage};
-use crate::dialect::event::{Event, Reply};
-use crate::dialect::message::Message;
+use crate::dialect::event::{Event, Note, Reply};
+use crate::dialect::foreign::{self, is_foreign};
+use crate::dialect::input::{Context, Input};
+use crate::dialect::line::{Line, LineBuffer};
+use crate::dialect::request::{Refusal, Request};
+use crate::hygiene;
 use crate::ledger::CloseReason;
 use crate::name::Name;
 
 /// Words that begin so are an action, in both directions.
 const ACTION: &str = "/me ";
 
-/// The token of a `PING` is at most so long.
+/// The token of a `PING` has at most this many bytes.
 const TOKEN_BYTES_MAX: usize = 64;
 
-/// What a program asks for.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Request<'a> {
-    /// Take this name; it is not known yet whether it is one.
-    Name(Vec<u8>),
-    /// Say these words, which are not clean yet, to everybody else.
-    Chat(Vec<u8>),
-    /// Answer with this token.
-    Ping(&'a str),
-    /// Close.
-    Quit,
-}
+/// How the lines of a program are made.
+const NAME: &str = "NAME B64(name)";
+const CHAT: &str = "CHAT B64(name) B64(words)";
+const PING: &str = "PING TOKEN";
+const QUIT: &str = "QUIT";
 
 /// How long a line may be so that its decoded words can be `words_bytes_max` long, with some room for a name.
 pub(super) fn line_bytes_max(words_bytes_max: usize) -> usize {
     words_bytes_max.div_ceil(3) * 4 + 512
 }
 
-/// Understands a line. `None` is an empty line.
-///
-/// # Errors
-/// A [`Refusal`] says what is wrong with it.
-pub(crate) fn parse(line: &[u8]) -> Result<Option<Request<'_>>, Refusal> {
+/// The read side of one program.
+#[derive(Debug, Default)]
+pub(crate) struct Codec {
+    lines: LineBuffer,
+}
+
+impl Codec {
+    /// Takes bytes from `input` until they ask for something; `None` when they are used up. `scratch` lends room for
+    /// the words of a request.
+    pub(super) fn next<'a>(
+        &mut self,
+        input: &mut &[u8],
+        scratch: &'a mut String,
+        context: &mut Context<'_>,
+    ) -> Option<Input<'a>> {
+        let line_bytes_max = line_bytes_max(context.words_bytes_max);
+        let begun = *context.lines_in > 0;
+        if !begun && foreign::is_endless(&self.lines, input, line_bytes_max) {
+            return Some(Input::Foreign);
+        }
+        let Some(line) = self.lines.next(input, line_bytes_max, None) else {
+            return foreign::judge_unfinished(&self.lines, begun);
+        };
+        Some(understand(&line, line_bytes_max, scratch, context))
+    }
+
+    /// What the last line asks for, of a stream that has ended without a line end.
+    pub(super) fn finish<'a>(
+        &mut self,
+        scratch: &'a mut String,
+        context: &mut Context<'_>,
+    ) -> Option<Input<'a>> {
+        let line = self.lines.finish()?;
+        let line_bytes_max = line_bytes_max(context.words_bytes_max);
+        Some(understand(&line, line_bytes_max, scratch, context))
+    }
+
+    /// Bytes of input that are kept.
+    pub(super) fn buffered(&self) -> usize {
+        self.lines.partial().len()
+    }
+
+    /// Forgets the unfinished line.
+    pub(super) fn clear(&mut self) {
+        self.lines.clear();
+    }
+}
+
+fn understand<'a>(
+    line: &Line<'_>,
+    line_bytes_max: usize,
+    scratch: &'a mut String,
+    context: &mut Context<'_>,
+) -> Input<'a> {
+    *context.lines_in += 1;
+    let line = match line {
+        Line::Whole(line) if *context.lines_in == 1 && is_foreign(line) => return Input::Foreign,
+        Line::Whole(line) => line,
+        Line::TooLong(bytes) => {
+            return Input::Refused(Refusal::LineTooLong {
+                bytes: *bytes,
+                bytes_max: line_bytes_max,
+            })
+        }
+    };
+    match parse(line, context, scratch) {
+        Ok(None) => Input::Nothing,
+        Ok(Some(request)) => Input::Request(request),
+        Err(refusal) => Input::Refused(refusal),
+    }
+}
+
+/// Understands a line. `None` is a line that asks for nothing, or what was answered by itself.
+fn parse<'a>(
+    line: &[u8],
+    context: &mut Context<'_>,
+    scratch: &'a mut String,
+) -> Result<Option<Request<'a>>, Refusal> {
     if line.is_empty() {
         return Ok(None);
     }
     let mut fields = line.split(|byte| *byte == b' ');
     let verb = fields.next().unwrap_or_default();
-    let arguments = [fields.next(), fields.next(), fields.next()];
-    let (request, usage) = match (verb, arguments) {
-        (b"NAME", [Some(name), None, None]) => (decode(name).map(Request::Name), WireUsage::Name),
-        (b"NAME", _) => (None, WireUsage::Name),
+    match (verb, [fields.next(), fields.next(), fields.next()]) {
+        (b"NAME", [Some(name), None, None]) => {
+            let name = decode(name).ok_or(Refusal::WireUsage(NAME))?;
+            let name = std::str::from_utf8(&name).map_err(|_| Refusal::MalformedName)?;
+            Ok(Some(Request::TakeName(Name::parse(name)?)))
+        }
+        (b"NAME", _) => Err(Refusal::WireUsage(NAME)),
         // The server knows who speaks, so the name is not even decoded.
         (b"CHAT", [Some(_), Some(words), None]) => {
-            (decode(words).map(Request::Chat), WireUsage::Chat)
+            let words = decode(words).ok_or(Refusal::WireUsage(CHAT))?;
+            parse_words(&words, context.words_bytes_max, scratch).map(Some)
         }
-        (b"CHAT", _) => (None, WireUsage::Chat),
+        (b"CHAT", _) => Err(Refusal::WireUsage(CHAT)),
         (b"PING", [Some(token), None, None]) => {
-            (token_of(token).map(Request::Ping), WireUsage::Ping)
+            let token = token_of(token).ok_or(Refusal::WireUsage(PING))?;
+            context.out.extend_from_slice(b"PONG ");
+            context.out.extend_from_slice(token.as_bytes());
+            context.out.push(b'\n');
+            Ok(None)
         }
-        (b"PING", _) => (None, WireUsage::Ping),
-        (b"QUIT", [None, None, None]) => (Some(Request::Quit), WireUsage::Quit),
-        (b"QUIT", _) => (None, WireUsage::Quit),
-        _ => return Err(Refusal::NoSuchVerb),
-    };
-    request.map(Some).ok_or(Refusal::WireUsage(usage))
+        (b"PING", _) => Err(Refusal::WireUsage(PING)),
+        (b"QUIT", [None, None, None]) => Ok(Some(Request::Quit(""))),
+        (b"QUIT", _) => Err(Refusal::WireUsage(QUIT)),
+        _ => Err(Refusal::NoSuchVerb),
+    }
+}
+
+/// Understands the words of a program: to be said, or an action.
+fn parse_words<'a>(
+    words: &[u8],
+    bytes_max: usize,
+    scratch: &'a mut String,
+) -> Result<Request<'a>, Refusal> {
+    if words.len() > bytes_max {
+        return Err(Refusal::LineTooLong {
+            bytes: words.len(),
+            bytes_max,
+        });
+    }
+    if !is_one_line(words) {
+        return Err(Refusal::SeveralLines);
+    }
+    scratch.clear();
+    scratch.push_str(&hygiene::clean(words).text);
+    // Cleaning takes the space off an action without words, which must not become words itself.
+    if scratch.is_empty() || is_bare_action(scratch) {
+        return Err(Refusal::NoText);
+    }
+    Ok(match action(scratch) {
+        Some(words) => Request::Act(words),
+        None => Request::Say(scratch),
+    })
 }
 
 /// Tells words that are an action from words that are said.
-pub(crate) fn action(words: &str) -> Option<&str> {
+pub(super) fn action(words: &str) -> Option<&str> {
     words.strip_prefix(ACTION).map(str::trim_start)
 }
 
 /// Whether the words, which are clean, are an action with nothing done.
-pub(crate) fn is_bare_action(words: &str) -> bool {
+pub(super) fn is_bare_action(words: &str) -> bool {
     words == ACTION.trim_end()
 }
 
 /// Adds what the room hears. Presence does not reach programs.
-pub(crate) fn encode_event(event: &Event<'_>, out: &mut Vec<u8>) {
+pub(super) fn encode_event(event: &Event<'_>, out: &mut Vec<u8>) {
     match *event {
         Event::Said { name, words } => chat(out, name, words),
         Event::Did { name, words } => chat(out, name, &format!("{ACTION}{words}")),
-        Event::Joined { .. }
-        | Event::Left { .. }
-        | Event::Renamed { .. }
-        | Event::MoreJoined { .. }
-        | Event::MoreLeft { .. } => {}
+        Event::Presence(_) => {}
     }
 }
 
 /// Adds what one session is told.
-pub(crate) fn encode_reply(reply: &Reply<'_>, out: &mut Vec<u8>) {
+pub(super) fn encode_reply(reply: &Reply<'_>, out: &mut Vec<u8>) {
     match reply {
-        Reply::YouAre(name) => line(out, "NAME", &[&name.text()]),
-        Reply::Pong(token) => out.extend_from_slice(format!("PONG {token}\n").as_bytes()),
+        Reply::Note(Note::YouAre(name)) => line(out, "NAME", &[&name.text()]),
         Reply::Refused(refusal) => fail(out, refusal),
         Reply::Farewell(farewell) if farewell.reason != CloseReason::Quit => {
             if let Some(words) = farewell.words() {
@@ -102,52 +200,12 @@ pub(crate) fn encode_reply(reply: &Reply<'_>, out: &mut Vec<u8>) {
             }
         }
         Reply::Farewell(_)
-        | Reply::Welcome(_)
+        | Reply::Note(_)
         | Reply::YouDid { .. }
         | Reply::Told { .. }
         | Reply::YouTold { .. }
-        | Reply::Help(_)
-        | Reply::Note(_) => {}
-    }
-}
-
-/// Understands a line of a server, for a client. `scratch` holds what was decoded.
-pub(crate) fn parse_message<'a>(line: &'a [u8], scratch: &'a mut Vec<u8>) -> Option<Message<'a>> {
-    let mut fields = line.split(|byte| *byte == b' ');
-    let verb = fields.next()?;
-    let first = fields.next()?;
-    let second = fields.next();
-    if fields.next().is_some() {
-        return None;
-    }
-    if let (b"PONG", None) = (verb, second) {
-        return token_of(first).map(|token| Message::Pong(token.into()));
-    }
-    scratch.clear();
-    BASE64.decode_vec(first, scratch).ok()?;
-    let first_end = scratch.len();
-    if let Some(second) = second {
-        BASE64.decode_vec(second, scratch).ok()?;
-    }
-    let (first, rest) = scratch.split_at(first_end);
-    let first = std::str::from_utf8(first).ok()?;
-    match (verb, second) {
-        (b"CHAT", Some(_)) => {
-            let (name, words) = (first.into(), std::str::from_utf8(rest).ok()?);
-            Some(match action(words) {
-                Some(words) => Message::Did {
-                    name,
-                    words: words.into(),
-                },
-                None => Message::Said {
-                    name,
-                    words: words.into(),
-                },
-            })
-        }
-        (b"NAME", None) => Some(Message::Named(first.into())),
-        (b"FAIL", None) => Some(Message::Refused(first.into())),
-        _ => None,
+        | Reply::Here { .. }
+        | Reply::Past(_) => {}
     }
 }
 
@@ -160,7 +218,7 @@ fn fail(out: &mut Vec<u8>, reason: impl Display) {
 }
 
 /// Adds a line of a verb and its values.
-pub(crate) fn line(out: &mut Vec<u8>, verb: &str, values: &[&str]) {
+pub(super) fn line(out: &mut Vec<u8>, verb: &str, values: &[&str]) {
     out.extend_from_slice(verb.as_bytes());
     for value in values {
         out.push(b' ');
@@ -181,23 +239,24 @@ fn encode(bytes: &[u8], out: &mut Vec<u8>) {
     );
 }
 
+/// Adds the bytes that a value stands for; `None` if it is not base64 with padding.
+pub(super) fn decode_into(value: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    BASE64.decode_vec(value, out).ok()
+}
+
 /// The bytes that a value stands for; `None` if it is not base64 with padding.
-pub(crate) fn decode(value: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn decode(value: &[u8]) -> Option<Vec<u8>> {
     BASE64.decode(value).ok()
 }
 
-fn token_of(token: &[u8]) -> Option<&str> {
+/// The token of a `PING`, if it is one.
+pub(super) fn token_of(token: &[u8]) -> Option<&str> {
     let fits =
         (1..=TOKEN_BYTES_MAX).contains(&token.len()) && token.iter().all(u8::is_ascii_graphic);
     fits.then(|| std::str::from_utf8(token).ok()).flatten()
 }
 
-/// Whether `PING` takes this token.
-pub(crate) fn is_token(token: &str) -> bool {
-    token_of(token.as_bytes()).is_some()
-}
-
 /// Whether the words have no line end in them.
-pub(crate) fn is_one_line(words: &[u8]) -> bool {
+pub(super) fn is_one_line(words: &[u8]) -> bool {
     !words.iter().any(|byte| matches!(byte, b'\n' | b'\r'))
 }

@@ -4,146 +4,159 @@ use std::cmp::Reverse;
 use std::mem;
 use std::time::Instant;
 
-use crate::dialect::command::{Command, Refusal, Typed};
-use crate::dialect::editor::CHARACTERS_MAX;
 use crate::dialect::event::Reply;
-use crate::dialect::foreign::{is_endless_request, is_foreign};
-use crate::dialect::line::Line;
-use crate::dialect::{text, wire, Dialect, Heard};
-use crate::hub::peer::{Flow, Phase, Stage};
-use crate::hub::{Ending, Hub, Limits, SessionId};
-use crate::hygiene;
+use crate::dialect::input::Input;
+use crate::hub::session::{Ending, Flow, Phase, Stage};
+use crate::hub::{Hub, Next, Then};
+use crate::id::SessionId;
 use crate::ledger::CloseReason;
 
-/// At most so many lines of one session are understood in one turn; the rest waits for the next one.
+/// At most this many lines of one session are understood in one turn; the rest waits for the next one.
 const TURN_LINES_MAX: usize = 64;
 
-/// A session that has nothing more to be told may send so many bytes, which are dropped, before it is cut off.
+/// A session that has nothing more to be told may send this many bytes, which are dropped, before it is cut off.
 const LINGER_BYTES_MAX: usize = 64 * 1024;
 
-/// A line is refused if it is too long; who then still does not end it means no line at all.
-const FLOOD_BYTES_MAX: usize = 16 * 1024 * 1024;
-
 impl<T> Hub<T> {
-    /// Passes on what was read from a session. Only so much of it is understood at once; while
-    /// [`Hub::has_carry`] holds, read nothing more but call [`Hub::resume`] in the next turn.
-    pub fn handle_input(&mut self, id: SessionId, bytes: &[u8], now: Instant) {
-        let Some(peer) = self.peer(id) else { return };
-        match &mut peer.phase {
-            Phase::Open => self.understand(id, bytes, now),
+    /// What is to be done with a session that may have something to be read; `None` if it is gone.
+    pub fn next(&mut self, id: SessionId) -> Option<Next<'_, T>> {
+        let session = self.session(id)?;
+        Some(if session.is_paused() {
+            Next::Wait(&mut session.transport)
+        } else if session.has_pending() {
+            Next::Resume
+        } else {
+            Next::Read(&mut session.transport)
+        })
+    }
+
+    /// Passes on what was read from a session. At most 64 lines of it are understood at once.
+    pub fn handle_input(&mut self, id: SessionId, bytes: &[u8], now: Instant) -> Then {
+        let Self { sessions, core } = self;
+        let Some(session) = sessions.get_mut(id) else {
+            return Then::Read;
+        };
+        match &mut session.phase {
+            Phase::Open => return self.understand(id, bytes, now),
             Phase::Closing(closing) => {
-                if let Stage::Lingering { dropped, .. } = &mut closing.stage {
+                if let Stage::Lingering { dropped } = &mut closing.stage {
                     *dropped += bytes.len();
                     if *dropped > LINGER_BYTES_MAX {
-                        self.finish_close(id, Ending::Orderly);
+                        core.finish_close(session, Ending::Orderly);
                     }
                 }
             }
         }
-    }
-
-    /// Whether input of this session waits to be understood.
-    #[must_use]
-    pub fn has_carry(&self, id: SessionId) -> bool {
-        let held = self.peer_ref(id).and_then(|peer| peer.held.as_ref());
-        held.is_some_and(|held| !held.bytes.is_empty())
+        Then::Read
     }
 
     /// Goes on with the input of a session that was too much for one turn.
-    pub fn resume(&mut self, id: SessionId, now: Instant) {
-        if let Some(held) = self.peer(id).and_then(|peer| peer.held.as_mut()) {
-            let bytes = mem::take(&mut held.bytes);
-            self.understand(id, &bytes, now);
-        }
+    pub fn resume(&mut self, id: SessionId, now: Instant) -> Then {
+        let pending = self.session(id).and_then(|it| it.pending.as_mut());
+        let Some(pending) = pending else {
+            return Then::Read;
+        };
+        let bytes = mem::take(&mut pending.bytes);
+        self.understand(id, &bytes, now)
     }
 
     /// The stream of a session has ended: its last line counts even without a line end.
     pub fn handle_eof(&mut self, id: SessionId, now: Instant) {
-        let Some(peer) = self.peer(id) else { return };
-        peer.ended = true;
-        match peer.stage() {
-            None => {
-                if let Some(line) = peer.reader.finish() {
-                    self.handle_line(id, line, now);
-                }
-                let dead = self.peer(id).is_some_and(|peer| peer.flow == Flow::Dead);
-                self.begin_close(
-                    id,
-                    if dead {
-                        CloseReason::Reset
-                    } else {
-                        CloseReason::Eof
-                    },
-                    now,
-                );
-            }
-            // What it was to be told may still go out: it has only stopped to talk.
-            Some(Stage::Draining { .. }) => {}
-            Some(Stage::Lingering { .. } | Stage::Closed(_)) => {
-                self.finish_close(id, Ending::Orderly);
-            }
+        self.understand_last(id, now);
+        let Some(session) = self.session(id) else {
+            return;
+        };
+        if session.is_open() {
+            let reason = if session.flow == Flow::Dead {
+                CloseReason::Reset
+            } else {
+                CloseReason::Eof
+            };
+            self.begin_close(id, reason, now);
+        }
+        let Self { sessions, core } = self;
+        let Some(session) = sessions.get_mut(id) else {
+            return;
+        };
+        let Some(closing) = session.closing() else {
+            return;
+        };
+        closing.ended = true;
+        // While it drains, what it was to be told may still go out: its peer has only stopped to talk.
+        if closing.stage != Stage::Draining {
+            core.finish_close(session, Ending::Orderly);
         }
     }
 
     /// The connection of a session is broken.
     pub fn handle_reset(&mut self, id: SessionId, now: Instant) {
         self.begin_close(id, CloseReason::Reset, now);
-        self.finish_close(id, Ending::Orderly);
+        self.free(id, Ending::Orderly);
     }
 
     /// There is nothing to be read from a session for now. If its write side is dead, that was all.
     pub fn handle_drained(&mut self, id: SessionId, now: Instant) {
-        if self.peer(id).is_some_and(|peer| peer.flow == Flow::Dead) {
+        if self.session(id).is_some_and(|it| it.flow == Flow::Dead) {
             self.handle_reset(id, now);
+        }
+    }
+
+    /// The client of a session seems to have gone. If the session is paused, that could not be seen by reading, and
+    /// it is heard for a moment only; not at all if what is written to it goes nowhere.
+    pub fn handle_hangup(&mut self, id: SessionId, now: Instant) {
+        let Self { sessions, core } = self;
+        let Some(session) = sessions.get_mut(id) else {
+            return;
+        };
+        if session.flow == Flow::Dead {
+            return self.handle_reset(id, now);
+        }
+        if let Some(until) = session.note_gone(now) {
+            core.wake_by(until);
         }
     }
 
     /// A session's socket may take bytes again.
     pub fn handle_writable(&mut self, id: SessionId) {
-        let Some(peer) = self.peer(id) else { return };
-        if peer.flow == Flow::Blocked {
-            peer.flow = Flow::Ready;
-            self.list(id);
+        let Self { sessions, core } = self;
+        if let Some(session) = sessions.get_mut(id) {
+            if session.flow == Flow::Blocked {
+                session.flow = Flow::Ready;
+                core.list(session);
+            }
         }
     }
 
     /// Understands input as far as one turn allows, and keeps the rest for the next one.
-    fn understand(&mut self, id: SessionId, bytes: &[u8], now: Instant) {
-        let words_bytes_max = self.limits.line_bytes_max;
+    fn understand(&mut self, id: SessionId, bytes: &[u8], now: Instant) -> Then {
+        if let Some(session) = self.session(id) {
+            session.hear_until(now);
+        }
         #[cfg(test)]
         self.note_heard(id);
-        let Some(peer) = self.peer(id) else { return };
-        peer.hear_until(now);
-        let line_bytes_max = peer.dialect.line_bytes_max(words_bytes_max);
-        if peer.lines_in == 0
-            && peer.reader.discarded() == 0
-            && is_endless_request(peer.reader.partial(), bytes, line_bytes_max)
-        {
-            return self.begin_close(id, CloseReason::WrongProtocol, now);
-        }
         let mut input = bytes;
         let paused_until = self.understand_some(id, &mut input, now);
         #[cfg(test)]
-        self.ledger.keep(input.len());
-        let Some(peer) = self.peer(id).filter(|peer| peer.is_open()) else {
-            return;
+        self.core.ledger.keep(input.len());
+        let Self { sessions, core } = self;
+        let session = sessions.get_mut(id);
+        let Some(session) = session.filter(|session| session.is_open()) else {
+            return Then::Read;
         };
-        peer.hold(input, paused_until);
+        session.keep_input(input, paused_until);
         // A pause is no silence: what is said meanwhile is not read.
-        peer.hear_until(paused_until.unwrap_or(now));
-        let foreign = peer.lines_in == 0 && is_foreign(peer.reader.partial());
-        let flood = peer.reader.discarded() > FLOOD_BYTES_MAX;
-        let has_drawn = peer.reader.has_drawn();
-        self.count_input(id);
-        if let Some(until) = paused_until {
-            self.pauses.push(Reverse((until, id)));
+        session.hear_until(paused_until.unwrap_or(now));
+        core.count_input(session);
+        if session.codec.has_drawn() {
+            core.list(session);
         }
-        if foreign {
-            self.begin_close(id, CloseReason::WrongProtocol, now);
-        } else if flood {
-            self.begin_close(id, CloseReason::Flood, now);
-        } else if has_drawn {
-            self.list(id);
+        if let Some(until) = paused_until {
+            core.pauses.push(Reverse((until, id)));
+            Then::Wait
+        } else if session.has_pending() {
+            Then::Resume
+        } else {
+            Then::Read
         }
     }
 
@@ -154,137 +167,89 @@ impl<T> Hub<T> {
         input: &mut &[u8],
         now: Instant,
     ) -> Option<Instant> {
-        let Limits {
-            line_bytes_max: words_bytes_max,
-            line_rate,
-            ..
-        } = self.limits;
-        let mut protocol_reply = Vec::new();
-        let mut interrupted = false;
-        let mut paused_until = None;
+        let (mut text, mut out) = (String::new(), Vec::new());
         for _ in 0..TURN_LINES_MAX {
-            let peer = self.peer(id).filter(|peer| peer.is_open())?;
-            let line_bytes_max = peer.dialect.line_bytes_max(words_bytes_max);
-            let heard = peer.reader.next(input, line_bytes_max, &mut protocol_reply);
-            if heard.is_some() {
-                paused_until = line_rate.and_then(|rate| peer.charge(rate, now));
-            }
-            self.say_protocol(id, &mut protocol_reply);
-            // A client that sends an interrupt throws away what it gets until the timing mark that
-            // follows is answered; so the hint comes after that answer.
-            if mem::take(&mut interrupted) {
-                self.interrupt(id, now);
-                // What follows the one that was meant is not heard any more.
-                if !self.peer(id).is_some_and(|peer| peer.is_open()) {
-                    return None;
-                }
-            }
-            match heard {
-                None => return None,
-                Some(Heard::Interrupt) => interrupted = true,
-                Some(heard) => self.handle_heard(id, heard, now),
-            }
-            if paused_until.is_some() || self.has_said_enough() {
-                break;
+            let Self { sessions, core } = self;
+            let session = sessions.get_mut(id).filter(|it| it.is_open())?;
+            let (codec, mut context) =
+                session.codec_in_context(&core.limits, core.wall_seconds, &mut out, now);
+            let found = codec.next(input, &mut text, &mut context);
+            core.send(session, now, |_, _, bytes| bytes.append(&mut out));
+            let found = found?;
+            let rate = core.limits.line_rate;
+            let paused_until = session.bucket.charge(rate, 1, session.opened_at, now);
+            self.act(id, found, now);
+            if paused_until.is_some() || self.core.has_said_enough() {
+                self.settle(id, now);
+                return paused_until;
             }
         }
-        if interrupted {
-            self.interrupt(id, now);
-        }
-        paused_until
+        self.settle(id, now);
+        None
     }
 
-    pub(super) fn handle_heard(&mut self, id: SessionId, heard: Heard<'_>, now: Instant) {
-        match heard {
-            Heard::Line(line) => self.handle_line(id, line, now),
-            Heard::Interrupt => self.interrupt(id, now),
-            Heard::AreYouThere => self.reassure(id, now),
-            Heard::EndOfFile => self.begin_close(id, CloseReason::Quit, now),
-            Heard::Complete(word) => self.complete(id, &word),
-            Heard::EditingBegins => self.note(id, format_args!("editing on")),
-            Heard::EditingRefused => self.reply(id, &Reply::Refused(&Refusal::NoEditing)),
+    /// No more input is looked at for now.
+    fn settle(&mut self, id: SessionId, now: Instant) {
+        let Self { sessions, core } = self;
+        let session = sessions.get_mut(id);
+        let Some(session) = session.filter(|session| session.is_open()) else {
+            return;
+        };
+        let mut out = Vec::new();
+        let (codec, mut context) =
+            session.codec_in_context(&core.limits, core.wall_seconds, &mut out, now);
+        let found = codec.settle(&mut context);
+        core.send(session, now, |_, _, bytes| bytes.append(&mut out));
+        if let Some(found) = found {
+            self.act(id, found, now);
         }
     }
 
-    /// Says that the server is there, once in each second of the session's life: few bytes that ask are not to become
-    /// many that answer.
-    fn reassure(&mut self, id: SessionId, now: Instant) {
-        let Some(peer) = self.peer(id) else { return };
-        let age = now.saturating_duration_since(peer.opened_at);
-        let second = (age.as_secs() as u16).wrapping_add(1);
-        if mem::replace(&mut peer.reassured, second) != second {
-            self.note(id, format_args!("yes, still here"));
+    fn understand_last(&mut self, id: SessionId, now: Instant) {
+        let Self { sessions, core } = self;
+        let session = sessions.get_mut(id);
+        let Some(session) = session.filter(|session| session.is_open()) else {
+            return;
+        };
+        let (mut text, mut out) = (String::new(), Vec::new());
+        let (codec, mut context) =
+            session.codec_in_context(&core.limits, core.wall_seconds, &mut out, now);
+        let found = codec.finish(&mut text, &mut context);
+        core.send(session, now, |_, _, bytes| bytes.append(&mut out));
+        if let Some(found) = found {
+            self.act(id, found, now);
         }
     }
 
-    fn interrupt(&mut self, id: SessionId, now: Instant) {
-        let Some(peer) = self.peer(id) else { return };
-        if mem::replace(&mut peer.interrupted, true) && !peer.reader.is_editing() {
-            self.begin_close(id, CloseReason::Quit, now);
-        } else {
-            self.note(id, format_args!("Ctrl-C again, or /quit, to leave"));
-        }
-    }
-
-    fn handle_line(&mut self, id: SessionId, line: Line<'_>, now: Instant) {
-        let Some(peer) = self.peer(id) else { return };
-        peer.lines_in += 1;
-        peer.interrupted = false;
-        if let Some(heard) = peer.reader.give_up_waiting() {
-            self.handle_heard(id, heard, now);
-        }
-        let Some(peer) = self.peer(id) else { return };
-        let first = peer.lines_in == 1;
-        let outcome = match line {
-            Line::Whole(bytes) if first && is_foreign(&bytes) => {
-                return self.begin_close(id, CloseReason::WrongProtocol, now);
+    fn act(&mut self, id: SessionId, input: Input<'_>, now: Instant) {
+        let outcome = match input {
+            Input::Request(request) => self.obey(id, request, now),
+            Input::Refused(refusal) => Err(refusal),
+            Input::Nothing => Ok(()),
+            Input::Complete(word) => {
+                self.complete(id, &word);
+                Ok(())
             }
-            Line::TooLong(bytes) => {
-                let mut bytes_max = peer.dialect.line_bytes_max(self.limits.line_bytes_max);
-                if bytes <= bytes_max {
-                    // It had too many characters for an editor.
-                    bytes_max = CHARACTERS_MAX;
-                }
-                Err(Refusal::LineTooLong { bytes, bytes_max })
-            }
-            Line::Whole(bytes) => match peer.dialect {
-                Dialect::Telnet => self.handle_typed(id, &bytes, now),
-                Dialect::Wire => self.handle_request(id, &bytes, now),
-            },
+            Input::Leave => return self.begin_close(id, CloseReason::Quit, now),
+            Input::Foreign => return self.begin_close(id, CloseReason::WrongProtocol, now),
+            Input::Flood => return self.begin_close(id, CloseReason::Flood, now),
         };
         if let Err(refusal) = outcome {
-            self.reply(id, &Reply::Refused(&refusal));
-        }
-    }
-
-    fn handle_typed(&mut self, id: SessionId, line: &[u8], now: Instant) -> Result<(), Refusal> {
-        let edited = text::edit(line);
-        let clean = hygiene::clean(&edited);
-        match Command::parse(Typed {
-            text: &clean.text,
-            altered: clean.altered,
-        })? {
-            Some(command) => self.obey(id, command, now),
-            None => Ok(()),
-        }
-    }
-
-    fn handle_request(&mut self, id: SessionId, line: &[u8], now: Instant) -> Result<(), Refusal> {
-        match wire::parse(line)? {
-            Some(request) => self.obey_wire(id, request, now),
-            None => Ok(()),
+            let Self { sessions, core } = self;
+            if let Some(session) = sessions.get_mut(id) {
+                core.reply(session, &Reply::Refused(&refusal), now);
+            }
         }
     }
 }
-
 #[cfg(test)]
 mod tests {
     use std::io::{self, IoSlice};
-    use std::net::SocketAddr;
     use std::time::Duration;
 
     use super::*;
-    use crate::hub::{Limits, Sink};
+    use crate::dialect::Dialect;
+    use crate::hub::{Limits, Origin, Sink};
     use crate::test_clock::outset;
 
     /// Collects what is written.
@@ -317,8 +282,7 @@ mod tests {
 
     fn seen_within(limits: Limits, packets: &[&[u8]]) -> String {
         let (mut hub, now) = (Hub::new(limits), outset());
-        let from = SocketAddr::from(([127, 0, 0, 1], 1));
-        let id = hub.connect(Vec::new(), Dialect::Telnet, from, now);
+        let id = hub.connect(Vec::new(), Dialect::Telnet, Origin::Local, now);
         for packet in packets {
             hub.flush(now, &mut Screen);
             hub.transport(id).unwrap().clear();
@@ -338,8 +302,7 @@ mod tests {
     #[test]
     fn f075_are_you_there_is_answered_once_a_second() {
         let (mut hub, outset) = (Hub::new(LIMITS), outset());
-        let from = SocketAddr::from(([127, 0, 0, 1], 1));
-        let id = hub.connect(Vec::new(), Dialect::Telnet, from, outset);
+        let id = hub.connect(Vec::new(), Dialect::Telnet, Origin::Local, outset);
         hub.flush(outset, &mut Screen);
         let answers = [0, 0, 999, 1000, 1999, 2000].map(|millis| {
             let now = outset + Duration::from_millis(millis);

@@ -2,130 +2,122 @@
 
 use std::cmp::Reverse;
 
-use crate::hub::peer::{Flow, Stage, Standing};
-use crate::hub::{Hub, SessionId};
-#[cfg(test)]
+use crate::dialect::Encoding;
+use crate::hub::session::{Flow, Stage};
+use crate::hub::Hub;
+use crate::id::SessionId;
 use crate::ledger::{Entry, Ledger};
 
-#[cfg(test)]
 impl<T> Hub<T> {
     /// The record of opens and closes, to take what was done from it.
     pub(crate) fn ledger_mut(&mut self) -> &mut Ledger {
-        &mut self.ledger
+        &mut self.core.ledger
     }
 
     /// Writes down that the input of a session begins to be understood.
     pub(super) fn note_heard(&mut self, id: SessionId) {
-        let number = self.peer_ref(id).map(|peer| peer.number);
+        let number = self.sessions.get(id).map(|session| session.number);
         let heard = number.map(|id| Entry::Heard { id, kept: 0 });
-        self.ledger.diary.extend(heard);
+        self.core.ledger.diary.extend(heard);
     }
-}
 
-impl<T> Hub<T> {
     /// Looks at everything that must hold between two calls. It costs time in proportion to all that the hub holds.
     ///
     /// # Panics
     /// If an invariant is broken; the message says which.
-    pub fn check_invariants(&self) {
+    pub(crate) fn check_invariants(&self) {
         self.check_totals();
-        for (slot, peer) in &self.peers {
-            let id = SessionId::new(slot, peer.serial);
+        let room = &self.core.room;
+        for session in self.sessions.iter() {
+            let id = session.id;
             assert_eq!(
-                peer.outbox.bytes(),
-                peer.outbox.recount(),
+                session.outbox.bytes(),
+                session.outbox.recount(),
                 "bytes of {id:?}"
             );
-            let feed = &self.room.feed;
-            let waits = !peer.outbox.is_empty() || feed.waits_alone(peer.cursor);
-            let closed = matches!(peer.stage(), Some(Stage::Closed(_)));
-            let has_waker = peer.listed || peer.flow == Flow::Blocked;
+            let closed = matches!(session.stage(), Some(Stage::Closed(_)));
+            let has_waker = session.listed || session.flow == Flow::Blocked;
             assert!(
-                !waits || closed || has_waker,
+                session.outbox.is_empty() || closed || has_waker,
                 "{id:?} has output and no waker"
             );
+            let listed = self.core.flush_list.iter().filter(|it| **it == id).count();
             assert_eq!(
-                usize::from(peer.listed),
-                self.flush_list
-                    .iter()
-                    .filter(|listed| **listed == id)
-                    .count(),
+                usize::from(session.listed),
+                listed,
                 "{id:?} on the flush list"
             );
-            let paused_until = peer.held.as_ref().and_then(|held| held.paused_until);
-            let pause = paused_until.map(|until| Reverse((until, id)));
+            let pending = session.pending.as_ref();
+            let pause = pending.and_then(|pending| pending.paused_until);
             assert!(
-                pause.is_none_or(|pause| self.pauses.iter().any(|it| *it == pause)),
+                pause.is_none_or(|until| self
+                    .core
+                    .pauses
+                    .iter()
+                    .any(|it| *it == Reverse((until, id)))),
                 "nothing ends the pause of {id:?}"
             );
             assert!(
-                peer.flow != Flow::Dead || peer.outbox.is_empty(),
+                session.flow != Flow::Dead || session.outbox.is_empty(),
                 "{id:?} keeps what nobody will take"
             );
-            let member = self.room.members.get(peer.member) == Some(id);
+            let member = room.members.get(session.member);
+            let member = member.filter(|member| member.id == id);
             assert_eq!(
-                member,
-                peer.is_open(),
+                member.is_some(),
+                session.is_open(),
                 "{id:?} is a member exactly while it is open"
             );
-            let hears = peer.is_open() || (peer.cursor.has_marks() && !closed);
-            assert!(
-                !hears || feed.holds(peer.dialect, peer.cursor),
-                "{id:?} has not heard what was dropped"
-            );
-            let told = member && self.room.members.has_been_told(peer.member);
-            let round = self.room.round;
-            assert!(
-                !told || feed.has_heard(peer.dialect, peer.cursor, round),
-                "{id:?} was passed over in the round"
-            );
+            if let Some(member) = member {
+                assert_eq!(member.encoding, session.codec.encoding());
+                assert!(
+                    room.feed.holds(member.encoding, member.cursor),
+                    "{id:?} has not heard what was dropped"
+                );
+                assert!(
+                    !room.members.has_been_told(session.member)
+                        || room
+                            .feed
+                            .has_heard(member.encoding, member.cursor, room.round),
+                    "{id:?} was passed over in the round"
+                );
+            }
             assert_eq!(
                 closed,
-                self.closed.contains(&id),
+                self.core.closed.contains(&id),
                 "{id:?} is to be freed exactly if it is closed"
             );
         }
     }
 
     fn check_totals(&self) {
-        let census = self.census();
+        let (census, core) = (self.census(), &self.core);
+        let room = &core.room;
         assert_eq!(
-            self.ledger.opened() - self.ledger.closed(),
-            self.peers.len() as u64,
+            core.ledger.opened() - core.ledger.closed(),
+            self.sessions.len() as u64,
             "opens less closes"
         );
-        assert_eq!(census.open, self.room.members.len(), "members");
-        let cursors = self.peers.iter().map(|(_, peer)| peer.cursor);
-        let marks: usize = cursors.map(|cursor| self.room.feed.marks_of(cursor)).sum();
-        assert_eq!(marks, self.room.feed.marks(), "marks");
+        assert_eq!(census.open, room.members.len(), "members");
+        let members = || (0..census.open as u32).filter_map(|place| room.members.get(place));
+        let skips: usize = members().map(|it| room.feed.skips_of(it.cursor)).sum();
+        assert_eq!(skips, room.feed.skips(), "skips");
         assert_eq!(census.names, census.open, "names");
-        let open = self.peers.iter().filter(|(_, peer)| peer.is_open());
-        self.roster.check_invariants(
-            open.map(|(slot, peer)| (SessionId::new(slot, peer.serial), &peer.name)),
-        );
-        let queued: usize = self.peers.iter().map(|(_, peer)| peer.outbox.bytes()).sum();
-        assert_eq!(queued, self.queued_bytes, "queued bytes");
-        let input: usize = self.peers.iter().map(|(_, peer)| peer.input_bytes()).sum();
-        assert_eq!(input, self.input_bytes, "bytes of input");
-        let joined = |(_, peer): &(usize, &crate::hub::peer::Peer<T>)| {
-            peer.is_open() && peer.standing != Standing::Unknown
-        };
-        assert_eq!(
-            self.peers.iter().filter(joined).count(),
-            self.room.here(),
-            "those told of"
-        );
-        let by_dialect = |dialect| {
-            self.peers
-                .iter()
-                .filter(|(_, peer)| peer.is_open() && peer.dialect == dialect)
-                .count()
-        };
-        for dialect in crate::dialect::Dialect::ALL {
+        let open = self.sessions.iter().filter(|session| session.is_open());
+        core.roster
+            .check_invariants(open.map(|session| (session.id, &session.name)));
+        let queued = self.sessions.iter().map(|session| session.outbox.bytes());
+        assert_eq!(queued.sum::<usize>(), core.queued_bytes, "queued bytes");
+        let input = self.sessions.iter().map(|session| session.input_bytes());
+        assert_eq!(input.sum::<usize>(), core.input_bytes, "bytes of input");
+        let announced = members().filter(|member| member.announced.is_some());
+        assert_eq!(announced.count(), room.here(), "those announced");
+        for encoding in Encoding::ALL {
+            let listeners = members().filter(|member| member.encoding == encoding);
             assert_eq!(
-                by_dialect(dialect),
-                self.room.listeners[dialect as usize],
-                "listeners of {dialect}"
+                listeners.count(),
+                room.listeners[encoding as usize],
+                "listeners in {encoding:?}"
             );
         }
     }

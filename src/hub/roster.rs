@@ -1,24 +1,25 @@
 //! Who holds which name.
 //!
-//! The roster knows ids and names; it must not know sessions, dialects or words for people. Nothing
+//! The roster knows ids and names; it must not know sessions, dialects or words for users. Nothing
 //! that it answers depends on the order of a hash map: it finds, it never lists.
 //!
-//! Invariant: no two ids hold names that are alike ([`Name::is_like`]).
+//! Invariant: no two ids hold names that share a key, and so are alike.
 //! Invariant: every key of every name held leads to its holder, and there is no other key.
 //! Invariant: memory follows the number of names held, down as well as up.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, RandomState};
 
+use crate::hub::SessionId;
 use crate::name::{Keys, Kind, Name, NAME_BYTES_MAX};
 
 /// The names held, each by one id; each id holds at most one name at a time.
 #[derive(Debug)]
-pub(super) struct Roster<I> {
+pub(super) struct Roster {
     /// By their number, without a string: most sessions of a crowd never choose a name.
-    guests: BTreeMap<u64, I>,
+    guests: BTreeMap<u64, SessionId>,
     /// By each key of a chosen name, one or two entries a name.
-    chosen: HashMap<Digest, I>,
+    chosen: HashMap<Digest, SessionId>,
     /// Makes digests of keys. It has a secret of its own, for people choose what is hashed.
     hasher: RandomState,
     /// How many chosen names those entries are.
@@ -33,7 +34,7 @@ type Digest = u64;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Taken;
 
-impl<I> Default for Roster<I> {
+impl Default for Roster {
     fn default() -> Self {
         Roster {
             guests: BTreeMap::new(),
@@ -44,12 +45,12 @@ impl<I> Default for Roster<I> {
     }
 }
 
-impl<I: Copy + Eq> Roster<I> {
+impl Roster {
     /// Gives `name` to `id`, which holds none.
     ///
     /// # Errors
     /// [`Taken`] if it is held already; nothing has changed then.
-    pub(super) fn claim(&mut self, id: I, name: &Name) -> Result<(), Taken> {
+    pub(super) fn claim(&mut self, id: SessionId, name: &Name) -> Result<(), Taken> {
         match name.kind() {
             Kind::Guest(number) => {
                 if self.guests.contains_key(number) {
@@ -73,7 +74,7 @@ impl<I: Copy + Eq> Roster<I> {
 
     /// Makes `name`, as `id` has claimed it, free again. A name that `id` does not hold stays with
     /// whoever does.
-    pub(super) fn release(&mut self, id: I, name: &Name) {
+    pub(super) fn release(&mut self, id: SessionId, name: &Name) {
         match name.kind() {
             Kind::Guest(number) => {
                 if self.guests.get(number) == Some(&id) {
@@ -92,7 +93,7 @@ impl<I: Copy + Eq> Roster<I> {
     ///
     /// # Errors
     /// [`Taken`] if somebody else holds `new`; `id` holds `old` as before then.
-    pub(super) fn rename(&mut self, id: I, old: &Name, new: &Name) -> Result<(), Taken> {
+    pub(super) fn rename(&mut self, id: SessionId, old: &Name, new: &Name) -> Result<(), Taken> {
         if !self.is_free_for(id, new) {
             return Err(Taken);
         }
@@ -102,7 +103,7 @@ impl<I: Copy + Eq> Roster<I> {
 
     /// Who holds the name that `text` spells, in any case, or what looks like it.
     #[must_use]
-    pub(super) fn find(&self, text: &str) -> Option<I> {
+    pub(super) fn find(&self, text: &str) -> Option<SessionId> {
         if let Some(number) = guest_number(text) {
             return self.guests.get(&number).copied();
         }
@@ -117,7 +118,7 @@ impl<I: Copy + Eq> Roster<I> {
     }
 
     /// Those who have not chosen a name, in the order in which they came.
-    pub(super) fn guests(&self) -> impl Iterator<Item = I> + '_ {
+    pub(super) fn guests(&self) -> impl Iterator<Item = SessionId> + '_ {
         self.guests.values().copied()
     }
 
@@ -131,7 +132,11 @@ impl<I: Copy + Eq> Roster<I> {
     ///
     /// # Panics
     /// If the roster lacks one of them or knows of more.
-    pub(super) fn check_invariants<'a>(&self, holders: impl IntoIterator<Item = (I, &'a Name)>) {
+    #[cfg(test)]
+    pub(super) fn check_invariants<'a>(
+        &self,
+        holders: impl IntoIterator<Item = (SessionId, &'a Name)>,
+    ) {
         let (mut guests, mut chosen_names, mut entries) = (0, 0, 0);
         for (id, name) in holders {
             match name.kind() {
@@ -163,7 +168,7 @@ impl<I: Copy + Eq> Roster<I> {
     }
 
     /// Whether nobody but `id` holds `name` or one like it.
-    fn is_free_for(&self, id: I, name: &Name) -> bool {
+    fn is_free_for(&self, id: SessionId, name: &Name) -> bool {
         match name.kind() {
             Kind::Guest(number) => self.guests.get(number).is_none_or(|holder| *holder == id),
             Kind::Chosen(text) => Keys::of(text).iter().all(|key| {
@@ -174,7 +179,7 @@ impl<I: Copy + Eq> Roster<I> {
         }
     }
 
-    fn insert(&mut self, id: I, keys: &Keys) {
+    fn insert(&mut self, id: SessionId, keys: &Keys) {
         self.chosen_names += 1;
         for key in keys.iter() {
             self.chosen.insert(self.digest(key), id);
@@ -185,7 +190,7 @@ impl<I: Copy + Eq> Roster<I> {
         self.hasher.hash_one(key)
     }
 
-    fn remove(&mut self, id: I, keys: &Keys) {
+    fn remove(&mut self, id: SessionId, keys: &Keys) {
         if keys
             .iter()
             .all(|key| self.chosen.get(&self.digest(key)) == Some(&id))
@@ -223,6 +228,10 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn id(slot: usize) -> SessionId {
+        SessionId::new(slot, 0)
+    }
+
     fn name(text: &str) -> Name {
         Name::parse(text).unwrap()
     }
@@ -231,56 +240,59 @@ mod tests {
     fn a_name_is_held_by_one_until_it_is_released() {
         let mut roster = Roster::default();
         assert_eq!(roster.len(), 0);
-        assert_eq!(roster.claim(1, &name("paypal")), Ok(()));
+        assert_eq!(roster.claim(id(1), &name("paypal")), Ok(()));
         for alike in ["paypal", "PayPal", "paypaI", "раураl", "ｐａｙｐａｌ"] {
-            assert_eq!(roster.claim(2, &name(alike)), Err(Taken), "{alike}");
-            assert_eq!(roster.find(alike), Some(1), "{alike}");
+            assert_eq!(roster.claim(id(2), &name(alike)), Err(Taken), "{alike}");
+            assert_eq!(roster.find(alike), Some(id(1)), "{alike}");
         }
-        assert_eq!(roster.claim(1, &name("paypal")), Err(Taken));
-        roster.release(2, &name("paypal"));
-        assert_eq!(roster.find("paypal"), Some(1));
+        assert_eq!(roster.claim(id(1), &name("paypal")), Err(Taken));
+        roster.release(id(2), &name("paypal"));
+        assert_eq!(roster.find("paypal"), Some(id(1)));
         assert_eq!(roster.len(), 1);
-        roster.release(1, &name("paypal"));
+        roster.release(id(1), &name("paypal"));
         assert_eq!(roster.find("paypal"), None);
-        assert_eq!(roster.claim(2, &name("PAYPAL")), Ok(()));
+        assert_eq!(roster.claim(id(2), &name("PAYPAL")), Ok(()));
     }
 
     #[test]
     fn anni_and_annl_may_both_be_here_but_not_with_a_capital_anni() {
         let mut roster = Roster::default();
-        roster.claim(1, &name("anni")).unwrap();
-        roster.claim(2, &name("annl")).unwrap();
-        assert_eq!(roster.claim(3, &name("ANNI")), Err(Taken));
+        roster.claim(id(1), &name("anni")).unwrap();
+        roster.claim(id(2), &name("annl")).unwrap();
+        assert_eq!(roster.claim(id(3), &name("ANNI")), Err(Taken));
         // Whoever writes in capitals means the letter, not the look of it.
         assert_eq!(
             (roster.find("ANNI"), roster.find("ANNL")),
-            (Some(1), Some(2))
+            (Some(id(1)), Some(id(2)))
         );
-        assert_eq!(roster.rename(1, &name("anni"), &name("ANNI")), Err(Taken));
-        roster.check_invariants([(1, &name("anni")), (2, &name("annl"))]);
+        assert_eq!(
+            roster.rename(id(1), &name("anni"), &name("ANNI")),
+            Err(Taken)
+        );
+        roster.check_invariants([(id(1), &name("anni")), (id(2), &name("annl"))]);
 
-        roster.release(2, &name("annl"));
-        assert_eq!(roster.rename(1, &name("anni"), &name("ANNI")), Ok(()));
+        roster.release(id(2), &name("annl"));
+        assert_eq!(roster.rename(id(1), &name("anni"), &name("ANNI")), Ok(()));
         assert_eq!(roster.len(), 1);
-        assert_eq!(roster.claim(2, &name("annl")), Err(Taken));
-        roster.check_invariants([(1, &name("ANNI"))]);
-        assert_eq!(roster.rename(1, &name("ANNI"), &name("anni")), Ok(()));
-        assert_eq!(roster.claim(2, &name("annl")), Ok(()));
+        assert_eq!(roster.claim(id(2), &name("annl")), Err(Taken));
+        roster.check_invariants([(id(1), &name("ANNI"))]);
+        assert_eq!(roster.rename(id(1), &name("ANNI"), &name("anni")), Ok(()));
+        assert_eq!(roster.claim(id(2), &name("annl")), Ok(()));
     }
 
     #[test]
     fn guests_are_found_by_the_number_as_it_is_written() {
         let mut roster = Roster::default();
-        for n in [0, 7, u64::MAX] {
-            roster.claim(n, &Name::guest(n)).unwrap();
+        for (slot, n) in [0, 7, u64::MAX].into_iter().enumerate() {
+            roster.claim(id(slot), &Name::guest(n)).unwrap();
         }
-        assert_eq!(roster.claim(1, &Name::guest(7)), Err(Taken));
-        roster.release(1, &Name::guest(7));
+        assert_eq!(roster.claim(id(2), &Name::guest(7)), Err(Taken));
+        roster.release(id(2), &Name::guest(7));
         for text in ["guest7", "GUEST7", "Guest7"] {
-            assert_eq!(roster.find(text), Some(7));
+            assert_eq!(roster.find(text), Some(id(1)));
         }
-        assert_eq!(roster.find("guest0"), Some(0));
-        assert_eq!(roster.find("guest18446744073709551615"), Some(u64::MAX));
+        assert_eq!(roster.find("guest0"), Some(id(0)));
+        assert_eq!(roster.find("guest18446744073709551615"), Some(id(2)));
         for text in [
             "guest007",
             "guest00",
@@ -305,20 +317,23 @@ mod tests {
     #[test]
     fn renaming_is_all_or_nothing() {
         let mut roster = Roster::default();
-        roster.claim(1, &Name::guest(1)).unwrap();
-        roster.claim(2, &name("bob")).unwrap();
-        assert_eq!(roster.rename(1, &Name::guest(1), &name("B0B")), Err(Taken));
-        roster.check_invariants([(1, &Name::guest(1)), (2, &name("bob"))]);
-        assert_eq!(roster.rename(1, &Name::guest(1), &name("ann")), Ok(()));
+        roster.claim(id(1), &Name::guest(1)).unwrap();
+        roster.claim(id(2), &name("bob")).unwrap();
+        assert_eq!(
+            roster.rename(id(1), &Name::guest(1), &name("B0B")),
+            Err(Taken)
+        );
+        roster.check_invariants([(id(1), &Name::guest(1)), (id(2), &name("bob"))]);
+        assert_eq!(roster.rename(id(1), &Name::guest(1), &name("ann")), Ok(()));
         assert_eq!(roster.find("guest1"), None);
-        assert_eq!(roster.rename(1, &name("ann"), &name("ann")), Ok(()));
-        roster.check_invariants([(1, &name("ann")), (2, &name("bob"))]);
+        assert_eq!(roster.rename(id(1), &name("ann"), &name("ann")), Ok(()));
+        roster.check_invariants([(id(1), &name("ann")), (id(2), &name("bob"))]);
     }
 
     #[test]
     fn finding_takes_any_text() {
         let mut roster = Roster::default();
-        roster.claim(1, &name("ann")).unwrap();
+        roster.claim(id(1), &name("ann")).unwrap();
         for text in ["", " ", "\u{0}", "\u{200d}", "👍"] {
             assert_eq!(roster.find(text), None);
         }
@@ -329,25 +344,25 @@ mod tests {
     #[should_panic(expected = "guests held by nobody")]
     fn a_name_without_its_session_is_noticed() {
         let mut roster = Roster::default();
-        roster.claim(1, &Name::guest(1)).unwrap();
+        roster.claim(id(1), &Name::guest(1)).unwrap();
         roster.check_invariants([]);
     }
 
     #[test]
     #[should_panic(expected = "ann (ann) is not with its holder")]
     fn a_session_without_its_name_is_noticed() {
-        Roster::default().check_invariants([(1, &name("ann"))]);
+        Roster::default().check_invariants([(id(1), &name("ann"))]);
     }
 
     #[test]
     fn memory_is_given_back() {
         let mut roster = Roster::default();
         let names: Vec<Name> = (0..5000).map(|n| name(&format!("name{n}"))).collect();
-        for (id, name) in names.iter().enumerate() {
-            roster.claim(id, name).unwrap();
+        for (slot, name) in names.iter().enumerate() {
+            roster.claim(id(slot), name).unwrap();
         }
-        for (id, name) in names.iter().enumerate() {
-            roster.release(id, name);
+        for (slot, name) in names.iter().enumerate() {
+            roster.release(id(slot), name);
             assert!(roster.chosen.capacity() <= 8 + 8 * roster.chosen.len());
         }
         assert_eq!(roster.len(), 0);
@@ -376,28 +391,28 @@ mod tests {
         fn the_roster_does_what_comparing_with_everybody_would(steps in prop::collection::vec(any_step(), 0..60)) {
             let mut roster = Roster::default();
             let mut people: [Option<Name>; 5] = Default::default();
-            for (id, wanted) in steps {
+            for (person, wanted) in steps {
                 let is_taken = wanted.as_ref().is_some_and(|wanted| {
-                    people.iter().enumerate().any(|(other, held)| other != id && held.as_ref().is_some_and(|held| held.is_like(wanted)))
+                    people.iter().enumerate().any(|(other, held)| other != person && held.as_ref().is_some_and(|held| held.is_like(wanted)))
                 });
-                let result = match (people[id].clone(), &wanted) {
-                    (None, Some(wanted)) => roster.claim(id, wanted),
-                    (Some(held), Some(wanted)) => roster.rename(id, &held, wanted),
+                let result = match (people[person].clone(), &wanted) {
+                    (None, Some(wanted)) => roster.claim(id(person), wanted),
+                    (Some(held), Some(wanted)) => roster.rename(id(person), &held, wanted),
                     (Some(held), None) => {
-                        roster.release(id, &held);
+                        roster.release(id(person), &held);
                         Ok(())
                     }
                     (None, None) => Ok(()),
                 };
                 prop_assert_eq!(result.is_err(), is_taken);
                 if !is_taken {
-                    people[id] = wanted;
+                    people[person] = wanted;
                 }
-                roster.check_invariants(people.iter().enumerate().filter_map(|(id, name)| Some((id, name.as_ref()?))));
+                roster.check_invariants(people.iter().enumerate().filter_map(|(person, name)| Some((id(person), name.as_ref()?))));
                 prop_assert_eq!(roster.len(), people.iter().flatten().count());
-                for (id, name) in people.iter().enumerate() {
+                for (person, name) in people.iter().enumerate() {
                     if let Some(name) = name {
-                        prop_assert_eq!(roster.find(&name.to_string()), Some(id));
+                        prop_assert_eq!(roster.find(&name.to_string()), Some(id(person)));
                     }
                 }
             }

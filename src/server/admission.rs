@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use log::warn;
@@ -10,48 +9,29 @@ use rustix::io::Errno;
 
 use crate::hub::SessionId;
 use crate::ledger::CloseReason;
+use crate::origin::Prefix;
+use crate::rate::Window;
 
-/// After an accept that failed for want of descriptors or memory the next try waits so long, then twice as long …
+/// How long the next try waits after an accept that failed for want of descriptors or memory; doubled each time …
 const BACK_OFF_MIN: Duration = Duration::from_millis(10);
-/// … up to so long. No edge will tell when there is a descriptor again, so the timer must.
+/// … up to this. No edge will tell when there is a descriptor again, so the timer must.
 const BACK_OFF_MAX: Duration = Duration::from_secs(1);
 
-/// At most so many who were refused are kept until they have read why; any more are told and dropped.
+/// At most 32 who were refused are kept until they have read why; any more are told and dropped.
 const REFUSED_MAX: usize = 32;
 
 /// The limits on sessions.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Admission {
-    /// At most so many sessions at a time.
+pub(super) struct AdmissionLimits {
+    /// Sessions at a time.
     pub(super) sessions_max: usize,
-    /// At most so many of one address; `None` for any number.
+    /// Sessions of one prefix; `None` for any number.
     pub(super) per_address_max: Option<u32>,
-}
-
-/// An address that is counted: an IPv4 address, or an IPv6 network of 64 bits. Loopback is exempt.
-///
-/// The first half is 0 for IPv4 and for no network that there is, for `::/8` is reserved (RFC 4291, section 2.4). An
-/// `IpAddr` would take twice as much of each session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Origin([u32; 2]);
-
-impl Origin {
-    pub(super) fn of(address: IpAddr) -> Option<Self> {
-        let address = address.to_canonical();
-        let halves = match address {
-            IpAddr::V4(address) => [0, address.into()],
-            IpAddr::V6(address) => {
-                let bits = u128::from(address);
-                [(bits >> 96) as u32, (bits >> 64) as u32]
-            }
-        };
-        (!address.is_loopback()).then_some(Self(halves))
-    }
 }
 
 /// What is to be done with a newcomer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum Decision {
     /// Let it in.
     Admit,
     /// Tell it why it cannot stay, and see that it can read that.
@@ -60,38 +40,38 @@ pub(super) enum Verdict {
     TurnAway(CloseReason),
 }
 
-/// What a session counts as.
+/// Which count a session is part of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
-    /// One that is only told why it cannot stay.
+pub(super) enum CountedAs {
+    /// Those who are only told why they cannot stay.
     Refused,
-    /// One from an address that may have any number.
-    Uncounted,
-    /// One of those from this address.
-    Counted(Origin),
+    /// None: its origin may have any number.
+    Exempt,
+    /// Those of this prefix.
+    Of(Prefix),
 }
 
-impl Place {
-    /// The place of a session that is let in.
-    pub(super) fn of(origin: Option<Origin>) -> Self {
-        origin.map_or(Self::Uncounted, Self::Counted)
+impl CountedAs {
+    /// The count of a session that is let in.
+    pub(super) fn admitted(prefix: Option<Prefix>) -> Self {
+        prefix.map_or(Self::Exempt, Self::Of)
     }
 }
 
-/// The state of accepting.
+/// Who may come in, and when to try again.
 ///
-/// Invariant: `per_address` has an entry for exactly the origins of sessions that are held.
+/// Invariant: `per_address` has an entry for exactly the prefixes of sessions that are held.
 #[derive(Debug)]
-pub(super) struct Acceptor {
-    admission: Admission,
+pub(super) struct Admission {
+    limits: AdmissionLimits,
     /// Listeners that may have connections waiting: their edge came and they were not emptied since.
     ready: Vec<bool>,
     /// The listener that was accepted from last.
     last: usize,
     retry_at: Option<Instant>,
     back_off: Duration,
-    complained_at: Option<Instant>,
-    per_address: HashMap<Origin, u32>,
+    complaints: Window<1>,
+    per_address: HashMap<Prefix, u32>,
     refused: usize,
     /// Accepts that failed because the newcomer had gone again, or the like.
     pub(super) passing_errors: u64,
@@ -99,15 +79,15 @@ pub(super) struct Acceptor {
     pub(super) shortages: u64,
 }
 
-impl Acceptor {
-    pub(super) fn new(admission: Admission, listeners: usize) -> Self {
+impl Admission {
+    pub(super) fn new(limits: AdmissionLimits, listeners: usize) -> Self {
         Self {
-            admission,
+            limits,
             ready: vec![false; listeners],
             last: 0,
             retry_at: None,
             back_off: BACK_OFF_MIN,
-            complained_at: None,
+            complaints: Window::default(),
             per_address: HashMap::new(),
             refused: 0,
             passing_errors: 0,
@@ -157,59 +137,55 @@ impl Acceptor {
                 self.shortages += 1;
                 self.retry_at = Some(now + self.back_off);
                 self.back_off = (self.back_off * 2).min(BACK_OFF_MAX);
-                if self
-                    .complained_at
-                    .is_none_or(|at| now >= at + Duration::from_secs(1))
-                {
-                    self.complained_at = Some(now);
+                if self.complaints.admits(now) {
                     warn!("cannot accept, trying again: {error}");
                 }
             }
         }
     }
 
-    /// Judges a newcomer, where `sessions` are open.
-    pub(super) fn judge(&self, origin: Option<Origin>, sessions: usize) -> Verdict {
-        let of_origin = origin
-            .and_then(|origin| self.per_address.get(&origin))
+    /// Decides on a newcomer, where `sessions` are open.
+    pub(super) fn decide(&self, prefix: Option<Prefix>, sessions: usize) -> Decision {
+        let of_prefix = prefix
+            .and_then(|prefix| self.per_address.get(&prefix))
             .copied()
             .unwrap_or(0);
-        let of_origin_max = self.admission.per_address_max.filter(|_| origin.is_some());
-        let reason = if of_origin_max.is_some_and(|max| of_origin >= max) {
+        let of_prefix_max = self.limits.per_address_max.filter(|_| prefix.is_some());
+        let reason = if of_prefix_max.is_some_and(|max| of_prefix >= max) {
             CloseReason::PerAddress
-        } else if sessions >= self.admission.sessions_max.min(SessionId::SLOTS_MAX) {
+        } else if sessions >= self.limits.sessions_max.min(SessionId::SLOTS_MAX) {
             CloseReason::Full
         } else {
-            return Verdict::Admit;
+            return Decision::Admit;
         };
         if self.refused < REFUSED_MAX {
-            Verdict::Refuse(reason)
+            Decision::Refuse(reason)
         } else {
-            Verdict::TurnAway(reason)
+            Decision::TurnAway(reason)
         }
     }
 
     /// A session holds a descriptor from now on.
-    pub(super) fn hold(&mut self, place: Place) {
-        match place {
-            Place::Refused => self.refused += 1,
-            Place::Uncounted => {}
-            Place::Counted(origin) => *self.per_address.entry(origin).or_default() += 1,
+    pub(super) fn hold(&mut self, counted_as: CountedAs) {
+        match counted_as {
+            CountedAs::Refused => self.refused += 1,
+            CountedAs::Exempt => {}
+            CountedAs::Of(prefix) => *self.per_address.entry(prefix).or_default() += 1,
         }
     }
 
     /// A session's descriptor is free again, so that an accept that failed for want of one may succeed.
-    pub(super) fn release(&mut self, place: Place) {
+    pub(super) fn release(&mut self, counted_as: CountedAs) {
         self.retry_at = None;
         self.back_off = BACK_OFF_MIN;
-        match place {
-            Place::Refused => self.refused -= 1,
-            Place::Uncounted => {}
-            Place::Counted(origin) => {
-                if let Some(count) = self.per_address.get_mut(&origin) {
+        match counted_as {
+            CountedAs::Refused => self.refused -= 1,
+            CountedAs::Exempt => {}
+            CountedAs::Of(prefix) => {
+                if let Some(count) = self.per_address.get_mut(&prefix) {
                     *count -= 1;
                     if *count == 0 {
-                        self.per_address.remove(&origin);
+                        self.per_address.remove(&prefix);
                     }
                 }
             }
@@ -222,8 +198,8 @@ impl Acceptor {
     }
 }
 
-/// Whether the error is about one newcomer who has gone again, so that the next one may be there already: an error of
-/// her connection that was pending comes from accepting it (accept(2)).
+/// Whether the error is about one newcomer that has gone again, so that the next one may be there already: an error of
+/// its connection that was pending comes from accepting it (accept(2)).
 ///
 /// That something is not permitted does not count: where a security module says so, the newcomer stays in the queue,
 /// and to try again at once would be to try for ever.
@@ -249,172 +225,171 @@ pub(super) fn is_passing(error: &io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use std::collections::VecDeque;
-    use std::net::Ipv6Addr;
+    use std::net::{Ipv6Addr, SocketAddr};
 
     use super::*;
+    use crate::origin::Origin;
     use crate::test_clock::outset;
 
-    const ADMISSION: Admission = Admission {
+    const LIMITS: AdmissionLimits = AdmissionLimits {
         sessions_max: 10,
         per_address_max: Some(2),
     };
 
-    fn origin(address: &str) -> Option<Origin> {
-        Origin::of(address.parse().unwrap())
-    }
-
-    #[test]
-    fn f007_origins_are_addresses_or_networks_and_loopback_is_none() {
-        assert_eq!(origin("127.0.0.9"), None);
-        assert_eq!(origin("::1"), None);
-        assert_eq!(origin("::ffff:127.0.0.1"), None);
-        assert_eq!(origin("::ffff:192.0.2.1"), origin("192.0.2.1"));
-        assert_ne!(origin("192.0.2.1"), origin("192.0.2.2"));
-        assert_eq!(origin("2001:db8:1:2::1"), origin("2001:db8:1:2:ffff::9"));
-        assert_ne!(origin("2001:db8:1:2::1"), origin("2001:db8:1:3::1"));
+    fn prefix(address: &str) -> Option<Prefix> {
+        Origin::from(SocketAddr::new(address.parse().unwrap(), 1)).prefix()
     }
 
     #[test]
     fn f007_addresses_are_counted_and_forgotten() {
-        let mut acceptor = Acceptor::new(ADMISSION, 1);
-        let here = origin("192.0.2.1");
+        let mut admission = Admission::new(LIMITS, 1);
+        let here = prefix("192.0.2.1");
         for _ in 0..2 {
-            assert_eq!(acceptor.judge(here, 0), Verdict::Admit);
-            acceptor.hold(Place::of(here));
+            assert_eq!(admission.decide(here, 0), Decision::Admit);
+            admission.hold(CountedAs::admitted(here));
         }
         assert_eq!(
-            acceptor.judge(here, 2),
-            Verdict::Refuse(CloseReason::PerAddress)
+            admission.decide(here, 2),
+            Decision::Refuse(CloseReason::PerAddress)
         );
-        assert_eq!(acceptor.judge(origin("192.0.2.2"), 2), Verdict::Admit);
-        assert_eq!(acceptor.judge(None, 2), Verdict::Admit);
+        assert_eq!(admission.decide(prefix("192.0.2.2"), 2), Decision::Admit);
+        assert_eq!(admission.decide(None, 2), Decision::Admit);
         // Nobody is to make room for one who could not stay.
         assert_eq!(
-            acceptor.judge(here, ADMISSION.sessions_max),
-            Verdict::Refuse(CloseReason::PerAddress)
+            admission.decide(here, LIMITS.sessions_max),
+            Decision::Refuse(CloseReason::PerAddress)
         );
         for _ in 0..2 {
-            acceptor.release(Place::of(here));
+            admission.release(CountedAs::admitted(here));
         }
-        assert!(acceptor.per_address.is_empty());
+        assert!(admission.per_address.is_empty());
     }
 
     #[test]
     fn f008_the_table_of_addresses_holds_those_who_are_there() {
-        let mut acceptor = Acceptor::new(ADMISSION, 1);
+        let mut admission = Admission::new(LIMITS, 1);
         let mut held = VecDeque::new();
         for n in 0..100_000_u128 {
             let address = Ipv6Addr::from(n.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835));
-            let place = Place::of(Origin::of(address.into()));
-            acceptor.hold(place);
+            let place =
+                CountedAs::admitted(Origin::from(SocketAddr::new(address.into(), 1)).prefix());
+            admission.hold(place);
             held.push_back(place);
-            if held.len() > ADMISSION.sessions_max {
+            if held.len() > LIMITS.sessions_max {
                 held.pop_front()
                     .into_iter()
-                    .for_each(|place| acceptor.release(place));
+                    .for_each(|place| admission.release(place));
             }
-            assert!(acceptor.per_address.len() <= held.len());
+            assert!(admission.per_address.len() <= held.len());
         }
         for place in held {
-            acceptor.release(place);
+            admission.release(place);
         }
-        assert!(acceptor.per_address.is_empty());
+        assert!(admission.per_address.is_empty());
     }
 
     #[test]
     fn the_refused_are_kept_in_small_number() {
-        let mut acceptor = Acceptor::new(ADMISSION, 1);
+        let mut admission = Admission::new(LIMITS, 1);
         for _ in 0..REFUSED_MAX {
-            assert_eq!(acceptor.judge(None, 10), Verdict::Refuse(CloseReason::Full));
-            acceptor.hold(Place::Refused);
+            assert_eq!(
+                admission.decide(None, 10),
+                Decision::Refuse(CloseReason::Full)
+            );
+            admission.hold(CountedAs::Refused);
         }
         assert_eq!(
-            acceptor.judge(None, 10),
-            Verdict::TurnAway(CloseReason::Full)
+            admission.decide(None, 10),
+            Decision::TurnAway(CloseReason::Full)
         );
-        acceptor.release(Place::Refused);
-        assert_eq!(acceptor.judge(None, 10), Verdict::Refuse(CloseReason::Full));
+        admission.release(CountedAs::Refused);
+        assert_eq!(
+            admission.decide(None, 10),
+            Decision::Refuse(CloseReason::Full)
+        );
     }
 
     #[test]
     fn f002_a_shortage_is_waited_out_by_timer_and_the_edge_is_kept() {
-        let mut acceptor = Acceptor::new(ADMISSION, 1);
+        let mut admission = Admission::new(LIMITS, 1);
         let outset = outset();
         let shortages = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
-        acceptor.note(0);
+        admission.note(0);
         let mut expected = BACK_OFF_MIN;
         let mut now = outset;
         for shortage in shortages.into_iter().cycle().take(12) {
-            assert_eq!(acceptor.next_ready(now), Some(0));
-            acceptor.failed(0, &shortage.into(), now);
-            assert_eq!(acceptor.next_ready(now), None);
-            assert_eq!(acceptor.wake_at(now), Some(now + expected));
+            assert_eq!(admission.next_ready(now), Some(0));
+            admission.failed(0, &shortage.into(), now);
+            assert_eq!(admission.next_ready(now), None);
+            assert_eq!(admission.wake_at(now), Some(now + expected));
             now += expected;
             expected = (expected * 2).min(BACK_OFF_MAX);
         }
-        acceptor.failed(0, &Errno::MFILE.into(), now);
-        acceptor.release(Place::Uncounted);
+        admission.failed(0, &Errno::MFILE.into(), now);
+        admission.release(CountedAs::Exempt);
         assert_eq!(
-            acceptor.next_ready(now),
+            admission.next_ready(now),
             Some(0),
             "a descriptor is free again"
         );
-        acceptor.failed(0, &Errno::AGAIN.into(), now);
-        assert_eq!(acceptor.wake_at(now), None);
+        admission.failed(0, &Errno::AGAIN.into(), now);
+        assert_eq!(admission.wake_at(now), None);
     }
 
     #[test]
     fn f012_listeners_that_have_somebody_waiting_take_turns() {
-        let mut acceptor = Acceptor::new(ADMISSION, 3);
+        let mut admission = Admission::new(LIMITS, 3);
         let now = outset();
-        acceptor.note(0);
-        acceptor.note(2);
+        admission.note(0);
+        admission.note(2);
         for _ in 0..3 {
-            let mut turns = [(); 2].map(|()| acceptor.next_ready(now));
+            let mut turns = [(); 2].map(|()| admission.next_ready(now));
             turns.sort();
             assert_eq!(turns, [Some(0), Some(2)]);
         }
-        acceptor.failed(2, &Errno::AGAIN.into(), now);
+        admission.failed(2, &Errno::AGAIN.into(), now);
         for _ in 0..3 {
-            assert_eq!(acceptor.next_ready(now), Some(0));
+            assert_eq!(admission.next_ready(now), Some(0));
         }
-        acceptor.stop();
-        assert_eq!(acceptor.next_ready(now), None);
+        admission.stop();
+        assert_eq!(admission.next_ready(now), None);
     }
 
     #[test]
     fn f003_a_newcomer_who_has_gone_does_not_stop_the_others() {
-        let mut acceptor = Acceptor::new(ADMISSION, 1);
+        let mut admission = Admission::new(LIMITS, 1);
         let now = outset();
-        acceptor.note(0);
+        admission.note(0);
         for error in [
             Errno::CONNABORTED,
             Errno::PROTO,
             Errno::INTR,
             Errno::NETDOWN,
         ] {
-            acceptor.failed(0, &error.into(), now);
-            assert_eq!(acceptor.next_ready(now), Some(0), "{error}");
+            admission.failed(0, &error.into(), now);
+            assert_eq!(admission.next_ready(now), Some(0), "{error}");
         }
-        assert_eq!((acceptor.passing_errors, acceptor.shortages), (4, 0));
+        assert_eq!((admission.passing_errors, admission.shortages), (4, 0));
     }
 
     #[test]
     fn f001_a_shortage_that_lasts_is_complained_of_once_a_second() {
-        let (mut acceptor, outset) = (Acceptor::new(ADMISSION, 1), outset());
-        acceptor.note(0);
+        let (mut admission, outset) = (Admission::new(LIMITS, 1), outset());
+        admission.note(0);
         let mut complaints = Vec::new();
         for step in 0..300 {
             let time = Duration::from_millis(10 * step);
             // Each who leaves lets it be tried again, far more often than by the timer.
-            acceptor.release(Place::Uncounted);
-            assert_eq!(acceptor.next_ready(outset + time), Some(0));
-            acceptor.failed(0, &Errno::MFILE.into(), outset + time);
-            if acceptor.complained_at == Some(outset + time) {
+            admission.release(CountedAs::Exempt);
+            assert_eq!(admission.next_ready(outset + time), Some(0));
+            let may_complain = admission.complaints.full_until(outset + time).is_none();
+            admission.failed(0, &Errno::MFILE.into(), outset + time);
+            assert!(admission.complaints.full_until(outset + time).is_some());
+            if may_complain {
                 complaints.push(time);
             }
         }
-        assert_eq!(acceptor.shortages, 300);
+        assert_eq!(admission.shortages, 300);
         assert_eq!(complaints, [0, 1, 2].map(Duration::from_secs));
     }
 }

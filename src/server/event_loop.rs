@@ -1,7 +1,7 @@
 //! The turn.
 //!
-//! Here is what the loop owns, and the order in which it works; whom it lets in and how it stops is in `door`, how it
-//! reads in `reading`.
+//! Here is what the loop owns, and the order in which it works; whom it lets in and how it stops is in `accept`, how it
+//! reads in `read`.
 
 mod accept;
 mod read;
@@ -18,18 +18,18 @@ use crate::hub::Census;
 use crate::hub::{Hub, Limits, SessionId, Sink};
 #[cfg(test)]
 use crate::ledger::{Entry, Ledger};
-use crate::server::admission::{Acceptor, Admission, Place};
+use crate::server::admission::{Admission, AdmissionLimits, CountedAs};
 use crate::server::meter::{Meter, SlowTurn};
 use crate::server::motd::MotdFile;
 use crate::server::network::{Network, Wakeup};
-use crate::server::pace::{Pace, Waiting};
+use crate::stream::{Readiness, Write};
 
 pub use crate::report::Report;
 
-/// What is left of the log is offered again so often.
+/// How long what is left of the log waits until it is offered again.
 const LOG_RETRY: Duration = Duration::from_millis(100);
 
-/// At most so much is read from one session in one turn.
+/// At most 64 KiB are read from one session in one turn.
 const TURN_BYTES_MAX: usize = 64 * 1024;
 
 /// The same where sessions are heard at a limited rate: what waits for its time is better kept by the kernel.
@@ -39,28 +39,23 @@ const PACED_TURN_BYTES_MAX: usize = 8 * 1024;
 #[derive(Debug)]
 pub(super) struct Carrier<S> {
     stream: S,
-    place: Place,
-    /// It is on the list of those to be read.
-    ready: bool,
-    /// An event said that the stream has ended or broken: read until that is seen.
-    may_have_ended: bool,
-    /// An event told of urgent data, at which a read shutdown: a short read does not tell that there is no more.
-    may_stop_short: bool,
+    counted_as: CountedAs,
+    /// It is on a list of those to be read exactly while this says that it is to be read.
+    readiness: Readiness,
 }
 
 /// The loop: it owns the network, the hub with all sessions, and the lists of what is to be done.
 ///
-/// Invariant: a session is on `ready` or `leaving`, once, exactly while its carrier says so.
+/// Invariant: a session is on `ready` or `leaving`, once, exactly while its [`Readiness`] says that it is to be read.
 pub(super) struct EventLoop<N: Network> {
     network: N,
     dialects: Vec<Dialect>,
     hub: Hub<Carrier<N::Stream>>,
-    acceptor: Acceptor,
+    admission: Admission,
     /// Sessions that may have something to be read.
     ready: VecDeque<SessionId>,
     /// Those of them whose stream seems to have ended. When thousands leave at once, the others are not to wait for it.
     leaving: VecDeque<SessionId>,
-    pace: Pace,
     events: Vec<Wakeup>,
     buffer: Box<[u8]>,
     shutdown: Shutdown,
@@ -89,25 +84,24 @@ impl<N: Network> EventLoop<N> {
         network: N,
         dialects: Vec<Dialect>,
         limits: Limits,
-        admission: Admission,
-        pace_max: Option<Duration>,
+        admission_limits: AdmissionLimits,
         message: MotdFile,
     ) -> io::Result<Self> {
         let mut hub = Hub::new(limits);
         hub.set_motd(&message.read()?);
         let meter = Meter::new(network.now());
-        let read_bytes_max = match limits.line_rate {
-            None => TURN_BYTES_MAX,
-            Some(_) => PACED_TURN_BYTES_MAX,
+        let read_bytes_max = if limits.line_rate.is_unlimited() {
+            TURN_BYTES_MAX
+        } else {
+            PACED_TURN_BYTES_MAX
         };
         Ok(Self {
             network,
-            acceptor: Acceptor::new(admission, dialects.len()),
+            admission: Admission::new(admission_limits, dialects.len()),
             dialects,
             hub,
             ready: VecDeque::new(),
             leaving: VecDeque::new(),
-            pace: Pace::new(pace_max),
             events: Vec::new(),
             buffer: vec![0; read_bytes_max].into(),
             shutdown: Shutdown::Running,
@@ -178,7 +172,7 @@ impl<N: Network> EventLoop<N> {
     /// How long the poll may wait: not at all while a list has work that no edge will tell of.
     pub(super) fn timeout(&self) -> Option<Duration> {
         let listed = !self.ready.is_empty() || !self.leaving.is_empty();
-        if listed || self.hub.has_listed() || self.hub.has_closed() {
+        if listed {
             return Some(Duration::ZERO);
         }
         let now = self.network.now();
@@ -186,13 +180,10 @@ impl<N: Network> EventLoop<N> {
             Shutdown::Draining(at) => Some(at),
             _ => None,
         };
-        let waiting = self.waiting();
-        let flush = waiting.map(|waiting| self.pace.due_at(waiting, now));
         let log = crate::log::is_behind().then(|| now + LOG_RETRY);
         let deadlines = [
-            self.hub.wake_at(),
-            self.acceptor.wake_at(now),
-            flush,
+            self.hub.wake_at(now),
+            self.admission.wake_at(now),
             stop,
             log,
         ];
@@ -200,38 +191,18 @@ impl<N: Network> EventLoop<N> {
         Some(wake_at.saturating_duration_since(now))
     }
 
-    /// What waits to be told to all; `None` if nothing does.
-    fn waiting(&self) -> Option<Waiting> {
-        let lines = self.hub.lines_waiting();
-        (lines > 0).then(|| Waiting {
-            lines,
-            people: self.hub.open_sessions(),
-            is_presence: self.hub.only_presence_waits(),
-            is_urgent: self.hub.has_said_enough() || self.shutdown != Shutdown::Running,
-        })
-    }
-
     fn note(&mut self, event: Wakeup) {
         match event {
-            Wakeup::Listener(listener) => self.acceptor.note(listener),
-            Wakeup::Session {
-                id,
-                readable,
-                writable,
-                closed,
-                urgent,
-            } => {
-                if writable {
+            Wakeup::Listener(listener) => self.admission.note(listener),
+            Wakeup::Session { id, edge } => {
+                if edge.writable {
                     self.hub.handle_writable(id);
                 }
                 let Some(carrier) = self.hub.transport(id) else {
                     return;
                 };
-                carrier.may_have_ended |= closed;
-                carrier.may_stop_short |= urgent;
-                if (readable || closed || urgent) && !carrier.ready {
-                    carrier.ready = true;
-                    self.enqueue(id, closed);
+                if carrier.readiness.note(edge) {
+                    self.enqueue(id, edge.closed);
                 }
             }
             Wakeup::Stop => {
@@ -246,25 +217,13 @@ impl<N: Network> EventLoop<N> {
         }
     }
 
-    /// Writes to those for whom something waits that is theirs alone, and then what was said to as many as it is time
-    /// for.
     fn flush(&mut self, now: Instant) {
-        self.tell(0, now);
-        let most = self.pace.allows(self.waiting(), now);
-        let began_at = self.network.now();
-        let told = self.tell(most, now);
-        if told > 0 {
-            let took = self.network.now().saturating_duration_since(began_at);
-            self.pace.told(told, self.hub.open_sessions(), took);
-        }
-    }
-
-    fn tell(&mut self, most: usize, now: Instant) -> usize {
         let mut sink = Writer {
+            began_at: self.network.now(),
             network: &mut self.network,
             leaving: &mut self.leaving,
         };
-        self.hub.flush_some(most, now, &mut sink)
+        self.hub.flush(now, &mut sink);
     }
 
     fn reap(&mut self, now: Instant) {
@@ -275,11 +234,11 @@ impl<N: Network> EventLoop<N> {
         let Self {
             hub,
             network,
-            acceptor,
+            admission,
             ..
         } = self;
         hub.reap(now, |carrier, ending| {
-            acceptor.release(carrier.place);
+            admission.release(carrier.counted_as);
             network.close(carrier.stream, ending);
         });
     }
@@ -312,6 +271,7 @@ impl<N: Network> EventLoop<N> {
 
 /// Lends the network to the hub for a flush.
 struct Writer<'a, N> {
+    began_at: Instant,
     network: &'a mut N,
     leaving: &'a mut VecDeque<SessionId>,
 }
@@ -323,24 +283,24 @@ impl<N: Network> Sink<Carrier<N::Stream>> for Writer<'_, N> {
         carrier: &mut Carrier<N::Stream>,
         slices: &[IoSlice<'_>],
     ) -> io::Result<usize> {
-        let outcome = self.network.write(&mut carrier.stream, slices);
-        if let Err(error) = &outcome {
-            let broken = !matches!(
-                error.kind(),
-                io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
-            );
-            // Its last lines may still lie unread, and no edge may come for them.
-            carrier.may_have_ended |= broken;
-            if broken && !carrier.ready {
-                carrier.ready = true;
-                self.leaving.push_back(id);
+        match self.network.write(&mut carrier.stream, slices) {
+            Write::Taken(bytes) => Ok(bytes),
+            Write::Blocked => Err(io::ErrorKind::WouldBlock.into()),
+            Write::Broken(kind) => {
+                if carrier.readiness.look_for_end() {
+                    self.leaving.push_back(id);
+                }
+                Err(kind.into())
             }
         }
-        outcome
     }
 
     fn finish(&mut self, carrier: &mut Carrier<N::Stream>) {
         self.network.finish(&mut carrier.stream);
+    }
+
+    fn spent(&self) -> Duration {
+        self.network.now().saturating_duration_since(self.began_at)
     }
 }
 
@@ -362,8 +322,8 @@ impl<N: Network> EventLoop<N> {
         std::mem::take(&mut self.hub.ledger_mut().diary)
     }
 
-    pub(super) fn acceptor(&self) -> &Acceptor {
-        &self.acceptor
+    pub(super) fn admission(&self) -> &Admission {
+        &self.admission
     }
 
     pub(super) fn set_message_file(&mut self, message: MotdFile) {
@@ -376,10 +336,11 @@ impl<N: Network> EventLoop<N> {
         let listed: Vec<SessionId> = self.ready.iter().chain(&self.leaving).copied().collect();
         for id in self.hub.ids().collect::<Vec<_>>() {
             let entries = listed.iter().filter(|listed| **listed == id).count();
-            let ready = self.hub.transport(id).is_some_and(|carrier| carrier.ready);
+            let carrier = self.hub.transport(id);
+            let to_be_read = carrier.is_some_and(|carrier| carrier.readiness.is_readable());
             assert_eq!(
                 entries,
-                usize::from(ready),
+                usize::from(to_be_read),
                 "{id:?} on the lists of the loop"
             );
         }

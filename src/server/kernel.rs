@@ -1,13 +1,13 @@
-//! The real network: mio's poll, TCP listeners and streams, signals, and the waker of a [`ShutdownHandle`].
+//! The real network: mio's poll, listeners and streams, signals, and the waker of a [`ShutdownHandle`].
 
-use std::io::{self, IoSlice, Read};
+use std::io::{self, IoSlice};
 use std::iter;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use mio::net::{TcpListener, TcpStream};
+use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Token, Waker};
 use sd_notify::NotifyState;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
@@ -15,15 +15,16 @@ use signal_hook_mio::v1_0::Signals;
 use socket2::SockRef;
 
 use crate::hub::{Ending, SessionId};
+use crate::origin::Origin;
 use crate::server::network::{Network, Wakeup};
-use crate::stream;
+use crate::stream::{Edge, Read, Socket, Stream, Write};
 
 /// Tokens of sessions are below the half of the range, see [`SessionId::to_bits`]; listeners count from here.
 const FIRST_LISTENER: usize = usize::MAX / 2 + 1;
 const WAKER: Token = Token(usize::MAX - 1);
 const SIGNALS: Token = Token(usize::MAX - 2);
 
-/// So many events are taken from the kernel at once.
+/// At most 1024 events are taken from the kernel at once.
 const EVENTS_MAX: usize = 1024;
 
 /// The kernel's side of the server.
@@ -134,7 +135,7 @@ impl Kernel {
 }
 
 impl Network for Kernel {
-    type Stream = TcpStream;
+    type Stream = Stream;
 
     #[allow(
         clippy::disallowed_methods,
@@ -175,57 +176,49 @@ impl Network for Kernel {
                 }
                 Token(bits) => events.push(Wakeup::Session {
                     id: SessionId::from_bits(bits),
-                    readable: event.is_readable(),
-                    writable: event.is_writable(),
-                    closed: event.is_read_closed() || event.is_error(),
-                    urgent: event.is_priority(),
+                    edge: Edge::from(event),
                 }),
             }
         }
         Ok(())
     }
 
-    fn accept(&mut self, listener: usize) -> io::Result<(TcpStream, SocketAddr)> {
+    fn accept(&mut self, listener: usize) -> io::Result<(Stream, Origin)> {
         let Some(listener) = self.listeners.get(listener) else {
             return Err(io::ErrorKind::WouldBlock.into());
         };
         let (stream, from) = listener.accept()?;
-        stream::tune(&stream);
-        // Telnet's Synch puts its mark into urgent data (RFC 854); out of line, the byte behind it would be torn off.
-        let _ = SockRef::from(&stream).set_out_of_band_inline(true);
-        Ok((stream, from))
+        let stream = Stream::from(stream);
+        stream.tune();
+        stream.inline_urgent();
+        Ok((stream, from.into()))
     }
 
-    fn register(&mut self, stream: &mut TcpStream, id: SessionId) -> io::Result<()> {
-        let interest = Interest::READABLE | Interest::WRITABLE;
+    fn register(&mut self, stream: &mut Stream, id: SessionId) -> io::Result<()> {
         // Urgent data must be known of, for a read stops short at it.
-        #[cfg(any(target_os = "linux", target_os = "android"))]
-        let interest = interest | Interest::PRIORITY;
-        self.poll
-            .registry()
-            .register(stream, Token(id.to_bits()), interest)
+        stream.register(self.poll.registry(), Token(id.to_bits()), true)
     }
 
-    fn read(&mut self, stream: &mut TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    fn read(&mut self, stream: &mut Stream, buffer: &mut [u8]) -> Read {
         stream.read(buffer)
     }
 
-    fn is_broken(&mut self, stream: &mut TcpStream) -> bool {
-        !matches!(stream.take_error(), Ok(None))
+    fn is_broken(&mut self, stream: &mut Stream) -> bool {
+        stream.take_error().is_some()
     }
 
-    fn write(&mut self, stream: &mut TcpStream, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        stream::write(stream, slices)
+    fn write(&mut self, stream: &mut Stream, slices: &[IoSlice<'_>]) -> Write {
+        stream.write(slices)
     }
 
-    fn finish(&mut self, stream: &mut TcpStream) {
-        stream::finish(stream);
+    fn finish(&mut self, stream: &mut Stream) {
+        stream.finish();
     }
 
-    fn close(&mut self, stream: TcpStream, ending: Ending) {
+    fn close(&mut self, stream: Stream, ending: Ending) {
         match ending {
             Ending::Orderly => drop(stream),
-            Ending::Abrupt => stream::reset(stream),
+            Ending::Abrupt => stream.reset(),
         }
     }
 

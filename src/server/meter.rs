@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-/// A turn that takes longer is worth a line in the log …
+use crate::rate::Window;
+
+/// A turn that takes longer is worth a line in the log, one in a second.
 const SLOW_TURN: Duration = Duration::from_millis(100);
-/// … but no more often than so.
-const SLOW_TURNS_APART: Duration = Duration::from_secs(1);
 
 /// The clockwork of the turns.
 #[derive(Debug)]
@@ -15,7 +15,7 @@ pub(super) struct Meter {
     began_at: Instant,
     lap_at: Instant,
     longest_lap: (Duration, &'static str),
-    told_at: Option<Instant>,
+    told: Window<1>,
 }
 
 /// A turn that was slow, and the phase that took most of it.
@@ -33,7 +33,7 @@ impl Meter {
             began_at: now,
             lap_at: now,
             longest_lap: (Duration::ZERO, ""),
-            told_at: None,
+            told: Window::default(),
         }
     }
 
@@ -56,14 +56,8 @@ impl Meter {
         let took = self.lap_at.saturating_duration_since(self.began_at);
         self.turns += 1;
         self.longest = self.longest.max(took);
-        let told_just_before = self
-            .told_at
-            .is_some_and(|at| self.lap_at < at + SLOW_TURNS_APART);
-        if took < SLOW_TURN || told_just_before {
-            return None;
-        }
-        self.told_at = Some(self.lap_at);
-        Some(SlowTurn {
+        let is_told = took >= SLOW_TURN && self.told.admits(self.lap_at);
+        is_told.then_some(SlowTurn {
             took,
             phase: self.longest_lap.1,
         })

@@ -16,7 +16,6 @@ mod kernel;
 mod meter;
 mod motd;
 mod network;
-mod pace;
 #[cfg(test)]
 mod simulation;
 
@@ -25,21 +24,22 @@ use std::net::{SocketAddr, TcpListener};
 
 use log::warn;
 use rustix::io::Errno;
+use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
 
 use crate::dialect::Dialect;
-use crate::hub::{Limits, LineRate, QueueLimits};
 use crate::settings::Settings;
 use crate::stream;
 
-use admission::Admission;
+use admission::AdmissionLimits;
 use event_loop::EventLoop;
 use kernel::Kernel;
 use motd::MotdFile;
 
+pub use crate::report::Process;
 pub use event_loop::Report;
 pub use kernel::ShutdownHandle;
 
-/// So many descriptors are kept back for listeners, the log, and those who are refused.
+/// 64 descriptors are kept back for listeners, the log, and connections that are refused.
 const RESERVED_DESCRIPTORS: u64 = 64;
 
 /// A chat server, bound and ready to run.
@@ -89,21 +89,13 @@ impl Server {
                 kernel.add_listener(listener, settings.send_buffer_bytes)?,
             ));
         }
-        let admission = Admission {
+        let admission = AdmissionLimits {
             sessions_max: sessions_max(settings.sessions_max)?,
             per_address_max: settings.sessions_per_address_max,
         };
         let dialects = addresses.iter().map(|(dialect, _)| *dialect).collect();
         let message = MotdFile(settings.motd_file.clone());
-        let limits = limits(settings);
-        let event_loop = EventLoop::new(
-            kernel,
-            dialects,
-            limits,
-            admission,
-            settings.pace_max,
-            message,
-        )?;
+        let event_loop = EventLoop::new(kernel, dialects, settings.limits, admission, message)?;
         Ok(Self {
             event_loop,
             addresses,
@@ -170,39 +162,20 @@ fn is_absent(error: &io::Error) -> bool {
         || Errno::from_io_error(error) == Some(Errno::AFNOSUPPORT)
 }
 
-/// What the hub needs of the settings.
-fn limits(settings: &Settings) -> Limits {
-    Limits {
-        line_bytes_max: settings.line_bytes_max,
-        queue: QueueLimits {
-            bytes_max: settings.queue_bytes_max,
-            bytes_soft: settings.queue_bytes_soft,
-            soft: settings.queue_soft,
-            stall: settings.stall,
-        },
-        line_rate: settings
-            .lines_per_second
-            .filter(|_| settings.lines_burst > 0)
-            .map(|lines_per_second| LineRate {
-                lines_per_second,
-                lines_burst: settings.lines_burst,
-            }),
-        memory_max: settings.memory_max,
-        idle: settings.idle,
-        drain: settings.drain,
-        history_lines: settings.history_lines,
+/// Raises the soft descriptor limit to the hard one where that is permitted; gives the soft limit from then on.
+fn raise_descriptor_limit() -> u64 {
+    let limit = getrlimit(Resource::Nofile);
+    let mut current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current, ..limit }) {
+        warn!("cannot raise the descriptor limit: {error}");
+        current = limit.current;
     }
+    current.unwrap_or(u64::MAX)
 }
 
-/// Raises the soft descriptor limit to the hard one, and sees how many sessions that allows.
+/// How many sessions the descriptor limit allows, at most as many as are `wanted`.
 fn sessions_max(wanted: Option<usize>) -> io::Result<usize> {
-    let limit = match rlimit::increase_nofile_limit(u64::MAX) {
-        Ok(limit) => limit,
-        Err(error) => {
-            warn!("cannot raise the descriptor limit: {error}");
-            rlimit::getrlimit(rlimit::Resource::NOFILE).map_or(1024, |(soft, _)| soft)
-        }
-    };
+    let limit = raise_descriptor_limit();
     let allowed = limit.saturating_sub(RESERVED_DESCRIPTORS);
     let allowed = usize::try_from(allowed).unwrap_or(usize::MAX);
     match wanted {

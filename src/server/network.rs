@@ -3,28 +3,23 @@
 //! The loop is written against [`Network`], so that it can be driven by the kernel or by a simulation of it.
 
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::hub::{Ending, SessionId};
+use crate::origin::Origin;
+use crate::stream::{Edge, Read, Write};
 
 /// Something that happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wakeup {
     /// A listener may have connections to accept.
     Listener(usize),
-    /// A session's stream is worth looking at. Each flag is a hint, and none is repeated while nothing changes.
+    /// A session's stream is worth looking at.
     Session {
         /// Which session; it may be gone.
         id: SessionId,
-        /// There may be something to read.
-        readable: bool,
-        /// There may be room to write.
-        writable: bool,
-        /// The stream may have ended or broken.
-        closed: bool,
-        /// There may be urgent data, at which a read stops short of what is there.
-        urgent: bool,
+        /// What may have changed.
+        edge: Edge,
     },
     /// The server is to stop; for the second time, at once.
     Stop,
@@ -49,19 +44,19 @@ pub(crate) trait Network {
     fn poll(&mut self, events: &mut Vec<Wakeup>, timeout: Option<Duration>) -> io::Result<()>;
 
     /// Takes a connection from a listener; `WouldBlock` when there is none.
-    fn accept(&mut self, listener: usize) -> io::Result<(Self::Stream, SocketAddr)>;
+    fn accept(&mut self, listener: usize) -> io::Result<(Self::Stream, Origin)>;
 
     /// Asks for the events of a stream, for its whole life.
     fn register(&mut self, stream: &mut Self::Stream, id: SessionId) -> io::Result<()>;
 
-    /// Reads what is there; 0 at the end of the stream.
-    fn read(&mut self, stream: &mut Self::Stream, buffer: &mut [u8]) -> io::Result<usize>;
+    /// Reads what is there.
+    fn read(&mut self, stream: &mut Self::Stream, buffer: &mut [u8]) -> Read;
 
     /// Whether the connection has failed, if no read or write has told of that yet. It is told once.
     fn is_broken(&mut self, stream: &mut Self::Stream) -> bool;
 
     /// Writes what goes without waiting.
-    fn write(&mut self, stream: &mut Self::Stream, slices: &[IoSlice<'_>]) -> io::Result<usize>;
+    fn write(&mut self, stream: &mut Self::Stream, slices: &[IoSlice<'_>]) -> Write;
 
     /// Tells the peer that nothing more will be written.
     fn finish(&mut self, stream: &mut Self::Stream);

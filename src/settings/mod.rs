@@ -1,8 +1,8 @@
 //! What the server may be told before it runs: the command line and the settings file.
 //!
 //! `TABLE` is the one place that knows which settings there are: `-o KEY=VALUE`, the file of
-//! `-f`, the defaults, the text of `--help` and the list in the README are all read off it. A
-//! setting is added by a field of [`Settings`] and a row of the table.
+//! `-f`, the defaults, the text of `--help` and the list in the README are all read off it. A new
+//! setting is a row of the table and the field that the row fills, in [`Settings`] or [`Limits`].
 //!
 //! This module must not know what the settings are used for, and it prints nothing: [`parse`] hands
 //! back what to run or what to print.
@@ -15,14 +15,17 @@ use std::ffi::OsStr;
 use std::fmt::{self, Write};
 use std::fs::File;
 use std::io::Read;
-use std::path::PathBuf;
-use std::time::Duration;
 
 use getopts::Options;
 
+pub use crate::limits::{Limits, QueueLimits};
+pub use crate::rate::Rate;
+
 pub use self::listen::{Listen, ListenError};
 use self::number::{show_bytes, MIB};
-use self::table::{Setting, LISTEN, QUEUE_BYTES_SOFT, TABLE};
+use self::table::{one_line, Setting, LISTEN, QUEUE_BYTES_SOFT, TABLE};
+
+pub use self::table::Settings;
 
 mod listen;
 mod number;
@@ -38,69 +41,7 @@ const LINES_IN_QUEUE_MIN: usize = 4;
 /// Columns of `--help`.
 const HELP_COLUMNS: usize = 100;
 
-/// What the server is told. `None` is a limit that is off, where nothing else is said.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// Where to accept connections; never empty.
-    pub listen: Vec<Listen>,
-    /// Sessions at a time; `None`: as many as the descriptor limit allows, less 64.
-    pub sessions_max: Option<usize>,
-    /// Sessions from one IPv4 address or IPv6 /64.
-    pub sessions_per_address_max: Option<u32>,
-    /// Bytes of one line, without its end.
-    pub line_bytes_max: usize,
-    /// Unsent bytes of one session.
-    pub queue_bytes_max: usize,
-    /// Unsent bytes that one session may have for at most `queue_soft`; at most `queue_bytes_max`.
-    pub queue_bytes_soft: usize,
-    /// See `queue_bytes_soft`.
-    pub queue_soft: Duration,
-    /// How long bytes may wait while the peer takes none.
-    pub stall: Option<Duration>,
-    /// `SO_SNDBUF` of each session; `None`: what the system gives.
-    pub send_buffer_bytes: Option<usize>,
-    /// The pace at which the lines of one session are taken.
-    pub lines_per_second: Option<u32>,
-    /// Lines taken at once before `lines_per_second` counts; at least 1.
-    pub lines_burst: u32,
-    /// How long a session may be silent.
-    pub idle: Option<Duration>,
-    /// How long a closing session gets to take its last bytes.
-    pub drain: Duration,
-    /// Lines shown to a newcomer; 0: none.
-    pub history_lines: usize,
-    /// What is shown after the greeting; `None`: nothing.
-    pub motd_file: Option<PathBuf>,
-    /// How long a line to a crowded room may wait for company; `None`: not at all.
-    pub pace_max: Option<Duration>,
-    /// Bytes of all queues and buffers together.
-    pub memory_max: usize,
-}
-
 impl Settings {
-    /// Every field with nothing in it, for the table to fill.
-    fn blank() -> Self {
-        Settings {
-            listen: Vec::new(),
-            sessions_max: None,
-            sessions_per_address_max: None,
-            line_bytes_max: 0,
-            queue_bytes_max: 0,
-            queue_bytes_soft: 0,
-            queue_soft: Duration::ZERO,
-            stall: None,
-            send_buffer_bytes: None,
-            lines_per_second: None,
-            lines_burst: 0,
-            idle: None,
-            drain: Duration::ZERO,
-            history_lines: 0,
-            motd_file: None,
-            pace_max: None,
-            memory_max: 0,
-        }
-    }
-
     /// The defaults, then what the file says, then what the command line says.
     fn assemble(file: &[Entry], command_line: &[Entry]) -> Result<Self, SettingsError> {
         let mut settings = Settings::default();
@@ -116,7 +57,8 @@ impl Settings {
         }
         let mut entries = file.iter().chain(command_line);
         if !entries.any(|entry| entry.key == QUEUE_BYTES_SOFT) {
-            settings.queue_bytes_soft = settings.queue_bytes_soft.min(settings.queue_bytes_max);
+            let queue = &mut settings.limits.queue;
+            queue.bytes_soft = queue.bytes_soft.min(queue.bytes_max);
         }
         settings.check_together().map_err(SettingsError::Wrong)?;
         Ok(settings)
@@ -124,12 +66,15 @@ impl Settings {
 
     /// What no row can know of alone.
     fn check_together(&self) -> Result<(), String> {
-        let line = self.line_bytes_max;
+        let line = self.limits.line_bytes_max;
         let floor = line * LINES_IN_QUEUE_MIN;
-        let soft = self.queue_bytes_soft;
-        let hard = self.queue_bytes_max;
+        let soft = self.limits.queue.bytes_soft;
+        let hard = self.limits.queue.bytes_max;
         let show = |size: usize| show_bytes(size as u64);
-        for (key, limit) in [("queue-bytes-max", hard), ("memory-max", self.memory_max)] {
+        for (key, limit) in [
+            ("queue-bytes-max", hard),
+            ("memory-max", self.limits.memory_max),
+        ] {
             if limit < floor {
                 let [limit, line, floor] = [limit, line, floor].map(show);
                 return Err(format!(
@@ -144,18 +89,6 @@ impl Settings {
             ));
         }
         Ok(())
-    }
-}
-
-impl Default for Settings {
-    /// What the table says.
-    fn default() -> Self {
-        let mut settings = Settings::blank();
-        for setting in TABLE {
-            let applied = setting.apply(setting.default, &mut settings);
-            debug_assert_eq!(applied, Ok(()), "the default of {}", setting.key);
-        }
-        settings
     }
 }
 
@@ -212,7 +145,7 @@ pub fn parse(
 /// end last.
 #[must_use]
 pub fn help() -> String {
-    let mut text = USAGE.to_owned();
+    let mut text = options().usage(USAGE) + ABOUT_SETTINGS;
     let mut rows = vec![("KEY", "DEFAULT", "MEANING (RANGE)".to_owned())];
     rows.extend(TABLE.iter().map(Setting::cells));
     let key_columns = rows.iter().map(|row| row.0.len()).max().unwrap_or(0) + 1;
@@ -229,33 +162,14 @@ pub fn help() -> String {
     text
 }
 
-/// The settings as a table in Markdown, for the README, with a line end last.
-#[must_use]
-pub fn markdown() -> String {
-    let mut text = "| key | default | meaning |\n|---|---|---|\n".to_owned();
-    for (key, default, meaning) in TABLE.iter().map(Setting::cells) {
-        // Writing to a String cannot fail.
-        let _ = writeln!(text, "| `{key}` | {default} | {meaning} |");
-    }
-    text
-}
-
-/// What stands before the settings. Written out, for the library that reads the options needs 8 kB to say it.
+/// What stands before the options.
 const USAGE: &str = "\
 chatd: a chat server, reached with telnet or nc
 
-Usage: chatd [-l [DIALECT://]HOST:PORT]... [-o KEY=VALUE]... [-f FILE] [-h] [-V]
+Usage: chatd [-l [DIALECT://]HOST:PORT]... [-o KEY=VALUE]... [-f FILE] [-h] [-V]";
 
-Options:
-    -l, --listen [DIALECT://]HOST:PORT
-                        accept connections there; DIALECT is telnet (if none is named) or wire;
-                        port 0 takes a free one; may be repeated
-    -o, --option KEY=VALUE
-                        set KEY; may be repeated
-    -f, --file FILE     read settings from a file
-    -h, --help          print this text
-    -V, --version       print the version
-
+/// What stands between the options and the settings.
+const ABOUT_SETTINGS: &str = "
 Settings, for -o KEY=VALUE or for a line KEY = VALUE in FILE, where # begins a comment. The
 command line beats FILE, and a later value beats an earlier one. Sizes take k and m, seconds
 may have a fraction.
@@ -265,11 +179,17 @@ may have a fraction.
 fn options() -> Options {
     let mut options = Options::new();
     options
-        .optmulti("l", LISTEN, "", "")
-        .optmulti("o", "option", "", "")
-        .optopt("f", "file", "", "")
-        .optflag("h", "help", "")
-        .optflag("V", "version", "");
+        .optmulti(
+            "l",
+            LISTEN,
+            "accept connections there; DIALECT is telnet (if none is named) or wire; port 0 takes a free one; may be \
+             repeated",
+            "[DIALECT://]HOST:PORT",
+        )
+        .optmulti("o", "option", "set KEY; may be repeated", "KEY=VALUE")
+        .optopt("f", "file", "read settings from a file", "FILE")
+        .optflag("h", "help", "print this text")
+        .optflag("V", "version", "print the version");
     options
 }
 
@@ -372,25 +292,7 @@ impl fmt::Display for SettingsError {
 
 impl Error for SettingsError {}
 
-/// Somebody else's text within a message of ours: on one line, and short enough to be read.
-fn one_line(text: &str) -> String {
-    const CHARACTERS_MAX: usize = 200;
-    let mut line = String::new();
-    for (index, character) in text.chars().enumerate() {
-        if index == CHARACTERS_MAX {
-            line.push('…');
-            break;
-        }
-        if character.is_control() {
-            line.extend(character.escape_default());
-        } else {
-            line.push(character);
-        }
-    }
-    line
-}
-
-/// Cuts a text between words into lines of at most so many bytes; a longer word has its own line.
+/// Cuts a text between words into lines of at most `columns` bytes; a longer word has its own line.
 fn wrap(text: &str, columns: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
@@ -408,6 +310,9 @@ fn wrap(text: &str, columns: usize) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+
+    use std::path::PathBuf;
+    use std::time::Duration;
 
     use super::*;
 
@@ -466,20 +371,26 @@ mod tests {
             listen: vec!["telnet://127.0.0.1:3333".parse().unwrap()],
             sessions_max: None,
             sessions_per_address_max: Some(64),
-            line_bytes_max: 4096,
-            queue_bytes_max: 262_144,
-            queue_bytes_soft: 65_536,
-            queue_soft: Duration::from_secs(10),
-            stall: Some(Duration::from_secs(30)),
             send_buffer_bytes: Some(131_072),
-            lines_per_second: Some(10),
-            lines_burst: 40,
-            idle: None,
-            drain: Duration::from_secs(5),
-            history_lines: 20,
             motd_file: None,
-            pace_max: Some(Duration::from_millis(100)),
-            memory_max: 268_435_456,
+            limits: Limits {
+                pace_max: Some(Duration::from_millis(100)),
+                line_bytes_max: 4096,
+                queue: QueueLimits {
+                    bytes_max: 262_144,
+                    bytes_soft: 65_536,
+                    soft: Duration::from_secs(10),
+                    stall: Some(Duration::from_secs(30)),
+                },
+                line_rate: Rate {
+                    per_second: 10,
+                    burst: 40,
+                },
+                memory_max: 268_435_456,
+                idle: None,
+                drain: Duration::from_secs(5),
+                history_lines: 20,
+            },
         };
         assert_eq!(Settings::default(), expected);
         assert_eq!(run(&[]), Ok(expected));
@@ -509,32 +420,42 @@ mod tests {
             listen: Settings::default().listen,
             sessions_max: Some(1),
             sessions_per_address_max: Some(2),
-            line_bytes_max: 100,
-            queue_bytes_max: 16_384,
-            queue_bytes_soft: 2048,
-            queue_soft: Duration::from_millis(50),
-            stall: Some(Duration::from_millis(1500)),
             send_buffer_bytes: Some(1_048_576),
-            lines_per_second: Some(3),
-            lines_burst: 4,
-            idle: Some(Duration::from_secs(600)),
-            drain: Duration::from_millis(200),
-            history_lines: 7,
             motd_file: Some(PathBuf::from("/etc/motd")),
-            pace_max: Some(Duration::from_millis(25)),
-            memory_max: 1_048_576,
+            limits: Limits {
+                pace_max: Some(Duration::from_millis(25)),
+                line_bytes_max: 100,
+                queue: QueueLimits {
+                    bytes_max: 16_384,
+                    bytes_soft: 2048,
+                    soft: Duration::from_millis(50),
+                    stall: Some(Duration::from_millis(1500)),
+                },
+                line_rate: Rate {
+                    per_second: 3,
+                    burst: 4,
+                },
+                memory_max: 1_048_576,
+                idle: Some(Duration::from_secs(600)),
+                drain: Duration::from_millis(200),
+                history_lines: 7,
+            },
         };
         assert_eq!(settings, Ok(expected));
     }
 
     #[test]
     fn every_option_that_the_help_names_is_one() {
-        let named = USAGE.lines().filter_map(|line| line.strip_prefix("    -"));
+        let help = help();
+        let named = help.lines().filter_map(|line| line.strip_prefix("    -"));
         let named: Vec<_> = named
             .map(|line| line.split([',', ' ']).next().unwrap())
             .collect();
         assert_eq!(named, ["l", "o", "f", "h", "V"]);
-        for line in USAGE.lines().filter_map(|line| line.strip_prefix("    -")) {
+        for short in &named {
+            assert!(USAGE.contains(&format!(" [-{short}")), "{short}");
+        }
+        for line in help.lines().filter_map(|line| line.strip_prefix("    -")) {
             let long = line.split_whitespace().nth(1).unwrap();
             let value = if line.contains("print this") || line.contains("the version") {
                 ""
@@ -574,12 +495,12 @@ mod tests {
         let arguments = off.map(|key| format!("-o{key}=0"));
         let settings = run(&arguments.each_ref().map(String::as_str)).unwrap();
         assert_eq!(settings.sessions_per_address_max, None);
-        assert_eq!(settings.stall, None);
+        assert_eq!(settings.limits.queue.stall, None);
         assert_eq!(settings.send_buffer_bytes, None);
-        assert_eq!(settings.lines_per_second, None);
-        assert_eq!(settings.idle, None);
-        assert_eq!(settings.history_lines, 0);
-        assert_eq!(settings.pace_max, None);
+        assert_eq!(settings.limits.line_rate, Rate::UNLIMITED);
+        assert_eq!(settings.limits.idle, None);
+        assert_eq!(settings.limits.history_lines, 0);
+        assert_eq!(settings.limits.pace_max, None);
     }
 
     #[test]
@@ -711,9 +632,12 @@ mod tests {
                 "wire://localhost:1".parse().unwrap(),
                 "telnet://[::]:2".parse().unwrap(),
             ],
-            idle: Some(Duration::from_secs(600)),
             motd_file: Some(PathBuf::from("a motd = b")),
-            drain: Duration::from_millis(200),
+            limits: Limits {
+                idle: Some(Duration::from_secs(600)),
+                drain: Duration::from_millis(200),
+                ..Settings::default().limits
+            },
             ..Settings::default()
         };
         assert_eq!(settings, expected);
@@ -729,7 +653,7 @@ mod tests {
         let heard = |arguments: &[&str]| {
             let settings = run(arguments).unwrap();
             let ports: Vec<_> = settings.listen.iter().map(|listen| listen.port).collect();
-            (ports, settings.lines_burst)
+            (ports, settings.limits.line_rate.burst)
         };
         assert_eq!(heard(&["-f", file.name()]), (vec![1, 2], 2));
         assert_eq!(
@@ -768,10 +692,8 @@ mod tests {
     #[test]
     fn the_soft_limit_gives_way_only_where_nobody_has_set_it() {
         let settings = run(&["-o", "queue-bytes-max=16k"]).unwrap();
-        assert_eq!(
-            (settings.queue_bytes_max, settings.queue_bytes_soft),
-            (16_384, 16_384)
-        );
+        let queue = settings.limits.queue;
+        assert_eq!((queue.bytes_max, queue.bytes_soft), (16_384, 16_384));
         let error = with_file("queue-bytes-soft = 64k", &[("queue-bytes-max", "16k")]).unwrap_err();
         assert_eq!(
             error.to_string(),
@@ -779,7 +701,7 @@ mod tests {
         );
         // The longest line fits the default queue.
         assert_eq!(
-            run(&["-o", "line-bytes-max=64k"]).map(|settings| settings.line_bytes_max),
+            run(&["-o", "line-bytes-max=64k"]).map(|settings| settings.limits.line_bytes_max),
             Ok(65_536)
         );
     }
@@ -817,10 +739,6 @@ mod tests {
                 words.contains(&format!("{key} {default} {meaning}")),
                 "{key}"
             );
-            assert!(
-                markdown().contains(&format!("\n| `{key}` | {default} | {meaning} |\n")),
-                "{key}"
-            );
         }
     }
 
@@ -847,7 +765,7 @@ mod tests {
             Ok(settings) => {
                 assert_eq!(settings.check_together(), Ok(()));
                 assert!(!settings.listen.is_empty());
-                assert!(settings.drain > Duration::ZERO);
+                assert!(settings.limits.drain > Duration::ZERO);
             }
             Err(error) => {
                 let line = error.to_string();

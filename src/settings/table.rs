@@ -1,13 +1,49 @@
-//! The table of settings: one row for each, and how a row takes its value.
+//! The table of settings: one row for each, how a row takes its value, and what it fills.
 //!
 //! It must not know where a value was written.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::listen::ListenError;
+use super::listen::{Listen, ListenError};
 use super::number::{bytes, count, milliseconds, seconds, Range, DAY, HOUR, KIB, MIB, SECOND};
-use super::{one_line, Settings};
+use crate::limits::Limits;
+
+/// What the server is told. `None` is a limit that is off, where nothing else is said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Where to accept connections; never empty.
+    pub listen: Vec<Listen>,
+    /// Sessions at a time; `None`: as many as the descriptor limit allows, less 64.
+    pub sessions_max: Option<usize>,
+    /// Sessions from one IPv4 address or IPv6 /64.
+    pub sessions_per_address_max: Option<u32>,
+    /// `SO_SNDBUF` of each session, in bytes; `None`: what the system gives.
+    pub send_buffer_bytes: Option<usize>,
+    /// What is shown after the greeting; `None`: nothing.
+    pub motd_file: Option<PathBuf>,
+    /// The bounds of the chat itself.
+    pub limits: Limits,
+}
+
+impl Default for Settings {
+    /// What the table says.
+    fn default() -> Self {
+        let mut settings = Settings {
+            listen: Vec::new(),
+            sessions_max: None,
+            sessions_per_address_max: None,
+            send_buffer_bytes: None,
+            motd_file: None,
+            limits: Limits::default(),
+        };
+        for setting in TABLE {
+            let applied = setting.apply(setting.default, &mut settings);
+            debug_assert_eq!(applied, Ok(()), "the default of {}", setting.key);
+        }
+        settings
+    }
+}
 
 /// The row whose default gives way where `queue-bytes-max` is lowered below it.
 pub(super) const QUEUE_BYTES_SOFT: &str = "queue-bytes-soft";
@@ -42,7 +78,7 @@ pub(super) static TABLE: &[Setting] = &[
         "4096",
         bytes(64, 64 * KIB),
         "longer lines are refused, never cut, and the session goes on",
-        |settings, n| settings.line_bytes_max = length(n),
+        |settings, n| settings.limits.line_bytes_max = length(n),
     ),
     number(
         "queue-bytes-max",
@@ -50,7 +86,7 @@ pub(super) static TABLE: &[Setting] = &[
         bytes(KIB, 1024 * MIB),
         "unsent bytes of one session; above: closed, slow-consumer; at least 4 times \
          line-bytes-max",
-        |settings, n| settings.queue_bytes_max = length(n),
+        |settings, n| settings.limits.queue.bytes_max = length(n),
     ),
     number(
         QUEUE_BYTES_SOFT,
@@ -58,21 +94,21 @@ pub(super) static TABLE: &[Setting] = &[
         bytes(KIB, 1024 * MIB),
         "above it for longer than queue-soft-seconds: closed, slow-consumer; at most \
          queue-bytes-max, to which the default gives way",
-        |settings, n| settings.queue_bytes_soft = length(n),
+        |settings, n| settings.limits.queue.bytes_soft = length(n),
     ),
     number(
         "queue-soft-seconds",
         "10",
         seconds(10, DAY),
         "how long a session may stay above queue-bytes-soft",
-        |settings, n| settings.queue_soft = Duration::from_millis(n),
+        |settings, n| settings.limits.queue.soft = Duration::from_millis(n),
     ),
     number(
         "stall-seconds",
         "30",
         seconds(10, DAY).zero_means("off"),
         "bytes wait, and none was taken for so long: closed, write-stall",
-        |settings, n| settings.stall = unless_zero(n).map(Duration::from_millis),
+        |settings, n| settings.limits.queue.stall = unless_zero(n).map(Duration::from_millis),
     ),
     number(
         "send-buffer-bytes",
@@ -86,35 +122,35 @@ pub(super) static TABLE: &[Setting] = &[
         "10",
         count(1, 1_000_000).zero_means("off"),
         "beyond it the session's input is paused, nothing is lost",
-        |settings, n| settings.lines_per_second = unless_zero(n as u32),
+        |settings, n| settings.limits.line_rate.per_second = n as u32,
     ),
     number(
         "lines-burst",
         "40",
         count(1, 1_000_000).zero_means("off"),
         "so many lines at once before lines-per-second counts",
-        |settings, n| settings.lines_burst = n as u32,
+        |settings, n| settings.limits.line_rate.burst = n as u32,
     ),
     number(
         "idle-seconds",
         "0",
         seconds(10, 365 * DAY).zero_means("off"),
         "nothing heard for so long: closed, idle",
-        |settings, n| settings.idle = unless_zero(n).map(Duration::from_millis),
+        |settings, n| settings.limits.idle = unless_zero(n).map(Duration::from_millis),
     ),
     number(
         "drain-seconds",
         "5",
         seconds(10, HOUR),
         "a closing session gets so long to take its last bytes",
-        |settings, n| settings.drain = Duration::from_millis(n),
+        |settings, n| settings.limits.drain = Duration::from_millis(n),
     ),
     number(
         "history-lines",
         "20",
         count(1, 1000).zero_means("off"),
         "so many of the last lines are shown to a newcomer",
-        |settings, n| settings.history_lines = length(n),
+        |settings, n| settings.limits.history_lines = length(n),
     ),
     Setting {
         key: "motd-file",
@@ -127,7 +163,7 @@ pub(super) static TABLE: &[Setting] = &[
         "100",
         milliseconds(1, 10 * SECOND).zero_means("off"),
         "how long a line to a crowded room may wait to share its sends with others",
-        |settings, n| settings.pace_max = unless_zero(n).map(Duration::from_millis),
+        |settings, n| settings.limits.pace_max = unless_zero(n).map(Duration::from_millis),
     ),
     number(
         "memory-max",
@@ -135,7 +171,7 @@ pub(super) static TABLE: &[Setting] = &[
         bytes(KIB, 65_536 * MIB),
         "all queues and buffers together; above: the session with the largest queue is closed, \
          slow-consumer; at least 4 times line-bytes-max",
-        |settings, n| settings.memory_max = length(n),
+        |settings, n| settings.limits.memory_max = length(n),
     ),
 ];
 
@@ -217,6 +253,24 @@ fn unless_zero<N: Default + PartialEq>(n: N) -> Option<N> {
 /// A number of bytes or pieces as a length; where memory cannot count so far, as far as it can.
 fn length(n: u64) -> usize {
     usize::try_from(n).unwrap_or(usize::MAX)
+}
+
+/// Somebody else's text within a message of ours: on one line, and short enough to be read.
+pub(super) fn one_line(text: &str) -> String {
+    const CHARACTERS_MAX: usize = 200;
+    let mut line = String::new();
+    for (index, character) in text.chars().enumerate() {
+        if index == CHARACTERS_MAX {
+            line.push('…');
+            break;
+        }
+        if character.is_control() {
+            line.extend(character.escape_default());
+        } else {
+            line.push(character);
+        }
+    }
+    line
 }
 
 #[cfg(test)]

@@ -1,11 +1,10 @@
 //! A chat for tests: the hub, people who are connected to it, and a clock that only the test moves.
 
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use chatd::dialect::Dialect;
-use chatd::hub::{Hub, Limits, QueueLimits, SessionId, Sink};
+use chatd::hub::{Hub, Limits, Origin, QueueLimits, Rate, SessionId, Sink};
 
 pub(crate) const LIMITS: Limits = Limits {
     line_bytes_max: 4096,
@@ -18,7 +17,8 @@ pub(crate) const LIMITS: Limits = Limits {
     idle: None,
     drain: Duration::from_secs(1000),
     history_lines: 0,
-    line_rate: None,
+    pace_max: None,
+    line_rate: Rate::UNLIMITED,
     memory_max: usize::MAX,
 };
 
@@ -97,8 +97,8 @@ impl Chat {
     }
 
     pub(crate) fn connect_to(&mut self, dialect: Dialect) -> SessionId {
-        let from = SocketAddr::from(([127, 0, 0, 1], 1));
-        self.hub.connect(Socket::default(), dialect, from, self.now)
+        self.hub
+            .connect(Socket::default(), dialect, Origin::Local, self.now)
     }
 
     /// Connects people who take these names; nothing of that is left to be read.

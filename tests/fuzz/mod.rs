@@ -7,6 +7,9 @@ mod editor;
 mod hygiene;
 mod room;
 mod settings;
+#[path = "../support/settings_table.rs"]
+#[allow(dead_code, reason = "of defaults nothing is asked")]
+mod settings_table;
 mod telnet;
 mod wire;
 

@@ -1,11 +1,10 @@
 //! A hub with three sessions: whoever speaks the bytes of the input, a person and a program who hear it.
 
 use std::io::{self, IoSlice};
-use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use chatd::dialect::Dialect;
-use chatd::hub::{Hub, Limits, QueueLimits, SessionId, Sink};
+use chatd::hub::{Hub, Limits, Origin, QueueLimits, Rate, SessionId, Sink};
 
 use super::hygiene::is_forbidden;
 
@@ -55,17 +54,16 @@ impl Room {
                 soft: Duration::from_secs(10),
                 stall: None,
             },
-            line_rate: None,
+            line_rate: Rate::UNLIMITED,
             memory_max: usize::MAX,
             idle: None,
             drain: Duration::from_secs(5),
             history_lines: 3,
         });
         let now = outset();
-        let from = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
-        let speaker = hub.connect(SPEAKER, dialect, from, now);
-        let person = hub.connect(PERSON, Dialect::Telnet, from, now);
-        hub.connect(PROGRAM, Dialect::Wire, from, now);
+        let speaker = hub.connect(SPEAKER, dialect, Origin::Local, now);
+        let person = hub.connect(PERSON, Dialect::Telnet, Origin::Local, now);
+        hub.connect(PROGRAM, Dialect::Wire, Origin::Local, now);
         let mut room = Self {
             hub,
             now,

@@ -2,9 +2,12 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use chatd::settings::{self, Invocation, Listen, Settings, SettingsError};
+
+use super::settings_table::{self, Row};
 
 const INPUT_BYTES_MAX: usize = 2000;
 
@@ -86,10 +89,8 @@ fn expected(content: &[u8]) -> Result<Vec<(String, Value)>, String> {
 }
 
 fn understand(key: &str, value: &str) -> Option<Value> {
-    let table = settings::markdown();
-    let row = table
-        .lines()
-        .find(|row| row.split('`').nth(1) == Some(key))?;
+    static ROWS: LazyLock<Vec<Row>> = LazyLock::new(settings_table::rows);
+    let row = ROWS.iter().find(|row| row.key == key)?;
     if value.is_empty() {
         return None;
     }
@@ -101,11 +102,8 @@ fn understand(key: &str, value: &str) -> Option<Value> {
         }
         "motd-file" => Some(Value::Path((value != "none").then(|| value.into()))),
         _ => {
-            let range = row
-                .rsplit_once('(')?
-                .1
-                .trim_end_matches(" |")
-                .trim_end_matches(')');
+            let (_, range) = row.meaning.rsplit_once('(')?;
+            let range = range.trim_end_matches(')');
             number(key, value, range).map(Value::Number)
         }
     }
@@ -187,24 +185,25 @@ fn check_together(given: &[(String, Value)]) -> Result<(), String> {
 fn value_of(settings: &Settings, key: &str) -> Value {
     let milliseconds = |time: Duration| time.as_millis();
     let optional = |time: Option<Duration>| time.map_or(0, milliseconds);
+    let limits = &settings.limits;
     Value::Number(match key {
         "listen" => return Value::Listeners(settings.listen.clone()),
         "motd-file" => return Value::Path(settings.motd_file.clone()),
         "sessions-max" => settings.sessions_max.unwrap_or(0) as u128,
         "sessions-per-address-max" => settings.sessions_per_address_max.unwrap_or(0).into(),
-        "line-bytes-max" => settings.line_bytes_max as u128,
-        "queue-bytes-max" => settings.queue_bytes_max as u128,
-        "queue-bytes-soft" => settings.queue_bytes_soft as u128,
-        "queue-soft-seconds" => milliseconds(settings.queue_soft),
-        "stall-seconds" => optional(settings.stall),
+        "line-bytes-max" => limits.line_bytes_max as u128,
+        "queue-bytes-max" => limits.queue.bytes_max as u128,
+        "queue-bytes-soft" => limits.queue.bytes_soft as u128,
+        "queue-soft-seconds" => milliseconds(limits.queue.soft),
+        "stall-seconds" => optional(limits.queue.stall),
         "send-buffer-bytes" => settings.send_buffer_bytes.unwrap_or(0) as u128,
-        "lines-per-second" => settings.lines_per_second.unwrap_or(0).into(),
-        "lines-burst" => settings.lines_burst.into(),
-        "idle-seconds" => optional(settings.idle),
-        "drain-seconds" => milliseconds(settings.drain),
-        "history-lines" => settings.history_lines as u128,
+        "lines-per-second" => limits.line_rate.per_second.into(),
+        "lines-burst" => limits.line_rate.burst.into(),
+        "idle-seconds" => optional(limits.idle),
+        "drain-seconds" => milliseconds(limits.drain),
+        "history-lines" => limits.history_lines as u128,
         "pace-ms-max" => optional(settings.pace_max),
-        "memory-max" => settings.memory_max as u128,
+        "memory-max" => limits.memory_max as u128,
         key => panic!("a new setting: {key}"),
     })
 }

@@ -8,11 +8,11 @@ use crate::support::eventually;
 use crate::support::person::Person;
 use crate::support::session::connect_narrow;
 
-/// So many leave in each of the six ways; those who quit are two more.
+/// Clients that leave in each of the six ways; those who quit are two more.
 const GROUP: usize = 83;
-/// So many come before the first round.
+/// Sessions that come before the first round.
 const WARM_UP: usize = 1000;
-/// Of them, so many say as much at once as is heard in one turn.
+/// How many of them say as much at once as is heard in one turn.
 const TALKATIVE: usize = 20;
 const TURN_LINES: usize = 64;
 /// The server is to be at rest by then.
@@ -34,9 +34,8 @@ pub(super) trait Watched {
     fn rest(&self) -> Counts;
 }
 
-/// Fills what is meant to fill up and then stay so: the record of the last thousand closes, with numbers of four
-/// digits, and every list and buffer, which keep room, up to a bound, for as much as was ever in them: more at once
-/// than in any round.
+/// Fills what is meant to fill up and then stay so: every list and buffer, which keep room, up to a bound, for as much
+/// as was ever in them: more at once than in any round, and numbers of four digits.
 pub(super) fn warm_up(server: &impl Watched) {
     let mut people = Vec::new();
     for number in 0..WARM_UP / 2 {

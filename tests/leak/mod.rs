@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
+use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
 
 use crate::support::planted;
 use crowd::Watched;
@@ -30,7 +31,9 @@ const SETTINGS: [&str; 7] = [
 
 pub(crate) fn main() -> ExitCode {
     // A server inside has as many descriptors as its clients.
-    rlimit::increase_nofile_limit(4096).expect("it may be raised up to the hard limit");
+    let limit = getrlimit(Resource::Nofile);
+    let current = limit.maximum;
+    setrlimit(Resource::Nofile, Rlimit { current, ..limit }).expect("the soft limit may be raised");
     let mut arguments = Arguments::from_args();
     arguments.test_threads = Some(1);
     let leak = planted::leak();

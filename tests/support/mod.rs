@@ -16,6 +16,7 @@ pub(crate) mod programs;
 pub(crate) mod random;
 pub(crate) mod server;
 pub(crate) mod session;
+pub(crate) mod settings_table;
 pub(crate) mod terminal;
 pub(crate) mod transcript;
 

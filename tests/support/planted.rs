@@ -2,11 +2,18 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 use super::server::chatd;
 
-/// What has to be preloaded so that one in 500 TCP connections is not closed. `None` without a C compiler.
+/// What has to be preloaded so that one in 500 TCP connections is not closed. `None` without a C compiler. It is built
+/// once, so that no test runs with what another one is just writing.
 pub(crate) fn leak() -> Option<PathBuf> {
+    static LEAK: OnceLock<Option<PathBuf>> = OnceLock::new();
+    LEAK.get_or_init(build_leak).clone()
+}
+
+fn build_leak() -> Option<PathBuf> {
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/forgetful_close.c");
     let name = format!("forgetful_close.{}.so", std::process::id());
     let library = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);

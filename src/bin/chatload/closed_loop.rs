@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use crate::crowd::{Ending, Visit};
 use crate::server_log::ServerLog;
 
-/// At most so many are told of one by one.
+/// At most this many faults are told of one by one.
 const EXAMPLES_MAX: usize = 3;
 
 /// What the books of both sides say.
@@ -109,10 +109,20 @@ mod tests {
         SocketAddr::from(([127, 0, 0, 1], port))
     }
 
+    fn visit(address: SocketAddr, ending: Ending, closed: Option<Why>) -> Visit {
+        Visit {
+            seat: 0,
+            address: Some(address),
+            ending,
+            named: true,
+            closed,
+        }
+    }
+
     fn log(lines: &[&str]) -> ServerLog {
         let mut log = ServerLog::default();
         for line in lines {
-            log.note(&format!("INFO chatd: {line}"));
+            log.note(line);
         }
         log
     }
@@ -125,10 +135,10 @@ mod tests {
     #[test]
     fn books_that_match_have_no_fault() {
         let visits = [
-            Visit::of(address(1), Ending::Quit, Some(Why::Left)),
-            Visit::of(address(2), Ending::Reset, Some(Why::Left)),
+            visit(address(1), Ending::Quit, Some(Why::Left)),
+            visit(address(2), Ending::Reset, Some(Why::Left)),
             // The kernel gave the same port again.
-            Visit::of(address(1), Ending::Quit, Some(Why::Left)),
+            visit(address(1), Ending::Quit, Some(Why::Left)),
         ];
         let lines = [
             "open id=1 from=127.0.0.1:1",
@@ -148,14 +158,14 @@ mod tests {
     #[test]
     fn an_open_without_its_close_is_found_on_either_side() {
         let open = "open id=1 from=127.0.0.1:1";
-        let left = Visit::of(address(1), Ending::Quit, Some(Why::Left));
+        let left = visit(address(1), Ending::Quit, Some(Why::Left));
         assert_eq!(
             faults(std::slice::from_ref(&left), &[open]),
             ["127.0.0.1:1 is session 1 there, which has 0 closes"]
         );
         assert_eq!(
             faults(
-                &[Visit::of(address(1), Ending::Quit, None)],
+                &[visit(address(1), Ending::Quit, None)],
                 &[open, "close id=1 reason=quit"]
             ),
             ["127.0.0.1:1 was opened and not closed here"]
@@ -171,7 +181,7 @@ mod tests {
 
     #[test]
     fn a_second_close_and_another_reason_are_found() {
-        let visit = [Visit::of(address(1), Ending::Quit, Some(Why::Left))];
+        let visit = [visit(address(1), Ending::Quit, Some(Why::Left))];
         let open = "open id=1 from=127.0.0.1:1";
         assert_eq!(
             faults(&visit, &[open, "close id=1 reason=eof"]),
@@ -189,7 +199,7 @@ mod tests {
     #[test]
     fn many_faults_are_summed_up() {
         let visits: Vec<Visit> = (1..=10)
-            .map(|port| Visit::of(address(port), Ending::Quit, Some(Why::Left)))
+            .map(|port| visit(address(port), Ending::Quit, Some(Why::Left)))
             .collect();
         let faults = faults(&visits, &[]);
         assert_eq!(faults.len(), EXAMPLES_MAX + 1);

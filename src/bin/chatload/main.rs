@@ -7,7 +7,7 @@
 //! server_log   its opens and closes        closed_loop  our opens and closes against the server's
 //! verdict      why a round did not pass    report       text, JSON, CSV
 //! progress     a bar or a line             heap         dhat, where it is built in
-//! cores        one for each side
+//! load         what the bench over loopback has as well
 //! ```
 //!
 //! A round is: look at what the server holds, [`play`](crowd::Crowd::play), wait until it is at rest, look again.
@@ -15,9 +15,9 @@
 #![forbid(unsafe_code)]
 
 mod closed_loop;
-mod cores;
 mod crowd;
 mod heap;
+mod load;
 mod options;
 mod plan;
 mod progress;
@@ -41,6 +41,7 @@ use options::{Format, Options, Request};
 use plan::Plan;
 use progress::Progress;
 use report::Report;
+use server_log::SharedLog;
 use subject::Subject;
 use verdict::Round;
 
@@ -61,8 +62,7 @@ fn main() -> ExitCode {
     };
     let target = match options.target.as_deref().map(find).transpose() {
         Ok(target) => target,
-        Err(Unfit::Usage(wrong)) => return complain(&wrong, USAGE),
-        Err(Unfit::Absent(why)) => return complain(&why, 1),
+        Err((why, status)) => return complain(&why, status),
     };
     match run(&options, target) {
         Ok((report, passed)) => write(&report, passed),
@@ -76,23 +76,22 @@ fn run(options: &Options, target: Option<Target>) -> io::Result<(String, bool)> 
     let _profile = target.is_none().then(heap::Profile::begin);
     let plan = Plan::new(options);
     let mut progress = Progress::new(options.rounds, plan.messages(), clock());
-    let mut subject = Subject::new(options, target)?;
-    let mut crowd = Crowd::new(options, plan, subject.target.clone())?;
+    let subject = Subject::new(options, target)?;
     let mut rounds: Vec<Round> = Vec::new();
     for number in 1..=options.rounds {
         progress.begin(number, clock());
-        let mut round = play(number, &mut subject, &mut crowd, &mut progress)?;
+        let crowd = || Crowd::new(options, &plan, &subject.target, number);
+        let mut round = play(number, &subject, crowd, &mut progress)?;
         round.judge(&rounds);
         rounds.push(round);
     }
     progress.end();
-    let ending = subject.stop();
     let report = Report {
         options,
         address: subject.describe(),
         blind: subject.blind(),
         rounds: &rounds,
-        ending,
+        ending: subject.stop(),
     };
     if options.format == Format::Csv {
         // It has no place for them.
@@ -103,22 +102,24 @@ fn run(options: &Options, target: Option<Target>) -> io::Result<(String, bool)> 
     Ok((report.show(), report.has_passed()))
 }
 
-fn play(
+fn play<'a>(
     number: u32,
-    subject: &mut Subject,
-    crowd: &mut Crowd,
+    subject: &Subject,
+    crowd: impl FnOnce() -> io::Result<Crowd<'a>>,
     progress: &mut Progress,
 ) -> io::Result<Round> {
     let before = subject.holdings();
-    subject.log.forget_sessions();
+    if let Some(log) = subject.log() {
+        log.read().forget_sessions();
+    }
     let cpu_before = subject.cpu();
-    let (outcome, visits) = crowd.play(number, progress)?;
+    let (outcome, visits) = crowd()?.play(progress)?;
     let cpu = subject.cpu().zip(cpu_before);
     let after = subject.wait_for_rest(&before);
-    let log = subject.is_own().then_some(&subject.log);
+    let log = subject.log().map(SharedLog::read);
     Ok(Round {
         number,
-        closed_loop: ClosedLoop::compare(&visits, log),
+        closed_loop: ClosedLoop::compare(&visits, log.as_deref()),
         outcome,
         cpu: cpu.map(|(after, before)| after.saturating_sub(before)),
         before,
@@ -127,27 +128,21 @@ fn play(
     })
 }
 
-/// Why there is no server to be loaded.
-enum Unfit {
-    /// It must not be one.
-    Usage(String),
-    /// It is not there.
-    Absent(String),
-}
-
 /// Finds the server that is named: on this machine, and listening.
-fn find(address: &str) -> Result<Target, Unfit> {
+///
+/// # Errors
+/// What to complain of, and the exit status: 2 if it must not be loaded, 1 if it is not there.
+fn find(address: &str) -> Result<Target, (String, u8)> {
     let target = Target::resolve(address).map_err(|error| match error.kind() {
-        io::ErrorKind::InvalidInput => Unfit::Usage(error.to_string()),
-        _ => Unfit::Absent(error.to_string()),
+        io::ErrorKind::InvalidInput => (error.to_string(), USAGE),
+        _ => (error.to_string(), 1),
     })?;
     if let Some(far) = target.addresses().iter().find(|to| !to.ip().is_loopback()) {
-        return Err(Unfit::Usage(format!(
-            "{address}: {} is not this machine, and others are not to be loaded",
-            far.ip()
-        )));
+        let far = far.ip();
+        let why = format!("{address}: {far} is not this machine, and others are not to be loaded");
+        return Err((why, USAGE));
     }
-    let mut last = None;
+    let mut why = String::new();
     for to in target.addresses() {
         match TcpStream::connect_timeout(to, PROBE_MAX) {
             // The server writes that down as one more session.
@@ -155,11 +150,10 @@ fn find(address: &str) -> Result<Target, Unfit> {
                 take_leave(probe);
                 return Ok(Target::new(target.dialect(), *to));
             }
-            Err(error) => last = Some(error),
+            Err(error) => why = error.to_string(),
         }
     }
-    let why = last.map_or_else(String::new, |error| error.to_string());
-    Err(Unfit::Absent(format!("{address}: nobody is there: {why}")))
+    Err((format!("{address}: nobody is there: {why}"), 1))
 }
 
 /// Closes the connection and sees the server do the same, lest it is counted among what is held before the first round.
@@ -174,7 +168,7 @@ fn take_leave(probe: TcpStream) {
 fn raise_descriptor_limit(options: &Options, server_is_here: bool) -> io::Result<()> {
     let sides = if server_is_here { 2 } else { 1 };
     let wanted = options.clients as u64 * sides + SPARE_DESCRIPTORS;
-    let limit = rlimit::increase_nofile_limit(u64::MAX)?;
+    let limit = load::process::raise_descriptor_limit();
     if limit < wanted {
         return Err(io::Error::other(format!(
             "{} clients need {wanted} descriptors, and the limit is {limit}",

@@ -1,12 +1,12 @@
 //! What the load test is asked to do: the command line, read and checked.
 
 use std::ffi::OsString;
-use std::fmt;
 use std::ops::RangeInclusive;
-use std::str::FromStr;
 use std::time::Duration;
 
 use getopts::Matches;
+
+use crate::load::options::{self, number};
 
 /// More would not fit between one address and one port.
 const CLIENTS_MAX: usize = 20_000;
@@ -35,9 +35,9 @@ pub(crate) struct Options {
     pub(crate) message_bytes: usize,
     pub(crate) rounds: u32,
     pub(crate) seed: u64,
-    /// So many of the clients never read.
+    /// How many of the clients never read.
     pub(crate) stall: usize,
-    /// So many of the clients leave by a reset in the middle of a round.
+    /// How many of the clients leave by a reset in the middle of a round.
     pub(crate) abort: usize,
     /// Half of the others leave in the middle of a round, and somebody else takes their place.
     pub(crate) churn: bool,
@@ -68,7 +68,7 @@ impl Options {
     /// # Errors
     /// One line that says what is wrong with them.
     pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, String> {
-        let grammar = grammar();
+        let grammar = options::grammar(&OPTIONS);
         let matches = grammar
             .parse(arguments)
             .map_err(|error| error.to_string())?;
@@ -126,73 +126,28 @@ wire:// or telnet://, on this machine only.
 Exit status: 0 if every round passed, 1 if not, 2 for wrong usage. The report goes to standard output, progress and the
 server's warnings to standard error.";
 
-fn grammar() -> getopts::Options {
-    let mut options = getopts::Options::new();
-    options
-        .optopt("", "clients", "clients at a time (500)", "N")
-        .optopt("", "messages", "messages of each client in a round (11)", "N")
-        .optopt(
-            "",
-            "interval",
-            "seconds between the messages of a client; each has its own interval between these, or all this one (1-3)",
-            "MIN-MAX",
-        )
-        .optopt("", "message-bytes", "bytes of each message (64)", "N")
-        .optopt(
-            "",
-            "rounds",
-            "rounds; the first warms up, and memory is judged from the third on (1)",
-            "N",
-        )
-        .optopt(
-            "",
-            "seed",
-            "the same seed gives the same intervals, and the same clients stall and leave (1)",
-            "N",
-        )
-        .optopt("", "stall", "so many of the clients say nothing and never read (0)", "K")
-        .optopt(
-            "",
-            "abort",
-            "so many of the clients leave by a reset in the middle of a round (0)",
-            "K",
-        )
-        .optflag(
-            "",
-            "churn",
-            "every other client leaves in the middle of a round, and another one takes its place and says the rest",
-        )
-        .optflag("", "storm", "all clients join at once and leave at once")
-        .optopt("", "pid", "watch this process, which is the target, through /proc", "PID")
-        .optflag("", "json", "write the report as JSON")
-        .optflag("", "csv", "write the report as CSV, a line for each round")
-        .optflag("h", "help", "this");
-    options
-}
+#[rustfmt::skip]
+const OPTIONS: [(&str, &str, &str); 13] = [
+    ("clients", "N", "clients at a time (500)"),
+    ("messages", "N", "messages of each client in a round (11)"),
+    ("interval", "MIN-MAX", "seconds between the messages of a client; each has its own interval between these, or all this one (1-3)"),
+    ("message-bytes", "N", "bytes of each message (64)"),
+    ("rounds", "N", "rounds; the first warms up, and memory is judged from the third on (1)"),
+    ("seed", "N", "the same seed gives the same intervals, and the same clients stall and leave (1)"),
+    ("stall", "K", "so many of the clients say nothing and never read (0)"),
+    ("abort", "K", "so many of the clients leave by a reset in the middle of a round (0)"),
+    ("churn", "", "every other client leaves in the middle of a round, and another one takes its place and says the rest"),
+    ("storm", "", "all clients join at once and leave at once"),
+    ("pid", "PID", "watch this process, which is the target, through /proc"),
+    ("json", "", "write the report as JSON"),
+    ("csv", "", "write the report as CSV, a line for each round"),
+];
 
 fn target(matches: &Matches) -> Result<Option<String>, String> {
     match matches.free.as_slice() {
         [] => Ok(None),
         [target] => Ok(Some(target.clone())),
         [_, second, ..] => Err(format!("one target is enough: {second:?}")),
-    }
-}
-
-fn number<T: FromStr + PartialOrd + fmt::Display>(
-    matches: &Matches,
-    key: &str,
-    range: RangeInclusive<T>,
-) -> Result<Option<T>, String> {
-    let Some(text) = matches.opt_str(key) else {
-        return Ok(None);
-    };
-    match text.parse() {
-        Ok(number) if range.contains(&number) => Ok(Some(number)),
-        _ => Err(format!(
-            "--{key}: {text:?} is no number from {} to {}",
-            range.start(),
-            range.end()
-        )),
     }
 }
 

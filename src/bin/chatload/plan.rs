@@ -23,6 +23,8 @@ pub(crate) struct Seat {
     /// Between two messages, and before the first one.
     pub(crate) interval: Duration,
     pub(crate) conduct: Conduct,
+    /// Who does not stay until the end leaves then.
+    leave_after: Duration,
 }
 
 /// How somebody behaves.
@@ -30,10 +32,10 @@ pub(crate) struct Seat {
 pub(crate) enum Conduct {
     /// Talks, hears, and leaves in good order when all is said.
     Steady,
-    /// Leaves in good order after so long, and somebody else takes the place.
-    Changing(Duration),
-    /// Leaves by a reset after so long; the place stays empty.
-    Aborting(Duration),
+    /// Leaves in good order in the middle, and somebody else takes the place.
+    Changing,
+    /// Leaves by a reset in the middle; the place stays empty.
+    Aborting,
     /// Says nothing and never reads.
     Stalling,
 }
@@ -54,15 +56,12 @@ pub(crate) struct Agenda(BinaryHeap<Reverse<(Duration, usize, Deed)>>);
 impl Plan {
     pub(crate) fn new(options: &Options) -> Self {
         let mut random = Rng::with_seed(options.seed);
-        let mut conducts = vec![Conduct::Steady; options.clients];
-        let (stalling, others) = conducts.split_at_mut(options.stall);
-        let (aborting, others) = others.split_at_mut(options.abort);
-        stalling.fill(Conduct::Stalling);
-        aborting.fill(Conduct::Aborting(Duration::ZERO));
-        if options.churn {
-            let half = others.len() / 2;
-            others[..half].fill(Conduct::Changing(Duration::ZERO));
-        }
+        let others = options.clients - options.stall - options.abort;
+        let changing = if options.churn { others / 2 } else { 0 };
+        let mut conducts = vec![Conduct::Stalling; options.stall];
+        conducts.resize(options.stall + options.abort, Conduct::Aborting);
+        conducts.resize(conducts.len() + changing, Conduct::Changing);
+        conducts.resize(options.clients, Conduct::Steady);
         random.shuffle(&mut conducts);
         let spread = options
             .interval_max
@@ -72,25 +71,16 @@ impl Plan {
             let interval = options.interval_min + Duration::from_secs_f64(spread * random.f64());
             // Between a message and the next one, and not before the first or behind the last.
             let middle = interval * u32::from(options.messages);
-            let leave_after = middle.mul_f64(0.1 + 0.8 * random.f64());
             Seat {
                 interval,
-                conduct: match conduct {
-                    Conduct::Changing(_) => Conduct::Changing(leave_after),
-                    Conduct::Aborting(_) => Conduct::Aborting(leave_after),
-                    other => other,
-                },
+                conduct,
+                leave_after: middle.mul_f64(0.1 + 0.8 * random.f64()),
             }
         });
         Self {
             seats: seats.collect(),
             messages: options.messages,
         }
-    }
-
-    #[cfg(test)]
-    pub(crate) fn of(seats: Vec<Seat>, messages: u16) -> Self {
-        Self { seats, messages }
     }
 
     /// When, from the beginning of a round, the message of this number is due in a seat.
@@ -110,12 +100,12 @@ impl Plan {
     /// The deeds of a round.
     pub(crate) fn agenda(&self) -> Agenda {
         let mut agenda = BinaryHeap::new();
-        for (seat, Seat { conduct, .. }) in self.seats.iter().enumerate() {
-            if *conduct != Conduct::Stalling {
+        for (seat, of) in self.seats.iter().enumerate() {
+            if of.conduct != Conduct::Stalling {
                 agenda.push(Reverse((self.due(seat, 0), seat, Deed::Say(0))));
             }
-            if let Conduct::Changing(after) | Conduct::Aborting(after) = conduct {
-                agenda.push(Reverse((*after, seat, Deed::Leave)));
+            if matches!(of.conduct, Conduct::Changing | Conduct::Aborting) {
+                agenda.push(Reverse((of.leave_after, seat, Deed::Leave)));
             }
         }
         Agenda(agenda)
@@ -203,13 +193,13 @@ mod tests {
     #[test]
     fn as_many_as_asked_for_stall_abort_and_change() {
         let plan = plan("--clients 40 --stall 4 --abort 6 --churn");
-        let count = |like: fn(&Conduct) -> bool| {
-            let conducts = plan.seats.iter().map(|seat| seat.conduct);
-            conducts.filter(like).count()
+        let count = |conduct| {
+            let seats = plan.seats.iter();
+            seats.filter(|seat| seat.conduct == conduct).count()
         };
-        assert_eq!(count(|conduct| *conduct == Conduct::Stalling), 4);
-        assert_eq!(count(|conduct| matches!(conduct, Conduct::Aborting(_))), 6);
-        assert_eq!(count(|conduct| matches!(conduct, Conduct::Changing(_))), 15);
+        assert_eq!(count(Conduct::Stalling), 4);
+        assert_eq!(count(Conduct::Aborting), 6);
+        assert_eq!(count(Conduct::Changing), 15);
         assert_eq!(plan.messages(), 36 * 11);
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::{json, Map, Value};
 
+use crate::crowd::QUANTILES;
 use crate::options::{Format, Options};
 use crate::subject::Holdings;
 use crate::verdict::{Round, FIRST_JUDGED_ROUND, HEAP_GROWTH_MAX, RESIDENT_GROWTH_MAX};
@@ -101,7 +102,7 @@ impl Report<'_> {
             "abort": options.abort,
             "churn": options.churn,
             "storm": options.storm,
-            "rounds": self.rounds.iter().map(Round::fields).map(Value::Object).collect::<Vec<_>>(),
+            "rounds": self.rounds.iter().map(Round::fields).collect::<Vec<_>>(),
         })
     }
 
@@ -110,7 +111,7 @@ impl Report<'_> {
         let mut out = String::new();
         for (index, round) in self.rounds.iter().enumerate() {
             let mut columns = Vec::new();
-            flatten("", &Value::Object(round.fields()), &mut columns);
+            flatten("", &round.fields(), &mut columns);
             let joined = |of: fn(&(String, String)) -> &String| {
                 let fields: Vec<&str> = columns.iter().map(|column| of(column).as_str()).collect();
                 fields.join(",")
@@ -132,119 +133,89 @@ impl Round {
 
     fn describe(&self, out: &mut String) {
         let outcome = &self.outcome;
-        let mut row = |what: &str, text: String| {
-            let _ = writeln!(out, "  {what:<13} {text}");
-        };
-        row(
-            "connected",
-            format!(
-                "{} of {}",
-                grouped(outcome.connected as u64),
-                grouped(outcome.seats as u64)
-            ),
-        );
-        row("sent", grouped(outcome.sent));
-        row(
-            "deliveries",
-            format!(
-                "{} expected, {} received: {} lost, {} duplicated, {} out of order",
-                grouped(outcome.expected),
-                grouped(outcome.received),
-                grouped(outcome.lost),
-                grouped(outcome.duplicated),
-                grouped(outcome.out_of_order)
-            ),
-        );
-        let latency = outcome.latency;
-        row(
-            "latency",
-            format!(
-                "p50 {}, p99 {}, p99.9 {}, max {}",
-                milliseconds(latency.p50),
-                milliseconds(latency.p99),
-                milliseconds(latency.p999),
-                milliseconds(latency.max)
-            ),
-        );
-        row(
-            "rate",
-            format!(
-                "{} deliveries a second, for {:.1} s",
-                grouped(self.deliveries_per_second()),
-                outcome.talk.as_secs_f64()
-            ),
-        );
-        row(
-            "server CPU",
-            self.cpu.map_or(UNSEEN.to_owned(), |cpu| {
-                format!("{:.2} s", cpu.as_secs_f64())
-            }),
-        );
+        let connected = [outcome.connected, outcome.seats].map(|count| grouped(count as u64));
+        let [expected, received, lost, duplicated, out_of_order] = [
+            outcome.expected,
+            outcome.received,
+            outcome.lost,
+            outcome.duplicated,
+            outcome.out_of_order,
+        ]
+        .map(grouped);
+        let latency: Vec<String> = QUANTILES
+            .iter()
+            .zip(outcome.latency_us)
+            .map(|((what, _), us)| format!("{what} {:.1} ms", us as f64 / 1000.0))
+            .collect();
+        let rate = grouped(self.deliveries_per_second());
+        let cpu = self.cpu.map(|cpu| format!("{:.2} s", cpu.as_secs_f64()));
         let book = &self.closed_loop;
-        row(
-            "clients",
-            format!(
-                "{} opens, {} closes",
-                grouped(book.opens_here),
-                grouped(book.closes_here)
+        let [opens, closes] = [book.opens_here, book.closes_here].map(grouped);
+        let there = book.there.as_ref().map(|there| {
+            let closes: u64 = there.closes.values().sum();
+            let reasons = there.closes.iter();
+            let reasons: Vec<String> = reasons
+                .map(|(why, count)| format!("{why} {count}"))
+                .collect();
+            let (opens, closes) = (grouped(there.opens), grouped(closes));
+            format!("{opens} opens, {closes} closes: {}", reasons.join(", "))
+        });
+        let unseen = || UNSEEN.to_owned();
+        for (what, text) in [
+            ("connected", connected.join(" of ")),
+            ("sent", grouped(outcome.sent)),
+            (
+                "deliveries",
+                format!(
+                    "{expected} expected, {received} received: {lost} lost, {duplicated} duplicated, {out_of_order} out of order"
+                ),
             ),
-        );
-        row(
-            "server",
-            match &book.there {
-                None => UNSEEN.to_owned(),
-                Some(there) => {
-                    let closed: u64 = there.closes.values().sum();
-                    let reasons: Vec<String> = there
-                        .closes
-                        .iter()
-                        .map(|(reason, count)| format!("{reason} {count}"))
-                        .collect();
-                    format!(
-                        "{} opens, {} closes: {}",
-                        grouped(there.opens),
-                        grouped(closed),
-                        reasons.join(", ")
-                    )
-                }
-            },
-        );
+            ("latency", latency.join(", ")),
+            (
+                "rate",
+                format!("{rate} deliveries a second, for {:.1} s", outcome.talk.as_secs_f64()),
+            ),
+            ("server CPU", cpu.unwrap_or_else(unseen)),
+            ("clients", format!("{opens} opens, {closes} closes")),
+            ("server", there.unwrap_or_else(unseen)),
+        ] {
+            let _ = writeln!(out, "  {what:<13} {text}");
+        }
         self.describe_rest(out);
     }
 
-    /// What was held before and after, and the verdict.
+    /// What was held before and after.
     fn describe_rest(&self, out: &mut String) {
         let _ = writeln!(out, "  {:<13} {:>12} {:>12}", "at rest", "before", "after");
-        let counts = self.before.counts().into_iter().zip(self.after.counts());
-        for ((what, before), (_, after)) in counts {
-            let told = |count: Option<u64>| count.map_or(UNSEEN.to_owned(), grouped);
-            let _ = writeln!(
-                out,
-                "    {what:<11} {:>12} {:>12}",
-                told(before),
-                told(after)
-            );
+        let mut row = |what: &str, ends: [Option<u64>; 2], told: fn(u64) -> String| {
+            let [before, after] = ends.map(|end| end.map_or(UNSEEN.to_owned(), told));
+            let _ = writeln!(out, "    {what:<11} {before:>12} {after:>12}");
+        };
+        for ((what, before), (_, after)) in
+            self.before.counts().into_iter().zip(self.after.counts())
+        {
+            row(what, [before, after], grouped);
         }
-        let memory = self.before.memory().into_iter().zip(self.after.memory());
-        for ((what, before), (_, after)) in memory {
-            let told = |bytes: Option<u64>| bytes.map_or(UNSEEN.to_owned(), kibibytes);
+        for ((what, before), (_, after)) in
+            self.before.memory().into_iter().zip(self.after.memory())
+        {
             if before.is_some() || after.is_some() {
-                let _ = writeln!(
-                    out,
-                    "    {what:<11} {:>12} {:>12}",
-                    told(before),
-                    told(after)
-                );
+                row(what, [before, after], kibibytes);
             }
         }
     }
 
-    fn fields(&self) -> Map<String, Value> {
+    fn fields(&self) -> Value {
         let outcome = &self.outcome;
         let book = &self.closed_loop;
         let there = book.there.as_ref();
         let closes = there.map(|there| there.closes.values().sum::<u64>());
-        let fields = json!({
+        let latency_us: Map<String, Value> = QUANTILES
+            .iter()
+            .zip(outcome.latency_us)
+            .map(|((what, _), us)| (what.replace('.', "_"), us.into()))
+            .collect();
+        json!({
             "round": self.number,
             "verdict": verdict(&self.faults),
             "connected": outcome.connected,
@@ -254,12 +225,7 @@ impl Round {
             "lost": outcome.lost,
             "duplicated": outcome.duplicated,
             "out_of_order": outcome.out_of_order,
-            "latency_us": {
-                "p50": outcome.latency.p50,
-                "p99": outcome.latency.p99,
-                "p99_9": outcome.latency.p999,
-                "max": outcome.latency.max,
-            },
+            "latency_us": latency_us,
             "seconds": outcome.talk.as_secs_f64(),
             "deliveries_per_second": self.deliveries_per_second(),
             "server_cpu_seconds": self.cpu.as_ref().map(Duration::as_secs_f64),
@@ -269,11 +235,7 @@ impl Round {
             "server_closes": closes,
             "before": held(&self.before),
             "after": held(&self.after),
-        });
-        match fields {
-            Value::Object(fields) => fields,
-            _ => unreachable!("it is written as an object"),
-        }
+        })
     }
 }
 
@@ -342,10 +304,6 @@ pub(crate) fn grouped(number: u64) -> String {
         text.push(digit);
     }
     text
-}
-
-fn milliseconds(microseconds: u64) -> String {
-    format!("{:.1} ms", microseconds as f64 / 1000.0)
 }
 
 fn kibibytes(bytes: u64) -> String {

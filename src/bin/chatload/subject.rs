@@ -2,32 +2,26 @@
 
 use std::fs;
 use std::io;
-use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::mpsc;
+use std::process;
+use std::sync::mpsc::{self, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use chatd::client::Target;
-use chatd::dialect::Dialect;
-use chatd::journal::Journal;
-use chatd::report::Process;
-use chatd::server::{Server, ShutdownHandle};
-use chatd::settings::Settings;
-use log::LevelFilter;
+use chatd::server::{Process, Server, ShutdownHandle};
+use chatd::settings::{Rate, Settings};
 
 use crate::clock;
-use crate::cores;
 use crate::heap;
+use crate::load::cores;
+use crate::load::process::CoreTime;
 use crate::options::Options;
-use crate::server_log::ServerLog;
+use crate::server_log::SharedLog;
 
-/// Lines of one round that are kept at most: an open and a close of each client, and of those who come later.
-const JOURNAL_LINES_MAX: usize = 200_000;
-const JOURNAL_BYTES_MAX: usize = 64 * 1024 * 1024;
-
-/// The server has so long to answer, and to come to rest after the last client has left.
+/// A server that has not reported by then does not.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
+/// The server must be at rest this long after the last client has left.
 const REST_MAX: Duration = Duration::from_secs(5);
 
 /// The states of `/proc/net/tcp` (the kernel's `tcp_states.h`).
@@ -40,19 +34,17 @@ pub(crate) struct Subject {
     pub(crate) target: Target,
     own: Option<OwnServer>,
     /// The process to look at; `None`: there is nothing to see.
-    process: Option<String>,
-    /// What its log has told in this round.
-    pub(crate) log: ServerLog,
+    pid: Option<u32>,
 }
 
 /// A server in a thread of this process.
 #[derive(Debug)]
 struct OwnServer {
     shutdown_handle: ShutdownHandle,
-    thread: Option<JoinHandle<io::Result<()>>>,
+    thread: JoinHandle<io::Result<()>>,
     /// `/proc/PID/task/TID` of the thread.
     task: PathBuf,
-    journal: Journal,
+    log: SharedLog,
 }
 
 /// What is held at one moment. `None` could not be seen.
@@ -75,17 +67,10 @@ impl Subject {
     /// One line that says why there is none.
     pub(crate) fn new(options: &Options, target: Option<Target>) -> io::Result<Self> {
         let Some(target) = target else {
-            let (own, address) = OwnServer::start(options)?;
-            return Ok(Self {
-                target: Target::new(Dialect::Wire, address),
-                own: Some(own),
-                process: Some("self".to_owned()),
-                log: ServerLog::default(),
-            });
+            return Self::start(options);
         };
-        let process = options.pid.map(|pid| pid.to_string());
-        if let Some(pid) = &process {
-            if Process::of(pid).descriptors.is_empty() {
+        if let Some(pid) = options.pid {
+            if Process::of(&pid.to_string()).descriptors.is_empty() {
                 return Err(io::Error::other(format!(
                     "cannot look at the descriptors of process {pid}"
                 )));
@@ -94,14 +79,45 @@ impl Subject {
         Ok(Self {
             target,
             own: None,
-            process,
-            log: ServerLog::default(),
+            pid: options.pid,
         })
     }
 
-    /// Whether the server runs in this process.
-    pub(crate) fn is_own(&self) -> bool {
-        self.own.is_some()
+    /// Starts a server in this process.
+    fn start(options: &Options) -> io::Result<Self> {
+        let log = SharedLog::default();
+        let level = env_logger::Env::default().default_filter_or("warn");
+        let logger = env_logger::Builder::from_env(level).build();
+        let next_level = logger.filter();
+        log.install(logger, next_level).map_err(io::Error::other)?;
+        let server = Server::bind(&settings(options)?)?;
+        let (_, address) = server
+            .addresses()
+            .first()
+            .ok_or_else(|| io::Error::other("the server listens nowhere"))?;
+        let target = Target::resolve(&format!("wire://{address}"))?;
+        let shutdown_handle = server.shutdown_handle();
+        let core = cores::split();
+        let (sender, task) = mpsc::channel();
+        let thread = thread::Builder::new()
+            .name("chatd".to_owned())
+            .spawn(move || serve(server, core, &sender))?;
+        let own = OwnServer {
+            shutdown_handle,
+            thread,
+            task: task.recv().map_err(io::Error::other)?,
+            log,
+        };
+        Ok(Self {
+            target,
+            own: Some(own),
+            pid: Some(process::id()),
+        })
+    }
+
+    /// What its log has told in this round; `None` if that cannot be seen.
+    pub(crate) fn log(&self) -> Option<&SharedLog> {
+        self.own.as_ref().map(|own| &own.log)
     }
 
     /// The server in words.
@@ -111,7 +127,7 @@ impl Subject {
             .map(|address| format!("{}://{address}", self.target.dialect()))
             .collect();
         let addresses = addresses.join(" ");
-        match (&self.own, &self.process) {
+        match (&self.own, self.pid) {
             (Some(_), _) => format!("a server of its own on {addresses}"),
             (None, Some(pid)) => format!("process {pid} on {addresses}"),
             (None, None) => addresses,
@@ -120,7 +136,7 @@ impl Subject {
 
     /// What cannot be watched, if anything; a sentence.
     pub(crate) fn blind(&self) -> Option<&'static str> {
-        match (&self.own, &self.process) {
+        match (&self.own, self.pid) {
             (Some(_), _) => None,
             (None, Some(_)) => Some(
                 "Its log cannot be seen from here: sessions, names, queued bytes and its opens and closes are not \
@@ -134,15 +150,17 @@ impl Subject {
     }
 
     /// What is held now.
-    pub(crate) fn holdings(&mut self) -> Holdings {
-        let process = self.process.as_deref().map(Process::of);
+    pub(crate) fn holdings(&self) -> Holdings {
+        let process = self.pid.map(|pid| Process::of(&pid.to_string()));
         let mut holdings = process.map_or_else(Holdings::default, |of| Holdings::of(&of));
         holdings.close_wait = self.close_wait();
         if let Some(own) = &self.own {
-            if own.ask_for_report(&mut self.log) {
-                holdings.sessions = self.log.reported("sessions");
-                holdings.names = self.log.reported("names");
-                holdings.queued_bytes = self.log.reported("queued_bytes");
+            let ask = || own.shutdown_handle.report().is_ok();
+            if own.log.wait_for_report(ANSWER_MAX, ask) {
+                let log = own.log.read();
+                holdings.sessions = log.reported("sessions");
+                holdings.names = log.reported("names");
+                holdings.queued_bytes = log.reported("queued_bytes");
             }
             holdings.heap_bytes = heap::live_bytes();
         }
@@ -150,7 +168,7 @@ impl Subject {
     }
 
     /// Waits until as much is held as before, but for memory, or until it should be: gives what is held then.
-    pub(crate) fn wait_for_rest(&mut self, before: &Holdings) -> Holdings {
+    pub(crate) fn wait_for_rest(&self, before: &Holdings) -> Holdings {
         let give_up_at = clock() + REST_MAX;
         loop {
             let now = self.holdings();
@@ -164,23 +182,24 @@ impl Subject {
 
     /// The CPU time of the server so far.
     pub(crate) fn cpu(&self) -> Option<Duration> {
-        if let Some(own) = &self.own {
-            return ran(&own.task);
-        }
-        let process = self.process.as_ref()?;
-        let tasks = fs::read_dir(format!("/proc/{process}/task")).ok()?;
-        tasks.map(|task| ran(&task.ok()?.path())).sum()
+        let time = match &self.own {
+            Some(own) => CoreTime::of_thread(&own.task),
+            None => CoreTime::of_process(self.pid?),
+        };
+        time.ok().map(|time| time.ran)
     }
 
-    /// Ends a server of our own; an error says that it ended badly.
+    /// Ends a server of our own.
     ///
     /// # Errors
     /// If the server's loop failed or panicked.
-    pub(crate) fn stop(&mut self) -> io::Result<()> {
-        match &mut self.own {
-            Some(own) => own.stop(),
-            None => Ok(()),
-        }
+    pub(crate) fn stop(self) -> io::Result<()> {
+        let Some(own) = self.own else {
+            return Ok(());
+        };
+        own.shutdown_handle.stop()?;
+        let outcome = own.thread.join();
+        outcome.unwrap_or_else(|_| Err(io::Error::other("the server has panicked")))
     }
 
     /// Sockets between the server and its clients that one side has closed and the other has forgotten.
@@ -248,72 +267,16 @@ impl Holdings {
     }
 }
 
-impl OwnServer {
-    fn start(options: &Options) -> io::Result<(Self, SocketAddr)> {
-        let journal = Journal::new(LevelFilter::Info, JOURNAL_LINES_MAX, JOURNAL_BYTES_MAX);
-        let level = env_logger::Env::default().default_filter_or("warn");
-        let logger = env_logger::Builder::from_env(level).build();
-        let next_level = logger.filter();
-        journal
-            .install(logger, next_level)
-            .map_err(io::Error::other)?;
-        let mut server = Server::bind(&settings(options)?)?;
-        let (_, address) = *server
-            .addresses()
-            .first()
-            .ok_or_else(|| io::Error::other("the server listens nowhere"))?;
-        let shutdown_handle = server.shutdown_handle();
-        let cores = cores::two();
-        let (sender, task) = mpsc::channel();
-        let thread = thread::Builder::new()
-            .name("chatd".to_owned())
-            .spawn(move || {
-                if let Some([core, _]) = cores {
-                    cores::stay_on(core);
-                }
-                // Where there is no such link, no CPU time is told.
-                let task = fs::read_link("/proc/thread-self").unwrap_or_default();
-                let _ = sender.send(PathBuf::from("/proc").join(task));
-                server.run()
-            })?;
-        if let Some([_, core]) = cores {
-            cores::stay_on(core);
-        }
-        let own = Self {
-            shutdown_handle,
-            thread: Some(thread),
-            task: task.recv().map_err(io::Error::other)?,
-            journal,
-        };
-        Ok((own, address))
+/// Runs the server on its core, after telling which thread it has.
+fn serve(mut server: Server, core: Option<usize>, sender: &Sender<PathBuf>) -> io::Result<()> {
+    if let Some(core) = core {
+        cores::stay_on(core)?;
     }
-
-    /// Brings the log up to date, ending in a report of now; gives whether that came.
-    fn ask_for_report(&self, log: &mut ServerLog) -> bool {
-        const LAST: &str = " report turns=";
-        let mut collect = || {
-            for line in self.journal.take_lines() {
-                log.note(&line);
-            }
-        };
-        collect();
-        let asked = self.shutdown_handle.report().is_ok();
-        let answered = asked
-            && self.journal.wait_until(ANSWER_MAX, |lines| {
-                lines.iter().any(|line| line.contains(LAST))
-            });
-        collect();
-        answered
-    }
-
-    fn stop(&mut self) -> io::Result<()> {
-        let Some(thread) = self.thread.take() else {
-            return Ok(());
-        };
-        self.shutdown_handle.stop()?;
-        let outcome = thread.join();
-        outcome.unwrap_or_else(|_| Err(io::Error::other("the server has panicked")))
-    }
+    // Where there is no such link, no CPU time is told.
+    let task = fs::read_link("/proc/thread-self").unwrap_or_default();
+    // Who waits for it is there.
+    let _ = sender.send(PathBuf::from("/proc").join(task));
+    server.run()
 }
 
 const MIB: usize = 1024 * 1024;
@@ -323,27 +286,21 @@ const MIB: usize = 1024 * 1024;
 fn settings(options: &Options) -> io::Result<Settings> {
     let mut settings = Settings {
         listen: vec!["wire://127.0.0.1:0".parse().map_err(io::Error::other)?],
-        history_lines: 0,
         ..Settings::default()
     };
-    let rate = f64::from(settings.lines_per_second.unwrap_or(0));
+    let limits = &mut settings.limits;
+    limits.history_lines = 0;
+    let rate = f64::from(limits.line_rate.per_second);
     if options.interval_min.as_secs_f64() * rate < 2.0 {
-        settings.lines_per_second = None;
+        limits.line_rate = Rate::UNLIMITED;
         // Then it is the clients, all in one thread, who may fall behind; that is not what is to be tested.
         if options.stall == 0 {
-            settings.queue_bytes_max = 16 * MIB;
-            settings.queue_bytes_soft = 16 * MIB;
-            settings.memory_max = 2048 * MIB;
+            limits.queue.bytes_max = 16 * MIB;
+            limits.queue.bytes_soft = 16 * MIB;
+            limits.memory_max = 2048 * MIB;
         }
     }
     Ok(settings)
-}
-
-/// How long a thread has run (the kernel's sched-stats.rst).
-fn ran(task: &std::path::Path) -> Option<Duration> {
-    let text = fs::read_to_string(task.join("schedstat")).ok()?;
-    let nanoseconds = text.split_whitespace().next()?.parse().ok()?;
-    Some(Duration::from_nanos(nanoseconds))
 }
 
 #[cfg(test)]

@@ -6,13 +6,11 @@
 
 use std::collections::HashSet;
 
-use crate::plan::Plan;
-
 /// The receiver has heard nothing of this sender yet.
 const OPEN: u16 = 1 << 15;
 
 /// What was heard in one round.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Tally {
     seats: usize,
     /// A row for each receiver.
@@ -35,8 +33,7 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    pub(crate) fn new(plan: &Plan) -> Self {
-        let seats = plan.seats.len();
+    pub(crate) fn new(seats: usize) -> Self {
         Self {
             seats,
             next: vec![OPEN; seats * seats],
@@ -44,28 +41,8 @@ impl Tally {
             sent: vec![0; seats],
             known: vec![0; seats],
             doubtful: vec![false; seats],
-            missing: HashSet::new(),
-            incomplete_from: 0,
-            received: 0,
-            duplicated: 0,
-            out_of_order: 0,
-            lost_for_good: 0,
+            ..Self::default()
         }
-    }
-
-    /// Forgets everything, for the next round.
-    pub(crate) fn reset(&mut self) {
-        self.next.fill(OPEN);
-        self.present.fill(false);
-        self.sent.fill(0);
-        self.known.fill(0);
-        self.doubtful.fill(false);
-        self.missing.clear();
-        self.incomplete_from = 0;
-        self.received = 0;
-        self.duplicated = 0;
-        self.out_of_order = 0;
-        self.lost_for_good = 0;
     }
 
     /// Somebody sits down, and is to hear everything that is sent from now on.
@@ -179,15 +156,9 @@ impl Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Conduct, Seat};
-    use std::time::Duration;
 
     fn tally(seats: usize) -> Tally {
-        let seat = Seat {
-            interval: Duration::from_secs(1),
-            conduct: Conduct::Steady,
-        };
-        let mut tally = Tally::new(&Plan::of(vec![seat; seats], 10));
+        let mut tally = Tally::new(seats);
         (0..seats).for_each(|seat| tally.join(seat));
         tally
     }
@@ -277,15 +248,5 @@ mod tests {
         tally.hear(2, 0, 0);
         assert_eq!(tally.sent(), 2);
         assert_eq!(tally.lost(), 1);
-    }
-
-    #[test]
-    fn a_round_begins_anew() {
-        let mut tally = tally(2);
-        tally.send(0);
-        tally.hear(1, 0, 3);
-        tally.reset();
-        assert_eq!(counts(&tally), [0; 5]);
-        assert!(tally.is_complete());
     }
 }

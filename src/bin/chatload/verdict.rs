@@ -129,7 +129,6 @@ mod tests {
 
     use super::*;
     use crate::closed_loop::ServersBook;
-    use crate::crowd::Latency;
 
     const MIB: u64 = 1024 * 1024;
 
@@ -151,12 +150,7 @@ mod tests {
                 lost: 0,
                 duplicated: 0,
                 out_of_order: 0,
-                latency: Latency {
-                    p50: 1,
-                    p99: 1,
-                    p999: 1,
-                    max: 1,
-                },
+                latency_us: [1; 4],
                 talk: Duration::from_secs(1),
                 troubles: BTreeMap::new(),
             },

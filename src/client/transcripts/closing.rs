@@ -30,7 +30,7 @@ fn closing_from_inside_the_handler_ends_hearing_there() {
     let mut talk = Talk::connected(Options::default());
     let lines = b"CHAT Ym9i MQ==\nCHAT Ym9i Mg==\n".to_vec();
     talk.stream().reads.push_back(Ok(lines));
-    talk.connection.note(true, false, false);
+    talk.note(false);
     talk.turn_with(|connection, _| connection.close());
     assert_eq!(talk.take_events(), [said("bob", "1")]);
     assert_eq!(talk.written(), "QUIT\n");
@@ -68,10 +68,7 @@ fn closing_before_the_connection_stands() {
 
 #[test]
 fn what_cannot_be_flushed_in_time_is_reported() {
-    let options = Options {
-        keep_max: 10,
-        ..Options::default()
-    };
+    let options = Options::default().keep_max(10);
     let mut talk = Talk::connected(options);
     talk.stream().writes.extend([Ok(12), Err(WouldBlock)]);
     for words in ["a", "b", "c"] {

@@ -30,7 +30,7 @@ fn every_address_is_tried() {
     assert_eq!(talk.connection.wants_dial(talk.now), Some(addresses[0]));
     talk.turn();
     talk.stream().refuses = Some(ConnectionRefused);
-    talk.connection.note(true, true, true);
+    talk.note(true);
     let Talk {
         connection,
         stream,
@@ -83,10 +83,9 @@ fn a_lost_connection_is_dialled_again_with_the_name_and_what_was_not_written() {
 #[test]
 fn a_name_is_asked_for_once_however_often_dialling_fails() {
     let mut options = again();
-    options.reconnect = options.reconnect.map(|reconnect| Reconnect {
-        failures_max: None,
-        ..reconnect
-    });
+    options.reconnect = options
+        .reconnect
+        .map(|reconnect| reconnect.failures_max(None));
     let mut talk = Talk::connected(options);
     talk.connection.set_name("ann").unwrap();
     talk.turn();

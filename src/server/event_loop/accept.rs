@@ -1,7 +1,6 @@
-//! The door of the loop: who comes in, and how everybody is told when it is shut for good.
+//! Accepting: who comes in, and how everybody is told when the server stops.
 
 use std::io::IoSlice;
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use log::{info, warn};
@@ -10,13 +9,15 @@ use super::{Carrier, EventLoop, Shutdown};
 use crate::dialect::Dialect;
 use crate::hub::Ending;
 use crate::ledger::CloseReason;
-use crate::server::admission::{is_passing, Origin, Place, Verdict};
+use crate::origin::Origin;
+use crate::server::admission::{is_passing, CountedAs, Decision};
 use crate::server::network::Network;
+use crate::stream::Readiness;
 
-/// At most so many newcomers are accepted in one turn.
+/// At most 64 newcomers are accepted in one turn, so that a storm of them does not keep the others waiting.
 const TURN_ACCEPTS_MAX: usize = 64;
 
-/// At most so many who wait at the door are told that the server goes down: no more fit there.
+/// At most 1024 who wait in the queue of a listener are told that the server goes down: no more fit there.
 const LAST_ACCEPTS_MAX: usize = 1024;
 
 impl<N: Network> EventLoop<N> {
@@ -27,54 +28,52 @@ impl<N: Network> EventLoop<N> {
             if self.shutdown != Shutdown::Running || self.hub.has_said_enough() {
                 return;
             }
-            let Some(listener) = self.acceptor.next_ready(now) else {
+            let Some(listener) = self.admission.next_ready(now) else {
                 return;
             };
             match self.network.accept(listener) {
                 Ok((stream, from)) => {
-                    self.acceptor.accepted();
+                    self.admission.accepted();
                     self.admit(stream, self.dialects[listener], from, now);
                 }
-                Err(error) => self.acceptor.failed(listener, &error, now),
+                Err(error) => self.admission.failed(listener, &error, now),
             }
         }
     }
 
-    fn admit(&mut self, mut stream: N::Stream, dialect: Dialect, from: SocketAddr, now: Instant) {
-        let origin = Origin::of(from.ip());
-        let verdict = match self.shutdown {
-            Shutdown::Running => match self.acceptor.judge(origin, self.hub.open_sessions()) {
-                Verdict::Refuse(CloseReason::Full) | Verdict::TurnAway(CloseReason::Full)
+    fn admit(&mut self, mut stream: N::Stream, dialect: Dialect, from: Origin, now: Instant) {
+        let prefix = from.prefix();
+        let decision = match self.shutdown {
+            Shutdown::Running => match self.admission.decide(prefix, self.hub.open_sessions()) {
+                Decision::Refuse(CloseReason::Full) | Decision::TurnAway(CloseReason::Full)
                     if self.hub.make_room(now) =>
                 {
-                    self.acceptor.judge(origin, self.hub.open_sessions())
+                    self.admission.decide(prefix, self.hub.open_sessions())
                 }
-                verdict => verdict,
+                decision => decision,
             },
-            _ => Verdict::TurnAway(CloseReason::Shutdown),
+            _ => Decision::TurnAway(CloseReason::Shutdown),
         };
-        if let Verdict::TurnAway(reason) = verdict {
+        if let Decision::TurnAway(reason) = decision {
             let farewell = self.hub.turn_away(dialect, from, reason);
             // It has been told, or it would not listen: either way nothing is kept for it.
             let _ = self.network.write(&mut stream, &[IoSlice::new(&farewell)]);
             self.network.finish(&mut stream);
             return self.network.close(stream, Ending::Orderly);
         }
-        let place = if verdict == Verdict::Admit {
-            Place::of(origin)
+        let counted_as = if decision == Decision::Admit {
+            CountedAs::admitted(prefix)
         } else {
-            Place::Refused
+            CountedAs::Refused
         };
-        self.acceptor.hold(place);
+        self.admission.hold(counted_as);
         let carrier = Carrier {
             stream,
-            place,
-            ready: false,
-            may_have_ended: false,
-            may_stop_short: false,
+            counted_as,
+            readiness: Readiness::default(),
         };
-        let id = match verdict {
-            Verdict::Refuse(reason) => self.hub.refuse(carrier, dialect, from, reason, now),
+        let id = match decision {
+            Decision::Refuse(reason) => self.hub.refuse(carrier, dialect, from, reason, now),
             _ => self.hub.connect(carrier, dialect, from, now),
         };
         let Some(carrier) = self.hub.transport(id) else {
@@ -119,7 +118,7 @@ impl<N: Network> EventLoop<N> {
                 }
             }
         }
-        self.acceptor.stop();
+        self.admission.stop();
         self.network.stop_listening();
     }
 }

@@ -1,18 +1,18 @@
 //! Reading: one read for each session that may have something to be read, and who is read first when many leave.
 
-use std::io;
 use std::time::Instant;
 
 use super::EventLoop;
-use crate::hub::SessionId;
+use crate::hub::{Next, SessionId, Then};
 use crate::server::network::Network;
+use crate::stream::Read;
 
-/// At most so many sessions whose stream seems to have ended are read in one turn: freeing one costs the kernel more
+/// At most this many sessions whose stream seems to have ended are read in one turn: freeing one costs the kernel more
 /// than reading one.
 const TURN_LEAVES_MAX: usize = 64;
 
-/// So many of those who stay, and of those who leave, are read in every turn, even if there is no more room in the feed:
-/// however much newcomers are told, others are heard, and however much is said, those who leave do leave.
+/// At least this many of those who stay, and of those who leave, are read in every turn, even if there is no more room
+/// in the feed: however much newcomers are told, others are heard, and however much is said, those who leave do leave.
 const TURN_READS_MIN: usize = 8;
 
 impl<N: Network> EventLoop<N> {
@@ -27,9 +27,6 @@ impl<N: Network> EventLoop<N> {
             let next = self.ready.pop_front();
             self.read_next(next, now);
         }
-        if !self.leaving.is_empty() {
-            self.pace.see_leaving(now);
-        }
         for read in 0..leaving {
             if read >= TURN_READS_MIN && self.hub.has_said_enough() {
                 break;
@@ -41,68 +38,55 @@ impl<N: Network> EventLoop<N> {
 
     fn read_next(&mut self, next: Option<SessionId>, now: Instant) {
         let Some(id) = next else { return };
-        let still_ready = self.read_session(id, now);
+        self.read_session(id, now);
         let Some(carrier) = self.hub.transport(id) else {
             return;
         };
-        carrier.ready = still_ready;
-        let may_have_ended = carrier.may_have_ended;
-        if still_ready {
-            self.enqueue(id, may_have_ended);
+        let readiness = carrier.readiness;
+        if readiness.is_readable() {
+            self.enqueue(id, readiness.may_have_ended());
         }
     }
 
-    /// Reads once from a session; gives whether there may be more, of which no edge will tell.
-    fn read_session(&mut self, id: SessionId, now: Instant) -> bool {
-        let more = if self.hub.is_paused(id) {
-            false
-        } else if self.hub.has_carry(id) {
-            self.hub.resume(id, now);
-            true
-        } else {
-            self.read_stream(id, now)
+    /// Reads once from a session, or goes on with what was read before. It stays to be read while there may be more, of
+    /// which no edge will tell.
+    fn read_session(&mut self, id: SessionId, now: Instant) {
+        let then = match self.hub.next(id) {
+            None => return,
+            Some(Next::Wait(_)) => Then::Wait,
+            Some(Next::Resume) => self.hub.resume(id, now),
+            Some(Next::Read(carrier)) => {
+                let read = self.network.read(&mut carrier.stream, &mut self.buffer);
+                carrier.readiness.handle_read(read, self.buffer.len());
+                match read {
+                    Read::Bytes(length) => self.hub.handle_input(id, &self.buffer[..length], now),
+                    Read::Blocked => return self.hub.handle_drained(id, now),
+                    Read::Ended => return self.hub.handle_eof(id, now),
+                    Read::Broken(_) => return self.hub.handle_reset(id, now),
+                }
+            }
         };
-        if !self.hub.is_paused(id) {
-            return more;
+        let Some(carrier) = self.hub.transport(id) else {
+            return;
+        };
+        match then {
+            Then::Read => {}
+            Then::Resume => _ = carrier.readiness.look(),
+            Then::Wait => self.set_aside(id, now),
         }
-        // What it sent stays where it is, and its end may hide behind that.
-        let carrier = self.hub.transport(id);
-        if let Some(carrier) = carrier.filter(|carrier| carrier.may_have_ended) {
+    }
+
+    /// What a paused session sent stays where it is, and its end may hide behind that.
+    fn set_aside(&mut self, id: SessionId, now: Instant) {
+        let Some(carrier) = self.hub.transport(id) else {
+            return;
+        };
+        carrier.readiness.set_aside();
+        if carrier.readiness.may_have_ended() {
             if self.network.is_broken(&mut carrier.stream) {
                 self.hub.handle_reset(id, now);
             } else {
                 self.hub.handle_hangup(id, now);
-            }
-        }
-        false
-    }
-
-    fn read_stream(&mut self, id: SessionId, now: Instant) -> bool {
-        let Some(carrier) = self.hub.transport(id) else {
-            return false;
-        };
-        let read_on = carrier.may_have_ended || carrier.may_stop_short;
-        match self.network.read(&mut carrier.stream, &mut self.buffer) {
-            Ok(0) => {
-                self.hub.handle_eof(id, now);
-                false
-            }
-            Ok(length) => {
-                self.hub.handle_input(id, &self.buffer[..length], now);
-                // A short read has emptied the socket, unless its end is all that is left or it stopped at urgent data.
-                let full = length == self.buffer.len();
-                full || read_on || self.hub.has_carry(id)
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => true,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                carrier.may_have_ended = false;
-                carrier.may_stop_short = false;
-                self.hub.handle_drained(id, now);
-                false
-            }
-            Err(_) => {
-                self.hub.handle_reset(id, now);
-                false
             }
         }
     }
@@ -113,8 +97,8 @@ impl<N: Network> EventLoop<N> {
             let Some(carrier) = self.hub.transport(id) else {
                 continue;
             };
-            if !std::mem::replace(&mut carrier.ready, true) {
-                let may_have_ended = carrier.may_have_ended;
+            if carrier.readiness.look() {
+                let may_have_ended = carrier.readiness.may_have_ended();
                 self.enqueue(id, may_have_ended);
             }
         }

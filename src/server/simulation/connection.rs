@@ -4,6 +4,7 @@ use std::io::IoSlice;
 use std::net::SocketAddr;
 
 use crate::hub::{Ending, SessionId};
+use crate::stream::Edge;
 
 /// At most this much lies unread in the server's kernel; the rest stays with the client.
 const INBOX_BYTES_MAX: usize = 128 * 1024;
@@ -22,7 +23,6 @@ pub(super) enum Got {
     Nothing,
     End,
     Reset,
-    Interrupt,
 }
 
 /// Whether a connection broke, as the server's kernel sees it.
@@ -66,25 +66,6 @@ impl Pipe {
 
     fn clear(&mut self) {
         self.start = self.bytes.len();
-    }
-}
-
-/// What an event tells of a stream, as the kernel computes it when it is asked.
-#[allow(
-    clippy::struct_excessive_bools,
-    reason = "the flags of an event, each for itself"
-)]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Mask {
-    pub(super) readable: bool,
-    pub(super) writable: bool,
-    pub(super) closed: bool,
-    pub(super) urgent: bool,
-}
-
-impl Mask {
-    pub(super) fn is_empty(self) -> bool {
-        !(self.readable || self.writable || self.closed || self.urgent)
     }
 }
 
@@ -288,8 +269,9 @@ impl Connection {
         at.filter(|at| *at < self.arrived)
     }
 
-    pub(super) fn mask(&self) -> Mask {
-        Mask {
+    /// What an event tells of it at this time.
+    pub(super) fn edge(&self) -> Edge {
+        Edge {
             readable: !self.inbox.is_empty() || self.end_arrived || self.is_broken(),
             writable: self.has_room() || self.is_broken(),
             closed: self.end_arrived || self.is_broken(),

@@ -13,13 +13,14 @@ use super::network::{Clock, SimulatedNetwork};
 use super::{memory, Server, LISTENERS};
 use crate::hub::{Census, Limits, QueueLimits, SessionId};
 use crate::ledger::{CloseReason, Entry};
-use crate::server::admission::Admission;
+use crate::server::admission::AdmissionLimits;
 use crate::server::motd::MotdFile;
 use crate::server::network::Wakeup;
+use crate::stream::Edge;
 
 const LIMITS: Limits = Limits::WIDE;
 
-const ADMISSION: Admission = Admission {
+const ADMISSION: AdmissionLimits = AdmissionLimits {
     sessions_max: 20_000,
     per_address_max: None,
 };
@@ -38,14 +39,19 @@ impl Bench {
         Self::with(LIMITS, ADMISSION)
     }
 
-    fn with(limits: Limits, admission: Admission) -> Self {
+    fn with(limits: Limits, admission: AdmissionLimits) -> Self {
         Self::paced(limits, admission, None)
     }
 
-    fn paced(limits: Limits, admission: Admission, pace_max: Option<Duration>) -> Self {
+    fn paced(limits: Limits, admission: AdmissionLimits, pace_max: Option<Duration>) -> Self {
         let network = SimulatedNetwork::new(Clock::new(), 1, LISTENERS.len());
         Self {
-            server: Server::new(network, limits, admission, pace_max, MotdFile(None)),
+            server: Server::new(
+                network,
+                Limits { pace_max, ..limits },
+                admission,
+                MotdFile(None),
+            ),
             is_checked: true,
             reasons: Vec::new(),
         }
@@ -161,10 +167,12 @@ impl Bench {
     fn inject(&mut self, id: SessionId, [readable, writable, closed, urgent]: [bool; 4]) {
         self.network().injected.push_back(Wakeup::Session {
             id,
-            readable,
-            writable,
-            closed,
-            urgent,
+            edge: Edge {
+                readable,
+                writable,
+                closed,
+                urgent,
+            },
         });
     }
 

@@ -26,7 +26,7 @@ use std::time::Duration;
 use crate::dialect::Dialect;
 use crate::hub::{Census, Limits};
 use crate::ledger::CloseReason;
-use crate::server::admission::Admission;
+use crate::server::admission::AdmissionLimits;
 use crate::server::event_loop::EventLoop;
 use crate::server::motd::MotdFile;
 
@@ -141,13 +141,12 @@ impl Server {
     fn new(
         network: SimulatedNetwork,
         limits: Limits,
-        admission: Admission,
-        pace_max: Option<Duration>,
+        admission: AdmissionLimits,
         message: MotdFile,
     ) -> Self {
         let clock = network.clock.clone();
         let dialects = LISTENERS.to_vec();
-        let event_loop = EventLoop::new(network, dialects, limits, admission, pace_max, message);
+        let event_loop = EventLoop::new(network, dialects, limits, admission, message);
         Self {
             event_loop: event_loop.expect("the message can be read"),
             clock,
@@ -210,7 +209,7 @@ impl Simulation {
         let (limits, admission) = (profile.limits, profile.admission);
         let message = MotdFile(profile.has_message.then(|| MESSAGE.into()));
         Self {
-            server: Server::new(network, limits, admission, profile.pace_max, message),
+            server: Server::new(network, limits, admission, message),
             people: People::new(profile, random, steps),
         }
     }

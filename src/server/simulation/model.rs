@@ -23,14 +23,14 @@ use super::connection::Got;
 use super::network::{Act, Hits, SimulatedNetwork};
 use super::script::Typed;
 use crate::hub::{Census, Limits};
-use crate::ledger::{Close, CloseReason, Entry};
-use crate::server::admission::Admission;
+use crate::ledger::{CloseReason, Closed, Entry};
+use crate::server::admission::AdmissionLimits;
 
 pub(super) use self::session::Phase;
 
 pub(super) struct Model {
     pub(super) limits: Limits,
-    admission: Admission,
+    admission: AdmissionLimits,
     /// Those who hold a descriptor, by their number.
     pub(super) sessions: BTreeMap<u64, Session>,
     /// What each client types.
@@ -57,7 +57,7 @@ pub(super) struct Model {
     turned_away: Vec<(u64, usize, CloseReason)>,
     // Of the turn at hand.
     diary: VecDeque<Entry>,
-    closes: BTreeMap<u64, Close>,
+    closes: BTreeMap<u64, Closed>,
     /// The sums were told.
     ticked: bool,
     /// Something was said to somebody.
@@ -70,7 +70,7 @@ pub(super) struct Model {
 }
 
 impl Model {
-    pub(super) fn new(limits: Limits, admission: Admission) -> Self {
+    pub(super) fn new(limits: Limits, admission: AdmissionLimits) -> Self {
         Self {
             limits,
             admission,
@@ -202,7 +202,7 @@ impl Model {
             Got::End => Ended::Orderly,
             Got::Reset => Ended::Broken,
             Got::Nothing if it.dead => Ended::Drained,
-            Got::Nothing | Got::Interrupt => return,
+            Got::Nothing => return,
         };
         match (it.phase, got) {
             (Phase::Draining, Got::End) => self.hit("ended while draining"),
@@ -235,7 +235,7 @@ impl Model {
     }
 
     /// The ledger says what the model knows.
-    fn close_in_ledger(&mut self, number: u64, expected: &Close) {
+    fn close_in_ledger(&mut self, number: u64, expected: &Closed) {
         self.set_closes_aside();
         let close = self.closes.remove(&number);
         assert_eq!(close.as_ref(), Some(expected), "the close of {number}");

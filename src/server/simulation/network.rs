@@ -86,7 +86,7 @@ pub(super) struct Faults {
 
 /// Something that is to be looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Edge {
+enum Source {
     Listener(usize),
     Stream(usize),
 }
@@ -124,8 +124,8 @@ pub(in crate::server) struct SimulatedNetwork {
     pub(super) listening: bool,
     /// Somebody else listens, too.
     pub(super) held_elsewhere: bool,
-    edges: VecDeque<Edge>,
-    raised: HashSet<Edge>,
+    edges: VecDeque<Source>,
+    raised: HashSet<Source>,
     pub(super) signals: VecDeque<Wakeup>,
     /// Delivered by the next poll before anything else.
     pub(super) injected: VecDeque<Wakeup>,
@@ -194,7 +194,7 @@ impl SimulatedNetwork {
         if self.listening {
             self.queues[listener].push_back(client);
             if self.queues[listener].len() == 1 || self.repeats() {
-                self.raise(Edge::Listener(listener));
+                self.raise(Source::Listener(listener));
             }
         } else {
             self.connections[client].close(Ending::Abrupt);
@@ -207,7 +207,7 @@ impl SimulatedNetwork {
         let deliverable = connection.is_deliverable();
         let tells = connection.deliver(bytes_max);
         if tells || (deliverable && self.repeats()) {
-            self.raise(Edge::Stream(client));
+            self.raise(Source::Stream(client));
         }
         self.moved += u64::from(deliverable);
     }
@@ -216,7 +216,7 @@ impl SimulatedNetwork {
         let takeable = self.connections[client].is_takeable();
         if self.connections[client].take(bytes_max) {
             self.hit("room again");
-            self.raise(Edge::Stream(client));
+            self.raise(Source::Stream(client));
         }
         self.moved += u64::from(takeable);
     }
@@ -231,7 +231,7 @@ impl SimulatedNetwork {
     /// Tells of a break, which may have come without an edge.
     pub(super) fn tell_of_break(&mut self, client: usize) {
         if self.connections[client].is_broken() {
-            self.raise(Edge::Stream(client));
+            self.raise(Source::Stream(client));
         }
     }
 
@@ -246,13 +246,13 @@ impl SimulatedNetwork {
         chance > 0 && self.random.percent(chance)
     }
 
-    fn raise(&mut self, edge: Edge) {
-        let registered = match edge {
-            Edge::Listener(_) => self.listening,
-            Edge::Stream(client) => self.connections[client].registered.is_some(),
+    fn raise(&mut self, source: Source) {
+        let registered = match source {
+            Source::Listener(_) => self.listening,
+            Source::Stream(client) => self.connections[client].registered.is_some(),
         };
-        if registered && self.raised.insert(edge) {
-            self.edges.push_back(edge);
+        if registered && self.raised.insert(source) {
+            self.edges.push_back(source);
         }
     }
 

@@ -3,15 +3,14 @@
 use std::time::Duration;
 
 use super::random::Random;
-use crate::hub::{Limits, LineRate, QueueLimits};
-use crate::server::admission::Admission;
+use crate::hub::{Limits, QueueLimits, Rate};
+use crate::server::admission::AdmissionLimits;
 
 /// The settings of one run.
 #[derive(Debug)]
 pub(super) struct Profile {
     pub(super) limits: Limits,
-    pub(super) admission: Admission,
-    pub(super) pace_max: Option<Duration>,
+    pub(super) admission: AdmissionLimits,
     pub(super) batch_max: usize,
     pub(super) write_cost: Duration,
     pub(super) descriptors_max: usize,
@@ -38,7 +37,7 @@ impl Profile {
         let (spurious, repeated_edges) = (chance(40), chance(60));
         Self {
             limits: any_limits(random, floods),
-            admission: Admission {
+            admission: AdmissionLimits {
                 sessions_max: if random.percent(25) {
                     random.within(3..=12)
                 } else {
@@ -46,7 +45,6 @@ impl Profile {
                 },
                 per_address_max: random.percent(25).then(|| random.within(2..=4) as u32),
             },
-            pace_max: random.percent(50).then_some(Duration::from_millis(100)),
             batch_max: random.pick(&[1, 2, 3, 8, 1024]),
             write_cost: Duration::from_micros(random.pick(&[0, 10, 400, 1500])),
             descriptors_max: if random.percent(25) {
@@ -78,10 +76,14 @@ fn any_limits(random: &mut Random, floods: bool) -> Limits {
             soft: seconds(random.within(1..=10)),
             stall: random.percent(70).then(|| seconds(random.within(1..=30))),
         },
-        line_rate: (!floods && random.percent(30)).then_some(LineRate {
-            lines_per_second: rate.0,
-            lines_burst: rate.1,
-        }),
+        line_rate: if !floods && random.percent(30) {
+            Rate {
+                per_second: rate.0,
+                burst: rate.1,
+            }
+        } else {
+            Rate::UNLIMITED
+        },
         memory_max: if random.percent(12) {
             random.pick(&[4_000, 20_000])
         } else {
@@ -89,6 +91,7 @@ fn any_limits(random: &mut Random, floods: bool) -> Limits {
         },
         idle: random.percent(35).then(|| seconds(random.within(10..=60))),
         drain: seconds(random.within(1..=5)),
+        pace_max: random.percent(50).then_some(Duration::from_millis(100)),
         history_lines: random.pick(&[0, 3, 20]),
     }
 }

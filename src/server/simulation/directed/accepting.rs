@@ -42,7 +42,7 @@ fn f002_shortages_are_waited_out_longer_and_longer() {
             // The next shortage begins anew.
             assert!(bench.screen(client).starts_with("-- Welcome"), "{shortage}");
         }
-        assert_eq!(bench.server.event_loop.acceptor().shortages, 18);
+        assert_eq!(bench.server.event_loop.admission().shortages, 18);
     }
 }
 
@@ -63,8 +63,8 @@ fn f003_errors_of_one_newcomer_do_not_keep_the_others_waiting() {
         let second = bench.knock();
         bench.turn();
         assert!(bench.screen(second).starts_with("-- Welcome"), "{error}");
-        assert_eq!(bench.server.event_loop.acceptor().passing_errors, 1);
-        assert_eq!(bench.server.event_loop.acceptor().shortages, 0);
+        assert_eq!(bench.server.event_loop.admission().passing_errors, 1);
+        assert_eq!(bench.server.event_loop.admission().shortages, 0);
     }
 }
 
@@ -89,7 +89,7 @@ fn f003_errors_of_one_newcomer_do_not_keep_the_others_from_hearing_of_the_end() 
 
 #[test]
 fn f011_who_cannot_be_registered_is_closed_and_leaves_no_trace() {
-    let admission = Admission {
+    let admission = AdmissionLimits {
         sessions_max: 1,
         per_address_max: Some(1),
     };
@@ -238,10 +238,10 @@ fn a_message_that_cannot_be_read_again_leaves_the_old_one() {
 
 #[test]
 fn f116_stopping_keeps_its_bound_under_every_kind_of_trouble() {
-    let line_rate = Some(crate::hub::LineRate {
-        lines_per_second: 1,
-        lines_burst: 1,
-    });
+    let line_rate = crate::hub::Rate {
+        per_second: 1,
+        burst: 1,
+    };
     let limits = Limits {
         line_rate,
         memory_max: 20_000,

@@ -2,7 +2,7 @@
 
 use super::super::connection::End;
 use super::*;
-use crate::hub::LineRate;
+use crate::hub::Rate;
 
 /// Somebody who does not read, for whom more waits than the kernel takes.
 fn never_reader(bench: &mut Bench) -> usize {
@@ -151,10 +151,10 @@ fn f091_those_who_leave_do_leave_however_much_is_said() {
 
 /// Somebody who says more than is heard at a time, and is paused; and somebody who listens.
 fn ghost_and_listener() -> (Bench, usize, usize) {
-    let line_rate = Some(LineRate {
-        lines_per_second: 10,
-        lines_burst: 40,
-    });
+    let line_rate = Rate {
+        per_second: 10,
+        burst: 40,
+    };
     let mut bench = Bench::with(
         Limits {
             line_rate,

@@ -50,7 +50,7 @@ impl Bench {
 
 #[test]
 fn an_old_place_on_the_flush_list_is_not_taken_for_that_of_the_heir() {
-    let admission = Admission {
+    let admission = AdmissionLimits {
         per_address_max: Some(1),
         ..ADMISSION
     };
@@ -280,7 +280,7 @@ fn the_last_lines_of_one_who_is_ignored_are_not_heard_whatever_list_is_asked_for
 
 #[test]
 fn who_is_refused_does_not_hear_what_is_said_meanwhile() {
-    let admission = Admission {
+    let admission = AdmissionLimits {
         sessions_max: 2,
         ..ADMISSION
     };

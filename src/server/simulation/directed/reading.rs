@@ -3,17 +3,17 @@
 use rustix::io::Errno;
 
 use super::*;
-use crate::hub::LineRate;
+use crate::hub::Rate;
 
-const FAST: Option<LineRate> = Some(LineRate {
-    lines_per_second: 100_000,
-    lines_burst: 100_000,
-});
+const FAST: Rate = Rate {
+    per_second: 100_000,
+    burst: 100_000,
+};
 
 #[test]
 fn f013_what_a_budget_leaves_is_read_without_a_new_edge() {
     // Where lines are counted, less is read at once: both budgets are tried.
-    for line_rate in [None, FAST] {
+    for line_rate in [Rate::UNLIMITED, FAST] {
         let mut bench = Bench::with(
             Limits {
                 line_rate,
@@ -206,10 +206,10 @@ fn f025_nothing_spins() {
         assert!(bench.pass(minute) < 100, "over {error}");
     }
 
-    let line_rate = Some(LineRate {
-        lines_per_second: 1,
-        lines_burst: 1,
-    });
+    let line_rate = Rate {
+        per_second: 1,
+        burst: 1,
+    };
     let mut bench = Bench::with(
         Limits {
             line_rate,

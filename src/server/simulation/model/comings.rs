@@ -9,7 +9,7 @@ use super::words::{class_of, list, refusal};
 use super::Model;
 use crate::dialect::Dialect;
 use crate::hub::Ending;
-use crate::ledger::{Close, CloseReason, Entry};
+use crate::ledger::{CloseReason, Closed, Entry};
 use crate::server::simulation::connection::Connection;
 use crate::server::simulation::LISTENERS;
 
@@ -196,7 +196,7 @@ impl Model {
     }
 
     fn bid_farewell(&mut self, number: u64, reason: CloseReason) {
-        let (now, is_paced) = (self.now, self.limits.line_rate.is_some());
+        let (now, is_paced) = (self.now, !self.limits.line_rate.is_unlimited());
         let it = &self.sessions[&number];
         let (dialect, client) = (it.dialect, it.client);
         let silent = now.saturating_sub(it.heard_at).as_secs();
@@ -241,9 +241,9 @@ impl Model {
         let Some((number, it)) = self.of_client(client) else {
             let place = self.turned_away.iter().position(|it| it.1 == client);
             let (number, _, reason) = self.turned_away.remove(place.expect("it was turned away"));
-            let close = Close {
+            let close = Closed {
                 id: number,
-                name: format!("guest{number}").into(),
+                name: format!("guest{number}"),
                 reason,
                 lasted: Duration::ZERO,
                 lines_in: 0,
@@ -260,9 +260,9 @@ impl Model {
         }
         let it = self.sessions.remove(&number).expect("it was just there");
         let reason = it.reason.expect("it is ending");
-        let mut close = Close {
+        let mut close = Closed {
             id: number,
-            name: it.name.into(),
+            name: it.name,
             reason,
             lasted: self.now.saturating_sub(it.opened_at),
             lines_in: it.lines_in,

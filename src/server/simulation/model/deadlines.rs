@@ -192,7 +192,10 @@ impl Model {
         let stall = queue.stall.filter(|_| it.surely_waits > 0);
         let stall_at = stall.map(|stall| (it.taken_at[1] + stall, "the stall"));
         // Who is heard slowly is not silent meanwhile.
-        let idle = self.limits.idle.filter(|_| self.limits.line_rate.is_none());
+        let idle = self
+            .limits
+            .idle
+            .filter(|_| self.limits.line_rate.is_unlimited());
         let idle_at = idle.map(|idle| (it.heard_at + idle, "the silence"));
         [soft_at, stall_at, idle_at].into_iter().flatten().min()
     }

@@ -8,8 +8,6 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use crate::dialect::Dialect;
-
 /// A line for all but its author.
 #[derive(Debug)]
 pub(crate) struct Public {
@@ -18,7 +16,7 @@ pub(crate) struct Public {
     /// It tells who came or went.
     pub(crate) is_presence: bool,
     /// What a session of each dialect hears.
-    pub(crate) bytes: [Vec<u8>; Dialect::COUNT],
+    pub(crate) bytes: [Vec<u8>; 2],
 }
 
 #[derive(Debug)]

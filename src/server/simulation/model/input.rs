@@ -45,10 +45,11 @@ impl Model {
             self.interrupt(number);
         }
         if kept > 0 {
-            self.hit(match self.limits.line_rate {
-                Some(_) => "paused",
-                None if lines < TURN_LINES_MAX => "said enough",
-                None => "more lines than a turn takes",
+            let is_unlimited = self.limits.line_rate.is_unlimited();
+            self.hit(match lines {
+                _ if !is_unlimited => "paused",
+                TURN_LINES_MAX.. => "more lines than a turn takes",
+                _ => "said enough",
             });
         }
         if self.sessions[&number].is_open() {
@@ -96,7 +97,10 @@ impl Model {
                 assert!(is_broken, "{number} is not broken");
             }
             CloseReason::Eof => {
-                assert!(self.limits.line_rate.is_some(), "{number} has not ended");
+                assert!(
+                    !self.limits.line_rate.is_unlimited(),
+                    "{number} has not ended"
+                );
                 self.hit("ghost");
                 self.tick();
             }

@@ -135,7 +135,7 @@ impl Model {
     fn publish(&mut self, public: Public) {
         let public = Rc::new(public);
         let time = self.time();
-        let (mut heard, mut unwanted) = ([false; Dialect::COUNT], 0);
+        let (mut heard, mut unwanted) = ([false; 2], 0);
         for (number, it) in &mut self.sessions {
             let is_for = it.is_open() && Some(*number) != public.about;
             if !is_for || public.bytes[it.dialect as usize].is_empty() {
@@ -148,7 +148,7 @@ impl Model {
             it.due.push_public(&public, shown);
         }
         *self.hits.entry("unwanted line").or_default() += unwanted;
-        if heard == [true; Dialect::COUNT] {
+        if heard == [true; 2] {
             self.hit("both dialects hear one line");
         }
         self.said = true;

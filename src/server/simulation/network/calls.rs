@@ -1,15 +1,16 @@
 //! What the server calls.
 
 use std::io::{self, ErrorKind, IoSlice};
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 
 use super::super::connection::Got;
-use super::{Act, Edge, SimulatedNetwork, Stream};
+use super::{Act, SimulatedNetwork, Source, Stream};
 use crate::hub::{Ending, SessionId};
+use crate::origin::Origin;
 use crate::server::network::{Network, Wakeup};
+use crate::stream::{Read, Write};
 
 impl Network for SimulatedNetwork {
     type Stream = Stream;
@@ -36,7 +37,7 @@ impl Network for SimulatedNetwork {
         Ok(())
     }
 
-    fn accept(&mut self, listener: usize) -> io::Result<(Stream, SocketAddr)> {
+    fn accept(&mut self, listener: usize) -> io::Result<(Stream, Origin)> {
         assert!(self.listening, "accepts after it stopped to listen");
         if let Some(error) = self.faults.passing.pop_front() {
             self.hit("accept: passing error");
@@ -67,7 +68,10 @@ impl Network for SimulatedNetwork {
         self.acts.push(Act::Accept(client));
         self.trace
             .note(format_args!("{client} is accepted as {descriptor}"));
-        Ok((Stream { descriptor, client }, self.connections[client].from))
+        Ok((
+            Stream { descriptor, client },
+            self.connections[client].from.into(),
+        ))
     }
 
     fn register(&mut self, stream: &mut Stream, id: SessionId) -> io::Result<()> {
@@ -89,11 +93,11 @@ impl Network for SimulatedNetwork {
         if self.stale.iter().any(|stale| slot(*stale) == slot(id)) {
             self.hit("slot used again");
         }
-        self.raise(Edge::Stream(client));
+        self.raise(Source::Stream(client));
         Ok(())
     }
 
-    fn read(&mut self, stream: &mut Stream, buffer: &mut [u8]) -> io::Result<usize> {
+    fn read(&mut self, stream: &mut Stream, buffer: &mut [u8]) -> Read {
         let client = stream.client;
         // Who is read at the moment is read only because there was a reason to.
         let told_of = self.connection(stream).told_of;
@@ -103,9 +107,74 @@ impl Network for SimulatedNetwork {
             !self.acts.iter().any(was_read),
             "{client} is read twice in a turn"
         );
+        Read::by(|| self.read_once(client, buffer))
+    }
+
+    fn is_broken(&mut self, stream: &mut Stream) -> bool {
+        let broken = self.connection(stream).take_break();
+        let client = stream.client;
+        if broken {
+            self.hit("broken while paused");
+            self.acts.push(Act::Broken(client));
+        }
+        self.trace
+            .note(format_args!("{client} is broken: {broken}"));
+        broken
+    }
+
+    fn write(&mut self, stream: &mut Stream, slices: &[IoSlice<'_>]) -> Write {
+        let client = stream.client;
+        self.connection(stream);
+        self.clock.pass(self.write_cost);
+        Write::by(|| self.write_once(client, slices))
+    }
+
+    fn finish(&mut self, stream: &mut Stream) {
+        let client = stream.client;
+        self.connection(stream).finish();
+        self.moved += 1;
+        self.acts.push(Act::Finish(client));
+        self.trace.note(format_args!("{client} is finished"));
+    }
+
+    fn close(&mut self, stream: Stream, ending: Ending) {
+        let client = stream.client;
+        let connection = self.connection(&stream);
+        if let Some(id) = connection.registered {
+            self.stale.push_front(id);
+            self.stale.truncate(50);
+        }
+        self.connections[client].close(ending);
+        self.descriptors.remove(stream.descriptor);
+        self.moved += 1;
+        self.acts.push(Act::Close(client, ending));
+        self.trace
+            .note(format_args!("{client} is closed, {ending:?}"));
+    }
+
+    fn keeps_listening(&self) -> bool {
+        self.held_elsewhere
+    }
+
+    fn stop_listening(&mut self) {
+        self.listening = false;
+        self.edges.retain(|edge| matches!(edge, Source::Stream(_)));
+        if self.held_elsewhere {
+            return;
+        }
+        let short =
+            self.faults.shortage.is_some() || self.descriptors.len() >= self.descriptors_max;
+        for client in self.queues.iter_mut().flat_map(std::mem::take) {
+            assert!(short, "{client} waits at the door and is not told");
+            self.connections[client].close(Ending::Abrupt);
+        }
+    }
+}
+
+impl SimulatedNetwork {
+    fn read_once(&mut self, client: usize, buffer: &mut [u8]) -> io::Result<usize> {
         if self.interrupts() {
             self.hit("read: interrupted");
-            self.acts.push(Act::Read(client, Got::Interrupt));
             return Err(ErrorKind::Interrupted.into());
         }
         // The world goes on while the server works.
@@ -131,29 +200,14 @@ impl Network for SimulatedNetwork {
                 self.hit("read: nothing");
                 Err(ErrorKind::WouldBlock.into())
             }
-            Got::Reset | Got::Interrupt => {
+            Got::Reset => {
                 self.hit("read: reset");
                 Err(ErrorKind::ConnectionReset.into())
             }
         }
     }
 
-    fn is_broken(&mut self, stream: &mut Stream) -> bool {
-        let broken = self.connection(stream).take_break();
-        let client = stream.client;
-        if broken {
-            self.hit("broken while paused");
-            self.acts.push(Act::Broken(client));
-        }
-        self.trace
-            .note(format_args!("{client} is broken: {broken}"));
-        broken
-    }
-
-    fn write(&mut self, stream: &mut Stream, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        let client = stream.client;
-        self.connection(stream);
-        self.clock.pass(self.write_cost);
+    fn write_once(&mut self, client: usize, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         if self.interrupts() {
             self.hit("write: interrupted");
             return Err(ErrorKind::Interrupted.into());
@@ -186,52 +240,10 @@ impl Network for SimulatedNetwork {
                 if chance > 0 && self.random.percent(20) {
                     // Nothing taken and no error: it must not be tried for ever.
                     self.hit("write: takes nothing");
-                    self.raise(Edge::Stream(client));
                     return Ok(0);
                 }
                 Err(ErrorKind::BrokenPipe.into())
             }
-        }
-    }
-
-    fn finish(&mut self, stream: &mut Stream) {
-        let client = stream.client;
-        self.connection(stream).finish();
-        self.moved += 1;
-        self.acts.push(Act::Finish(client));
-        self.trace.note(format_args!("{client} is finished"));
-    }
-
-    fn close(&mut self, stream: Stream, ending: Ending) {
-        let client = stream.client;
-        let connection = self.connection(&stream);
-        if let Some(id) = connection.registered {
-            self.stale.push_front(id);
-            self.stale.truncate(50);
-        }
-        self.connections[client].close(ending);
-        self.descriptors.remove(stream.descriptor);
-        self.moved += 1;
-        self.acts.push(Act::Close(client, ending));
-        self.trace
-            .note(format_args!("{client} is closed, {ending:?}"));
-    }
-
-    fn keeps_listening(&self) -> bool {
-        self.held_elsewhere
-    }
-
-    fn stop_listening(&mut self) {
-        self.listening = false;
-        self.edges.retain(|edge| matches!(edge, Edge::Stream(_)));
-        if self.held_elsewhere {
-            return;
-        }
-        let short =
-            self.faults.shortage.is_some() || self.descriptors.len() >= self.descriptors_max;
-        for client in self.queues.iter_mut().flat_map(std::mem::take) {
-            assert!(short, "{client} waits at the door and is not told");
-            self.connections[client].close(Ending::Abrupt);
         }
     }
 }

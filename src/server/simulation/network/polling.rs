@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use super::super::connection::Mask;
-use super::{Act, Edge, SimulatedNetwork};
+use super::{Act, SimulatedNetwork, Source};
 use crate::hub::SessionId;
 use crate::server::network::Wakeup;
+use crate::stream::Edge;
 
 /// At most this many turns in a row may come to nothing.
 const IDLE_TURNS_MAX: u32 = 1000;
@@ -38,7 +38,7 @@ impl SimulatedNetwork {
             let event = match self.signals.pop_front() {
                 Some(signal) => Some(signal),
                 None => match self.edges.pop_front() {
-                    Some(edge) => self.event_of(edge),
+                    Some(source) => self.event_of(source),
                     None => break,
                 },
             };
@@ -59,9 +59,9 @@ impl SimulatedNetwork {
         let (mut told, mut writable_ones) = (HashSet::new(), HashSet::new());
         for event in &*events {
             match event {
-                Wakeup::Session { id, writable, .. } => {
+                Wakeup::Session { id, edge } => {
                     told.insert(*id);
-                    writable_ones.extend(writable.then_some(*id));
+                    writable_ones.extend(edge.writable.then_some(*id));
                 }
                 Wakeup::Stop => self.acts.push(Act::Stop),
                 _ => {}
@@ -76,17 +76,18 @@ impl SimulatedNetwork {
         }
     }
 
-    fn event_of(&mut self, edge: Edge) -> Option<Wakeup> {
-        self.raised.remove(&edge);
-        match edge {
-            Edge::Listener(listener) => {
+    fn event_of(&mut self, source: Source) -> Option<Wakeup> {
+        self.raised.remove(&source);
+        match source {
+            Source::Listener(listener) => {
                 (!self.queues[listener].is_empty()).then_some(Wakeup::Listener(listener))
             }
-            Edge::Stream(client) => {
+            Source::Stream(client) => {
                 let connection = &self.connections[client];
-                let mask = connection.mask();
+                let edge = connection.edge();
                 let id = connection.registered?;
-                (!mask.is_empty()).then(|| session_event(id, mask))
+                let tells = edge.readable || edge.writable || edge.closed || edge.urgent;
+                tells.then_some(Wakeup::Session { id, edge })
             }
         }
     }
@@ -95,7 +96,7 @@ impl SimulatedNetwork {
     fn invent(&mut self, events: &mut Vec<Wakeup>) {
         let mut flag = || self.random.percent(50);
         // That a stream has ended is never told of one that has not.
-        let mask = Mask {
+        let edge = Edge {
             readable: flag(),
             writable: flag(),
             closed: false,
@@ -108,13 +109,18 @@ impl SimulatedNetwork {
         match self.random.within(0..=3) {
             0 if !registered.is_empty() => {
                 let id = self.random.pick(&registered);
-                events.push(session_event(id, mask));
+                events.push(Wakeup::Session { id, edge });
                 self.hit("spurious event");
             }
             1 if !self.stale.is_empty() => {
                 let place = self.random.within(0..=self.stale.len() - 1);
-                let closed = true;
-                events.push(session_event(self.stale[place], Mask { closed, ..mask }));
+                events.push(Wakeup::Session {
+                    id: self.stale[place],
+                    edge: Edge {
+                        closed: true,
+                        ..edge
+                    },
+                });
                 self.hit("stale event");
             }
             2 if !events.is_empty() => {
@@ -126,15 +132,5 @@ impl SimulatedNetwork {
             }
             _ => events.push(Wakeup::Listener(0)),
         }
-    }
-}
-
-fn session_event(id: SessionId, mask: Mask) -> Wakeup {
-    Wakeup::Session {
-        id,
-        readable: mask.readable,
-        writable: mask.writable,
-        closed: mask.closed,
-        urgent: mask.urgent,
     }
 }

@@ -1,0 +1,177 @@
+//! What a client is told when it is made: where its server is, and how it behaves.
+
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::dialect::Dialect;
+use crate::settings::Listen;
+
+/// Where a server listens: a dialect, and addresses that are tried in turn.
+#[derive(Debug, Clone)]
+pub struct Target {
+    pub(super) dialect: Dialect,
+    pub(super) addresses: Arc<[SocketAddr]>,
+}
+
+impl Target {
+    /// Understands `DIALECT://HOST:PORT` (`telnet` where no dialect is given) and looks up the host, which blocks.
+    ///
+    /// # Errors
+    /// If the text is not built so, or the name has no address; the message says which.
+    pub fn resolve(address: &str) -> io::Result<Self> {
+        let listen: Listen = address.parse().map_err(|error| {
+            io::Error::new(io::ErrorKind::InvalidInput, format!("{address}: {error}"))
+        })?;
+        let addresses = listen
+            .resolve()
+            .map_err(|error| io::Error::new(error.kind(), format!("{address}: {error}")))?;
+        Ok(Self {
+            dialect: listen.dialect,
+            addresses: addresses.into(),
+        })
+    }
+
+    /// A server whose address is known.
+    #[must_use]
+    pub fn new(dialect: Dialect, address: SocketAddr) -> Self {
+        Self {
+            dialect,
+            addresses: [address].into(),
+        }
+    }
+
+    /// The way of talking there.
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// Its addresses, at least one.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+}
+
+/// How a client behaves. Each method changes one thing of the defaults.
+///
+/// ```
+/// use chatd::client::{Options, Reconnect};
+///
+/// let options = Options::default().reconnect(Reconnect::default()).keep_max(100);
+/// ```
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub(super) connect_max: Duration,
+    pub(super) drain_max: Duration,
+    pub(super) words_bytes_max: usize,
+    pub(super) keep_max: usize,
+    pub(super) receive_buffer_bytes: Option<usize>,
+    pub(super) reconnect: Option<Reconnect>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            connect_max: Duration::from_secs(10),
+            drain_max: Duration::from_secs(5),
+            words_bytes_max: 4096,
+            keep_max: 0,
+            receive_buffer_bytes: None,
+            reconnect: None,
+        }
+    }
+}
+
+impl Options {
+    /// How long one address may take to accept the connection. Default: 10 s.
+    #[must_use]
+    pub fn connect_max(mut self, duration: Duration) -> Self {
+        self.connect_max = duration;
+        self
+    }
+
+    /// How long leaving may take: what waits is written and the server closes, or the connection is cut off. Default:
+    /// 5 s.
+    #[must_use]
+    pub fn drain_max(mut self, duration: Duration) -> Self {
+        self.drain_max = duration;
+        self
+    }
+
+    /// How many bytes words or a name may have that are sent. Those that are heard may have three times as many, for a
+    /// server that takes this many may lengthen them when it cleans them. Default: 4,096.
+    #[must_use]
+    pub fn words_bytes_max(mut self, bytes: usize) -> Self {
+        self.words_bytes_max = bytes;
+        self
+    }
+
+    /// How many messages of each kind are remembered: sent, dropped and received. Default: 0, they are only counted.
+    #[must_use]
+    pub fn keep_max(mut self, messages: usize) -> Self {
+        self.keep_max = messages;
+        self
+    }
+
+    /// `SO_RCVBUF`. Default: `None`, what the system gives.
+    #[must_use]
+    pub fn receive_buffer_bytes(mut self, bytes: impl Into<Option<usize>>) -> Self {
+        self.receive_buffer_bytes = bytes.into();
+        self
+    }
+
+    /// Whether to dial again after a connection failed or broke. Default: `None`, that is the end.
+    #[must_use]
+    pub fn reconnect(mut self, reconnect: impl Into<Option<Reconnect>>) -> Self {
+        self.reconnect = reconnect.into();
+        self
+    }
+}
+
+/// When to dial again. The wait after the first failure doubles with each further one, up to a most. Each wait is
+/// shortened by up to a half, so that those who lost a server together do not come back together.
+#[derive(Debug, Clone)]
+pub struct Reconnect {
+    pub(super) delay_min: Duration,
+    pub(super) delay_max: Duration,
+    pub(super) failures_max: Option<u32>,
+    pub(super) seed: u64,
+}
+
+impl Default for Reconnect {
+    fn default() -> Self {
+        Self {
+            delay_min: Duration::from_millis(200),
+            delay_max: Duration::from_secs(30),
+            failures_max: None,
+            seed: RandomState::new().hash_one(0),
+        }
+    }
+}
+
+impl Reconnect {
+    /// The wait after the first failure, and the longest one. A connection that lasted as long as the longest wait makes
+    /// the next failure the first one again. Default: 0.2 s to 30 s.
+    #[must_use]
+    pub fn delays(mut self, min: Duration, max: Duration) -> Self {
+        self.delay_min = min;
+        self.delay_max = max;
+        self
+    }
+
+    /// How many failures one after the other end the client. Default: `None`, it never gives up.
+    #[must_use]
+    pub fn failures_max(mut self, failures: impl Into<Option<u32>>) -> Self {
+        self.failures_max = failures.into();
+        self
+    }
+
+    /// The same seed gives the same waits. Default: one of its own.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+}

@@ -1,0 +1,456 @@
+//! What a server makes of a client's lines, and a client of the server's.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use crate::dialect::event::{Event, Farewell, Note, Past, Presence, Reply, To};
+use crate::dialect::input::{Context, Input};
+use crate::dialect::line::Line;
+use crate::dialect::message::{has_text, Ask, Inexpressible, Message, Refusal};
+use crate::dialect::request::{self, Request};
+use crate::dialect::{Codec, Dialect};
+use crate::hygiene;
+use crate::ledger::CloseReason;
+use crate::name::Name;
+
+fn parse(dialect: Dialect, line: &[u8]) -> Option<Message<'static>> {
+    let line = Line::Whole(Cow::Borrowed(line));
+    let mut scratch = Vec::new();
+    let message = dialect.parse_message(&line, &mut scratch);
+    message.map(Message::into_owned)
+}
+
+#[test]
+fn what_the_server_encodes_is_read_back() {
+    let name = Name::parse("老罗").unwrap();
+    for dialect in Dialect::ALL {
+        let read_back = |encode: &dyn Fn(&mut Vec<u8>)| {
+            let mut out = Vec::new();
+            encode(&mut out);
+            let line = out.strip_suffix(b"\n").unwrap();
+            parse(dialect, line.strip_suffix(b"\r").unwrap_or(line))
+        };
+        let words = "a > b: <c>  é";
+        let event = Event::Said { name: &name, words };
+        assert_eq!(
+            read_back(&|out| dialect.encode_event(&event, out)),
+            Some(Message::Said {
+                name: "老罗".into(),
+                words: words.into()
+            })
+        );
+        let event = Event::Did { name: &name, words };
+        assert_eq!(
+            read_back(&|out| dialect.encode_event(&event, out)),
+            Some(Message::Did {
+                name: "老罗".into(),
+                words: words.into()
+            })
+        );
+        let named = read_back(&|out| dialect.encode_reply(&Reply::Note(Note::YouAre(&name)), out));
+        assert_eq!(named, Some(Message::Named("老罗".into())));
+        let refusal = request::Refusal::NoText;
+        let refused = read_back(&|out| dialect.encode_reply(&Reply::Refused(&refusal), out));
+        assert_eq!(
+            refused,
+            Some(Message::Refused(Refusal::new("you have no text to send")))
+        );
+    }
+}
+
+#[test]
+fn what_only_one_dialect_has_is_read_back() {
+    assert_eq!(
+        parse(Dialect::Wire, b"PONG t0"),
+        Some(Message::Pong("t0".into()))
+    );
+    assert_eq!(
+        parse(Dialect::Telnet, b"[ann] psst"),
+        Some(Message::Told {
+            name: "ann".into(),
+            words: "psst".into()
+        })
+    );
+    assert_eq!(
+        parse(Dialect::Telnet, b"[to ann] psst"),
+        Some(Message::Note("[to ann] psst".into()))
+    );
+}
+
+#[test]
+fn who_comes_and_goes_is_read_back() {
+    let (ann, bob) = (Name::parse("ann").unwrap(), Name::parse("37").unwrap());
+    let last = "bob joined (3 here)";
+    for (event, expected) in [
+        (
+            Presence::Joined {
+                name: &bob,
+                here: 4,
+            },
+            Message::Joined {
+                name: "37".into(),
+                here: 4,
+            },
+        ),
+        (
+            Presence::Left {
+                name: &ann,
+                words: "",
+                here: 0,
+            },
+            Message::Left {
+                name: "ann".into(),
+                words: "".into(),
+                here: 0,
+            },
+        ),
+        (
+            Presence::Left {
+                name: &ann,
+                words: last,
+                here: 2,
+            },
+            Message::Left {
+                name: "ann".into(),
+                words: last.into(),
+                here: 2,
+            },
+        ),
+        (
+            Presence::Renamed {
+                from: &ann,
+                to: &bob,
+            },
+            Message::Renamed {
+                from: "ann".into(),
+                to: "37".into(),
+            },
+        ),
+        (
+            Presence::MoreJoined { count: 37, here: 9 },
+            Message::Note("37 more joined (9 here)".into()),
+        ),
+        (
+            Presence::MoreLeft { count: 37, here: 9 },
+            Message::Note("37 more left (9 here)".into()),
+        ),
+    ] {
+        let mut out = Vec::new();
+        Dialect::Telnet.encode_event(&Event::Presence(event), &mut out);
+        let line = out.strip_suffix(b"\r\n").unwrap();
+        assert_eq!(parse(Dialect::Telnet, line), Some(expected));
+    }
+    for note in [
+        "bob is away: ann is now known as eve",
+        "bob is away: (3 here)",
+        "ann and bob joined (3 here)",
+        "ann joined (many here)",
+    ] {
+        let line = format!("-- {note}");
+        let expected = Some(Message::Note(note.into()));
+        assert_eq!(parse(Dialect::Telnet, line.as_bytes()), expected);
+    }
+}
+
+#[test]
+fn every_farewell_is_a_goodbye() {
+    for reason in CloseReason::ALL {
+        let farewell = Farewell {
+            reason,
+            idle_seconds: 600,
+        };
+        for dialect in Dialect::ALL {
+            let mut out = Vec::new();
+            dialect.encode_reply(&Reply::Farewell(farewell), &mut out);
+            let words = farewell.words().filter(|_| !out.is_empty());
+            let expected = words.map(|words| Message::Goodbye(words.into_owned().into()));
+            let line = out.trim_ascii_end();
+            assert_eq!(parse(dialect, line), expected, "{reason:?} in {dialect}");
+        }
+    }
+}
+
+#[test]
+fn what_later_servers_say_is_understood() {
+    assert_eq!(
+        parse(Dialect::Wire, b"TELL YW5u cHNzdA=="),
+        Some(Message::Told {
+            name: "ann".into(),
+            words: "psst".into()
+        })
+    );
+    let refused = Message::Refused(Refusal::new("ann is taken"));
+    assert_eq!(
+        parse(Dialect::Wire, b"FAIL YW5uIGlzIHRha2Vu taken"),
+        Some(refused)
+    );
+}
+
+/// What the server makes of a private message: to whom, and what; `None` if there is nothing to be told.
+fn tells(to: &str, words: &str) -> Result<Option<(String, String)>, Inexpressible> {
+    let mut line = Vec::new();
+    Dialect::Telnet.encode_ask(Ask::Tell { to, words }, &mut line)?;
+    let ends = line.iter().filter(|byte| matches!(byte, b'\n' | b'\r'));
+    assert_eq!(ends.count(), 2, "more than one line");
+    Ok(obeyed(Dialect::Telnet, &line, |input| match input {
+        Input::Request(Request::Tell { to, words }) => Some((to.to_owned(), words.to_owned())),
+        Input::Refused(request::Refusal::NoText) => None,
+        obeyed => panic!("{obeyed:?}"),
+    }))
+}
+
+#[test]
+fn a_private_message_goes_to_whom_it_is_for() {
+    let told = |to: &str, words: &str| Ok(Some((to.to_owned(), words.to_owned())));
+    assert_eq!(tells("ann", "psst"), told("ann", "psst"));
+    assert_eq!(tells("老罗", "/quit"), told("老罗", "/quit"));
+    assert_eq!(tells("ann", "a\x15/quit"), told("ann", "a/quit"));
+    assert_eq!(tells("ann", "\u{200b}"), Ok(None));
+    for to in [
+        "",
+        " ",
+        "ann bob",
+        "ann\u{3000}bob",
+        "an\u{200b}n",
+        "\x15/quit",
+        "a\x7f",
+    ] {
+        assert_eq!(tells(to, "x"), Err(Inexpressible::MalformedName), "{to:?}");
+    }
+    let ask = Ask::Tell {
+        to: "ann",
+        words: "psst",
+    };
+    let mut out = Vec::new();
+    assert_eq!(
+        Dialect::Wire.encode_ask(ask, &mut out),
+        Err(Inexpressible::NoSuchRequest)
+    );
+    assert!(out.is_empty());
+}
+
+#[test]
+fn what_was_said_before_is_a_note() {
+    for acts in [false, true] {
+        let mut out = Vec::new();
+        let past = Past {
+            wall_seconds: 14 * 3600 + 5 * 60,
+            name: "ann",
+            acts,
+            words: "hello  there",
+        };
+        Dialect::Telnet.encode_reply(&Reply::Past(past), &mut out);
+        let line = out.strip_suffix(b"\r\n").unwrap();
+        let note = std::str::from_utf8(line).unwrap().to_owned();
+        assert_eq!(
+            parse(Dialect::Telnet, line),
+            Some(Message::Note(note.into()))
+        );
+    }
+}
+
+#[test]
+fn only_one_word_is_a_name() {
+    for text in ["you are welcome here", "you are ", "you are  ann"] {
+        assert_eq!(
+            parse(Dialect::Telnet, format!("-- {text}").as_bytes()),
+            Some(Message::Note(text.into()))
+        );
+    }
+}
+
+#[test]
+fn rubbish_is_unknown() {
+    for line in [
+        &b"chat YQ== YQ=="[..],
+        b"CHAT YQ==",
+        b"CHAT YQ== YQ== YQ==",
+        b"CHAT YQ YQ==",
+        b"CHAT YQ==  YQ==",
+        b"CHAT /w== YQ==",
+        b"NAME",
+        b"NAME !",
+        b"FAIL",
+        b"PONG",
+        b"PONG a b",
+        b"\xff\xfe",
+        b" ",
+    ] {
+        assert!(
+            matches!(parse(Dialect::Wire, line), Some(Message::Unknown(_))),
+            "{line:?}"
+        );
+    }
+    for line in [
+        &b"<ann>hello"[..],
+        b"hello",
+        b"* ann",
+        b"--",
+        b"\xff",
+        b"14:05 hello",
+        b"14:05 14:05 <ann> hello",
+        b"1405 <ann> hello",
+        b"1x:05 <ann> hello",
+    ] {
+        assert!(
+            matches!(parse(Dialect::Telnet, line), Some(Message::Unknown(_))),
+            "{line:?}"
+        );
+    }
+    assert_eq!(parse(Dialect::Wire, b""), None);
+}
+
+/// What the server makes of a client's line.
+fn obeyed<T>(dialect: Dialect, line: &[u8], look: impl FnOnce(Input<'_>) -> T) -> T {
+    let (mut input, mut text) = (line, String::new());
+    let mut codec = Codec::new(dialect);
+    let (mut lines_in, mut out) = (0, Vec::new());
+    let mut context = Context {
+        age: Duration::ZERO,
+        words_bytes_max: usize::MAX / 4,
+        to: To::default(),
+        lines_in: &mut lines_in,
+        out: &mut out,
+    };
+    let found = codec.next(&mut input, &mut text, &mut context);
+    let seen = look(found.expect("a line"));
+    let next = codec.next(&mut input, &mut text, &mut context);
+    assert_eq!(next, None, "more than one line");
+    seen
+}
+
+/// What the server understands of a line of words: whether they are done, and the words.
+fn understood(dialect: Dialect, line: &[u8]) -> Option<(bool, String)> {
+    obeyed(dialect, line, |input| match input {
+        Input::Request(Request::Say(words)) => Some((false, words.to_owned())),
+        Input::Request(Request::Act(words)) => Some((true, words.to_owned())),
+        Input::Nothing | Input::Refused(request::Refusal::NoText) => None,
+        obeyed => panic!("{obeyed:?}"),
+    })
+}
+
+fn reaches(dialect: Dialect, words: &str) -> Option<(bool, String)> {
+    let mut line = Vec::new();
+    let name = "ann";
+    dialect
+        .encode_ask(Ask::Words { name, words }, &mut line)
+        .unwrap();
+    understood(dialect, &line)
+}
+
+#[test]
+fn words_are_said_or_done_in_either_dialect() {
+    for (words, acts, reached) in [
+        ("hello", false, "hello"),
+        ("/quit", false, "/quit"),
+        ("//x", false, "//x"),
+        ("/", false, "/"),
+        ("1/2", false, "1/2"),
+        ("/men", false, "/men"),
+        ("/me waves", true, "waves"),
+        (" /quit", false, "/quit"),
+        ("\t/quit", false, "/quit"),
+        ("\u{3000}/quit", false, "/quit"),
+        ("\u{200b}/name x", false, "/name x"),
+        ("\x1b[A/quit", false, "/quit"),
+        ("\u{200b} //x", false, "//x"),
+    ] {
+        for dialect in Dialect::ALL {
+            assert_eq!(
+                reaches(dialect, words),
+                Some((acts, reached.to_owned())),
+                "{words:?} in {dialect}"
+            );
+        }
+    }
+    // To a program no key is a command either: it does not type.
+    for words in ["hi\x15/quit", "x\x7f/quit", "x\x08/quit", "/me x\x15/quit"] {
+        assert_eq!(
+            reaches(Dialect::Telnet, words),
+            reaches(Dialect::Wire, words),
+            "{words:?}"
+        );
+    }
+    for dialect in Dialect::ALL {
+        for words in ["/me", "/me  ", "/me\u{200b}"] {
+            assert_eq!(reaches(dialect, words), None, "{words:?} in {dialect}");
+        }
+    }
+}
+
+#[test]
+fn a_name_is_taken_or_refused_and_never_obeyed() {
+    for name in [
+        "\x15/quit",
+        "\x7f\x7f\x7f\x7f\x7f\x7f/quit",
+        "\x08\x08\x08\x08\x08\x08/quit",
+        "\0ann",
+        "a\x1b[Ann",
+    ] {
+        let mut line = Vec::new();
+        Dialect::Telnet
+            .encode_ask(Ask::Name(name), &mut line)
+            .unwrap();
+        obeyed(Dialect::Telnet, &line, |input| {
+            assert_eq!(
+                input,
+                Input::Refused(request::Refusal::MalformedName),
+                "{name:?}"
+            );
+        });
+    }
+}
+
+/// Words of one line, most of them with something in them that a server could obey.
+fn any_words() -> impl Strategy<Value = String> {
+    prop::collection::vec(
+        prop_oneof![
+            prop::sample::select(vec![
+                "/", "/quit", "/me", "/me ", "me", " ", "\t", "\0", "\u{4}", "\u{8}", "\u{15}",
+                "\u{7f}", "\u{1b}", "\u{1b}[", "\u{1b}]", "\u{7}", "\u{200b}", "\u{200d}",
+                "\u{3000}", "\u{a0}", "\u{301}", "\u{85}",
+            ])
+            .prop_map(str::to_owned),
+            any::<char>()
+                .prop_filter("one line", |c| !matches!(c, '\n' | '\r'))
+                .prop_map(String::from),
+        ],
+        1..12,
+    )
+    .prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #[test]
+    fn words_reach_the_server_as_they_are(
+        words in any_words(),
+    ) {
+        prop_assert_eq!(reaches(Dialect::Telnet, &words), reaches(Dialect::Wire, &words));
+        prop_assert_eq!(reaches(Dialect::Wire, &words).is_some(), has_text(&words));
+    }
+
+    #[test]
+    fn a_private_message_is_never_obeyed(to in any_words(), words in any_words()) {
+        let clean = |text: &str| hygiene::clean(text.as_bytes()).text.into_owned();
+        match tells(&to, &words) {
+            Ok(Some(told)) => prop_assert_eq!(told, (clean(&to), clean(&words))),
+            Ok(None) => prop_assert_eq!(clean(&words), ""),
+            Err(error) => prop_assert_eq!(error, Inexpressible::MalformedName),
+        }
+    }
+
+    #[test]
+    fn no_line_of_a_server_panics_a_client(
+        begin in prop::sample::select(vec![
+            "CHAT ", "NAME ", "FAIL ", "TELL ", "<", "* ", "[to ", "-- ", "-- you are ", "-- ann left: ", "!! ", "",
+        ]),
+        rest in prop::collection::vec(any::<u8>(), 0..40),
+    ) {
+        for dialect in Dialect::ALL {
+            let line = [begin.as_bytes(), &rest].concat();
+            prop_assert!(parse(dialect, &line).is_some() != line.is_empty());
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! What a codec makes of the bytes of a session, and what it may know of the session for that.
+
+use std::time::Duration;
+
+use crate::dialect::event::To;
+use crate::dialect::request::{Refusal, Request};
+
+/// What a session was found to say or do. Each counts once against its line rate.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Input<'a> {
+    /// A line that asks for something.
+    Request(Request<'a>),
+    /// A line that cannot be understood.
+    Refused(Refusal),
+    /// Nothing for the hub to do: an empty line, or what the codec has answered by itself.
+    Nothing,
+    /// Tab behind a word, to be answered with `complete`.
+    Complete(Word),
+    /// A wish to leave that is no request: Ctrl-D, the second Ctrl-C.
+    Leave,
+    /// Another protocol is spoken.
+    Foreign,
+    /// A line that never ends.
+    Flood,
+}
+
+/// What stands between the last space and the cursor: the beginning of something that has a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Word {
+    /// As typed, never empty.
+    pub prefix: String,
+    /// Nothing stands before it, so that it may be a command.
+    pub is_at_line_start: bool,
+}
+
+/// What a codec may know of its session, and where it puts what it answers by itself.
+pub(crate) struct Context<'a> {
+    /// How old the session is.
+    pub(crate) age: Duration,
+    /// Words may have this many bytes.
+    pub(crate) words_bytes_max: usize,
+    /// Who hears what is answered.
+    pub(crate) to: To,
+    /// How many lines the session has sent, blank and refused ones among them.
+    pub(crate) lines_in: &'a mut u64,
+    /// For the session alone, at the place of the input in question: the protocol's own answers.
+    pub(crate) out: &'a mut Vec<u8>,
+}

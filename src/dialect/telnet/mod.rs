@@ -1,0 +1,7 @@
+//! The telnet dialect: people with telnet, PuTTY or nc.
+
+pub(super) mod codec;
+pub mod editor;
+mod options;
+mod protocol;
+pub(super) mod text;

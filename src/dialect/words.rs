@@ -1,0 +1,175 @@
+//! The English of the server, once for every dialect: without what a dialect puts around it.
+
+use std::borrow::Cow;
+use std::fmt::{self, Display, Formatter};
+use std::time::Duration;
+
+use crate::dialect::event::{Farewell, Note, Presence};
+use crate::dialect::request::{Command, Refusal};
+use crate::ledger::CloseReason;
+use crate::name::NameError;
+
+impl Display for Presence<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Joined { name, here } => write!(f, "{name} joined ({here} here)"),
+            Self::Left {
+                name,
+                words: "",
+                here,
+            } => write!(f, "{name} left ({here} here)"),
+            Self::Left { name, words, here } => write!(f, "{name} left: {words} ({here} here)"),
+            Self::Renamed { from, to } => write!(f, "{from} is now known as {to}"),
+            Self::MoreJoined { count, here } => write!(f, "{count} more joined ({here} here)"),
+            Self::MoreLeft { count, here } => write!(f, "{count} more left ({here} here)"),
+        }
+    }
+}
+
+impl Display for Note<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let on_or_off = |on: bool| if on { "on" } else { "off" };
+        match *self {
+            Self::Welcome(name) => write!(
+                f,
+                "Welcome to chatd. You are {name}: /name NAME changes that, /help lists the commands."
+            ),
+            Self::MessageOfTheDay(line) => f.write_str(line),
+            Self::Earlier => f.write_str("earlier:"),
+            Self::Now => f.write_str("now"),
+            Self::YouAre(name) => write!(f, "you are {name}"),
+            Self::Help(command) => write!(f, "{command}   {}", command.summary),
+            Self::IsAway { name, reason: "" } => write!(f, "{name} is away"),
+            Self::IsAway { name, reason } => write!(f, "{name} is away: {reason}"),
+            Self::Person {
+                name,
+                here,
+                silent,
+                dialect,
+            } => {
+                let (here, silent) = (span(here), span(silent));
+                write!(f, "{name}: here {here}, silent {silent}, {dialect}")
+            }
+            Self::Away(true) => f.write_str("you are away"),
+            Self::Away(false) => f.write_str("you are back"),
+            Self::Ignoring(name) => write!(f, "ignoring {name}"),
+            Self::NoLongerIgnoring(name) => write!(f, "no longer ignoring {name}"),
+            Self::Ignored([]) => f.write_str("ignoring nobody"),
+            Self::Ignored(names) => {
+                f.write_str("ignoring: ")?;
+                for (index, name) in names.iter().enumerate() {
+                    let separator = if index > 0 { ", " } else { "" };
+                    write!(f, "{separator}{name}")?;
+                }
+                Ok(())
+            }
+            Self::Quiet(on) => write!(f, "presence {}", on_or_off(!on)),
+            Self::Times(None) => f.write_str("times off"),
+            Self::Times(Some(offset)) => {
+                let sign = if offset < 0 { '-' } else { '+' };
+                let (hours, minutes) = (offset.unsigned_abs() / 60, offset.unsigned_abs() % 60);
+                write!(f, "times on, {sign}{hours:02}:{minutes:02}")
+            }
+            Self::Bell(on) => write!(f, "bell {}", on_or_off(on)),
+            Self::Editing(on) => write!(f, "editing {}", on_or_off(on)),
+            Self::StillHere => f.write_str("yes, still here"),
+            Self::InterruptAgain => f.write_str("Ctrl-C again, or /quit, to leave"),
+        }
+    }
+}
+
+impl Display for Command {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "/{}", self.word())?;
+        if !self.arguments.is_empty() {
+            write!(f, " {}", self.arguments)?;
+        }
+        Ok(())
+    }
+}
+
+impl Display for Refusal {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoSuchCommand(word) => write!(f, "no such command: /{word}; /help lists them"),
+            Self::Usage(command) => write!(f, "usage: {command}"),
+            Self::Nobody(name) => write!(f, "nobody here is called {name}"),
+            Self::Taken(name) => write!(f, "{name} is taken"),
+            Self::MalformedName => NameError::Malformed.fmt(f),
+            Self::Reserved(name) => write!(f, "{name} is reserved"),
+            Self::LineTooLong { bytes, bytes_max } => write!(
+                f,
+                "line too long: {bytes} bytes, at most {bytes_max}; not sent"
+            ),
+            Self::NoText => f.write_str("you have no text to send"),
+            Self::Deaf(name) => write!(f, "{name} is a program and hears nothing in private"),
+            Self::NobodyWrote => f.write_str("nobody has written to you"),
+            Self::Yourself => f.write_str("that is you"),
+            Self::IgnoresTooMany(most) => write!(f, "you ignore {most} people already"),
+            Self::NoEditing => {
+                f.write_str("your client does not speak telnet; staying in line mode")
+            }
+            Self::NoSuchVerb => {
+                f.write_str("no such command: a line begins with NAME, CHAT, PING or QUIT")
+            }
+            Self::WireUsage(usage) => write!(f, "usage: {usage}"),
+            Self::SeveralLines => f.write_str("a message is one line; not sent"),
+        }
+    }
+}
+
+impl Farewell {
+    /// What is said, if anything is.
+    pub(crate) fn words(self) -> Option<Cow<'static, str>> {
+        Some(Cow::Borrowed(match self.reason {
+            CloseReason::Quit => "goodbye",
+            CloseReason::Shutdown => "goodbye: the server is going down",
+            CloseReason::SlowConsumer | CloseReason::WriteStall => "goodbye: too slow to keep up",
+            CloseReason::Full => "goodbye: the server is full",
+            CloseReason::PerAddress => "goodbye: too many connections from your address",
+            CloseReason::Idle => {
+                return Some(Cow::Owned(format!(
+                    "goodbye: nothing heard for {} s",
+                    self.idle_seconds
+                )))
+            }
+            CloseReason::Flood => "goodbye: too much at once",
+            CloseReason::WrongProtocol => "goodbye: this is a chat in plain text",
+            // Nobody is there to hear it, or its own side has ended the stream.
+            CloseReason::Reset | CloseReason::Eof => return None,
+        }))
+    }
+
+    /// Whether it tells of something that went wrong.
+    pub(crate) fn is_error(self) -> bool {
+        !matches!(self.reason, CloseReason::Quit | CloseReason::Shutdown)
+    }
+}
+
+/// A span of time in its largest unit.
+fn span(time: Duration) -> String {
+    match time.as_secs() {
+        seconds @ ..60 => format!("{seconds} s"),
+        seconds @ ..3600 => format!("{} min", seconds / 60),
+        seconds @ ..86400 => format!("{} h", seconds / 3600),
+        seconds => format!("{} d", seconds / 86400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_told_in_their_largest_unit() {
+        let told = |seconds| span(Duration::from_secs(seconds));
+        assert_eq!(
+            [told(0), told(59), told(60), told(3599)],
+            ["0 s", "59 s", "1 min", "59 min"]
+        );
+        assert_eq!(
+            [told(3600), told(86399), told(86400)],
+            ["1 h", "23 h", "1 d"]
+        );
+    }
+}

@@ -1,0 +1,299 @@
+//! Sessions come and go: the one way in and the one way out.
+//!
+//! Everything that ends a session ends in [`Hub::begin_close`] or its like with last words: it bids the session
+//! farewell, takes it out of the room, frees its name and tells the others. It never frees; [`Hub::reap`] alone does.
+
+use std::collections::BinaryHeap;
+use std::mem;
+use std::time::{Duration, Instant};
+
+use crate::dialect::event::{Farewell, Note, Reply};
+use crate::dialect::{Codec, Dialect};
+use crate::hub::core::Core;
+use crate::hub::room::members::NOWHERE;
+use crate::hub::session::{Closing, Ending, Flow, Phase, Session, Stage};
+use crate::hub::Hub;
+use crate::id::SessionId;
+#[cfg(test)]
+use crate::ledger::Entry;
+use crate::ledger::{Close, CloseReason};
+use crate::name::Name;
+use crate::origin::Origin;
+
+/// A newcomer is told of at most this many names: the greeting is one line, however many are here.
+const GREETING_NAMES_MAX: usize = 20;
+
+/// A session that was never announced makes place for a newcomer when it is this old.
+const UNANNOUNCED_AGE_MIN: Duration = Duration::from_secs(10);
+
+impl<T> Hub<T> {
+    /// Takes in a session and greets it.
+    pub fn connect(
+        &mut self,
+        transport: T,
+        dialect: Dialect,
+        from: Origin,
+        now: Instant,
+    ) -> SessionId {
+        let id = self.insert(transport, dialect, from, now);
+        let Self { sessions, core } = self;
+        let Some(session) = sessions.get_mut(id) else {
+            return id;
+        };
+        // A guest's number is its own, so it is free.
+        let claimed = core.roster.claim(id, &session.name);
+        debug_assert_eq!(claimed, Ok(()));
+        session.member = core.room.enter(id, session.codec.encoding());
+        if let Some(idle) = core.limits.idle {
+            core.wake_by(now + idle);
+        }
+        self.greet(id, now);
+        id
+    }
+
+    /// Takes in a session only to tell it why it cannot stay.
+    pub fn refuse(
+        &mut self,
+        transport: T,
+        dialect: Dialect,
+        from: Origin,
+        reason: CloseReason,
+        now: Instant,
+    ) -> SessionId {
+        let id = self.insert(transport, dialect, from, now);
+        let Self { sessions, core } = self;
+        if let Some(session) = sessions.get_mut(id) {
+            core.bid_farewell(session, reason, now);
+        }
+        id
+    }
+
+    /// Writes down that somebody came and could not even be taken in to be told why; gives what to tell them.
+    pub fn turn_away(&mut self, dialect: Dialect, from: Origin, reason: CloseReason) -> Vec<u8> {
+        let sessions = self.sessions.len();
+        let ledger = &mut self.core.ledger;
+        let number = ledger.open(dialect, from, sessions);
+        let close = Close {
+            id: number,
+            name: &Name::guest(number),
+            reason,
+            lasted: Duration::ZERO,
+            lines_in: 0,
+            bytes_out: 0,
+        };
+        ledger.close(&close, sessions);
+        let mut farewell = Vec::new();
+        let reply = Reply::Farewell(Farewell {
+            reason,
+            idle_seconds: 0,
+        });
+        dialect.encode_reply(&reply, &mut farewell);
+        farewell
+    }
+
+    /// Closes the oldest session that was never announced, if it is old enough, so that a newcomer finds place.
+    pub fn make_room(&mut self, now: Instant) -> bool {
+        let members = &self.core.room.members;
+        // Guests stand in the order in which they came, so if the first of these is too young, all are.
+        let oldest = self.core.roster.guests().find_map(|id| {
+            let session = self.sessions.get(id)?;
+            let member = members.get(session.member)?;
+            member.announced.is_none().then_some(session)
+        });
+        let age = |session: &Session<T>| now.saturating_duration_since(session.opened_at);
+        let Some(id) = oldest
+            .filter(|session| age(session) >= UNANNOUNCED_AGE_MIN)
+            .map(|session| session.id)
+        else {
+            return false;
+        };
+        self.begin_close(id, CloseReason::Idle, now);
+        true
+    }
+
+    /// Ends a session: the one way out. The first reason stays; a second call does nothing.
+    pub fn begin_close(&mut self, id: SessionId, reason: CloseReason, now: Instant) {
+        self.close(id, reason, "", now);
+    }
+
+    /// Ends all sessions, because the server goes down.
+    pub fn shut_down(&mut self, now: Instant) {
+        self.core.going_down = true;
+        for id in self.ids().collect::<Vec<_>>() {
+            self.begin_close(id, CloseReason::Shutdown, now);
+        }
+    }
+
+    /// Ends what has begun to close and is not done yet, at once.
+    pub fn cut_off(&mut self) {
+        for id in self.ids().collect::<Vec<_>>() {
+            self.free(id, Ending::Orderly);
+        }
+    }
+
+    fn insert(&mut self, transport: T, dialect: Dialect, from: Origin, now: Instant) -> SessionId {
+        let Self { sessions, core } = self;
+        let number = core.ledger.open(dialect, from, sessions.len() + 1);
+        let codec = Codec::new(dialect);
+        let session =
+            sessions.insert(|id| Session::new(transport, id, number, NOWHERE, codec, now));
+        session.id
+    }
+
+    fn greet(&mut self, id: SessionId, now: Instant) {
+        let mut greeting = Vec::new();
+        let Some(session) = self.sessions.get(id) else {
+            return;
+        };
+        if !session.codec.is_for_people() {
+            return;
+        }
+        let to = session.to(self.core.wall_seconds);
+        let mut add = |reply| session.codec.encode_reply(&reply, &to, &mut greeting);
+        add(Reply::Note(Note::Welcome(&session.name)));
+        let listed: Vec<_> = self.listed(Some(id)).take(GREETING_NAMES_MAX).collect();
+        add(Reply::Here {
+            here: self.core.room.here() + 1,
+            listed: &listed,
+        });
+        for line in &self.core.motd {
+            add(Reply::Note(Note::MessageOfTheDay(line)));
+        }
+        self.send(id, &mut greeting, now);
+        let Self { sessions, core } = self;
+        if let Some(session) = sessions
+            .get_mut(id)
+            .filter(|_| !core.room.history.is_empty())
+        {
+            core.show_history(session, usize::MAX, now);
+        }
+    }
+
+    pub(super) fn close(&mut self, id: SessionId, reason: CloseReason, words: &str, now: Instant) {
+        let Self { sessions, core } = self;
+        let session = sessions.get_mut(id);
+        let Some(session) = session.filter(|session| session.is_open()) else {
+            return;
+        };
+        core.roster.release(id, &session.name);
+        core.bid_farewell(session, reason, now);
+        let place = mem::replace(&mut session.member, NOWHERE);
+        let announced = core.room.leave(place, |moved, place| {
+            if let Some(moved) = sessions.get_mut(moved) {
+                moved.member = place;
+            }
+        });
+        if core.going_down {
+            return;
+        }
+        if let Some(session) = sessions.get(id) {
+            core.room
+                .tell_leave(id, announced, &session.name, words, now);
+        }
+    }
+
+    /// Nothing more is to be done for a session that is closing but to free it.
+    pub(super) fn free(&mut self, id: SessionId, ending: Ending) {
+        let Self { sessions, core } = self;
+        if let Some(session) = sessions.get_mut(id) {
+            core.finish_close(session, ending);
+        }
+    }
+
+    /// Frees memory: who makes the others wait for most goes first.
+    pub(super) fn enforce_memory_limit(&mut self, now: Instant) {
+        if self.memory() <= self.core.limits.memory_max {
+            return;
+        }
+        // Whoever goes, what waits for the others stays as it is: that somebody has gone waits in the feed.
+        let weighed = self.sessions.iter().map(|session| {
+            let weight = session.outbox.bytes() + session.input_bytes();
+            (weight, session.id)
+        });
+        let mut heaviest: BinaryHeap<_> = weighed.filter(|(weight, _)| *weight > 0).collect();
+        while self.memory() > self.core.limits.memory_max {
+            let Some((_, id)) = heaviest.pop() else {
+                return;
+            };
+            self.begin_close(id, CloseReason::SlowConsumer, now);
+            let Self { sessions, core } = self;
+            if let Some(session) = sessions.get_mut(id) {
+                core.drop_output(session);
+                core.drop_input(session);
+                core.finish_close(session, Ending::Abrupt);
+            }
+        }
+    }
+
+    /// Frees the sessions that are closed and gives their transports back.
+    pub fn reap(&mut self, now: Instant, mut close: impl FnMut(T, Ending)) {
+        for id in mem::take(&mut self.core.closed) {
+            let Self { sessions, core } = self;
+            let Some(session) = sessions.remove(id) else {
+                continue;
+            };
+            let Phase::Closing(closing) = session.phase else {
+                continue;
+            };
+            let Stage::Closed(ending) = closing.stage else {
+                continue;
+            };
+            let waits = session.outbox.bytes();
+            core.queued_bytes -= waits;
+            core.input_bytes -= session.input_counted as usize;
+            core.ledger.close(
+                &Close {
+                    id: session.number,
+                    name: &session.name,
+                    reason: closing.reason,
+                    lasted: now.saturating_duration_since(session.opened_at),
+                    lines_in: session.lines_in,
+                    bytes_out: session.bytes_out,
+                },
+                sessions.len(),
+            );
+            let ending = if waits > 0 { Ending::Abrupt } else { ending };
+            close(session.transport, ending);
+        }
+    }
+}
+
+impl Core {
+    /// Tells a session why it ends, behind all that it is still to hear, and lets it drain.
+    fn bid_farewell<T>(&mut self, session: &mut Session<T>, reason: CloseReason, now: Instant) {
+        self.drop_input(session);
+        let hopeless = session.flow == Flow::Dead
+            || matches!(reason, CloseReason::Reset | CloseReason::WriteStall);
+        if !hopeless {
+            let silent = now.saturating_duration_since(session.heard_at());
+            let farewell = Reply::Farewell(Farewell {
+                reason,
+                idle_seconds: silent.as_secs(),
+            });
+            self.reply(session, &farewell, now);
+            // Without a farewell, too, it still hears what was said before.
+            let before = session.outbox.bytes();
+            self.catch_up(session, now);
+            self.queued_bytes += session.outbox.bytes() - before;
+        }
+        #[cfg(test)]
+        self.ledger.diary.push(Entry::Ended {
+            id: session.number,
+            reason,
+        });
+        let until = now + self.limits.drain;
+        session.phase = Phase::Closing(Box::new(Closing {
+            reason,
+            stage: Stage::Draining,
+            until,
+            ended: false,
+            slow: false,
+        }));
+        if hopeless {
+            self.finish_close(session, Ending::Orderly);
+        } else {
+            self.list(session);
+            self.wake_by(until);
+        }
+    }
+}

@@ -1,0 +1,387 @@
+//! What sessions ask for, and what comes of it.
+
+use std::borrow::Cow;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::mem;
+use std::time::Instant;
+
+use crate::dialect::event::{Event, Listed, Note, Reply};
+use crate::dialect::input::Word;
+use crate::dialect::request::{Command, Refusal, Request, COMMANDS};
+use crate::hub::core::Core;
+use crate::hub::session::Session;
+use crate::hub::Hub;
+use crate::id::SessionId;
+use crate::ledger::CloseReason;
+use crate::name::Name;
+
+/// Nobody can ignore more people at a time.
+const IGNORED_MAX: usize = 100;
+
+/// At most this many names are offered for a word.
+const CANDIDATES_MAX: usize = 50;
+
+impl<T> Hub<T> {
+    pub(super) fn obey(
+        &mut self,
+        id: SessionId,
+        request: Request<'_>,
+        now: Instant,
+    ) -> Result<(), Refusal> {
+        let Self { sessions, core } = self;
+        let Some(session) = sessions.get_mut(id) else {
+            return Ok(());
+        };
+        match request {
+            Request::Say(words) => core.say(session, words, now),
+            Request::Act(words) => core.act(session, words, now),
+            Request::TakeName(name) => core.take_name(session, name, now)?,
+            Request::Quit(words) => self.close(id, CloseReason::Quit, words, now),
+            Request::Help(command) => core.help(session, command, now),
+            Request::Away(reason) => core.set_away(session, reason, now),
+            Request::Quiet(on) => core.set_quiet(session, on, now),
+            Request::Time(offset) => core.set_clock(session, offset, now),
+            Request::Bell(on) => core.set_bell(session, on, now),
+            Request::History(lines) => {
+                core.show_history(session, lines.unwrap_or(usize::MAX), now);
+            }
+            Request::Edit(on) => core.set_editing(session, on, now),
+            Request::Who => self.list_names(id, now),
+            Request::Tell { to, words } => self.tell(id, to, words, now)?,
+            Request::Reply(words) => self.tell_back(id, words, now)?,
+            Request::Whois(name) => self.describe(id, name, now)?,
+            Request::Ignore(Some(name)) => self.ignore(id, name, now)?,
+            Request::Ignore(None) => self.list_ignored(id, now),
+            Request::Unignore(name) => self.unignore(id, name, now)?,
+        }
+        Ok(())
+    }
+}
+
+/// Requests that touch nobody else's session.
+impl Core {
+    fn say<T>(&mut self, session: &mut Session<T>, words: &str, now: Instant) {
+        self.speak(session, |name| Event::Said { name, words }, now);
+    }
+
+    fn act<T>(&mut self, session: &mut Session<T>, words: &str, now: Instant) {
+        self.speak(session, |name| Event::Did { name, words }, now);
+        if !session.codec.hears_own() {
+            let name = session.name.clone();
+            self.reply(session, &Reply::YouDid { name: &name, words }, now);
+        }
+    }
+
+    /// Says something to the room under the session's own name. Whatever is said passes through here.
+    fn speak<'a, T>(
+        &mut self,
+        session: &'a mut Session<T>,
+        event: impl FnOnce(&'a Name) -> Event<'a>,
+        now: Instant,
+    ) {
+        self.room.announce(session.member, &session.name, now);
+        self.speeches = self.speeches.wrapping_add(1);
+        if let Some(member) = self.room.members.get_mut(session.member) {
+            member.spoke = self.speeches;
+        }
+        let event = event(&session.name);
+        self.room
+            .history
+            .keep(&event, session.id.into(), self.wall_seconds);
+        if session.codec.hears_own() {
+            self.room.say_to_all(&event, Some(session.id));
+        } else {
+            self.room.say_to_others(&event, session.member);
+        }
+    }
+
+    fn take_name<T>(
+        &mut self,
+        session: &mut Session<T>,
+        name: Name,
+        now: Instant,
+    ) -> Result<(), Refusal> {
+        if self
+            .roster
+            .rename(session.id, &session.name, &name)
+            .is_err()
+        {
+            return Err(Refusal::Taken(name.to_string().into()));
+        }
+        let from = mem::replace(&mut session.name, name);
+        if session.name != from {
+            self.room.rename(session.member, &from, &session.name);
+        }
+        self.room.announce(session.member, &session.name, now);
+        let name = session.name.clone();
+        self.reply(session, &Reply::Note(Note::YouAre(&name)), now);
+        Ok(())
+    }
+
+    fn note<T>(&mut self, session: &mut Session<T>, note: Note<'_>, now: Instant) {
+        self.reply(session, &Reply::Note(note), now);
+    }
+
+    fn help<T>(
+        &mut self,
+        session: &mut Session<T>,
+        command: Option<&'static Command>,
+        now: Instant,
+    ) {
+        let commands = command.map_or(COMMANDS, std::slice::from_ref);
+        for command in commands {
+            self.note(session, Note::Help(command), now);
+        }
+    }
+
+    fn set_away<T>(&mut self, session: &mut Session<T>, reason: Option<&str>, now: Instant) {
+        session.prefs().away = reason.map(Into::into);
+        self.note(session, Note::Away(reason.is_some()), now);
+    }
+
+    fn set_quiet<T>(&mut self, session: &mut Session<T>, on: bool, now: Instant) {
+        session.prefs().quiet = on;
+        self.note(session, Note::Quiet(on), now);
+    }
+
+    fn set_bell<T>(&mut self, session: &mut Session<T>, on: bool, now: Instant) {
+        session.prefs().bell = on;
+        self.note(session, Note::Bell(on), now);
+    }
+
+    fn set_clock<T>(&mut self, session: &mut Session<T>, offset: Option<i16>, now: Instant) {
+        session.prefs().clock = offset;
+        self.note(session, Note::Times(offset), now);
+    }
+
+    fn set_editing<T>(&mut self, session: &mut Session<T>, on: bool, now: Instant) {
+        let mut out = Vec::new();
+        let (codec, mut context) =
+            session.codec_in_context(&self.limits, self.wall_seconds, &mut out, now);
+        codec.set_editing(on, &mut context);
+        self.send(session, now, |_, _, bytes| bytes.append(&mut out));
+    }
+
+    /// Shows what was said before: at most this many lines of those whom the session does not ignore.
+    pub(super) fn show_history<T>(&mut self, session: &mut Session<T>, lines: usize, now: Instant) {
+        self.send(session, now, |core, session, out| {
+            let to = session.to(core.wall_seconds);
+            let mut add = |reply| session.codec.encode_reply(&reply, &to, out);
+            add(Reply::Note(Note::Earlier));
+            let prefs = session.prefs.as_deref();
+            let is_ignored = |author| prefs.is_some_and(|prefs| prefs.ignored.contains(&author));
+            let past = core.room.history.last(lines, |author| !is_ignored(author));
+            past.map(Reply::Past).for_each(&mut add);
+            add(Reply::Note(Note::Now));
+        });
+    }
+}
+
+/// Requests that need others' sessions.
+impl<T> Hub<T> {
+    fn list_names(&mut self, id: SessionId, now: Instant) {
+        let room = &self.core.room;
+        let is_unannounced = |id: &SessionId| {
+            let session = self.sessions.get(*id);
+            let member = session.and_then(|session| room.members.get(session.member));
+            member.is_some_and(|member| member.announced.is_none())
+        };
+        let unannounced = Some(id).filter(is_unannounced);
+        let here = room.here() + usize::from(unannounced.is_some());
+        let mut out = Vec::new();
+        if let Some(session) = self.sessions.get(id) {
+            let listed: Vec<Listed<'_>> = self.listed(unannounced).collect();
+            let reply = Reply::Here {
+                here,
+                listed: &listed,
+            };
+            let to = session.to(self.core.wall_seconds);
+            session.codec.encode_reply(&reply, &to, &mut out);
+        }
+        self.send(id, &mut out, now);
+    }
+
+    /// Those who are here, and behind them `newcomer`, who was not announced.
+    pub(super) fn listed(
+        &self,
+        newcomer: Option<SessionId>,
+    ) -> impl Iterator<Item = Listed<'_>> + '_ {
+        let ids = self.core.room.arrivals().chain(newcomer);
+        let sessions = ids.filter_map(|id| self.sessions.get(id));
+        sessions.map(|session| Listed {
+            name: &session.name,
+            away: session.is_away(),
+        })
+    }
+
+    /// Queues what one session alone is told.
+    pub(super) fn send(&mut self, id: SessionId, bytes: &mut Vec<u8>, now: Instant) {
+        let Self { sessions, core } = self;
+        if let Some(session) = sessions.get_mut(id) {
+            core.send(session, now, |_, _, out| out.append(bytes));
+        }
+    }
+
+    fn reply(&mut self, id: SessionId, reply: &Reply<'_>, now: Instant) {
+        let Self { sessions, core } = self;
+        if let Some(session) = sessions.get_mut(id) {
+            core.reply(session, reply, now);
+        }
+    }
+
+    fn find(&self, name: &str) -> Result<&Session<T>, Refusal> {
+        let found = self.core.roster.find(name);
+        let session = found.and_then(|id| self.sessions.get(id));
+        session.ok_or_else(|| Refusal::Nobody(name.into()))
+    }
+
+    fn tell(&mut self, id: SessionId, to: &str, words: &str, now: Instant) -> Result<(), Refusal> {
+        let receiver = self.find(to)?;
+        if !receiver.codec.is_for_people() {
+            return Err(Refusal::Deaf(to.into()));
+        }
+        let receiver = receiver.id;
+        self.deliver(id, receiver, words, now);
+        Ok(())
+    }
+
+    fn tell_back(&mut self, id: SessionId, words: &str, now: Instant) -> Result<(), Refusal> {
+        let prefs = self.sessions.get(id).and_then(|it| it.prefs.as_deref());
+        let teller = prefs.and_then(|prefs| prefs.last_teller);
+        let teller = teller.filter(|teller| self.is_open(*teller));
+        self.deliver(id, teller.ok_or(Refusal::NobodyWrote)?, words, now);
+        Ok(())
+    }
+
+    /// Delivers a private line, unless its receiver does not want to hear of its author.
+    fn deliver(&mut self, from: SessionId, to: SessionId, words: &str, now: Instant) {
+        let Some(sender) = self.sessions.get(from).map(|sender| sender.name.clone()) else {
+            return;
+        };
+        let Self { sessions, core } = self;
+        let Some(receiver) = sessions.get_mut(to) else {
+            return;
+        };
+        let (name, prefs) = (receiver.name.clone(), receiver.prefs());
+        let away = prefs.away.clone();
+        if !prefs.ignored.contains(&from.into()) {
+            prefs.last_teller = Some(from);
+            let told = Reply::Told {
+                from: &sender,
+                words,
+            };
+            core.reply(receiver, &told, now);
+        }
+        self.reply(from, &Reply::YouTold { to: &name, words }, now);
+        if let Some(reason) = away.as_deref() {
+            let name = &name;
+            self.reply(from, &Reply::Note(Note::IsAway { name, reason }), now);
+        }
+    }
+
+    fn describe(&mut self, id: SessionId, name: &str, now: Instant) -> Result<(), Refusal> {
+        let session = self.find(name)?;
+        let (name, codec) = (session.name.clone(), &session.codec);
+        let person = Note::Person {
+            name: &name,
+            here: now.saturating_duration_since(session.opened_at),
+            silent: now.saturating_duration_since(session.heard_at()),
+            dialect: codec.dialect().word(),
+        };
+        self.reply(id, &Reply::Note(person), now);
+        Ok(())
+    }
+
+    fn ignore(&mut self, id: SessionId, name: &str, now: Instant) -> Result<(), Refusal> {
+        let found = self.find(name)?;
+        let (found, name) = (found.id, found.name.clone());
+        if found == id {
+            return Err(Refusal::Yourself);
+        }
+        let session = self.session(id);
+        let mut ignored = session.map_or_else(Vec::new, |it| mem::take(&mut it.prefs().ignored));
+        let is_new = !ignored.contains(&found.into());
+        if is_new && ignored.len() >= IGNORED_MAX {
+            // Those who have left make place only now: their last lines may not have been told yet.
+            ignored.retain(|ignored| self.is_open(ignored.session()));
+        }
+        let fits = ignored.len() < IGNORED_MAX;
+        if is_new && fits {
+            ignored.push(found.into());
+        }
+        if let Some(session) = self.session(id) {
+            session.prefs().ignored = ignored;
+        }
+        if is_new && !fits {
+            return Err(Refusal::IgnoresTooMany(IGNORED_MAX));
+        }
+        self.reply(id, &Reply::Note(Note::Ignoring(&name)), now);
+        Ok(())
+    }
+
+    fn unignore(&mut self, id: SessionId, name: &str, now: Instant) -> Result<(), Refusal> {
+        let found = self.find(name)?;
+        let (found, name) = (found.id.into(), found.name.clone());
+        if let Some(session) = self.session(id) {
+            session.prefs().ignored.retain(|ignored| *ignored != found);
+        }
+        self.reply(id, &Reply::Note(Note::NoLongerIgnoring(&name)), now);
+        Ok(())
+    }
+
+    fn list_ignored(&mut self, id: SessionId, now: Instant) {
+        let mut out = Vec::new();
+        if let Some(session) = self.sessions.get(id) {
+            let prefs = session.prefs.as_deref();
+            let ignored = prefs.map_or(&[][..], |prefs| &prefs.ignored);
+            let ignored = ignored
+                .iter()
+                .filter_map(|it| self.sessions.get(it.session()));
+            let open = ignored.filter(|session| session.is_open());
+            let names: Vec<&Name> = open.map(|session| &session.name).collect();
+            let to = session.to(self.core.wall_seconds);
+            let reply = Reply::Note(Note::Ignored(&names));
+            session.codec.encode_reply(&reply, &to, &mut out);
+        }
+        self.send(id, &mut out, now);
+    }
+
+    /// Answers Tab: commands, or the names of those here, whoever spoke last first.
+    pub(super) fn complete(&mut self, id: SessionId, word: &Word) {
+        let prefix = word.prefix.to_lowercase();
+        let candidates: Vec<String> = match prefix.strip_prefix('/') {
+            Some(prefix) if word.is_at_line_start => {
+                let words = COMMANDS.iter().map(Command::word);
+                let fitting = words.filter(|word| word.starts_with(prefix));
+                fitting.map(|word| format!("/{word}")).collect()
+            }
+            _ => self.names_that_begin(&prefix, id),
+        };
+        if let Some(session) = self.session(id) {
+            session.codec.complete(&candidates);
+        }
+    }
+
+    /// The names of those here, but for `own`, that begin with `prefix`, which is in lower case.
+    fn names_that_begin(&self, prefix: &str, own: SessionId) -> Vec<String> {
+        let room = &self.core.room;
+        let others = room.arrivals().filter(|other| *other != own);
+        let sessions = others.filter_map(|other| self.sessions.get(other));
+        let named = sessions.map(|session| {
+            let member = room.members.get(session.member);
+            let spoke = member.map_or(0, |member| member.spoke);
+            (Reverse(spoke), session.name.text())
+        });
+        let fits = |(_, name): &(_, Cow<'_, str>)| name.to_lowercase().starts_with(prefix);
+        // Those who never spoke stand at the end, in no order that anybody would look for.
+        let mut named: BinaryHeap<_> = named.filter(fits).map(Reverse).collect();
+        let sorted = std::iter::from_fn(|| named.pop().map(|Reverse((_, name))| name));
+        let offered = sorted.take(CANDIDATES_MAX);
+        offered.map(Cow::into_owned).collect()
+    }
+
+    fn is_open(&self, id: SessionId) -> bool {
+        self.sessions.get(id).is_some_and(Session::is_open)
+    }
+}

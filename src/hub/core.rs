@@ -1,0 +1,233 @@
+//! All of a hub but its sessions, so that a session is looked up once and passed on.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::time::Instant;
+
+use crate::dialect::encode_viewed;
+use crate::dialect::event::Reply;
+use crate::hub::room::feed::Part;
+use crate::hub::room::Room;
+use crate::hub::roster::Roster;
+use crate::hub::session::{Ending, Session, Stage};
+use crate::id::SessionId;
+use crate::ledger::Ledger;
+use crate::limits::Limits;
+
+/// A feed of this size is told to all before more is read: it must fit into everybody's socket buffer.
+const FEED_BYTES_MAX: usize = 64 * 1024;
+
+/// All of a hub but its sessions.
+///
+/// Invariants: `queued_bytes` and `input_bytes` are the sums over all sessions; every session that is paused is among
+/// `pauses`; `wake_at` is not later than the first deadline or `rests_until`, whichever comes last.
+#[derive(Debug)]
+pub(super) struct Core {
+    pub(super) limits: Limits,
+    pub(super) roster: Roster,
+    pub(super) room: Room,
+    pub(super) ledger: Ledger,
+    /// Sessions with something to be written, each once.
+    pub(super) flush_list: Vec<SessionId>,
+    /// Sessions to be freed at the end of the turn.
+    pub(super) closed: Vec<SessionId>,
+    /// Bytes that wait in all outboxes together.
+    pub(super) queued_bytes: usize,
+    /// Bytes of input that wait to be understood, and of unfinished lines, of all sessions.
+    pub(super) input_bytes: usize,
+    /// Bytes that single sessions were sent since the last flush.
+    pub(super) private_bytes: usize,
+    /// Sessions whose pause has ended, to be read again.
+    pub(super) resumed: Vec<SessionId>,
+    /// Whose pause ends when; some of them may have gone since. A pause is too short to look at all sessions for it.
+    pub(super) pauses: BinaryHeap<Reverse<(Instant, SessionId)>>,
+    /// A lower bound of the first deadline of any session, but for pauses; not before `rests_until`.
+    pub(super) wake_at: Option<Instant>,
+    /// All sessions were looked at a moment ago, and are not looked at again before this.
+    pub(super) rests_until: Option<Instant>,
+    /// The server goes down: nobody is told who leaves, for all do.
+    pub(super) going_down: bool,
+    /// How often anything was said, to tell who spoke last.
+    pub(super) speeches: u32,
+    /// The time of day, as seconds since 1970 in UTC.
+    pub(super) wall_seconds: u64,
+    /// The message of the day, as clean lines.
+    pub(super) motd: Vec<String>,
+    /// What the session at hand hears of the feed; kept for its buffer.
+    pub(super) parts: Vec<Part>,
+    /// What the session at hand alone is sent; kept for its buffer.
+    scratch: Vec<u8>,
+}
+
+impl Core {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            roster: Roster::default(),
+            room: Room::new(limits.history_lines, limits.pace_max),
+            ledger: Ledger::default(),
+            flush_list: Vec::new(),
+            closed: Vec::new(),
+            queued_bytes: 0,
+            input_bytes: 0,
+            private_bytes: 0,
+            resumed: Vec::new(),
+            pauses: BinaryHeap::new(),
+            wake_at: None,
+            rests_until: None,
+            going_down: false,
+            speeches: 0,
+            wall_seconds: 0,
+            motd: Vec::new(),
+            parts: Vec::new(),
+            scratch: Vec::new(),
+        }
+    }
+
+    /// Whether so much was said that it should be told before more is read.
+    pub(super) fn has_said_enough(&self) -> bool {
+        let said = self.room.feed.len() + self.private_bytes;
+        said >= FEED_BYTES_MAX.min(self.limits.queue.bytes_max / 4)
+    }
+
+    /// Whether what was said must be told before anything else is done.
+    pub(super) fn is_urgent(&self) -> bool {
+        self.has_said_enough() || self.going_down
+    }
+
+    /// Queues what one session alone is told.
+    pub(super) fn reply<T>(&mut self, session: &mut Session<T>, reply: &Reply<'_>, now: Instant) {
+        self.send(session, now, |core, session, out| {
+            let to = session.to(core.wall_seconds);
+            session.codec.encode_reply(reply, &to, out);
+        });
+    }
+
+    /// Queues what `write` adds for one session alone, behind what it has not heard yet of its room. The one place where
+    /// such output begins, so that it has a waker.
+    pub(super) fn send<T>(
+        &mut self,
+        session: &mut Session<T>,
+        now: Instant,
+        write: impl FnOnce(&Self, &Session<T>, &mut Vec<u8>),
+    ) {
+        let mut out = std::mem::take(&mut self.scratch);
+        out.clear();
+        write(self, session, &mut out);
+        if !out.is_empty() && session.is_reachable() {
+            let before = session.outbox.bytes();
+            self.open_frame(session, true, now);
+            self.catch_up(session, now);
+            session.outbox.push_copy(&out, now);
+            let pushed = session.outbox.bytes() - before;
+            self.queued_bytes += pushed;
+            self.private_bytes += out.len();
+            self.list(session);
+        }
+        self.scratch = out;
+    }
+
+    /// Moves what a session has not heard yet of its room into its outbox: slices of one shared copy, or a copy of its
+    /// own where its person sees the room in a way of their own. `queued_bytes` is for the caller to count.
+    pub(super) fn catch_up<T>(&mut self, session: &mut Session<T>, now: Instant) {
+        let mut parts = std::mem::take(&mut self.parts);
+        self.collect(session, &mut parts);
+        self.enqueue(session, &parts, now);
+        self.parts = parts;
+    }
+
+    /// Collects what a session has not heard yet of its room, which it has heard then.
+    pub(super) fn collect<T>(&mut self, session: &Session<T>, parts: &mut Vec<Part>) {
+        parts.clear();
+        if !session.is_open() {
+            return;
+        }
+        let room = &mut self.room;
+        if let Some(member) = room.members.get_mut(session.member) {
+            room.feed
+                .collect(member.encoding, &mut member.cursor, parts);
+        }
+    }
+
+    /// Puts parts of the feed into a session's outbox.
+    pub(super) fn enqueue<T>(&mut self, session: &mut Session<T>, parts: &[Part], now: Instant) {
+        let feed = &mut self.room.feed;
+        if let Some(prefs) = session.view() {
+            let to = prefs.to(self.wall_seconds);
+            let name = session.name.text().to_lowercase();
+            let mut copy = Vec::new();
+            feed.show_lines(parts, |line| {
+                if prefs.wants(&line) {
+                    let rings = prefs.rings(&line, session.id, &name);
+                    encode_viewed(&to, line.bytes, rings, &mut copy);
+                }
+            });
+            return session.outbox.push_copy(&copy, now);
+        }
+        let encoding = session.codec.encoding();
+        for part in parts {
+            match feed.share(encoding, *part) {
+                Some(slice) => session.outbox.push_shared(slice, now),
+                None => session.outbox.push_copy(feed.bytes(encoding, *part), now),
+            }
+        }
+    }
+
+    /// Queues what an editor has drawn, and takes its row off the screen if texts follow, until the flush draws it again.
+    pub(super) fn open_frame<T>(
+        &mut self,
+        session: &mut Session<T>,
+        texts_follow: bool,
+        now: Instant,
+    ) {
+        if session.codec.has_frame() {
+            let mut drawn = Vec::new();
+            session.codec.begin_frame(texts_follow, &mut drawn);
+            session.outbox.push_copy(&drawn, now);
+        }
+    }
+
+    /// Puts a session on the flush list.
+    pub(super) fn list<T>(&mut self, session: &mut Session<T>) {
+        if !session.listed {
+            session.listed = true;
+            self.flush_list.push(session.id);
+        }
+    }
+
+    pub(super) fn wake_by(&mut self, at: Instant) {
+        let at = self.rests_until.map_or(at, |until| until.max(at));
+        self.wake_at = Some(self.wake_at.map_or(at, |earlier| earlier.min(at)));
+    }
+
+    /// Throws away what came from a session and is not understood yet.
+    pub(super) fn drop_input<T>(&mut self, session: &mut Session<T>) {
+        session.pending = None;
+        session.codec.clear();
+        self.count_input(session);
+    }
+
+    /// Brings the sum of input up to date.
+    pub(super) fn count_input<T>(&mut self, session: &mut Session<T>) {
+        let now = session.input_bytes();
+        let before = std::mem::replace(&mut session.input_counted, now as u32) as usize;
+        self.input_bytes = self.input_bytes + now - before;
+    }
+
+    /// Throws away what waits for a session.
+    pub(super) fn drop_output<T>(&mut self, session: &mut Session<T>) {
+        self.queued_bytes -= session.outbox.bytes();
+        session.outbox.clear();
+    }
+
+    /// Nothing more is to be done for a session that is closing but to free it.
+    pub(super) fn finish_close<T>(&mut self, session: &mut Session<T>, ending: Ending) {
+        let id = session.id;
+        if let Some(closing) = session.closing() {
+            if !matches!(closing.stage, Stage::Closed(_)) {
+                closing.stage = Stage::Closed(ending);
+                self.closed.push(id);
+            }
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! A room: who is in it, what they are to hear and how fast, and who was announced.
+
+mod arrivals;
+pub(super) mod feed;
+pub(super) mod history;
+mod lists;
+pub(super) mod members;
+pub(super) mod pace;
+pub(super) mod presence;
+
+use std::time::{Duration, Instant};
+
+use crate::dialect::event::{Event, Presence};
+use crate::dialect::Encoding;
+use crate::id::SessionId;
+use crate::name::Name;
+
+use arrivals::Arrivals;
+use feed::{Feed, Snapshot};
+use history::History;
+use members::{Member, Members};
+use pace::{Pace, Waiting};
+use presence::{Announced, Gate, Told};
+
+/// One room.
+///
+/// Invariants: `listeners` counts `members` by encoding; `arrivals` holds the members that were announced, each once.
+#[derive(Debug)]
+pub(super) struct Room {
+    pub(super) members: Members,
+    pub(super) listeners: [usize; Encoding::COUNT],
+    /// Those announced, or about to be, by the order of their joining.
+    arrivals: Arrivals,
+    joins: Gate,
+    leaves: Gate,
+    pub(super) history: History,
+    pub(super) feed: Feed,
+    /// How far the feed went when the round began in which the members are told of it now: so far all have heard it
+    /// when the round is over.
+    pub(super) round: Snapshot,
+    pub(super) pace: Pace,
+}
+
+impl Room {
+    /// An empty room that keeps `history_lines`; a line to a crowded room waits at most `pace_max` for others.
+    pub(super) fn new(history_lines: usize, pace_max: Option<Duration>) -> Self {
+        Self {
+            members: Members::default(),
+            listeners: [0; Encoding::COUNT],
+            arrivals: Arrivals::default(),
+            joins: Gate::default(),
+            leaves: Gate::default(),
+            history: History::new(history_lines),
+            feed: Feed::default(),
+            round: Snapshot::default(),
+            pace: Pace::new(pace_max),
+        }
+    }
+
+    /// How many are here: those announced, or about to be.
+    pub(super) fn here(&self) -> usize {
+        self.arrivals.len()
+    }
+
+    /// Those who are here, in the order of their joining.
+    pub(super) fn arrivals(&self) -> impl Iterator<Item = SessionId> + '_ {
+        self.arrivals.iter()
+    }
+
+    /// Adds a member, which hears what is said from now on; gives its place in the list, which its session must keep.
+    pub(super) fn enter(&mut self, id: SessionId, encoding: Encoding) -> u32 {
+        self.listeners[encoding as usize] += 1;
+        self.members.enter(Member {
+            id,
+            encoding,
+            cursor: self.feed.cursor(encoding),
+            announced: None,
+            spoke: 0,
+        })
+    }
+
+    /// Removes the member at `place`, and says who has `moved` to which place for that. Gives how it was announced.
+    pub(super) fn leave(
+        &mut self,
+        place: u32,
+        moved: impl FnMut(SessionId, u32),
+    ) -> Option<Announced> {
+        let member = self.members.leave(place, moved);
+        self.listeners[member.encoding as usize] -= 1;
+        self.feed.forget(member.cursor);
+        if let Some(announced) = member.announced {
+            self.arrivals.remove(announced.arrival);
+        }
+        member.announced
+    }
+
+    /// Says something of the member at `place` to everybody else.
+    pub(super) fn say_to_others(&mut self, event: &Event<'_>, place: u32) {
+        let Some(member) = self.members.get_mut(place) else {
+            return;
+        };
+        let from = self.feed.end(member.encoding);
+        self.feed.say(event, Some(member.id.into()), self.listeners);
+        self.feed
+            .skip_since(&mut member.cursor, member.encoding, from);
+    }
+
+    /// Says something to everybody. `about` is who said it or whom it is about, for those who ignore them.
+    pub(super) fn say_to_all(&mut self, event: &Event<'_>, about: Option<SessionId>) {
+        self.feed.say(event, about.map(Into::into), self.listeners);
+    }
+
+    /// Lets the others know of the member at `place`, if they were not told of it before.
+    pub(super) fn announce(&mut self, place: u32, name: &Name, now: Instant) {
+        let member = self.members.get_mut(place);
+        let Some(member) = member.filter(|member| member.announced.is_none()) else {
+            return;
+        };
+        let told = self.joins.admit(now);
+        member.announced = Some(Announced {
+            arrival: self.arrivals.add(member.id),
+            told,
+        });
+        if told == Told::ByName {
+            let here = self.here();
+            self.say_to_others(&Event::Presence(Presence::Joined { name, here }), place);
+        }
+    }
+
+    /// Tells the others that a member has left, with these last words, unless they were not told that it was here.
+    pub(super) fn tell_leave(
+        &mut self,
+        id: SessionId,
+        announced: Option<Announced>,
+        name: &Name,
+        words: &str,
+        now: Instant,
+    ) {
+        self.pace.note_leave(now);
+        let Some(announced) = announced else { return };
+        if self.joins.retract(announced.told) {
+            return;
+        }
+        if self.leaves.admit(now) == Told::ByName {
+            let here = self.here();
+            let left = Presence::Left { name, words, here };
+            self.say_to_all(&Event::Presence(left), Some(id));
+        }
+    }
+
+    /// The member at `place` has another name.
+    pub(super) fn rename(&mut self, place: u32, from: &Name, to: &Name) {
+        let member = self.members.get(place);
+        let Some(announced) = member.and_then(|member| member.announced) else {
+            return;
+        };
+        if !self.joins.waits(announced.told) {
+            self.say_to_others(&Event::Presence(Presence::Renamed { from, to }), place);
+        }
+    }
+
+    /// When a sum of joins or leaves is due, or some may be told what was said. `is_urgent` if it must be told before
+    /// anything else is done.
+    pub(super) fn wake_at(&self, is_urgent: bool, now: Instant) -> Option<Instant> {
+        let waiting = self.waiting(is_urgent);
+        let told_at = waiting.map(|waiting| self.pace.due_at(waiting, now));
+        let deadlines = [self.joins.due_at(), self.leaves.due_at(), told_at];
+        deadlines.into_iter().flatten().min()
+    }
+
+    /// What waits to be told to all; `None` if nothing does.
+    pub(super) fn waiting(&self, is_urgent: bool) -> Option<Waiting> {
+        let lines = self.feed.events();
+        (lines > 0).then(|| Waiting {
+            lines,
+            people: self.members.len(),
+            is_presence: self.members.is_round_over() && self.feed.is_presence_only(),
+            is_urgent,
+        })
+    }
+
+    /// Tells the sums that are due.
+    pub(super) fn tick(&mut self, now: Instant) {
+        let here = self.here();
+        if let Some(count) = self.joins.take_due(now) {
+            let more = Presence::MoreJoined { count, here };
+            self.say_to_all(&Event::Presence(more), None);
+        }
+        if let Some(count) = self.leaves.take_due(now) {
+            let more = Presence::MoreLeft { count, here };
+            self.say_to_all(&Event::Presence(more), None);
+        }
+    }
+
+    /// Begins a round, if the last one is over.
+    pub(super) fn begin_round(&mut self) {
+        if self.members.is_round_over() {
+            self.members.begin_round();
+            self.round = self.feed.snapshot();
+        }
+    }
+
+    /// Goes on to the next member of the round that has not heard everything; `None` when the round is over.
+    pub(super) fn go_on(&mut self) -> Option<SessionId> {
+        while let Some(member) = self.members.go_on() {
+            if self.feed.has_news_for(member.encoding, member.cursor) {
+                return Some(member.id);
+            }
+        }
+        None
+    }
+
+    /// Drops what all have heard, if the round is over.
+    pub(super) fn end_round(&mut self) {
+        if self.members.is_round_over() {
+            self.feed.trim(self.round);
+        }
+    }
+}

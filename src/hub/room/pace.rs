@@ -1,0 +1,470 @@
+//! How fast a crowded room is told what was said.
+//!
+//! To tell five hundred people is five hundred `send` calls, whether each carries one line or ten. So when lines come
+//! faster than they can be sent one by one they should share their sends. Sending is paid for with a credit, as in a
+//! token bucket: the credit grows with time, but only at a share of it, up to what it takes to tell everybody once. After
+//! a quiet time a line is with everybody at once. Under load the room is told in rounds that are so much slower, a few
+//! people at a time, and each hears at once all that was said since the last round. The more lines are to share a round,
+//! the larger is the share, for then there is less to be won by waiting for another one.
+
+use std::time::{Duration, Instant};
+
+/// Sending takes `lines / (lines + OTHERS)` of the time: half of it when nine lines share the sends, where each line
+/// more would save a tenth of what is left.
+const OTHERS: u32 = 9;
+/// Fewer lines count as so many: sending takes a third of the time at least.
+const FEW_LINES: u32 = 4;
+/// A line that has no other to share with is not worth delaying as much, and counts as so many.
+const LONE_LINE: u32 = 7;
+/// More are not told apart.
+const LINES_MAX: u32 = 1000;
+
+/// A round that takes less is not worth slowing down: the timer itself is no finer.
+const WORTH_WAITING: Duration = Duration::from_millis(1);
+/// A round has at most so many steps, and none of them takes less than `WORTH_WAITING`: the loop goes on in between.
+const STEPS: u32 = 16;
+
+/// Nor is more told in one turn: whoever has something to say or to ask is not to wait for all of a huge room.
+const TURN_MAX: Duration = Duration::from_millis(10);
+
+/// While many leave, presence waits at most so long for them to be gone.
+const PRESENCE_WAITS: Duration = Duration::from_secs(1);
+
+/// The pace at which people are told.
+#[derive(Debug)]
+pub(in crate::hub) struct Pace {
+    delay_max: Option<Duration>,
+    /// What it cost to tell one person, in the last round and in the one before; zero where there was none.
+    costs: [Duration; 2],
+    /// How many were told since then, and what it took: of as many as there are in the room that is a round.
+    round: (usize, Duration),
+    /// So much time may be spent sending, as of `counted_at`.
+    credit: Duration,
+    counted_at: Option<Instant>,
+    presence_waits_since: Option<Instant>,
+    somebody_left_at: Option<Instant>,
+}
+
+/// What waits to be told to all.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::hub) struct Waiting {
+    /// How many lines are on their way, in a round or to the next one.
+    pub(in crate::hub) lines: usize,
+    /// How many people are to hear them.
+    pub(in crate::hub) people: usize,
+    /// Whether nobody is being told yet, and they tell of nothing but who came and went.
+    pub(in crate::hub) is_presence: bool,
+    /// Whether it must be told before anything else is done.
+    pub(in crate::hub) is_urgent: bool,
+}
+
+impl Pace {
+    /// `delay_max` is how much later than without a pace a line may be with everybody; `None` for no pace.
+    pub(in crate::hub) fn new(delay_max: Option<Duration>) -> Self {
+        Self {
+            delay_max,
+            costs: [Duration::ZERO; 2],
+            round: (0, Duration::ZERO),
+            credit: Duration::ZERO,
+            counted_at: None,
+            presence_waits_since: None,
+            somebody_left_at: None,
+        }
+    }
+
+    /// Somebody has left.
+    pub(in crate::hub) fn note_leave(&mut self, now: Instant) {
+        self.somebody_left_at = Some(now);
+    }
+
+    /// How many people may be told now what waits.
+    pub(in crate::hub) fn allows(&mut self, waiting: Option<Waiting>, now: Instant) -> usize {
+        let Some(waiting) = waiting else {
+            self.presence_waits_since = None;
+            return 0;
+        };
+        let waits_since = self.presence_waits_since.filter(|_| waiting.is_presence);
+        self.presence_waits_since = waiting.is_presence.then(|| waits_since.unwrap_or(now));
+        let Some(delay_max) = self.worth_pacing(waiting) else {
+            return usize::MAX;
+        };
+        self.credit = self.credit_at(waiting, delay_max, now);
+        self.counted_at = Some(now);
+        let is_due = self.presence_until(waiting, delay_max, now) <= now;
+        if !is_due || self.credit < self.step(waiting) {
+            return 0;
+        }
+        let round = self.round_takes(waiting);
+        if self.credit >= round && round <= TURN_MAX {
+            return usize::MAX;
+        }
+        let people = self.credit.min(TURN_MAX).as_nanos() / self.cost().as_nanos();
+        // One send alone may take longer.
+        usize::try_from(people).unwrap_or(usize::MAX).max(1)
+    }
+
+    /// When somebody may be told next.
+    pub(in crate::hub) fn due_at(&self, waiting: Waiting, now: Instant) -> Instant {
+        let Some(delay_max) = self.worth_pacing(waiting) else {
+            return now;
+        };
+        let credit = self.credit_at(waiting, delay_max, now);
+        let missing = self.step(waiting).saturating_sub(credit);
+        let paid_at = if missing.is_zero() {
+            now
+        } else {
+            let (round, period) = (self.round_takes(waiting), self.period(waiting, delay_max));
+            // Not a moment too soon.
+            now + scaled(missing, period, round) + Duration::from_nanos(1)
+        };
+        paid_at.max(self.presence_until(waiting, delay_max, now))
+    }
+
+    /// So many people of a round were told, who are so many in all, and it took so long.
+    pub(in crate::hub) fn told(&mut self, told: usize, people: usize, took: Duration) {
+        self.presence_waits_since = None;
+        let count = |people| u32::try_from(people).unwrap_or(u32::MAX);
+        self.credit = self.credit.saturating_sub(self.cost() * count(told));
+        self.round = (self.round.0 + told, self.round.1 + took);
+        let (told, took) = self.round;
+        // Who said it is not told.
+        if told + 1 >= people {
+            self.costs = [took / count(told).max(1), self.costs[0]];
+            self.round = (0, Duration::ZERO);
+        }
+    }
+
+    /// The longest delay, if there may be any and a round takes long enough.
+    fn worth_pacing(&self, waiting: Waiting) -> Option<Duration> {
+        let is_slow = self.round_takes(waiting) >= WORTH_WAITING;
+        self.delay_max.filter(|_| is_slow && !waiting.is_urgent)
+    }
+
+    /// What it costs to tell one person. A round that was interrupted by something else does not tell.
+    fn cost(&self) -> Duration {
+        let known = self.costs.iter().filter(|cost| !cost.is_zero());
+        known.min().copied().unwrap_or_default()
+    }
+
+    fn round_takes(&self, waiting: Waiting) -> Duration {
+        self.cost() * u32::try_from(waiting.people).unwrap_or(u32::MAX)
+    }
+
+    /// What is paid for at once, which is one person at least.
+    fn step(&self, waiting: Waiting) -> Duration {
+        let step = self.round_takes(waiting) / STEPS;
+        step.max(WORTH_WAITING).max(self.cost())
+    }
+
+    /// How long a round is to take under load.
+    fn period(&self, waiting: Waiting, delay_max: Duration) -> Duration {
+        let lines = u32::try_from(waiting.lines).unwrap_or(u32::MAX);
+        let round = self.round_takes(waiting);
+        // Without a pace a line waits for its own round, and for another one that is under way when it comes; but if only
+        // a few are on their way, hardly any comes so early.
+        let at_once = if lines > FEW_LINES { 2 * round } else { round };
+        // The last step begins so much later.
+        let longest = (at_once + delay_max) * STEPS / (STEPS + 1);
+        let lines = match lines {
+            1 => LONE_LINE,
+            _ => lines.clamp(FEW_LINES, LINES_MAX),
+        };
+        (round * (lines + OTHERS) / lines).min(longest.max(round))
+    }
+
+    fn credit_at(&self, waiting: Waiting, delay_max: Duration, now: Instant) -> Duration {
+        let round = self.round_takes(waiting);
+        self.counted_at.map_or(round, |counted_at| {
+            let period = self.period(waiting, delay_max);
+            let time = now.saturating_duration_since(counted_at).min(period);
+            round.min(self.credit + scaled(time, round, period))
+        })
+    }
+
+    /// Who leaves seldom leaves alone, and those who leave need not be told who else does.
+    fn presence_until(&self, waiting: Waiting, delay_max: Duration, now: Instant) -> Instant {
+        match self.somebody_left_at.filter(|_| waiting.is_presence) {
+            None => now,
+            Some(left_at) => {
+                let waits_since = self.presence_waits_since.unwrap_or(now);
+                (waits_since + PRESENCE_WAITS).min(left_at + delay_max)
+            }
+        }
+    }
+}
+
+/// `time * by / of`
+fn scaled(time: Duration, by: Duration, of: Duration) -> Duration {
+    let nanos = time.as_nanos() * by.as_nanos() / of.as_nanos().max(1);
+    Duration::from_nanos(nanos as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_clock::outset;
+
+    const PEOPLE: usize = 1000;
+
+    const fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    const fn chat(lines: usize) -> Waiting {
+        Waiting {
+            lines,
+            people: PEOPLE,
+            is_presence: false,
+            is_urgent: false,
+        }
+    }
+
+    const fn presence(lines: usize) -> Waiting {
+        Waiting {
+            is_presence: true,
+            ..chat(lines)
+        }
+    }
+
+    /// A pace that knows what a round takes, and has just paid for one.
+    fn paced(round: Duration, delay_max: Option<Duration>) -> (Pace, Instant) {
+        let (mut pace, now) = (Pace::new(delay_max), outset());
+        assert_eq!(
+            pace.allows(Some(chat(1)), now),
+            usize::MAX,
+            "nothing is known"
+        );
+        pace.told(PEOPLE, PEOPLE, round);
+        assert!(pace.allows(Some(chat(1)), now) > 0, "nothing was paced");
+        pace.told(PEOPLE, PEOPLE, round);
+        (pace, now)
+    }
+
+    /// Tells rounds of so many lines, one right after the other; gives how long one takes.
+    fn average_round(pace: &mut Pace, lines: usize, began_at: Instant) -> Duration {
+        const ROUNDS: u32 = 20;
+        let cost = pace.cost();
+        let (mut now, mut told) = (began_at, 0);
+        while told < PEOPLE * ROUNDS as usize {
+            now = pace.due_at(chat(lines), now);
+            let people = pace.allows(Some(chat(lines)), now);
+            assert!((1..PEOPLE).contains(&people), "{people} when it is due");
+            let sending = cost * people as u32;
+            pace.told(people, PEOPLE, sending);
+            now += sending;
+            told += people;
+        }
+        (now - began_at) / ROUNDS
+    }
+
+    #[test]
+    fn under_load_a_round_is_as_slow_as_few_lines_wait() {
+        for (lines, period) in [(1, 32), (2, 45), (3, 45), (9, 28), (126, 15)] {
+            let (mut pace, now) = paced(ms(14), Some(ms(100)));
+            let took = average_round(&mut pace, lines, now);
+            assert!(
+                took.abs_diff(ms(period)) <= ms(1),
+                "{lines} lines: {took:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn people_are_told_a_few_at_a_time() {
+        let (mut pace, mut now) = paced(ms(160), Some(ms(1000)));
+        for _ in 0..32 {
+            let due_at = pace.due_at(chat(9), now);
+            assert!((due_at - now).abs_diff(ms(20)) < ms(1));
+            let too_soon = now + ms(18);
+            assert_eq!(pace.allows(Some(chat(9)), too_soon), 0);
+            now = pace.due_at(chat(9), too_soon);
+            let told = pace.allows(Some(chat(9)), now);
+            assert_eq!(told, PEOPLE / 16);
+            pace.told(told, PEOPLE, ms(10));
+        }
+    }
+
+    #[test]
+    fn what_is_due_is_allowed_however_long_one_send_takes() {
+        let few = Waiting {
+            people: 3,
+            ..chat(1)
+        };
+        let (mut pace, now) = (Pace::new(Some(ms(100))), outset());
+        pace.told(3, 3, ms(9));
+        assert_eq!(pace.allows(Some(few), now), usize::MAX);
+        pace.told(3, 3, ms(9));
+        let due_at = pace.due_at(few, now);
+        assert!(due_at > now);
+        assert_eq!(pace.allows(Some(few), due_at), 1);
+    }
+
+    #[test]
+    fn after_a_quiet_time_a_line_is_with_everybody_at_once() {
+        let (mut pace, now) = paced(ms(7), Some(ms(100)));
+        let lone = chat(1);
+        assert!(pace.allows(Some(lone), now + ms(15)) < PEOPLE);
+        assert_eq!(pace.allows(Some(lone), now + ms(16)), usize::MAX);
+        pace.told(PEOPLE, PEOPLE, ms(7));
+        let later = now + Duration::from_secs(86_400);
+        assert_eq!(pace.due_at(lone, later), later);
+        let earlier = now + Duration::from_secs(3_600);
+        assert_eq!(pace.allows(Some(lone), earlier), usize::MAX);
+        assert_eq!(pace.allows(Some(lone), later), usize::MAX);
+        pace.told(PEOPLE, PEOPLE, ms(7));
+        assert_eq!(pace.allows(Some(lone), later), 0, "it is paid for");
+    }
+
+    /// When everybody has heard lines that come at these times, each counted from when it came.
+    fn delays(pace: &mut Pace, cost: Duration, came: &[Duration]) -> Vec<Duration> {
+        let mut delays = vec![Duration::ZERO; came.len()];
+        let (mut now, mut next) = (Duration::ZERO, 0);
+        // What the round drops at its end, which lines each has heard, and who is told next.
+        let (mut told_all, mut round_from, mut heard, mut at) = (0, 0, vec![0; PEOPLE], 0);
+        while told_all < came.len() {
+            while came.get(next).is_some_and(|came| *came <= now) {
+                next += 1;
+            }
+            let mut most = 0;
+            if told_all < next {
+                let clock = outset() + now;
+                most = pace.allows(Some(chat(next - told_all)), clock);
+                if most == 0 {
+                    let due_at = pace.due_at(chat(next - told_all), clock) - outset();
+                    let comes = came.get(next).copied().unwrap_or(Duration::MAX);
+                    now = due_at.min(comes);
+                    continue;
+                }
+            } else {
+                now = came[next];
+            }
+            let mut told = 0;
+            while told < most && told_all < next {
+                if at == 0 {
+                    round_from = next;
+                }
+                if heard[at] < next {
+                    now += cost;
+                    told += 1;
+                    heard[at] = next;
+                    let all_heard = *heard.iter().min().expect("there are people");
+                    for line in 0..all_heard {
+                        if delays[line].is_zero() {
+                            delays[line] = now.saturating_sub(came[line]);
+                        }
+                    }
+                }
+                at = (at + 1) % PEOPLE;
+                if at == 0 {
+                    told_all = round_from;
+                }
+            }
+            pace.told(told, PEOPLE, cost * told as u32);
+        }
+        delays
+    }
+
+    #[test]
+    fn no_turn_tells_all_of_a_huge_room() {
+        let (mut pace, now) = paced(ms(160), Some(ms(100)));
+        let later = now + ms(1000);
+        for _ in 0..15 {
+            assert_eq!(pace.due_at(chat(1), later), later);
+            assert_eq!(pace.allows(Some(chat(1)), later), PEOPLE / 16);
+            pace.told(PEOPLE / 16, PEOPLE, ms(10));
+        }
+    }
+
+    #[test]
+    fn a_line_is_not_later_than_it_may_be() {
+        for (round, every, delay) in [
+            (120, 23, 100),
+            (120, 53, 100),
+            (120, 127, 100),
+            (120, 151, 1),
+            (120, 199, 100),
+            (120, 263, 100),
+            (400, 97, 100),
+            (400, 443, 100),
+            (10, 3, 5),
+            (10, 13, 100),
+        ] {
+            let cost = ms(round) / PEOPLE as u32;
+            let came: Vec<Duration> = (0..40).map(|line| ms(line * every)).collect();
+            let delays_max = |delay_max| {
+                let mut pace = Pace::new(delay_max);
+                pace.told(PEOPLE, PEOPLE, ms(round));
+                delays(&mut pace, cost, &came).into_iter().max().unwrap()
+            };
+            let (paced, at_once) = (delays_max(Some(ms(delay))), delays_max(None));
+            assert!(
+                paced <= at_once + ms(delay),
+                "a line every {every} ms, {round} ms a round: {paced:?} instead of {at_once:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn one_slow_round_is_no_reason_to_slow_down() {
+        let (mut pace, _) = paced(ms(14), Some(ms(100)));
+        for (took, known) in [(90, 14), (70, 70), (14, 14), (40, 14), (30, 30)] {
+            pace.told(PEOPLE, PEOPLE, ms(took));
+            assert_eq!(pace.round_takes(chat(1)), ms(known));
+        }
+    }
+
+    #[test]
+    fn a_room_that_has_shrunk_is_not_slow_for_ever() {
+        let (mut pace, now) = paced(ms(140), Some(ms(100)));
+        let few = Waiting {
+            people: 5,
+            ..chat(1)
+        };
+        assert_eq!(pace.due_at(few, now), now);
+        assert_eq!(pace.allows(Some(few), now), usize::MAX);
+    }
+
+    #[test]
+    fn small_rooms_and_what_is_urgent_and_those_who_switched_it_off_never_wait() {
+        let urgent = Waiting {
+            is_urgent: true,
+            ..presence(1)
+        };
+        for (round, delay_max, waiting) in [
+            (Duration::from_micros(900), Some(ms(100)), presence(1)),
+            (ms(80), None, presence(1)),
+            (ms(80), Some(ms(100)), urgent),
+        ] {
+            let (mut pace, now) = paced(round, delay_max);
+            pace.note_leave(now);
+            assert_eq!(pace.due_at(waiting, now), now);
+            assert_eq!(pace.allows(Some(waiting), now), usize::MAX);
+        }
+    }
+
+    #[test]
+    fn presence_waits_for_those_who_leave_but_not_for_ever() {
+        let (mut pace, now) = paced(ms(2), Some(ms(100)));
+        let begins_at = now + ms(5000);
+        for left in [0, 90, 180, 270, 360, 450] {
+            let now = begins_at + ms(left);
+            pace.note_leave(now);
+            assert_eq!(pace.allows(Some(presence(3)), now), 0);
+            assert_eq!(pace.due_at(presence(3), now), now + ms(100), "more leave");
+            assert_eq!(pace.due_at(chat(3), now), now, "chat does not wait");
+        }
+        let late = begins_at + ms(950);
+        pace.note_leave(late);
+        assert_eq!(pace.due_at(presence(3), late), begins_at + ms(1000));
+        assert_eq!(
+            pace.allows(Some(presence(3)), begins_at + ms(1000)),
+            usize::MAX
+        );
+        pace.told(PEOPLE, PEOPLE, ms(2));
+        // All was told, and later others leave.
+        let later = begins_at + ms(9000);
+        pace.note_leave(later);
+        assert_eq!(pace.allows(Some(presence(1)), later), 0);
+        assert_eq!(pace.due_at(presence(1), later), later + ms(100));
+    }
+}

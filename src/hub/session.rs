@@ -1,0 +1,321 @@
+//! One session as the hub sees it.
+
+use std::io::{self, IoSlice};
+use std::time::{Duration, Instant};
+
+use crate::dialect::event::To;
+use crate::dialect::input::Context;
+use crate::dialect::Codec;
+use crate::hub::prefs::Prefs;
+use crate::hub::sink::Sink;
+use crate::id::SessionId;
+use crate::ledger::CloseReason;
+use crate::limits::Limits;
+use crate::name::Name;
+use crate::outbox::Outbox;
+use crate::rate::Bucket;
+
+/// A session whose input is paused and whose client has gone is heard for this long, and no longer.
+const HANGUP_HEARD: Duration = Duration::from_secs(5);
+
+/// How a transport that `Hub::reap` gives back is to be closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// Its peer has everything, or is to get it from the kernel.
+    Orderly,
+    /// By a reset. It did not take what waited for it in time, so the kernel need not keep that either; or it has
+    /// taken everything but stays, as nc does, and a reset frees its person.
+    Abrupt,
+}
+
+/// Where a session is on its way, which goes in one direction only.
+#[derive(Debug)]
+pub(super) enum Phase {
+    /// It hears and is heard.
+    Open,
+    /// It is on its way out.
+    Closing(Box<Closing>),
+}
+
+/// How a session ends.
+#[derive(Debug)]
+pub(super) struct Closing {
+    /// Why; the first reason stays.
+    pub(super) reason: CloseReason,
+    pub(super) stage: Stage,
+    /// When this stage is over at the latest.
+    pub(super) until: Instant,
+    /// The stream that we read has ended.
+    pub(super) ended: bool,
+    /// Its socket did not take all of what waited for it at once.
+    pub(super) slow: bool,
+}
+
+/// How far a session is on its way out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// What was queued for it, and the farewell, goes out.
+    Draining,
+    /// All is said; what it still sends is read and dropped, this many bytes so far. Closing a socket with unread input
+    /// would throw away what its peer has not received yet.
+    Lingering { dropped: usize },
+    /// Nothing is left but to free it.
+    Closed(Ending),
+}
+
+/// The write side of the socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flow {
+    /// It takes bytes as far as we know.
+    Ready,
+    /// The last write would have blocked, and no writable edge has come since.
+    Blocked,
+    /// It will never take a byte again.
+    Dead,
+}
+
+/// Input that was read but is not understood yet, and why.
+#[derive(Debug)]
+pub(super) struct Pending {
+    pub(super) bytes: Box<[u8]>,
+    /// The session has been heard enough for now; until then nothing more is read.
+    pub(super) paused_until: Option<Instant>,
+    /// When its client was seen to have gone, behind what it has sent.
+    pub(super) gone_at: Option<Instant>,
+}
+
+/// A session.
+///
+/// Invariants: an outbox that is not empty has a waker: `listed` or [`Flow::Blocked`]; a dead write side has an empty
+/// outbox; an open session is a member of a room, and no other is.
+#[derive(Debug)]
+pub(super) struct Session<T> {
+    pub(super) transport: T,
+    pub(super) id: SessionId,
+    /// Where it stands in its room's list of members.
+    pub(super) member: u32,
+    pub(super) flow: Flow,
+    /// It is on the flush list, once.
+    pub(super) listed: bool,
+    /// The number that the ledger gave it.
+    pub(super) number: u64,
+    pub(super) phase: Phase,
+    pub(super) name: Name,
+    pub(super) codec: Codec,
+    pub(super) pending: Option<Box<Pending>>,
+    /// What the hub's sum of input counts for it.
+    pub(super) input_counted: u32,
+    pub(super) outbox: Outbox,
+    pub(super) opened_at: Instant,
+    /// When something was last heard of it, or the pause behind that ends, in µs after `opened_at`.
+    heard_micros: u64,
+    /// What it may say and ask.
+    pub(super) bucket: Bucket,
+    pub(super) lines_in: u64,
+    pub(super) bytes_out: u64,
+    /// What its person has set; most have set nothing.
+    pub(super) prefs: Option<Box<Prefs>>,
+}
+
+impl<T> Session<T> {
+    pub(super) fn new(
+        transport: T,
+        id: SessionId,
+        number: u64,
+        member: u32,
+        codec: Codec,
+        now: Instant,
+    ) -> Self {
+        Self {
+            transport,
+            id,
+            member,
+            flow: Flow::Ready,
+            listed: false,
+            number,
+            phase: Phase::Open,
+            name: Name::guest(number),
+            codec,
+            pending: None,
+            input_counted: 0,
+            outbox: Outbox::default(),
+            opened_at: now,
+            heard_micros: 0,
+            bucket: Bucket::default(),
+            lines_in: 0,
+            bytes_out: 0,
+            prefs: None,
+        }
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.phase, Phase::Open)
+    }
+
+    /// How far it is on its way out; `None` if it is not.
+    pub(super) fn stage(&self) -> Option<Stage> {
+        match &self.phase {
+            Phase::Open => None,
+            Phase::Closing(closing) => Some(closing.stage),
+        }
+    }
+
+    /// Its way out, if it is on it.
+    pub(super) fn closing(&mut self) -> Option<&mut Closing> {
+        match &mut self.phase {
+            Phase::Open => None,
+            Phase::Closing(closing) => Some(closing),
+        }
+    }
+
+    /// Whether a byte could still reach its peer.
+    pub(super) fn is_reachable(&self) -> bool {
+        self.flow != Flow::Dead && !matches!(self.stage(), Some(Stage::Closed(_)))
+    }
+
+    /// When something was last heard of it, or when the pause behind that ends.
+    pub(super) fn heard_at(&self) -> Instant {
+        self.opened_at + Duration::from_micros(self.heard_micros)
+    }
+
+    /// Something was heard of it, and nothing is read until `at`.
+    pub(super) fn hear_until(&mut self, at: Instant) {
+        self.heard_micros = at.saturating_duration_since(self.opened_at).as_micros() as u64;
+    }
+
+    /// Its codec, and what that may know.
+    pub(super) fn codec_in_context<'a>(
+        &'a mut self,
+        limits: &Limits,
+        wall_seconds: u64,
+        out: &'a mut Vec<u8>,
+        now: Instant,
+    ) -> (&'a mut Codec, Context<'a>) {
+        let context = Context {
+            age: now.saturating_duration_since(self.opened_at),
+            words_bytes_max: limits.line_bytes_max,
+            to: self.to(wall_seconds),
+            lines_in: &mut self.lines_in,
+            out,
+        };
+        (&mut self.codec, context)
+    }
+
+    /// How its person wants to read what the server says.
+    pub(super) fn to(&self, wall_seconds: u64) -> To {
+        let prefs = self.prefs.as_deref();
+        prefs.map_or(To::default(), |prefs| prefs.to(wall_seconds))
+    }
+
+    /// What its person has set, if they see the feed otherwise than everybody.
+    pub(super) fn view(&self) -> Option<&Prefs> {
+        self.prefs.as_deref().filter(|prefs| prefs.has_view())
+    }
+
+    /// What its person has set, to be changed.
+    pub(super) fn prefs(&mut self) -> &mut Prefs {
+        self.prefs.get_or_insert_default()
+    }
+
+    pub(super) fn is_away(&self) -> bool {
+        let prefs = self.prefs.as_deref();
+        prefs.is_some_and(|prefs| prefs.away.is_some())
+    }
+
+    /// Keeps input for later.
+    pub(super) fn keep_input(&mut self, bytes: &[u8], paused_until: Option<Instant>) {
+        let gone_at = self.pending.take().and_then(|pending| pending.gone_at);
+        if !bytes.is_empty() || paused_until.is_some() || gone_at.is_some() {
+            self.pending = Some(Box::new(Pending {
+                bytes: bytes.into(),
+                paused_until,
+                gone_at,
+            }));
+        }
+    }
+
+    /// Whether nothing is to be read, or gone on with, until a pause is over.
+    pub(super) fn is_paused(&self) -> bool {
+        let pending = self.pending.as_ref();
+        pending.is_some_and(|pending| pending.paused_until.is_some())
+    }
+
+    /// Whether input waits to be gone on with.
+    pub(super) fn has_pending(&self) -> bool {
+        let pending = self.pending.as_ref();
+        pending.is_some_and(|pending| !pending.bytes.is_empty())
+    }
+
+    /// Bytes of input that are kept.
+    pub(super) fn input_bytes(&self) -> usize {
+        let pending = self.pending.as_ref();
+        pending.map_or(0, |pending| pending.bytes.len()) + self.codec.buffered()
+    }
+
+    /// When its next deadline is.
+    ///
+    /// # Errors
+    /// One has passed, and for this reason the session is to be closed; if it is closing already, to be freed.
+    pub(super) fn deadline(
+        &mut self,
+        limits: &Limits,
+        now: Instant,
+    ) -> Result<Option<Instant>, CloseReason> {
+        if let Phase::Closing(closing) = &self.phase {
+            return match closing.stage {
+                Stage::Closed(_) => Ok(None),
+                _ if now < closing.until => Ok(Some(closing.until)),
+                _ => Err(closing.reason),
+            };
+        }
+        let queue_at = self.outbox.deadline(&limits.queue, now)?;
+        let idle_at = limits.idle.map(|idle| self.heard_at() + idle);
+        if idle_at.is_some_and(|at| at <= now) {
+            return Err(CloseReason::Idle);
+        }
+        // What it sent before its client went may be too much to be heard in time.
+        let gone_at = self.pending.as_ref().and_then(|pending| pending.gone_at);
+        let heard_until = gone_at.map(|at| at + HANGUP_HEARD);
+        if heard_until.is_some_and(|at| at <= now) {
+            return Err(CloseReason::Eof);
+        }
+        let deadlines = [queue_at, idle_at, heard_until];
+        Ok(deadlines.into_iter().flatten().min())
+    }
+
+    /// Its client seems to have gone, behind what it has sent; gives when that is heard no longer.
+    pub(super) fn note_gone(&mut self, now: Instant) -> Option<Instant> {
+        let pending = self.pending.as_mut()?;
+        if pending.paused_until.is_none() || pending.gone_at.is_some() {
+            return None;
+        }
+        pending.gone_at = Some(now);
+        Some(now + HANGUP_HEARD)
+    }
+
+    /// One write; gives the bytes taken. `flow` tells why there are not more.
+    pub(super) fn write(&mut self, slices: &[IoSlice<'_>], sink: &mut impl Sink<T>) -> usize {
+        match sink.write(self.id, &mut self.transport, slices) {
+            Ok(taken) if taken > 0 => {
+                self.bytes_out += taken as u64;
+                return taken;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.flow = Flow::Blocked,
+            Ok(_) | Err(_) => self.flow = Flow::Dead,
+        }
+        0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_session_is_small() {
+        // The kernel's side of a session costs kilobytes; ours must not show beside it.
+        let bytes = size_of::<Session<[u32; 5]>>();
+        assert!(bytes <= 240, "{bytes}");
+    }
+}

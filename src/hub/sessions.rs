@@ -1,0 +1,57 @@
+//! All sessions, found by ids that are never used again.
+
+use slab::Slab;
+
+use crate::hub::session::Session;
+use crate::id::SessionId;
+
+/// The sessions that hold a slot.
+#[derive(Debug)]
+pub(super) struct Sessions<T> {
+    slab: Slab<Session<T>>,
+    serial: u32,
+}
+
+impl<T> Sessions<T> {
+    pub(super) fn new() -> Self {
+        Self {
+            slab: Slab::new(),
+            serial: 0,
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.slab.len()
+    }
+
+    /// Adds the session that `make` gives for its id.
+    pub(super) fn insert(&mut self, make: impl FnOnce(SessionId) -> Session<T>) -> &mut Session<T> {
+        self.serial = self.serial.wrapping_add(1);
+        let entry = self.slab.vacant_entry();
+        let id = SessionId::new(entry.key(), self.serial);
+        entry.insert(make(id))
+    }
+
+    pub(super) fn remove(&mut self, id: SessionId) -> Option<Session<T>> {
+        self.get(id)?;
+        self.slab.try_remove(id.slot())
+    }
+
+    pub(super) fn get(&self, id: SessionId) -> Option<&Session<T>> {
+        let session = self.slab.get(id.slot());
+        session.filter(|session| session.id == id)
+    }
+
+    pub(super) fn get_mut(&mut self, id: SessionId) -> Option<&mut Session<T>> {
+        let session = self.slab.get_mut(id.slot());
+        session.filter(|session| session.id == id)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Session<T>> {
+        self.slab.iter().map(|(_, session)| session)
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Session<T>> {
+        self.slab.iter_mut().map(|(_, session)| session)
+    }
+}

@@ -1,0 +1,182 @@
+//! A hub without sockets: its transports, clock and turns are the test's own.
+
+use std::io::{self, IoSlice};
+use std::time::{Duration, Instant};
+
+use crate::dialect::Dialect;
+use crate::hub::{Ending, Hub, Limits, Next, Origin, SessionId, Sink, Then};
+use crate::ledger::CloseReason;
+use crate::limits::QueueLimits;
+use crate::rate::Rate;
+use crate::test_clock::outset;
+use crate::test_log;
+
+/// What stands for a session's socket.
+#[derive(Debug)]
+pub(crate) struct Pipe {
+    /// What was taken from the hub.
+    pub(crate) got: Vec<u8>,
+    /// So much it still takes before it blocks.
+    pub(crate) room: usize,
+    /// So often a write is interrupted before it takes anything.
+    pub(crate) interruptions: usize,
+    /// Every write fails.
+    pub(crate) broken: bool,
+}
+
+impl Pipe {
+    /// What was taken, as lines.
+    pub(crate) fn lines(&self) -> Vec<&str> {
+        let text = std::str::from_utf8(&self.got).expect("the server speaks UTF-8");
+        text.lines().collect()
+    }
+}
+
+struct Sockets;
+
+impl Sink<Pipe> for Sockets {
+    fn write(
+        &mut self,
+        _: SessionId,
+        pipe: &mut Pipe,
+        slices: &[IoSlice<'_>],
+    ) -> io::Result<usize> {
+        if pipe.broken {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        if pipe.interruptions > 0 {
+            pipe.interruptions -= 1;
+            return Err(io::ErrorKind::Interrupted.into());
+        }
+        if pipe.room == 0 {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let before = pipe.got.len();
+        let bytes = slices.iter().flat_map(|slice| slice.iter());
+        pipe.got.extend(bytes.take(pipe.room));
+        let taken = pipe.got.len() - before;
+        pipe.room -= taken;
+        Ok(taken)
+    }
+
+    fn finish(&mut self, _: &mut Pipe) {}
+}
+
+/// A hub, driven in turns as the server does.
+pub(crate) struct World {
+    pub(crate) hub: Hub<Pipe>,
+    pub(crate) now: Instant,
+    /// The transports that came back, and how they were to be closed.
+    pub(crate) closed: Vec<(Pipe, Ending)>,
+}
+
+/// Limits that nobody reaches unless a test lowers them.
+pub(crate) fn limits() -> Limits {
+    Limits {
+        line_bytes_max: 4096,
+        queue: QueueLimits {
+            bytes_max: 1 << 30,
+            bytes_soft: 1 << 30,
+            soft: Duration::from_secs(10),
+            stall: None,
+        },
+        line_rate: Rate::UNLIMITED,
+        memory_max: usize::MAX,
+        idle: None,
+        drain: Duration::from_secs(5),
+        history_lines: 0,
+        pace_max: None,
+    }
+}
+
+impl World {
+    pub(crate) fn new(limits: Limits) -> Self {
+        test_log::begin();
+        Self {
+            hub: Hub::new(limits),
+            now: outset(),
+            closed: Vec::new(),
+        }
+    }
+
+    /// Somebody connects, whose socket takes everything.
+    pub(crate) fn connect(&mut self) -> SessionId {
+        let pipe = Pipe {
+            got: Vec::new(),
+            room: usize::MAX,
+            interruptions: 0,
+            broken: false,
+        };
+        self.hub
+            .connect(pipe, Dialect::Telnet, Origin::Local, self.now)
+    }
+
+    /// Somebody connects and takes a name.
+    #[track_caller]
+    pub(crate) fn join(&mut self, name: &str) -> SessionId {
+        let id = self.connect();
+        self.say(id, &format!("/name {name}"));
+        self.turn();
+        let pipe = self.pipe(id);
+        let told = format!("-- you are {name}\r\n");
+        assert!(pipe.got.ends_with(told.as_bytes()), "{:?}", pipe.lines());
+        pipe.got.clear();
+        id
+    }
+
+    /// A line is read from a session.
+    pub(crate) fn say(&mut self, id: SessionId, line: &str) {
+        let line = format!("{line}\n");
+        let mut then = self.hub.handle_input(id, line.as_bytes(), self.now);
+        while then == Then::Resume {
+            then = self.hub.resume(id, self.now);
+        }
+    }
+
+    /// Whether the session has been heard enough for now.
+    pub(crate) fn is_paused(&mut self, id: SessionId) -> bool {
+        matches!(self.hub.next(id), Some(Next::Wait(_)))
+    }
+
+    /// The rest of a turn, behind all reading.
+    pub(crate) fn turn(&mut self) {
+        self.hub.tick(self.now);
+        self.hub.flush(self.now, &mut Sockets);
+        let closed = &mut self.closed;
+        self.hub
+            .reap(self.now, |pipe, ending| closed.push((pipe, ending)));
+    }
+
+    /// Time passes, and then there is a turn.
+    pub(crate) fn pass(&mut self, time: Duration) {
+        self.now += time;
+        self.turn();
+    }
+
+    #[track_caller]
+    pub(crate) fn pipe(&mut self, id: SessionId) -> &mut Pipe {
+        self.hub.transport(id).expect("the session is there")
+    }
+
+    /// A session's socket takes so many bytes more.
+    pub(crate) fn drain(&mut self, id: SessionId, bytes: usize) {
+        self.pipe(id).room = bytes;
+        self.hub.handle_writable(id);
+    }
+
+    /// Who was closed, and why, in order.
+    pub(crate) fn closes(&self) -> Vec<(String, CloseReason)> {
+        let closes = test_log::closes();
+        assert_eq!(closes.len() as u64, self.hub.ledger().closed());
+        closes
+            .into_iter()
+            .map(|close| (close.name, close.reason))
+            .collect()
+    }
+
+    /// Everything that must hold between two calls.
+    #[track_caller]
+    pub(crate) fn check(&self) {
+        self.hub.check_invariants();
+    }
+}

@@ -1,0 +1,90 @@
+//! Where a connection comes from.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+/// The far end of a connection, as the log tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// An address and a port.
+    Inet(SocketAddr),
+    /// A process of this machine, over a Unix socket.
+    Local,
+}
+
+impl Origin {
+    /// The prefix that it is counted under; `None` if it is exempt: from this machine.
+    pub(crate) fn prefix(self) -> Option<Prefix> {
+        match self {
+            Self::Inet(address) => Prefix::of(address.ip()),
+            Self::Local => None,
+        }
+    }
+}
+
+impl From<SocketAddr> for Origin {
+    fn from(address: SocketAddr) -> Self {
+        Self::Inet(address)
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Inet(address) => address.fmt(f),
+            Self::Local => f.write_str("local"),
+        }
+    }
+}
+
+/// What is counted as one place on the net: an IPv4 address, or 64 bits of an IPv6 address.
+///
+/// The first half is 0 for IPv4 and for no network that there is, for `::/8` is reserved (RFC 4291, section 2.4). An
+/// `IpAddr` would take twice as much of each session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Prefix([u32; 2]);
+
+impl Prefix {
+    /// `None` for loopback, which is never counted.
+    fn of(address: IpAddr) -> Option<Self> {
+        let address = address.to_canonical();
+        let halves = match address {
+            IpAddr::V4(address) => [0, address.into()],
+            IpAddr::V6(address) => {
+                let bits = u128::from(address);
+                [(bits >> 96) as u32, (bits >> 64) as u32]
+            }
+        };
+        (!address.is_loopback()).then_some(Self(halves))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn prefix(address: &str) -> Option<Prefix> {
+        Origin::from(SocketAddr::new(address.parse().unwrap(), 1)).prefix()
+    }
+
+    #[test]
+    fn f007_prefixes_are_addresses_or_networks_and_loopback_has_none() {
+        assert_eq!(prefix("127.0.0.9"), None);
+        assert_eq!(prefix("::1"), None);
+        assert_eq!(prefix("::ffff:127.0.0.1"), None);
+        assert_eq!(Origin::Local.prefix(), None);
+        assert_eq!(prefix("::ffff:192.0.2.1"), prefix("192.0.2.1"));
+        assert_ne!(prefix("192.0.2.1"), prefix("192.0.2.2"));
+        assert_eq!(prefix("2001:db8:1:2::1"), prefix("2001:db8:1:2:ffff::9"));
+        assert_ne!(prefix("2001:db8:1:2::1"), prefix("2001:db8:1:3::1"));
+    }
+
+    #[test]
+    fn the_log_tells_the_address_with_its_port() {
+        for text in ["127.0.0.1:51234", "[::1]:3333", "[::ffff:192.0.2.1]:1"] {
+            let address: SocketAddr = text.parse().unwrap();
+            assert_eq!(Origin::from(address).to_string(), text);
+        }
+        assert_eq!(Origin::Local.to_string(), "local");
+    }
+}
