@@ -40,7 +40,6 @@ pub mod log;
 pub mod name;
 mod origin;
 mod outbox;
-mod planted;
 mod rate;
 pub mod report;
 pub mod server;

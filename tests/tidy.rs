@@ -12,7 +12,7 @@ const BELOW: &[(&str, &[&str])] = &[
         "server",
         &[
             "log", "report", "hub", "settings", "dialect", "ledger", "origin", "rate", "id",
-            "planted", "stream",
+            "stream",
         ],
     ),
     (
@@ -40,7 +40,6 @@ const BELOW: &[(&str, &[&str])] = &[
     ("rate", &[]),
     ("id", &[]),
     ("stream", &[]),
-    ("planted", &[]),
 ];
 
 /// Where other crates may be used: whatever begins with one of these paths.

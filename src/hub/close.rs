@@ -14,6 +14,8 @@ use crate::hub::room::members::NOWHERE;
 use crate::hub::session::{Closing, Ending, Flow, Phase, Session, Stage};
 use crate::hub::Hub;
 use crate::id::SessionId;
+#[cfg(test)]
+use crate::ledger::Entry;
 use crate::ledger::{Close, CloseReason};
 use crate::name::Name;
 use crate::origin::Origin;
@@ -296,6 +298,11 @@ impl Core {
             self.catch_up(session, now);
             self.queued_bytes += session.outbox.bytes() - before;
         }
+        #[cfg(test)]
+        self.ledger.diary.push(Entry::Ended {
+            id: session.number,
+            reason,
+        });
         let until = now + self.limits.drain;
         session.phase = Phase::Closing(Box::new(Closing {
             reason,

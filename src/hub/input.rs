@@ -133,8 +133,12 @@ impl<T> Hub<T> {
 
     /// Understands input as far as one turn allows, and keeps the rest for the next one.
     fn understand(&mut self, id: SessionId, bytes: &[u8], now: Instant) -> Then {
+        #[cfg(test)]
+        self.note_heard(id);
         let mut input = bytes;
         let paused_until = self.understand_some(id, &mut input, now);
+        #[cfg(test)]
+        self.core.ledger.keep(input.len());
         let Self { sessions, core } = self;
         let session = sessions.get_mut(id);
         let Some(session) = session.filter(|session| session.is_open()) else {

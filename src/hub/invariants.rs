@@ -5,11 +5,20 @@ use std::cmp::Reverse;
 use crate::dialect::Encoding;
 use crate::hub::session::{Flow, Stage};
 use crate::hub::Hub;
+use crate::id::SessionId;
+use crate::ledger::{Entry, Ledger};
 
 impl<T> Hub<T> {
-    /// Whether some have been told what others will be told later.
-    pub(crate) fn is_in_a_round(&self) -> bool {
-        !self.core.room.members.is_round_over()
+    /// The record of opens and closes, to take what was done from it.
+    pub(crate) fn ledger_mut(&mut self) -> &mut Ledger {
+        &mut self.core.ledger
+    }
+
+    /// Writes down that the input of a session begins to be understood.
+    pub(super) fn note_heard(&mut self, id: SessionId) {
+        let number = self.sessions.get(id).map(|session| session.number);
+        let heard = number.map(|id| Entry::Heard { id, kept: 0 });
+        self.core.ledger.diary.extend(heard);
     }
 
     /// Looks at everything that must hold between two calls. It costs time in proportion to all that the hub holds.

@@ -13,7 +13,11 @@ use std::time::{Duration, Instant};
 use log::warn;
 
 use crate::dialect::Dialect;
+#[cfg(test)]
+use crate::hub::Census;
 use crate::hub::{Hub, Limits, SessionId, Sink};
+#[cfg(test)]
+use crate::ledger::{Entry, Ledger};
 use crate::server::admission::{Admission, AdmissionLimits, CountedAs};
 use crate::server::meter::{Meter, SlowTurn};
 use crate::server::motd::MotdFile;
@@ -330,8 +334,19 @@ impl<N: Network> Sink<Carrier<N::Stream>> for Writer<'_, N> {
 /// What the simulation looks at.
 #[cfg(test)]
 impl<N: Network> EventLoop<N> {
-    pub(super) fn hub(&self) -> &Hub<Carrier<N::Stream>> {
-        &self.hub
+    /// How many sessions are in which state, and what they hold.
+    pub(super) fn census(&self) -> Census {
+        self.hub.census()
+    }
+
+    /// The record of opens and closes.
+    pub(super) fn ledger(&self) -> &Ledger {
+        self.hub.ledger()
+    }
+
+    /// What was done since it was last taken.
+    pub(super) fn take_diary(&mut self) -> Vec<Entry> {
+        std::mem::take(&mut self.hub.ledger_mut().diary)
     }
 
     pub(super) fn admission(&self) -> &Admission {

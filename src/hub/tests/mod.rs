@@ -2,6 +2,7 @@
 
 mod bounds;
 mod faults;
-#[path = "../../../tests/sim/random.rs"]
+#[path = "../../../tests/support/random.rs"]
+#[allow(dead_code, reason = "the simulation uses the rest")]
 mod random;
 mod world;

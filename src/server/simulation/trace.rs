@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::hash::{DefaultHasher, Hasher};
 
-/// So many steps are printed when a run fails.
+/// At most this many steps are printed when a run fails.
 const STEPS_KEPT: usize = 60;
 
 #[derive(Default)]

@@ -1,11 +1,13 @@
 //! What a person or a program means, and how that is spelled in bytes. The model goes by the meaning, the hub by the
 //! bytes, so neither can copy a mistake of the other.
 
+use std::collections::VecDeque;
+
 use base64::engine::general_purpose::STANDARD as BASE64;
 use base64::Engine;
-use chatd::dialect::Dialect;
 
-use crate::random::Random;
+use super::random::Random;
+use crate::dialect::Dialect;
 
 /// Names that people want, each with a number that it shares with those which nobody could tell apart from it.
 pub(crate) const NAMES: [(&str, usize); 11] = [
@@ -23,6 +25,8 @@ pub(crate) const NAMES: [(&str, usize); 11] = [
 ];
 const MALFORMED_NAMES: [&str; 3] = ["-dash", "two words", "abcdefghijklmnopqrstuvwxyz"];
 const RESERVED_NAMES: [&str; 3] = ["guest7", "Server", "chatd"];
+
+const FOREIGN: &str = "GET / HTTP/1.1";
 
 /// How many lines one burst has at least: more than a turn takes.
 pub(crate) const BURST_LINES: usize = 70;
@@ -58,22 +62,32 @@ pub(crate) enum Item {
     AreYouThere,
     TimingMark,
     Interrupt,
+    /// The urgent mark of telnet's Synch (RFC 854).
+    DataMark,
     // What only programs send.
     Ping(String),
     Garbage,
     SeveralLines,
     LongWords(usize),
+    // What is neither.
+    /// The beginning of a request for a web page.
+    Foreign,
+    /// A line without an end; its bytes are sent apart.
+    Endless,
 }
 
 impl Item {
-    /// Whether it is one of those things of which a turn takes only so many.
+    /// Whether it counts toward the number of lines that a turn takes.
     pub(crate) fn counts(&self) -> bool {
-        *self != Self::TimingMark
+        !matches!(self, Self::TimingMark | Self::DataMark)
     }
 
     /// Whether it is a line, as the ledger counts them.
     pub(crate) fn is_line(&self) -> bool {
-        !matches!(self, Self::AreYouThere | Self::TimingMark | Self::Interrupt)
+        !matches!(
+            self,
+            Self::AreYouThere | Self::TimingMark | Self::Interrupt | Self::DataMark | Self::Endless
+        )
     }
 
     /// The bytes without a line end.
@@ -102,7 +116,9 @@ impl Item {
             Self::AreYouThere => return vec![0xff, 0xf6],
             Self::TimingMark => return vec![0xff, 0xfd, 6],
             Self::Interrupt => return vec![0xff, 0xf4],
-            item => item.spell_comfort().unwrap_or_default(),
+            Self::DataMark => return vec![0xff, 0xf2],
+            Self::Foreign => FOREIGN.to_owned(),
+            item => item.spell_pref().unwrap_or_default(),
         }
         .into_bytes()
     }
@@ -123,6 +139,7 @@ impl Item {
             Self::Garbage => "HELLO".to_owned(),
             Self::SeveralLines => chat("one\ntwo"),
             Self::LongWords(bytes) => chat(&"y".repeat(*bytes)),
+            Self::Foreign => FOREIGN.to_owned(),
             _ => String::new(),
         }
         .into_bytes()
@@ -139,7 +156,7 @@ pub(crate) fn wire_line(verb: &str, values: &[&str]) -> String {
         .join(" ")
 }
 
-/// The longest line of the wire dialect: so much that the longest words fit in base64, and a name with them.
+/// The longest line of the wire dialect, in bytes: long enough that the longest words fit in base64, and a name with them.
 pub(crate) fn wire_line_bytes_max(line_bytes_max: usize) -> usize {
     line_bytes_max.div_ceil(3) * 4 + 512
 }
@@ -204,10 +221,11 @@ impl Author {
             (76..=77, Dialect::Telnet) => Item::Help,
             (78..=80, Dialect::Telnet) => Item::Unknown,
             (81..=82, Dialect::Telnet) => Item::AreYouThere,
-            (83..=84, Dialect::Telnet) => Item::TimingMark,
+            (83, Dialect::Telnet) => Item::TimingMark,
+            (84, Dialect::Telnet) => Item::DataMark,
             (85, Dialect::Telnet) => Item::Interrupt,
             (86..=92, Dialect::Telnet) => Item::Tell(any_name(opened, random), self.words(random)),
-            (_, Dialect::Telnet) => self.comfort(opened, random),
+            (_, Dialect::Telnet) => self.pref(opened, random),
             (72..=79, Dialect::Wire) => Item::Ping(format!("t{over}")),
             (80..=83, Dialect::Wire) => Item::Garbage,
             (84..=87, Dialect::Wire) => Item::SeveralLines,
@@ -216,7 +234,7 @@ impl Author {
         }
     }
 
-    fn comfort(&mut self, opened: u64, random: &mut Random) -> Item {
+    fn pref(&mut self, opened: u64, random: &mut Random) -> Item {
         match random.within(0..=19) {
             0..=1 => Item::Away(self.last_words(random)),
             2 => Item::Back,
@@ -245,5 +263,94 @@ fn any_name(opened: u64, random: &mut Random) -> String {
         format!("guest{}", random.within(1..=opened as usize + 1))
     } else {
         random.pick(&NAMES).0.to_owned()
+    }
+}
+
+/// What a client typed, and how far it has come.
+#[derive(Debug, Default)]
+pub(crate) struct Typed {
+    /// How many bytes were sent.
+    sent: usize,
+    /// What was not understood yet, and where in the stream of bytes it is complete.
+    items: VecDeque<(usize, Item)>,
+    /// Where each thing ended with its line end.
+    ends: Vec<usize>,
+    /// Where a line began that never ends.
+    endless_from: usize,
+}
+
+impl Typed {
+    /// Types something; gives its bytes.
+    pub(crate) fn add(&mut self, item: Item, dialect: Dialect, line_end: &[u8]) -> Vec<u8> {
+        let mut bytes = item.spell(dialect);
+        let end = self.sent + bytes.len();
+        // A line is complete with the first byte of its end, and a last one that has no end with the end of the stream.
+        let complete_at = match (&item, line_end) {
+            (Item::Endless, _) => usize::MAX,
+            (item, []) if item.is_line() => usize::MAX,
+            (item, _) => end + usize::from(item.is_line()),
+        };
+        if item.is_line() {
+            bytes.extend(line_end);
+        }
+        if item == Item::Endless {
+            self.endless_from = self.sent;
+        }
+        self.items.push_back((complete_at, item));
+        self.add_dregs(bytes.len());
+        bytes
+    }
+
+    /// Counts bytes that nobody will understand.
+    pub(crate) fn add_dregs(&mut self, bytes: usize) {
+        self.sent += bytes;
+        self.ends.push(self.sent);
+    }
+
+    pub(crate) fn is_new(&self) -> bool {
+        self.sent == 0
+    }
+
+    /// Whether all that was typed has been understood.
+    pub(crate) fn is_done(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// What comes next, and where it is complete.
+    pub(crate) fn front(&self) -> Option<(usize, &Item)> {
+        self.items.front().map(|(at, item)| (*at, item))
+    }
+
+    /// Takes what comes next, if it is complete there.
+    pub(crate) fn next_until(&mut self, limit: usize) -> Option<Item> {
+        self.take_if(|at, item| at <= limit && *item != Item::Foreign)
+    }
+
+    /// Takes a last line without an end.
+    pub(crate) fn take_unfinished(&mut self, given: usize) -> Option<Item> {
+        let is_all = given == self.sent;
+        self.take_if(|at, _| at == usize::MAX && is_all)
+    }
+
+    fn take_if(&mut self, is_it: impl FnOnce(usize, &Item) -> bool) -> Option<Item> {
+        self.front().filter(|(at, item)| is_it(*at, item))?;
+        self.items.pop_front().map(|(_, item)| item)
+    }
+
+    /// How many bytes up to there belong to a line that never ends.
+    pub(crate) fn endless(&self, limit: usize) -> usize {
+        match self.front() {
+            Some((_, Item::Endless)) => limit.saturating_sub(self.endless_from),
+            _ => 0,
+        }
+    }
+
+    /// Where what comes at this place, or goes on there, ends.
+    pub(crate) fn end_of(&self, place: usize) -> usize {
+        if place == 0 {
+            return 0;
+        }
+        let after = self.ends.partition_point(|end| *end < place);
+        self.ends.get(after).copied().unwrap_or(place)
     }
 }

@@ -2,17 +2,27 @@
 
 use std::collections::VecDeque;
 
-use crate::model::Model;
-use crate::script::Item;
-use crate::session::Phase;
+use super::due::Public;
+use super::session::Session;
+use super::Model;
+use crate::server::simulation::script::Item;
 
 #[derive(Debug, Default)]
-pub(crate) struct Comforts {
+pub(crate) struct Prefs {
     pub(crate) away: Option<String>,
     pub(crate) ignored: Vec<u64>,
     teller: Option<u64>,
     pub(crate) quiet: bool,
     pub(crate) clock: bool,
+}
+
+impl Prefs {
+    pub(crate) fn leaves_out(&self, public: &Public) -> bool {
+        let is_ignored = public
+            .about
+            .is_some_and(|about| self.ignored.contains(&about));
+        is_ignored || (self.quiet && public.is_presence)
+    }
 }
 
 /// What was said, for those who come later.
@@ -54,7 +64,7 @@ impl Model {
     /// A name in a list.
     pub(crate) fn listing(&self, number: u64) -> String {
         let it = &self.sessions[&number];
-        let away = if it.comforts.away.is_some() {
+        let away = if it.prefs.away.is_some() {
             " (away)"
         } else {
             ""
@@ -63,23 +73,23 @@ impl Model {
     }
 
     /// Does what concerns one person alone.
-    pub(crate) fn comfort(&mut self, number: u64, item: &Item) -> Result<(), String> {
+    pub(crate) fn set_pref(&mut self, number: u64, item: &Item) -> Result<(), String> {
         match item {
             Item::Away(reason) => {
-                self.it(number).comforts.away = Some(reason.clone());
+                self.it(number).prefs.away = Some(reason.clone());
                 self.tell(number, "-- you are away");
             }
             Item::Back => {
-                self.it(number).comforts.away = None;
+                self.it(number).prefs.away = None;
                 self.tell(number, "-- you are back");
             }
             Item::Quiet(on) => {
-                self.it(number).comforts.quiet = *on;
+                self.set(number, |prefs| prefs.quiet = *on);
                 let state = if *on { "off" } else { "on" };
                 self.tell(number, &format!("-- presence {state}"));
             }
             Item::Clock(on) => {
-                self.it(number).comforts.clock = *on;
+                self.set(number, |prefs| prefs.clock = *on);
                 let state = if *on { "on, +00:00" } else { "off" };
                 self.tell(number, &format!("-- times {state}"));
             }
@@ -89,14 +99,15 @@ impl Model {
             Item::Ignore(name) => self.ignore(number, name)?,
             Item::Unignore(name) => {
                 let found = self.find_or_say(name)?;
-                let ignored = &mut self.it(number).comforts.ignored;
-                ignored.retain(|ignored| *ignored != found);
+                self.set(number, |prefs| {
+                    prefs.ignored.retain(|ignored| *ignored != found);
+                });
                 let name = &self.sessions[&found].name;
                 self.tell(number, &format!("-- no longer ignoring {name}"));
             }
             Item::Ignored => self.list_ignored(number),
             Item::Answer(words) => {
-                let teller = self.sessions[&number].comforts.teller;
+                let teller = self.sessions[&number].prefs.teller;
                 let teller = teller.filter(|teller| self.is_open(*teller));
                 let teller = teller.ok_or_else(|| "nobody has written to you".to_owned())?;
                 self.deliver(number, teller, words);
@@ -109,7 +120,7 @@ impl Model {
 
     /// What those have said whom this person does not ignore; each line has its own time and no other one.
     pub(crate) fn show_history(&mut self, number: u64) {
-        let ignored = &self.sessions[&number].comforts.ignored;
+        let ignored = &self.sessions[&number].prefs.ignored;
         let lines = self.history.lines.iter();
         let wanted = lines.filter(|(author, _)| !ignored.contains(author));
         let wanted: Vec<String> = wanted.map(|(_, line)| format!("{line}\r\n")).collect();
@@ -120,22 +131,33 @@ impl Model {
         self.tell(number, "-- now");
     }
 
+    /// Changes what somebody wants to see, also of what they have not heard yet.
+    fn set(&mut self, number: u64, change: impl FnOnce(&mut Prefs)) {
+        let time = self.time();
+        let it = self.it(number);
+        change(&mut it.prefs);
+        let mut due = std::mem::take(&mut it.due);
+        due.see(|public| it.show(public, &time));
+        it.due = due;
+    }
+
     fn ignore(&mut self, number: u64, name: &str) -> Result<(), String> {
         let found = self.find_or_say(name)?;
         if found == number {
             return Err("that is you".to_owned());
         }
-        let ignored = &mut self.it(number).comforts.ignored;
-        if !ignored.contains(&found) {
-            ignored.push(found);
-        }
+        self.set(number, |prefs| {
+            if !prefs.ignored.contains(&found) {
+                prefs.ignored.push(found);
+            }
+        });
         let name = &self.sessions[&found].name;
         self.tell(number, &format!("-- ignoring {name}"));
         Ok(())
     }
 
     fn list_ignored(&mut self, number: u64) {
-        let ignored = self.sessions[&number].comforts.ignored.iter();
+        let ignored = self.sessions[&number].prefs.ignored.iter();
         let names: Vec<&str> = ignored
             .filter(|other| self.is_open(**other))
             .map(|other| self.sessions[other].name.as_str())
@@ -153,16 +175,16 @@ impl Model {
             .ok_or_else(|| format!("nobody here is called {name}"))
     }
 
-    /// Says something to one person, unless she does not want to hear it.
+    /// Says something to one person, unless they do not want to hear it.
     pub(crate) fn deliver(&mut self, number: u64, receiver: u64, words: &str) {
         let from = self.sessions[&number].name.clone();
         let to = self.sessions[&receiver].name.clone();
-        let comforts = &mut self.it(receiver).comforts;
-        let away = comforts.away.clone();
-        if comforts.ignored.contains(&number) {
+        let prefs = &mut self.it(receiver).prefs;
+        let away = prefs.away.clone();
+        if prefs.ignored.contains(&number) {
             self.hit("private, but ignored");
         } else {
-            comforts.teller = Some(number);
+            prefs.teller = Some(number);
             self.tell(receiver, &format!("[{from}] {words}"));
         }
         self.tell(number, &format!("[to {to}] {words}"));
@@ -173,14 +195,13 @@ impl Model {
     }
 
     fn is_open(&self, number: u64) -> bool {
-        let it = self.sessions.get(&number);
-        it.is_some_and(|it| it.phase == Phase::Open)
+        self.sessions.get(&number).is_some_and(Session::is_open)
     }
 }
 
 impl Item {
-    /// How a person asks for what concerns her alone.
-    pub(crate) fn spell_comfort(&self) -> Option<String> {
+    /// How a person asks for what concerns them alone.
+    pub(crate) fn spell_pref(&self) -> Option<String> {
         let switch = |on: &bool| if *on { "on" } else { "off" };
         Some(match self {
             Self::Away(reason) => format!("/away {reason}"),

@@ -1,30 +1,29 @@
 //! How PROTOCOL section 2 has joins (or leaves) told: ten by name in any second, the rest together at its end.
 
-/// Milliseconds since the beginning of the run.
-pub(crate) type Ms = u64;
+use std::time::Duration;
 
 const TOLD_MAX: usize = 10;
-const SECOND: Ms = 1000;
+const SECOND: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Default)]
 pub(crate) struct Telling {
     /// When each one was told that was told by name, oldest first.
-    told_at: Vec<Ms>,
+    told_at: Vec<Duration>,
     /// Those who will be told of together.
     pub(crate) waiting: Vec<u64>,
-    pub(crate) due_at: Option<Ms>,
+    pub(crate) due_at: Option<Duration>,
 }
 
 impl Telling {
     /// Whether `number` is told of by name, now.
-    pub(crate) fn is_by_name(&mut self, number: u64, now: Ms) -> bool {
-        self.told_at.retain(|at| at + SECOND > now);
+    pub(crate) fn is_by_name(&mut self, number: u64, now: Duration) -> bool {
+        self.told_at.retain(|at| *at + SECOND > now);
         if self.waiting.is_empty() && self.told_at.len() < TOLD_MAX {
             self.told_at.push(now);
             return true;
         }
         self.waiting.push(number);
-        let second_ends_at = self.told_at.first().map_or(now, |at| at + SECOND);
+        let second_ends_at = self.told_at.first().map_or(now, |at| *at + SECOND);
         self.due_at.get_or_insert(second_ends_at);
         false
     }
@@ -40,7 +39,7 @@ impl Telling {
     }
 
     /// How many are told of together now, if it is time.
-    pub(crate) fn sum(&mut self, now: Ms) -> Option<usize> {
+    pub(crate) fn sum(&mut self, now: Duration) -> Option<usize> {
         self.due_at.filter(|at| *at <= now)?;
         self.due_at = None;
         Some(std::mem::take(&mut self.waiting).len())
