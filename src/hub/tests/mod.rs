@@ -1,7 +1,14 @@
-//! The hub alone, without sockets.
+//! The hub alone, without sockets, driven turn by turn: what people see goes to terminals that judge it.
 
 mod bounds;
+mod clients;
+mod commands;
+mod editing;
 mod faults;
+mod history;
+mod negotiation;
 #[path = "../../../tests/sim/random.rs"]
 mod random;
-mod world;
+mod screen;
+mod seat;
+pub(super) mod world;

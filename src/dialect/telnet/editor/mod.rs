@@ -31,6 +31,8 @@ mod cluster;
 mod history;
 mod keys;
 mod row;
+#[cfg(test)]
+mod tests;
 
 pub use crate::dialect::input::Word;
 pub(crate) use buffer::CHARACTERS_MAX;

@@ -4,7 +4,7 @@
 //!
 //! What stands above is compared with a second terminal of the same size that is sent the texts alone.
 
-use chatd::dialect::editor::{Editor, Outcome, Word};
+use super::{Editor, Outcome, Word};
 use proptest::prelude::*;
 use std::num::NonZeroU16;
 use unicode_width::UnicodeWidthChar;
