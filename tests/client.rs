@@ -13,11 +13,11 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use chatd::client::Dialect;
 use chatd::client::{
     Client, ClientId, Clients, Connection, Event, Leave, Message, Options, Reconnect, SendError,
     Target, Why, WAITING_MAX,
 };
-use chatd::dialect::Dialect;
 use socket2::{Domain, SockRef, Socket, Type};
 
 use in_process::{InProcess, DEADLINE};
@@ -262,7 +262,7 @@ mod the_real_server {
         assert!(clients.is_empty());
         let report = server.stop();
         assert_eq!(report.opens, CLIENTS as u64);
-        assert_eq!(report.census, chatd::hub::Census::default());
+        assert_eq!(report.census, chatd::server::Census::default());
     }
 
     #[test]

@@ -61,10 +61,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::dialect::Dialect;
 use crate::settings::Listen;
 
 pub use crate::dialect::message::Message;
+pub use crate::dialect::Dialect;
 pub use backoff::Reconnect;
 pub use clients::{ClientId, Clients};
 pub use connection::{Connection, Counters};

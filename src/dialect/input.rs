@@ -26,7 +26,7 @@ pub(crate) enum Input<'a> {
 
 /// What stands between the last space and the cursor: the beginning of something that has a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Word {
+pub(crate) struct Word {
     /// As typed, never empty.
     pub prefix: String,
     /// Nothing stands before it, so that it may be a command.

@@ -19,10 +19,10 @@ const LINGER_BYTES_MAX: usize = 64 * 1024;
 
 impl<T> Hub<T> {
     /// What is to be done with a session that may have something to be read; `None` if it is gone.
-    pub fn next(&mut self, id: SessionId) -> Option<Next<'_, T>> {
+    pub(crate) fn next(&mut self, id: SessionId) -> Option<Next<'_, T>> {
         let session = self.session(id)?;
         Some(if session.is_paused() {
-            Next::Wait(&mut session.transport)
+            Next::Wait
         } else if session.has_pending() {
             Next::Resume
         } else {
@@ -31,7 +31,7 @@ impl<T> Hub<T> {
     }
 
     /// Passes on what was read from a session. At most 64 lines of it are understood at once.
-    pub fn handle_input(&mut self, id: SessionId, bytes: &[u8], now: Instant) -> Then {
+    pub(crate) fn handle_input(&mut self, id: SessionId, bytes: &[u8], now: Instant) -> Then {
         let Self { sessions, core } = self;
         let Some(session) = sessions.get_mut(id) else {
             return Then::Read;
@@ -51,7 +51,7 @@ impl<T> Hub<T> {
     }
 
     /// Goes on with the input of a session that was too much for one turn.
-    pub fn resume(&mut self, id: SessionId, now: Instant) -> Then {
+    pub(crate) fn resume(&mut self, id: SessionId, now: Instant) -> Then {
         let pending = self.session(id).and_then(|it| it.pending.as_mut());
         let Some(pending) = pending else {
             return Then::Read;
@@ -61,7 +61,7 @@ impl<T> Hub<T> {
     }
 
     /// The stream of a session has ended: its last line counts even without a line end.
-    pub fn handle_eof(&mut self, id: SessionId, now: Instant) {
+    pub(crate) fn handle_eof(&mut self, id: SessionId, now: Instant) {
         self.understand_last(id, now);
         let Some(session) = self.session(id) else {
             return;
@@ -89,13 +89,13 @@ impl<T> Hub<T> {
     }
 
     /// The connection of a session is broken.
-    pub fn handle_reset(&mut self, id: SessionId, now: Instant) {
+    pub(crate) fn handle_reset(&mut self, id: SessionId, now: Instant) {
         self.begin_close(id, CloseReason::Reset, now);
         self.free(id, Ending::Orderly);
     }
 
     /// There is nothing to be read from a session for now. If its write side is dead, that was all.
-    pub fn handle_drained(&mut self, id: SessionId, now: Instant) {
+    pub(crate) fn handle_drained(&mut self, id: SessionId, now: Instant) {
         if self.session(id).is_some_and(|it| it.flow == Flow::Dead) {
             self.handle_reset(id, now);
         }
@@ -103,7 +103,7 @@ impl<T> Hub<T> {
 
     /// The client of a session seems to have gone. If the session is paused, that could not be seen by reading, and
     /// it is heard for a moment only; not at all if what is written to it goes nowhere.
-    pub fn handle_hangup(&mut self, id: SessionId, now: Instant) {
+    pub(crate) fn handle_hangup(&mut self, id: SessionId, now: Instant) {
         let Self { sessions, core } = self;
         let Some(session) = sessions.get_mut(id) else {
             return;
@@ -117,7 +117,7 @@ impl<T> Hub<T> {
     }
 
     /// A session's socket may take bytes again.
-    pub fn handle_writable(&mut self, id: SessionId) {
+    pub(crate) fn handle_writable(&mut self, id: SessionId) {
         let Self { sessions, core } = self;
         if let Some(session) = sessions.get_mut(id) {
             if session.flow == Flow::Blocked {

@@ -3,11 +3,18 @@
 use std::cmp::Reverse;
 
 use crate::dialect::Encoding;
-use crate::hub::session::{Flow, Stage};
+use crate::hub::session::{Flow, Session, Stage};
 use crate::hub::Hub;
 
 impl<T> Hub<T> {
+    /// Whether something was said that somebody has not been told yet.
+    #[cfg(feature = "internals")]
+    pub(crate) fn has_untold(&self) -> bool {
+        !self.core.room.feed.is_silent()
+    }
+
     /// Whether some have been told what others will be told later.
+    #[cfg(test)]
     pub(crate) fn is_in_a_round(&self) -> bool {
         !self.core.room.members.is_round_over()
     }
@@ -99,7 +106,7 @@ impl<T> Hub<T> {
             .check_invariants(open.map(|session| (session.id, &session.name)));
         let queued = self.sessions.iter().map(|session| session.outbox.bytes());
         assert_eq!(queued.sum::<usize>(), core.queued_bytes, "queued bytes");
-        let input = self.sessions.iter().map(|session| session.input_bytes());
+        let input = self.sessions.iter().map(Session::input_bytes);
         assert_eq!(input.sum::<usize>(), core.input_bytes, "bytes of input");
         let announced = members().filter(|member| member.announced.is_some());
         assert_eq!(announced.count(), room.here(), "those announced");

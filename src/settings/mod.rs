@@ -19,6 +19,7 @@ use std::path::PathBuf;
 
 use getopts::Options;
 
+pub use crate::dialect::{Dialect, UnknownDialect};
 pub use crate::limits::{Limits, QueueLimits};
 pub use crate::rate::Rate;
 

@@ -148,7 +148,7 @@ impl Visit {
         Self {
             seat: 0,
             id: nobody.dial(
-                &Target::new(chatd::dialect::Dialect::Wire, address),
+                &Target::new(client::Dialect::Wire, address),
                 client::Options::default(),
             ),
             address: Some(address),
@@ -599,7 +599,7 @@ mod tests {
         };
         let plan = Plan::new(&options);
         let mut progress = Progress::new(1, plan.messages(), clock());
-        let target = Target::new(chatd::dialect::Dialect::Wire, address);
+        let target = Target::new(client::Dialect::Wire, address);
         let mut crowd = Crowd::new(&options, plan, target).expect("the system gives a poll");
         crowd.join_max = Duration::from_millis(1);
         crowd.scene.begin(1);

@@ -9,10 +9,8 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use chatd::client::Target;
-use chatd::dialect::Dialect;
 use chatd::journal::Journal;
-use chatd::report::Process;
-use chatd::server::{Server, ShutdownHandle};
+use chatd::server::{Dialect, Process, Server, ShutdownHandle};
 use chatd::settings::{Rate, Settings};
 use log::LevelFilter;
 

@@ -201,7 +201,7 @@ impl World {
 
     /// Whether the session has been heard enough for now.
     pub(crate) fn is_paused(&mut self, id: SessionId) -> bool {
-        matches!(self.hub.next(id), Some(Next::Wait(_)))
+        matches!(self.hub.next(id), Some(Next::Wait))
     }
 
     /// The rest of a turn, behind all reading.

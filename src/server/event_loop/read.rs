@@ -55,7 +55,7 @@ impl<N: Network> EventLoop<N> {
     fn read_session(&mut self, id: SessionId, now: Instant) -> bool {
         let (then, may_be_more) = match self.hub.next(id) {
             None => return false,
-            Some(Next::Wait(_)) => (Then::Wait, false),
+            Some(Next::Wait) => (Then::Wait, false),
             Some(Next::Resume) => (self.hub.resume(id, now), true),
             Some(Next::Read(carrier)) => {
                 let read_on = carrier.may_have_ended || carrier.may_stop_short;

@@ -1,8 +1,6 @@
 //! What a person types into the line editor, however it is cut into packets.
 
-use std::num::NonZeroU16;
-
-use chatd::dialect::editor::{Editor, Outcome, Word};
+use crate::dialect::telnet::editor::{Editor, Outcome, Word};
 use unicode_width::UnicodeWidthChar;
 
 use super::hygiene::is_forbidden;
@@ -10,7 +8,6 @@ use super::hygiene::is_forbidden;
 const INPUT_BYTES_MAX: usize = 1000;
 const LINE_BYTES_MAX: usize = 200;
 const HISTORY_LINES_MAX: usize = 50;
-const ROWS: u16 = 10;
 
 /// The first bytes say how long the packets are, how wide the window is, and how much was typed before the editor came.
 pub(super) fn check(input: &[u8]) {
@@ -44,24 +41,23 @@ fn names_for(word: &Word) -> Vec<String> {
 /// An editor at work, and the terminal that shows it.
 struct Desk {
     editor: Editor,
-    screen: vt100::Parser,
+    row: ScreenRow,
     columns: usize,
     outcomes: Vec<Outcome>,
 }
 
 impl Desk {
     fn new(columns: u16, ahead: &[u8]) -> Self {
-        let size = |n: u16| NonZeroU16::new(n).expect("more than nothing");
         let mut desk = Self {
             editor: Editor::new(LINE_BYTES_MAX, ahead),
-            screen: vt100::Parser::new(size(ROWS), size(columns), 0),
+            row: ScreenRow::default(),
             columns: columns.into(),
             outcomes: Vec::new(),
         };
         let mut out = Vec::new();
         desk.editor.resize(columns, &mut out);
         desk.editor.draw(&mut out);
-        desk.screen.process(&out);
+        desk.row.show(&out);
         desk
     }
 
@@ -81,7 +77,7 @@ impl Desk {
             self.editor.draw(&mut out);
         }
         if out.is_ascii() {
-            self.screen.process(&out);
+            self.row.show(&out);
         }
     }
 
@@ -91,11 +87,54 @@ impl Desk {
         if !line.is_ascii() || reference.has_shown_other_text() || line.len() + 3 > self.columns {
             return;
         }
-        let (row, column) = self.screen.screen().cursor_position();
-        let shown = self.screen.screen().contents();
-        let shown = shown.lines().nth(row.into()).unwrap_or("");
+        let shown = String::from_utf8_lossy(&self.row.cells);
         assert_eq!(shown.trim_end(), format!("> {line}").trim_end());
-        assert_eq!(usize::from(column), 2 + reference.cursor);
+        assert_eq!(self.row.cursor, 2 + reference.cursor);
+    }
+}
+
+/// The row of a terminal in which the cursor stands. It knows what the editor sends, and no more.
+#[derive(Default)]
+struct ScreenRow {
+    cells: Vec<u8>,
+    cursor: usize,
+    saved: usize,
+}
+
+impl ScreenRow {
+    fn show(&mut self, mut out: &[u8]) {
+        while let Some((&first, rest)) = out.split_first() {
+            out = rest;
+            match first {
+                b'\r' => self.cursor = 0,
+                // All rows below are empty, as the row is the last one.
+                b'\n' => self.cells.clear(),
+                0x07 => {}
+                0x1b => out = self.obey(rest),
+                byte => {
+                    assert!((b' '..=b'~').contains(&byte), "{byte:#x} is sent");
+                    let cells = self.cells.len().max(self.cursor + 1);
+                    self.cells.resize(cells, b' ');
+                    self.cells[self.cursor] = byte;
+                    self.cursor += 1;
+                }
+            }
+        }
+    }
+
+    /// Does what a sequence asks for, behind its ESC; gives what follows it.
+    fn obey<'a>(&mut self, out: &'a [u8]) -> &'a [u8] {
+        let known: [&[u8]; 6] = [b"7", b"8", b"[H", b"[2J", b"[J", b"[K"];
+        let sequence = known.into_iter().find(|known| out.starts_with(known));
+        let sequence = sequence.unwrap_or_else(|| panic!("{} is sent", out.escape_ascii()));
+        match sequence {
+            b"7" => self.saved = self.cursor,
+            b"8" => self.cursor = self.saved,
+            b"[H" => self.cursor = 0,
+            b"[2J" => self.cells.clear(),
+            _ => self.cells.truncate(self.cursor),
+        }
+        &out[sequence.len()..]
     }
 }
 
