@@ -2,7 +2,7 @@
 //! `internals`, are no part of the API and may change at any time.
 
 pub mod bench;
-mod fuzz;
+pub(crate) mod fuzz;
 
 /// Checks one input of a fuzz target, which is named as its folder in `fuzz/corpus`.
 ///

@@ -73,7 +73,7 @@ impl Scene {
         assert_eq!(shown(&read), shown(expected.as_bytes()));
     }
 
-    /// What this person says, and what she is told.
+    /// What this person says, and what they are told.
     #[track_caller]
     fn asks(&mut self, id: SessionId, line: &str, answers: &[&str]) {
         self.world.read(id);
@@ -222,12 +222,12 @@ fn who_is_ignored_is_not_heard_whatever_the_name_becomes() {
         scene.hears(ann, &["<eve> seen"; 5]);
         scene.asks(ann, "/r hm", &["!! nobody has written to you"]);
         scene.asks(ann, "/ignore", &["-- ignoring: robert"]);
-        // She hears them and they hear her.
+        // Whoever is ignored goes on to hear who ignores them.
         scene.types(ann, "I hear nothing");
         scene.world.read(bob);
         scene.types(ann, "really");
         scene.hears(bob, &["<ann> really"]);
-        // When he leaves, that ends: neither is his leaving told, nor does it meet who takes the name.
+        // With a leave that ends: the leave is not told, and whoever takes the name is heard.
         scene.world.read(ann);
         scene.types(bob, "/quit see you");
         scene.hears(ann, &[]);
@@ -377,7 +377,7 @@ fn the_bell_rings_for_a_name_and_for_a_private_word() {
         );
         rings(scene, "bob", "/me nudges ann", "* bob nudges ann\x07");
         rings(scene, "bob", "/msg ann psst", "[bob] psst\x07");
-        // Not with what is her own.
+        // Not with one's own lines.
         scene.asks(ann, "/msg bob for ann", &["[to bob] for ann"]);
         let own: &[&str] = if scene.edits {
             &["<ann> I am ann"]
@@ -385,7 +385,7 @@ fn the_bell_rings_for_a_name_and_for_a_private_word() {
             &[]
         };
         scene.asks(ann, "I am ann", own);
-        // And not because somebody's name has hers in it.
+        // And not because somebody's name has one's own in it.
         scene.types(bob, "/name ann-b");
         scene.hears(ann, &["-- bob is now known as ann-b"]);
         rings(scene, "bob", "/me waves", "* ann-b waves");
@@ -559,6 +559,6 @@ fn tab_completes_commands_and_who_spoke_last_comes_first() {
     assert_eq!(typed(&mut world, "/wh\t"), "/who ");
     assert_eq!(typed(&mut world, "/wh\t\tb\t"), "/whois bob ");
     assert_eq!(typed(&mut world, "nobody\t"), "nobody ");
-    // She is not offered her own name.
+    // One's own name is not offered.
     assert_eq!(typed(&mut world, "m\t"), "m ");
 }

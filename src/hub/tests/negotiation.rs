@@ -1,5 +1,5 @@
 //! Every kind of client, asked in every order, with the answers under way for a while: both sides come to agree, soon,
-//! and what the person asked for last is what she has.
+//! and what the person asked for last is what they have.
 
 use proptest::prelude::*;
 
@@ -88,7 +88,7 @@ fn editing_comes_again_where_the_client_lets_it() {
 }
 
 #[test]
-fn who_changes_her_mind_before_the_answer_is_there_gets_what_she_said_last() {
+fn who_changes_their_mind_before_the_answer_is_there_gets_what_they_said_last() {
     for kind in [Kind::Usual, Kind::Tintin] {
         for delay in [0, 1, 3] {
             for lines in [

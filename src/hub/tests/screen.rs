@@ -174,7 +174,7 @@ enum Event {
     /// One of the two wants the time in each line, or no more.
     Time(usize, bool),
     Who(usize),
-    /// The socket of one of the two takes so many bytes, and no more for now.
+    /// The socket of one of the two takes this many bytes, and no more for now.
     Narrow(usize, usize),
     /// The turn goes on: the next event is of the same turn.
     SameTurn,
@@ -234,7 +234,7 @@ struct Scene {
     world: World,
     desks: [Desk; 2],
     carl: Seat,
-    /// In no certain order: his own terminal shows at once what he types.
+    /// In no certain order: a terminal in line mode shows at once what is typed.
     carl_hears: Vec<String>,
 }
 
@@ -382,7 +382,7 @@ proptest! {
         }
         scene.settle();
         scene.desks.iter().for_each(Desk::check);
-        // He is sent whole lines and nothing else.
+        // Line mode gets whole lines and nothing else.
         let heard = scene.carl.take_text();
         let mut heard: Vec<_> = heard.split_terminator("\r\n").collect();
         heard.sort_unstable();
@@ -397,7 +397,7 @@ proptest! {
     ) {
         let mut scene = Scene::new(delay);
         for event in events {
-            // What the person does with her window, or asks for, crosses what is said in the meantime: what is then
+            // What a person does with their window, or asks for, crosses what is said in the meantime: what is then
             // to be seen is told by other tests.
             match event {
                 Event::Resize(..) | Event::Time(..) | Event::Narrow(..) => {}

@@ -45,7 +45,7 @@ impl Seat {
         }
     }
 
-    /// The person presses keys; `\r` is Enter. What they do to the screen at once, her terminal does.
+    /// The person presses keys; `\r` is Enter. What they do to the screen at once, the terminal does.
     pub(crate) fn press(&mut self, keys: &str) {
         for key in keys.chars() {
             if self.client.sends_keys() {

@@ -21,11 +21,11 @@ pub(crate) struct Pipe {
     pub(crate) got: Vec<u8>,
     /// By this many writes.
     pub(crate) writes: usize,
-    /// So much it still takes before it blocks.
+    /// It takes this many bytes before it blocks.
     pub(crate) room: usize,
     /// At most this many bytes are taken by one write.
     pub(crate) write_bytes_max: usize,
-    /// So often a write is interrupted before it takes anything.
+    /// This many writes are interrupted before one takes anything.
     pub(crate) interruptions: usize,
     /// Every write fails.
     pub(crate) broken: bool,
@@ -226,7 +226,7 @@ impl World {
         self.hub.transport(id).expect("the session is there")
     }
 
-    /// A session's socket takes so many bytes more.
+    /// A session's socket takes this many bytes more.
     pub(crate) fn drain(&mut self, id: SessionId, bytes: usize) {
         self.pipe(id).room = bytes;
         self.hub.handle_writable(id);

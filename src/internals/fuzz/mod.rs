@@ -1,7 +1,7 @@
 //! What fuzzing checks: each target gives its bytes to the real code and to a slow and obvious reference, and compares.
 
 mod decoded;
-mod editor;
+pub(crate) mod editor;
 mod hygiene;
 mod room;
 mod settings;
