@@ -121,7 +121,7 @@ pub(crate) struct Closed {
 
 /// The record of opens and closes.
 #[derive(Debug, Default)]
-pub struct Ledger {
+pub(crate) struct Ledger {
     opened: u64,
     closed: [u64; CloseReason::ALL.len()],
     /// Everything that was done since it was last taken.
@@ -184,17 +184,17 @@ impl Ledger {
     }
 
     /// How many sessions were opened.
-    pub fn opened(&self) -> u64 {
+    pub(crate) fn opened(&self) -> u64 {
         self.opened
     }
 
     /// How many sessions were closed for `reason`.
-    pub fn closed_for(&self, reason: CloseReason) -> u64 {
+    pub(crate) fn closed_for(&self, reason: CloseReason) -> u64 {
         self.closed[reason as usize]
     }
 
     /// How many sessions were closed.
-    pub fn closed(&self) -> u64 {
+    pub(crate) fn closed(&self) -> u64 {
         self.closed.iter().sum()
     }
 }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 /// The far end of a connection, as the log tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
+pub(crate) enum Origin {
     /// An address and a port.
     Inet(SocketAddr),
     /// A process of this machine, over a Unix socket.

@@ -160,7 +160,7 @@ impl Outbox {
     }
 
     /// Counts again what waits.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "internals"))]
     pub(crate) fn recount(&self) -> usize {
         self.0.as_ref().map_or(0, |backlog| {
             backlog.chunks.iter().map(Bytes::len).sum::<usize>() + backlog.tail.len()

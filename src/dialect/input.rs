@@ -47,7 +47,7 @@ impl Input<'_> {
 
 /// What stands between the last space and the cursor: the beginning of something that has a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Word {
+pub(crate) struct Word {
     /// As typed, never empty.
     pub prefix: String,
     /// Nothing stands before it, so that it may be a command.

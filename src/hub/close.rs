@@ -29,7 +29,7 @@ const UNANNOUNCED_AGE_MIN: Duration = Duration::from_secs(10);
 
 impl<T> Hub<T> {
     /// Takes in a session and greets it.
-    pub fn connect(
+    pub(crate) fn connect(
         &mut self,
         transport: T,
         dialect: Dialect,
@@ -55,7 +55,7 @@ impl<T> Hub<T> {
     }
 
     /// Takes in a session only to tell it why it cannot stay.
-    pub fn refuse(
+    pub(crate) fn refuse(
         &mut self,
         transport: T,
         dialect: Dialect,
@@ -72,7 +72,12 @@ impl<T> Hub<T> {
     }
 
     /// Writes down that somebody came and could not even be taken in to be told why; gives what to tell them.
-    pub fn turn_away(&mut self, dialect: Dialect, from: Origin, reason: CloseReason) -> Vec<u8> {
+    pub(crate) fn turn_away(
+        &mut self,
+        dialect: Dialect,
+        from: Origin,
+        reason: CloseReason,
+    ) -> Vec<u8> {
         let sessions = self.sessions.len();
         let ledger = &mut self.core.ledger;
         let number = ledger.open(dialect, from, sessions);
@@ -95,7 +100,7 @@ impl<T> Hub<T> {
     }
 
     /// Closes the oldest session that was never announced, if it is old enough, so that a newcomer finds place.
-    pub fn make_room(&mut self, now: Instant) -> bool {
+    pub(crate) fn make_room(&mut self, now: Instant) -> bool {
         let members = &self.core.room.members;
         // Guests stand in the order in which they came, so if the first of these is too young, all are.
         let oldest = self.core.roster.guests().find_map(|id| {
@@ -115,12 +120,12 @@ impl<T> Hub<T> {
     }
 
     /// Ends a session: the one way out. The first reason stays; a second call does nothing.
-    pub fn begin_close(&mut self, id: SessionId, reason: CloseReason, now: Instant) {
+    pub(crate) fn begin_close(&mut self, id: SessionId, reason: CloseReason, now: Instant) {
         self.close(id, reason, "", now);
     }
 
     /// Ends all sessions, because the server goes down.
-    pub fn shut_down(&mut self, now: Instant) {
+    pub(crate) fn shut_down(&mut self, now: Instant) {
         self.core.going_down = true;
         for id in self.ids().collect::<Vec<_>>() {
             self.begin_close(id, CloseReason::Shutdown, now);
@@ -128,7 +133,7 @@ impl<T> Hub<T> {
     }
 
     /// Ends what has begun to close and is not done yet, at once.
-    pub fn cut_off(&mut self) {
+    pub(crate) fn cut_off(&mut self) {
         for id in self.ids().collect::<Vec<_>>() {
             self.free(id, Ending::Orderly);
         }
@@ -248,7 +253,7 @@ impl<T> Hub<T> {
     }
 
     /// Frees the sessions that are closed and gives their transports back.
-    pub fn reap(&mut self, now: Instant, mut close: impl FnMut(T, Ending)) {
+    pub(crate) fn reap(&mut self, now: Instant, mut close: impl FnMut(T, Ending)) {
         for id in mem::take(&mut self.core.closed) {
             let Self { sessions, core } = self;
             let Some(session) = sessions.remove(id) else {

@@ -129,7 +129,7 @@ impl Core {
         write(self, session, &mut out);
         if !out.is_empty() && session.is_reachable() {
             let before = session.outbox.bytes();
-            self.open_frame(session, true, now);
+            Self::open_frame(session, true, now);
             self.catch_up(session, now);
             session.outbox.push_copy(&out, now);
             let pushed = session.outbox.bytes() - before;
@@ -187,12 +187,7 @@ impl Core {
     }
 
     /// Queues what an editor has drawn, and takes its row off the screen if texts follow, until the flush draws it again.
-    pub(super) fn open_frame<T>(
-        &mut self,
-        session: &mut Session<T>,
-        texts_follow: bool,
-        now: Instant,
-    ) {
+    pub(super) fn open_frame<T>(session: &mut Session<T>, texts_follow: bool, now: Instant) {
         if session.codec.has_frame() {
             let mut drawn = Vec::new();
             session.codec.begin_frame(texts_follow, &mut drawn);

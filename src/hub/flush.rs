@@ -29,7 +29,7 @@ const SLICES_MAX: usize = 16;
 
 impl<T> Hub<T> {
     /// Does what is due: ends pauses and the sessions whose time is up, and tells the sums of joins and leaves.
-    pub fn tick(&mut self, now: Instant) {
+    pub(crate) fn tick(&mut self, now: Instant) {
         self.core.room.tick(now);
         self.end_pauses(now);
         if self.core.wake_at.is_none_or(|at| now < at) {
@@ -102,7 +102,7 @@ impl<T> Hub<T> {
 
     /// Writes what waits: first to those for whom something waits that is theirs alone, then what was said to as many
     /// of the room as it is time for. One write for each session, with all that it has not heard yet.
-    pub fn flush(&mut self, now: Instant, sink: &mut impl Sink<T>) {
+    pub(crate) fn flush(&mut self, now: Instant, sink: &mut impl Sink<T>) {
         let mut unfinished = Vec::new();
         self.flush_listed(&mut unfinished, now, sink);
         self.core.private_bytes = 0;
@@ -244,7 +244,7 @@ impl Core {
     // Few have an editor, and the path of the others is shorter without this.
     #[inline(never)]
     fn enqueue_framed<T>(&mut self, session: &mut Session<T>, parts: &[Part], now: Instant) {
-        self.open_frame(session, !parts.is_empty(), now);
+        Self::open_frame(session, !parts.is_empty(), now);
         self.enqueue(session, parts, now);
         if session.is_open() {
             let mut drawn = Vec::new();

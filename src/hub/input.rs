@@ -20,10 +20,10 @@ const LINGER_BYTES_MAX: usize = 64 * 1024;
 
 impl<T> Hub<T> {
     /// What is to be done with a session that may have something to be read; `None` if it is gone.
-    pub fn next(&mut self, id: SessionId) -> Option<Next<'_, T>> {
+    pub(crate) fn next(&mut self, id: SessionId) -> Option<Next<'_, T>> {
         let session = self.session(id)?;
         Some(if session.is_paused() {
-            Next::Wait(&mut session.transport)
+            Next::Wait
         } else if session.has_pending() {
             Next::Resume
         } else {
@@ -32,7 +32,7 @@ impl<T> Hub<T> {
     }
 
     /// Passes on what was read from a session. At most 64 lines of it are understood at once.
-    pub fn handle_input(&mut self, id: SessionId, bytes: &[u8], now: Instant) -> Then {
+    pub(crate) fn handle_input(&mut self, id: SessionId, bytes: &[u8], now: Instant) -> Then {
         let Self { sessions, core } = self;
         let Some(session) = sessions.get_mut(id) else {
             return Then::Read;
@@ -52,7 +52,7 @@ impl<T> Hub<T> {
     }
 
     /// Goes on with the input of a session that was too much for one turn.
-    pub fn resume(&mut self, id: SessionId, now: Instant) -> Then {
+    pub(crate) fn resume(&mut self, id: SessionId, now: Instant) -> Then {
         let pending = self.session(id).and_then(|it| it.pending.as_mut());
         let Some(pending) = pending else {
             return Then::Read;
@@ -65,7 +65,7 @@ impl<T> Hub<T> {
     }
 
     /// The stream of a session has ended: its last line counts even without a line end.
-    pub fn handle_eof(&mut self, id: SessionId, now: Instant) {
+    pub(crate) fn handle_eof(&mut self, id: SessionId, now: Instant) {
         self.understand_last(id, now);
         let Some(session) = self.session(id) else {
             return;
@@ -93,13 +93,13 @@ impl<T> Hub<T> {
     }
 
     /// The connection of a session is broken.
-    pub fn handle_reset(&mut self, id: SessionId, now: Instant) {
+    pub(crate) fn handle_reset(&mut self, id: SessionId, now: Instant) {
         self.begin_close(id, CloseReason::Reset, now);
         self.free(id, Ending::Orderly);
     }
 
     /// There is nothing to be read from a session for now. If its write side is dead, that was all.
-    pub fn handle_drained(&mut self, id: SessionId, now: Instant) {
+    pub(crate) fn handle_drained(&mut self, id: SessionId, now: Instant) {
         if self.session(id).is_some_and(|it| it.flow == Flow::Dead) {
             self.handle_reset(id, now);
         }
@@ -107,7 +107,7 @@ impl<T> Hub<T> {
 
     /// The client of a session seems to have gone. If the session is paused, that could not be seen by reading, and
     /// it is heard for a moment only; not at all if what is written to it goes nowhere.
-    pub fn handle_hangup(&mut self, id: SessionId, now: Instant) {
+    pub(crate) fn handle_hangup(&mut self, id: SessionId, now: Instant) {
         let Self { sessions, core } = self;
         let Some(session) = sessions.get_mut(id) else {
             return;
@@ -121,7 +121,7 @@ impl<T> Hub<T> {
     }
 
     /// A session's socket may take bytes again.
-    pub fn handle_writable(&mut self, id: SessionId) {
+    pub(crate) fn handle_writable(&mut self, id: SessionId) {
         let Self { sessions, core } = self;
         if let Some(session) = sessions.get_mut(id) {
             if session.flow == Flow::Blocked {
@@ -303,55 +303,31 @@ impl<T> Hub<T> {
         }
     }
 }
+
 #[cfg(test)]
 mod tests {
-    use std::io::{self, IoSlice};
     use std::time::Duration;
 
-    use super::*;
-    use crate::dialect::Dialect;
-    use crate::hub::{Limits, Origin, Sink};
-    use crate::test_clock::outset;
-
-    /// Collects what is written.
-    struct Screen;
-
-    impl Sink<Vec<u8>> for Screen {
-        fn write(
-            &mut self,
-            _: SessionId,
-            screen: &mut Vec<u8>,
-            slices: &[IoSlice<'_>],
-        ) -> io::Result<usize> {
-            let before = screen.len();
-            screen.extend(slices.iter().flat_map(|slice| slice.iter()));
-            Ok(screen.len() - before)
-        }
-
-        fn finish(&mut self, _: &mut Vec<u8>) {}
-    }
-
-    const LIMITS: Limits = Limits {
-        line_bytes_max: 100,
-        ..Limits::WIDE
-    };
+    use crate::hub::tests::world::{limits, shown, World};
+    use crate::hub::Limits;
 
     /// What a person sees who sends these packets, each in a turn of its own, from the last one on.
     fn seen(packets: &[&[u8]]) -> String {
-        seen_within(LIMITS, packets)
+        seen_within(100, packets)
     }
 
-    fn seen_within(limits: Limits, packets: &[&[u8]]) -> String {
-        let (mut hub, now) = (Hub::new(limits), outset());
-        let id = hub.connect(Vec::new(), Dialect::Telnet, Origin::Local, now);
+    fn seen_within(line_bytes_max: usize, packets: &[&[u8]]) -> String {
+        let mut world = World::new(Limits {
+            line_bytes_max,
+            ..limits()
+        });
+        let id = world.connect();
+        world.turn();
         for packet in packets {
-            hub.flush(now, &mut Screen);
-            hub.transport(id).unwrap().clear();
-            hub.handle_input(id, packet, now);
+            world.read(id);
+            world.send(id, packet);
         }
-        hub.flush(now, &mut Screen);
-        hub.check_invariants();
-        hub.transport(id).unwrap().escape_ascii().to_string()
+        shown(&world.read(id))
     }
 
     #[test]
@@ -362,15 +338,13 @@ mod tests {
 
     #[test]
     fn f075_are_you_there_is_answered_once_a_second() {
-        let (mut hub, outset) = (Hub::new(LIMITS), outset());
-        let id = hub.connect(Vec::new(), Dialect::Telnet, Origin::Local, outset);
-        hub.flush(outset, &mut Screen);
+        let mut world = World::new(limits());
+        let id = world.connect();
+        let outset = world.now;
         let answers = [0, 0, 999, 1000, 1999, 2000].map(|millis| {
-            let now = outset + Duration::from_millis(millis);
-            hub.transport(id).unwrap().clear();
-            hub.handle_input(id, b"\xff\xf6\xff\xf6", now);
-            hub.flush(now, &mut Screen);
-            let seen = String::from_utf8_lossy(hub.transport(id).unwrap());
+            world.now = outset + Duration::from_millis(millis);
+            world.send(id, b"\xff\xf6\xff\xf6");
+            let seen = String::from_utf8(world.read(id)).unwrap();
             seen.matches("-- yes, still here\r\n").count()
         });
         assert_eq!(answers, [1, 0, 0, 1, 0, 1]);
@@ -417,11 +391,10 @@ mod tests {
         assert_eq!(seen(&[&long(120)]), words(120, 100));
         // Beyond its 2,000 characters it takes nothing, however long a line may be.
         for (line_bytes_max, bytes, most) in [(100, 120, 100), (4096, 2500, 2000)] {
-            let limits = Limits {
+            let seen = seen_within(
                 line_bytes_max,
-                ..LIMITS
-            };
-            let seen = seen_within(limits, &[b"/edit\r\n", AGREE, b"/who\r", &long(bytes)]);
+                &[b"/edit\r\n", AGREE, b"/who\r", &long(bytes)],
+            );
             let refused = format!(r"\r\x1b[J\x07{}\r> \x1b[K", words(bytes, most));
             assert_eq!(seen, refused);
         }

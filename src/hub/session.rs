@@ -23,7 +23,7 @@ const HANGUP_HEARD: Duration = Duration::from_secs(5);
 
 /// How a transport that `Hub::reap` gives back is to be closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
+pub(crate) enum Ending {
     /// Its peer has everything, or is to get it from the kernel.
     Orderly,
     /// By a reset. It did not take what waited for it in time, so the kernel need not keep that either; or it has

@@ -24,7 +24,7 @@ use crate::server::motd::MotdFile;
 use crate::server::network::{Network, Wakeup};
 use crate::stream::{Readiness, Write};
 
-pub use crate::report::Report;
+use crate::report::Report;
 
 /// How long what is left of the log waits until it is offered again.
 const LOG_RETRY: Duration = Duration::from_millis(100);

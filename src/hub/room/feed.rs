@@ -351,7 +351,7 @@ impl Feed {
 }
 
 /// What invariants are about.
-#[cfg(test)]
+#[cfg(any(test, feature = "internals"))]
 impl Feed {
     /// How many skips there are.
     pub(in crate::hub) fn skips(&self) -> usize {

@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use super::network::{Clock, SimulatedNetwork};
 use super::{memory, Server, LISTENERS};
-use crate::hub::{Census, Limits, QueueLimits, SessionId};
+use crate::hub::{Census, Limits, SessionId};
 use crate::ledger::{CloseReason, Entry};
+use crate::limits::QueueLimits;
 use crate::server::admission::AdmissionLimits;
 use crate::server::motd::MotdFile;
 use crate::server::network::Wakeup;

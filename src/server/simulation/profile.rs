@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::random::Random;
-use crate::hub::{Limits, QueueLimits, Rate};
+use crate::hub::Limits;
+use crate::limits::QueueLimits;
+use crate::rate::Rate;
 use crate::server::admission::AdmissionLimits;
 
 /// The settings of one run.

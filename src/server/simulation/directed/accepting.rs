@@ -238,7 +238,7 @@ fn a_message_that_cannot_be_read_again_leaves_the_old_one() {
 
 #[test]
 fn f116_stopping_keeps_its_bound_under_every_kind_of_trouble() {
-    let line_rate = crate::hub::Rate {
+    let line_rate = crate::rate::Rate {
         per_second: 1,
         burst: 1,
     };

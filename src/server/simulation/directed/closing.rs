@@ -2,7 +2,7 @@
 
 use super::super::connection::End;
 use super::*;
-use crate::hub::Rate;
+use crate::rate::Rate;
 
 /// Somebody who does not read, for whom more waits than the kernel takes.
 fn never_reader(bench: &mut Bench) -> usize {

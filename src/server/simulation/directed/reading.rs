@@ -3,7 +3,7 @@
 use rustix::io::Errno;
 
 use super::*;
-use crate::hub::Rate;
+use crate::rate::Rate;
 
 const FAST: Rate = Rate {
     per_second: 100_000,

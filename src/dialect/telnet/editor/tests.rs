@@ -4,7 +4,8 @@
 //!
 //! What stands above is compared with a second terminal of the same size that is sent the texts alone.
 
-use chatd::dialect::editor::{Editor, Outcome, Word};
+use super::{Editor, Outcome, Word};
+use crate::internals::fuzz::editor::{self, Reference};
 use proptest::prelude::*;
 use std::num::NonZeroU16;
 use unicode_width::UnicodeWidthChar;
@@ -285,25 +286,12 @@ fn columns(text: &str) -> usize {
     sum
 }
 
-/// Where one may stand between what look like single characters: from the start of the text, one after the other.
+/// Where one may stand between what look like single characters, in bytes.
 fn boundaries(text: &str) -> Vec<usize> {
-    let mut found = Vec::new();
-    let mut before = None;
-    let mut flag_letters = 0;
-    for (at, c) in text.char_indices() {
-        let is_flag_letter = ('🇦'..='🇿').contains(&c);
-        let joins = c.width() == Some(0)
-            || ('\u{1f3fb}'..='\u{1f3ff}').contains(&c)
-            || before == Some('\u{200d}');
-        let ends_flag = is_flag_letter && flag_letters % 2 == 1;
-        if before.is_none() || !(joins || ends_flag) {
-            found.push(at);
-        }
-        flag_letters = if is_flag_letter { flag_letters + 1 } else { 0 };
-        before = Some(c);
-    }
-    found.push(text.len());
-    found
+    let characters: Vec<char> = text.chars().collect();
+    let bytes = |at: usize| characters[..at].iter().map(|c| c.len_utf8()).sum();
+    let found = editor::boundaries(&characters).into_iter();
+    found.map(bytes).collect()
 }
 
 fn names_for(word: &Word) -> Vec<String> {
@@ -727,198 +715,16 @@ fn no_split_of_a_packet_changes_line_or_row() {
     }
 }
 
-/// The line as it should be, told in the plainest way: everything is computed anew from the whole text.
-#[derive(Default)]
-struct Model {
-    text: String,
-    cursor: usize,
-    sent: Vec<String>,
-    /// Lines with something in them, none twice in a row.
-    history: Vec<String>,
-    place: Option<usize>,
-    draft: String,
-    completion: Option<Completion>,
-}
-
-struct Completion {
-    start: usize,
-    names: Vec<String>,
-    chosen: usize,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Key {
-    Left,
-    Right,
-    Home,
-    End,
-    Backspace,
-    Delete,
-    KillToStart,
-    KillToEnd,
-    KillWord,
-    Clear,
-    Up,
-    Down,
-    Tab,
-    Enter,
-}
-
-impl Key {
-    fn forms(self) -> [&'static str; 2] {
-        match self {
-            Key::Left => ["\x1b[D", "\x02"],
-            Key::Right => ["\x1bOC", "\x06"],
-            Key::Home => ["\x1b[H", "\x1b[7~"],
-            Key::End => ["\x1bOF", "\x05"],
-            Key::Backspace => ["\x7f", "\x08"],
-            Key::Delete => ["\x1b[3~", "\x04"],
-            // Without something typed it would be an interrupt.
-            Key::Clear => ["x\x03", "x\x03"],
-            Key::KillToStart => ["\x15", "\x15"],
-            Key::KillToEnd => ["\x0b", "\x0b"],
-            Key::KillWord => ["\x17", "\x17"],
-            Key::Up => ["\x1b[A", "\x10"],
-            Key::Down => ["\x1bOB", "\x0e"],
-            Key::Tab => ["\t", "\t"],
-            Key::Enter => ["\r\0", "\r\n"],
-        }
-    }
-}
-
-impl Model {
-    fn insert(&mut self, text: &str) {
-        self.completion = None;
-        self.text.insert_str(self.cursor, text);
-        self.cursor += text.len();
-    }
-
-    fn show(&mut self, text: String) {
-        self.cursor = text.len();
-        self.text = text;
-    }
-
-    fn delete(&mut self, from: usize, to: usize) {
-        self.text.replace_range(from..to, "");
-        self.cursor = from;
-    }
-
-    fn press(&mut self, key: Key) {
-        let completion = self.completion.take();
-        let cuts = boundaries(&self.text);
-        let left = cuts
-            .iter()
-            .rev()
-            .copied()
-            .find(|&cut| cut < self.cursor)
-            .unwrap_or(0);
-        let right = cuts
-            .iter()
-            .copied()
-            .find(|&cut| cut > self.cursor)
-            .unwrap_or(self.cursor);
-        let end = self.text.len();
-        match key {
-            Key::Left => self.cursor = left,
-            Key::Right => self.cursor = right,
-            Key::Home => self.cursor = 0,
-            Key::End => self.cursor = end,
-            Key::Backspace => self.delete(left, self.cursor),
-            Key::Delete => self.delete(self.cursor, right),
-            Key::KillToStart => self.delete(0, self.cursor),
-            Key::KillToEnd => self.delete(self.cursor, end),
-            Key::KillWord => {
-                let kept = self.text[..self.cursor]
-                    .trim_end()
-                    .trim_end_matches(|c: char| !c.is_whitespace());
-                self.delete(kept.len(), self.cursor);
-            }
-            Key::Clear => {
-                self.show(String::new());
-                (self.place, self.draft) = (None, String::new());
-            }
-            Key::Up => self.go_up(),
-            Key::Down => self.go_down(),
-            Key::Tab => self.complete(completion),
-            Key::Enter => self.enter(),
-        }
-    }
-
-    fn go_up(&mut self) {
-        let place = self.place.unwrap_or(self.history.len());
-        if place > 0 {
-            if self.place.is_none() {
-                self.draft = self.text.clone();
-            }
-            self.place = Some(place - 1);
-            self.show(self.history[place - 1].clone());
-        }
-    }
-
-    fn go_down(&mut self) {
-        let Some(place) = self.place else { return };
-        self.place = Some(place + 1).filter(|&next| next < self.history.len());
-        self.show(
-            self.place
-                .map_or(&self.draft, |next| &self.history[next])
-                .clone(),
-        );
-    }
-
-    fn complete(&mut self, completion: Option<Completion>) {
-        let mut completion = completion.map_or_else(
-            || {
-                let start = self.text[..self.cursor]
-                    .rfind(char::is_whitespace)
-                    .map_or(0, |space| space + 1);
-                let prefix = self.text[start..self.cursor].to_owned();
-                let word = Word {
-                    is_at_line_start: start == 0,
-                    prefix,
-                };
-                let names = if word.prefix.is_empty() {
-                    Vec::new()
-                } else {
-                    names_for(&word)
-                };
-                Completion {
-                    start,
-                    names,
-                    chosen: 0,
-                }
-            },
-            |last| Completion {
-                chosen: last.chosen + 1,
-                ..last
-            },
-        );
-        if completion.names.is_empty() {
-            return self.insert(" ");
-        }
-        completion.chosen %= completion.names.len();
-        self.delete(completion.start, self.cursor);
-        self.insert(&format!("{} ", completion.names[completion.chosen]));
-        self.completion = Some(completion).filter(|completion| completion.names.len() > 1);
-    }
-
-    fn enter(&mut self) {
-        let line = std::mem::take(&mut self.text);
-        self.cursor = 0;
-        (self.place, self.draft) = (None, String::new());
-        if !line.trim().is_empty() && self.history.last() != Some(&line) {
-            self.history.push(line.clone());
-        }
-        self.sent.push(line);
-    }
-}
-
 #[derive(Clone, Debug)]
 enum Event {
     Types(String),
-    Presses(Key, usize),
+    Presses(&'static str),
     Hears(String),
     Resizes(u16),
 }
+
+/// Ctrl-D.
+const DELETE: &str = "\x04";
 
 fn texts() -> impl Strategy<Value = String> {
     let clusters = [
@@ -952,34 +758,16 @@ fn texts() -> impl Strategy<Value = String> {
 }
 
 fn events() -> impl Strategy<Value = Event> {
-    use Key::{
-        Backspace, Clear, Delete, Down, End, Enter, Home, KillToEnd, KillToStart, KillWord, Left,
-        Right, Tab, Up,
-    };
     let keys = [
-        Left,
-        Left,
-        Left,
-        Right,
-        Right,
-        Home,
-        End,
-        Backspace,
-        Backspace,
-        Delete,
-        KillToStart,
-        KillToEnd,
-        KillWord,
-        Clear,
-        Up,
-        Down,
-        Tab,
-        Tab,
-        Enter,
+        "\x1b[D", "\x1b[D", "\x02", "\x1bOC", "\x06", "\x1b[H", "\x1b[7~", "\x1bOF", "\x05",
+        "\x7f", "\x7f", "\x08", "\x1b[3~", DELETE, "\x15", "\x0b", "\x17", "\x1b[A", "\x10",
+        "\x1bOB", "\x0e", "\t", "\t", "\r\0", "\r\n",
+        // Without something typed it would be an interrupt.
+        "x\x03",
     ];
     prop_oneof![
         4 => texts().prop_map(Event::Types),
-        6 => (proptest::sample::select(keys.to_vec()), 0..2usize).prop_map(|(key, form)| Event::Presses(key, form)),
+        6 => proptest::sample::select(keys.to_vec()).prop_map(Event::Presses),
         2 => "(<bob> |-- )[a-z你好👍]{0,60}".prop_map(Event::Hears),
         1 => (20u16..100).prop_map(Event::Resizes),
     ]
@@ -994,31 +782,32 @@ proptest! {
         columns in 20u16..100,
     ) {
         let mut desk = Desk::new(columns);
-        let mut model = Model::default();
+        let mut reference = Reference::new(4096, names_for);
         for (event, is_byte_by_byte) in events {
-            let mut packet = String::new();
-            match event {
-                Event::Types(text) => {
-                    model.insert(&text);
-                    packet = text;
+            let packet = match event {
+                Event::Types(text) => text,
+                // On an empty line it would be the end.
+                Event::Presses(DELETE) if reference.line().0.is_empty() => String::new(),
+                Event::Presses(key) => key.to_owned(),
+                Event::Hears(text) => {
+                    desk.hears(&text);
+                    String::new()
                 }
-                Event::Presses(key, form) => {
-                    // Ctrl-D on an empty line would be the end.
-                    let form = if model.text.is_empty() { 0 } else { form };
-                    model.press(key);
-                    packet = key.forms()[form].to_owned();
+                Event::Resizes(columns) => {
+                    desk.resize(columns);
+                    String::new()
                 }
-                Event::Hears(text) => desk.hears(&text),
-                Event::Resizes(columns) => desk.resize(columns),
-            }
+            };
+            reference.types(&packet);
             for piece in packet.as_bytes().chunks(if is_byte_by_byte { 1 } else { usize::MAX }) {
                 desk.types(piece);
             }
-            prop_assert_eq!(&desk.lines, &model.sent);
-            desk.assert_shows(&model.text, model.cursor);
+            prop_assert_eq!(&desk.lines, &reference.lines());
+            let (line, cursor) = reference.line();
+            desk.assert_shows(&line, cursor);
         }
         desk.types("\r");
-        prop_assert_eq!(desk.lines.last(), Some(&model.text));
+        prop_assert_eq!(desk.lines.last(), Some(&reference.line().0));
     }
 
     #[test]

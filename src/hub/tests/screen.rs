@@ -7,9 +7,11 @@
 use proptest::prelude::*;
 use unicode_width::UnicodeWidthChar;
 
-use crate::chat::Chat;
-use crate::clients::Kind;
-use crate::seat::{row_text, rows, terminal, wide, Seat, PROMPT, ROWS};
+use super::clients::Kind;
+use super::seat::{row_text, rows, terminal, wide, Seat, PROMPT, ROWS};
+use crate::hub::Limits;
+
+use super::world::{limits, World};
 
 /// A person with an editor.
 struct Desk {
@@ -25,10 +27,10 @@ struct Desk {
 
 impl Desk {
     /// A person who has taken a name and switched the editor on.
-    fn new(chat: &mut Chat, name: &str, delay: usize) -> Self {
-        let mut seat = Seat::new(chat, Kind::Usual, delay);
+    fn new(world: &mut World, name: &str, delay: usize) -> Self {
+        let mut seat = Seat::new(world, Kind::Usual, delay);
         seat.press(&format!("/name {name}\r/edit\r"));
-        assert!(seat.settles(chat));
+        assert!(seat.settles(world));
         assert_eq!(seat.row(), PROMPT.trim_end());
         let mut above = terminal(80);
         above.process(
@@ -172,7 +174,7 @@ enum Event {
     /// One of the two wants the time in each line, or no more.
     Time(usize, bool),
     Who(usize),
-    /// The socket of one of the two takes so many bytes, and no more for now.
+    /// The socket of one of the two takes this many bytes, and no more for now.
     Narrow(usize, usize),
     /// The turn goes on: the next event is of the same turn.
     SameTurn,
@@ -229,10 +231,10 @@ fn events() -> impl Strategy<Value = Event> {
 
 /// Two people with editors, and one without.
 struct Scene {
-    chat: Chat,
+    world: World,
     desks: [Desk; 2],
     carl: Seat,
-    /// In no certain order: his own terminal shows at once what he types.
+    /// In no certain order: a terminal in line mode shows at once what is typed.
     carl_hears: Vec<String>,
 }
 
@@ -240,14 +242,14 @@ const NAMES: [&str; 2] = ["ann", "bob"];
 
 impl Scene {
     fn new(delay: usize) -> Self {
-        let mut chat = Chat::new();
-        let mut carl = Seat::new(&mut chat, Kind::Silent, 0);
+        let mut world = World::new(limits());
+        let mut carl = Seat::new(&mut world, Kind::Silent, 0);
         carl.press("/name carl\r");
-        carl.step(&mut chat);
-        let ann = Desk::new(&mut chat, NAMES[0], delay);
-        let bob = Desk::new(&mut chat, NAMES[1], delay);
+        carl.step(&mut world);
+        let ann = Desk::new(&mut world, NAMES[0], delay);
+        let bob = Desk::new(&mut world, NAMES[1], delay);
         let mut scene = Self {
-            chat,
+            world,
             desks: [ann, bob],
             carl,
             carl_hears: Vec::new(),
@@ -261,12 +263,12 @@ impl Scene {
     /// Everything that is under way arrives.
     fn settle(&mut self) {
         for desk in &mut self.desks {
-            self.chat.make_room(desk.seat.id, None);
+            self.world.drain(desk.seat.id, usize::MAX);
         }
         for desk in &mut self.desks {
-            assert!(desk.seat.settles(&mut self.chat));
+            assert!(desk.seat.settles(&mut self.world));
         }
-        self.carl.step(&mut self.chat);
+        self.carl.step(&mut self.world);
     }
 
     fn all_hear(&mut self, text: &str, but: Option<usize>) {
@@ -285,18 +287,18 @@ impl Scene {
                 for key in keys {
                     self.desks[who].press(key);
                 }
-                self.desks[who].seat.send(&mut self.chat);
+                self.desks[who].seat.send(&mut self.world);
             }
             Event::Enter(who) => {
                 let line = self.desks[who].enter();
-                self.desks[who].seat.send(&mut self.chat);
+                self.desks[who].seat.send(&mut self.world);
                 if !line.is_empty() {
                     self.all_hear(&format!("<{}> {line}", NAMES[who]), None);
                 }
             }
             Event::Said(saying) => {
                 self.carl.press(&format!("{saying}\r"));
-                self.carl.send(&mut self.chat);
+                self.carl.send(&mut self.world);
                 self.carl_hears.push(saying.to_owned());
                 self.all_hear(&format!("<carl> {saying}"), Some(2));
             }
@@ -304,14 +306,14 @@ impl Scene {
                 let name = NAMES[who];
                 let line = format!("/msg {name} {saying}");
                 self.carl.press(&format!("{line}\r"));
-                self.carl.send(&mut self.chat);
+                self.carl.send(&mut self.world);
                 self.carl_hears.push(line);
                 self.carl_hears.push(format!("[to {name}] {saying}"));
                 self.desks[who].is_told(&format!("[carl] {saying}"));
             }
             Event::Resize(who, columns) => {
                 self.desks[who].resize(columns);
-                self.desks[who].seat.send(&mut self.chat);
+                self.desks[who].seat.send(&mut self.world);
             }
             Event::Time(who, on) => {
                 let told = if on {
@@ -330,7 +332,7 @@ impl Scene {
             }
             Event::Narrow(who, room) => {
                 let id = self.desks[who].seat.id;
-                self.chat.hub.transport(id).expect("it is there").room = Some(room);
+                self.world.pipe(id).room = room;
             }
             Event::SameTurn => {}
         }
@@ -341,7 +343,7 @@ impl Scene {
         let desk = &mut self.desks[who];
         desk.enter_nothing();
         desk.seat.press(&format!("{command}\r"));
-        desk.seat.send(&mut self.chat);
+        desk.seat.send(&mut self.world);
     }
 }
 
@@ -380,7 +382,7 @@ proptest! {
         }
         scene.settle();
         scene.desks.iter().for_each(Desk::check);
-        // He is sent whole lines and nothing else.
+        // Line mode gets whole lines and nothing else.
         let heard = scene.carl.take_text();
         let mut heard: Vec<_> = heard.split_terminator("\r\n").collect();
         heard.sort_unstable();
@@ -395,7 +397,7 @@ proptest! {
     ) {
         let mut scene = Scene::new(delay);
         for event in events {
-            // What the person does with her window, or asks for, crosses what is said in the meantime: what is then
+            // What a person does with their window, or asks for, crosses what is said in the meantime: what is then
             // to be seen is told by other tests.
             match event {
                 Event::Resize(..) | Event::Time(..) | Event::Narrow(..) => {}
@@ -407,7 +409,7 @@ proptest! {
                 }
                 event => {
                     scene.play(event);
-                    scene.desks.iter_mut().for_each(|desk| desk.seat.step(&mut scene.chat));
+                    scene.desks.iter_mut().for_each(|desk| desk.seat.step(&mut scene.world));
                 }
             }
         }
@@ -462,18 +464,18 @@ proptest! {
 #[test]
 fn type_ahead_crosses_a_message_and_stays_whole() {
     for delay in [0, 1, 5, 10] {
-        let mut chat = Chat::new();
-        let [bob] = chat.people(["bob"]);
-        let mut ann = Seat::new(&mut chat, Kind::Usual, delay);
+        let mut world = World::new(limits());
+        let [bob] = world.people(["bob"]);
+        let mut ann = Seat::new(&mut world, Kind::Usual, delay);
         ann.press("/name ann\r");
-        assert!(ann.settles(&mut chat));
+        assert!(ann.settles(&mut world));
         ann.press("/edit\rhello w你");
-        (0..=delay).for_each(|_| ann.step(&mut chat));
-        chat.say(bob, "crossing message");
+        (0..=delay).for_each(|_| ann.step(&mut world));
+        world.enter(bob, "crossing message");
         ann.press("or");
-        (0..=delay).for_each(|_| ann.step(&mut chat));
+        (0..=delay).for_each(|_| ann.step(&mut world));
         ann.press("ld");
-        assert!(ann.settles(&mut chat));
+        assert!(ann.settles(&mut world));
         assert_eq!(ann.row(), "> hello w你orld", "{delay}");
         assert_eq!(ann.cursor().1, 15);
         assert!(
@@ -482,9 +484,9 @@ fn type_ahead_crosses_a_message_and_stays_whole() {
             ann.picture()
         );
         ann.press("\r");
-        assert!(ann.settles(&mut chat));
+        assert!(ann.settles(&mut world));
         assert_eq!(ann.row(), ">");
-        let heard = chat.lines(bob);
+        let heard = world.lines(bob);
         assert_eq!(heard, ["-- ann joined (2 here)", "<ann> hello w你orld"]);
     }
 }
@@ -492,19 +494,19 @@ fn type_ahead_crosses_a_message_and_stays_whole() {
 /// However many messages a turn brings, there is one redraw, in one write.
 #[test]
 fn a_turn_is_one_write() {
-    let mut chat = Chat::new();
-    let [bob] = chat.people(["bob"]);
-    let mut ann = Desk::new(&mut chat, "ann", 0);
+    let mut world = World::new(limits());
+    let [bob] = world.people(["bob"]);
+    let mut ann = Desk::new(&mut world, "ann", 0);
     ann.seat.press("half a 句");
-    assert!(ann.seat.settles(&mut chat));
+    assert!(ann.seat.settles(&mut world));
     ann.seat.take_text();
-    let writes = chat.hub.transport(ann.seat.id).unwrap().writes;
+    let writes = world.pipe(ann.seat.id).writes;
     for n in 0..50 {
-        chat.hear(bob, format!("message {n}\r\n"));
+        world.hear(bob, format!("message {n}\r\n"));
     }
-    chat.turn();
-    assert_eq!(chat.hub.transport(ann.seat.id).unwrap().writes, writes + 1);
-    ann.seat.receive(&mut chat);
+    world.turn();
+    assert_eq!(world.pipe(ann.seat.id).writes, writes + 1);
+    ann.seat.receive(&mut world);
     let said: Vec<_> = (0..50).map(|n| format!("<bob> message {n}\r\n")).collect();
     let said = said.concat();
     assert_eq!(
@@ -516,70 +518,72 @@ fn a_turn_is_one_write() {
 /// What a slow socket takes only in pieces is the same in the end.
 #[test]
 fn a_frame_survives_every_partial_write() {
-    let play = |room: Option<usize>| {
-        let mut chat = Chat::new();
-        let [bob] = chat.people(["bob"]);
-        let mut ann = Desk::new(&mut chat, "ann", 0);
+    let play = |room: usize| {
+        let mut world = World::new(limits());
+        let [bob] = world.people(["bob"]);
+        let mut ann = Desk::new(&mut world, "ann", 0);
         ann.seat.take_text();
-        chat.hub.transport(ann.seat.id).unwrap().room = room;
+        world.pipe(ann.seat.id).room = room;
         for event in ["a", "b\x7f你", "\r", "x", "/who\r", "half"] {
             ann.seat.press(event);
-            ann.seat.send(&mut chat);
-            chat.hear(bob, "hello\r\n");
-            chat.turn();
-            chat.hear(bob, "again\r\n");
-            chat.turn();
+            ann.seat.send(&mut world);
+            world.hear(bob, "hello\r\n");
+            world.turn();
+            world.hear(bob, "again\r\n");
+            world.turn();
         }
-        while room.is_some() && chat.hub.census().queued_bytes > 0 {
-            chat.make_room(ann.seat.id, room);
+        while room < usize::MAX && world.hub.census().queued_bytes > 0 {
+            world.drain(ann.seat.id, room);
+            world.turn();
         }
-        ann.seat.receive(&mut chat);
+        ann.seat.receive(&mut world);
         ann.seat.take_text()
     };
-    let whole = play(None);
+    let whole = play(usize::MAX);
     assert!(whole.ends_with("\r> half\x1b[K"), "{whole:?}");
     for room in 1..200 {
-        assert_eq!(play(Some(room)), whole, "{room} bytes at a time");
+        assert_eq!(play(room), whole, "{room} bytes at a time");
     }
 }
 
 /// The line and the lines that can be called back count as memory, as long as they are kept.
 #[test]
 fn what_an_editor_keeps_is_counted() {
-    let mut chat = Chat::new();
-    let mut ann = Desk::new(&mut chat, "ann", 0);
-    assert!(chat.hub.memory() < 100, "two commands");
+    let mut world = World::new(limits());
+    let mut ann = Desk::new(&mut world, "ann", 0);
+    assert!(world.hub.memory() < 100, "two commands");
     let line = "x".repeat(1900);
     for _ in 0..100 {
         ann.seat.press(&format!("{line}\r{line}y\r"));
-        ann.seat.step(&mut chat);
+        ann.seat.step(&mut world);
     }
     ann.seat.press(&line);
     ann.seat.press("\x1b[A");
-    ann.seat.step(&mut chat);
-    let counted = chat.hub.memory();
+    ann.seat.step(&mut world);
+    let counted = world.hub.memory();
     assert!((15_000..25_000).contains(&counted), "{counted}");
     ann.seat.press("\x15/edit off\r");
-    ann.seat.step(&mut chat);
-    assert!(chat.hub.memory() <= 1, "the second half of Enter");
+    ann.seat.step(&mut world);
+    assert!(world.hub.memory() <= 1, "the second half of Enter");
 }
 
-/// Who holds too much is closed, and leaves a clean terminal.
+/// A session that holds too much is closed, and nothing of it stays.
 #[test]
 fn memory_has_a_bound_for_editors_too() {
-    let mut chat = Chat::with(chatd::hub::Limits {
+    let mut world = World::new(Limits {
         memory_max: 6000,
-        ..crate::chat::LIMITS
+        ..limits()
     });
-    let mut ann = Desk::new(&mut chat, "ann", 0);
+    let mut ann = Desk::new(&mut world, "ann", 0);
     let line = "x".repeat(1900);
     for _ in 0..4 {
         ann.seat.press(&format!("{line}\r{line}y\r"));
-        ann.seat.step(&mut chat);
-        if chat.hub.open_sessions() == 0 {
+        ann.seat.send(&mut world);
+        world.turn();
+        if world.hub.open_sessions() == 0 {
             break;
         }
     }
-    assert_eq!(chat.hub.open_sessions(), 0);
-    assert_eq!(chat.hub.memory(), 0);
+    assert_eq!(world.hub.open_sessions(), 0);
+    assert_eq!(world.hub.memory(), 0);
 }

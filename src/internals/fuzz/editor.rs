@@ -1,8 +1,6 @@
 //! What a person types into the line editor, however it is cut into packets.
 
-use std::num::NonZeroU16;
-
-use chatd::dialect::editor::{Editor, Outcome, Word};
+use crate::dialect::telnet::editor::{Editor, Outcome, Word};
 use unicode_width::UnicodeWidthChar;
 
 use super::hygiene::is_forbidden;
@@ -10,7 +8,6 @@ use super::hygiene::is_forbidden;
 const INPUT_BYTES_MAX: usize = 1000;
 const LINE_BYTES_MAX: usize = 200;
 const HISTORY_LINES_MAX: usize = 50;
-const ROWS: u16 = 10;
 
 /// The first bytes say how long the packets are, how wide the window is, and how much was typed before the editor came.
 pub(super) fn check(input: &[u8]) {
@@ -24,14 +21,27 @@ pub(super) fn check(input: &[u8]) {
 
     let mut desk = Desk::new(columns, ahead);
     typed.chunks(packet).for_each(|packet| desk.turn(packet));
-    let reference = Reference::of(ahead, typed);
+    let reference = reference_of(ahead, typed);
     if bytes.is_ascii() {
         desk.check_row(&reference);
     }
     // A line end shows what waits for its other half.
     desk.turn(b"\r");
-    let reference = Reference::of(ahead, &[typed, b"\r"].concat());
+    let reference = reference_of(ahead, &[typed, b"\r"].concat());
     assert_eq!(desk.outcomes, reference.outcomes);
+}
+
+/// What `typed` behind `ahead` comes to.
+fn reference_of(ahead: &[u8], typed: &[u8]) -> Reference {
+    let mut reference = Reference::new(LINE_BYTES_MAX, names_for);
+    for (key, at) in keys(&[ahead, typed].concat()) {
+        if at <= ahead.len() {
+            reference.take_blind(key);
+        } else {
+            reference.press(key);
+        }
+    }
+    reference
 }
 
 /// Names for Tab.
@@ -44,24 +54,23 @@ fn names_for(word: &Word) -> Vec<String> {
 /// An editor at work, and the terminal that shows it.
 struct Desk {
     editor: Editor,
-    screen: vt100::Parser,
+    row: ScreenRow,
     columns: usize,
     outcomes: Vec<Outcome>,
 }
 
 impl Desk {
     fn new(columns: u16, ahead: &[u8]) -> Self {
-        let size = |n: u16| NonZeroU16::new(n).expect("more than nothing");
         let mut desk = Self {
             editor: Editor::new(LINE_BYTES_MAX, ahead),
-            screen: vt100::Parser::new(size(ROWS), size(columns), 0),
+            row: ScreenRow::default(),
             columns: columns.into(),
             outcomes: Vec::new(),
         };
         let mut out = Vec::new();
         desk.editor.resize(columns, &mut out);
         desk.editor.draw(&mut out);
-        desk.screen.process(&out);
+        desk.row.show(&out);
         desk
     }
 
@@ -81,7 +90,7 @@ impl Desk {
             self.editor.draw(&mut out);
         }
         if out.is_ascii() {
-            self.screen.process(&out);
+            self.row.show(&out);
         }
     }
 
@@ -91,17 +100,61 @@ impl Desk {
         if !line.is_ascii() || reference.has_shown_other_text() || line.len() + 3 > self.columns {
             return;
         }
-        let (row, column) = self.screen.screen().cursor_position();
-        let shown = self.screen.screen().contents();
-        let shown = shown.lines().nth(row.into()).unwrap_or("");
+        let shown = String::from_utf8_lossy(&self.row.cells);
         assert_eq!(shown.trim_end(), format!("> {line}").trim_end());
-        assert_eq!(usize::from(column), 2 + reference.cursor);
+        assert_eq!(self.row.cursor, 2 + reference.cursor);
     }
 }
 
-/// The line as it should be: everything is computed anew from all that was typed.
+/// The row of a terminal in which the cursor stands. It knows what the editor sends, and no more.
 #[derive(Default)]
-struct Reference {
+struct ScreenRow {
+    cells: Vec<u8>,
+    cursor: usize,
+    saved: usize,
+}
+
+impl ScreenRow {
+    fn show(&mut self, mut out: &[u8]) {
+        while let Some((&first, rest)) = out.split_first() {
+            out = rest;
+            match first {
+                b'\r' => self.cursor = 0,
+                // All rows below are empty, as the row is the last one.
+                b'\n' => self.cells.clear(),
+                0x07 => {}
+                0x1b => out = self.obey(rest),
+                byte => {
+                    assert!((b' '..=b'~').contains(&byte), "{byte:#x} is sent");
+                    let cells = self.cells.len().max(self.cursor + 1);
+                    self.cells.resize(cells, b' ');
+                    self.cells[self.cursor] = byte;
+                    self.cursor += 1;
+                }
+            }
+        }
+    }
+
+    /// Does what a sequence asks for, behind its ESC; gives what follows it.
+    fn obey<'a>(&mut self, out: &'a [u8]) -> &'a [u8] {
+        let known: [&[u8]; 6] = [b"7", b"8", b"[H", b"[2J", b"[J", b"[K"];
+        let sequence = known.into_iter().find(|known| out.starts_with(known));
+        let sequence = sequence.unwrap_or_else(|| panic!("{} is sent", out.escape_ascii()));
+        match sequence {
+            b"7" => self.saved = self.cursor,
+            b"8" => self.cursor = self.saved,
+            b"[H" => self.cursor = 0,
+            b"[2J" => self.cells.clear(),
+            _ => self.cells.truncate(self.cursor),
+        }
+        &out[sequence.len()..]
+    }
+}
+
+/// The line as it should be, told in the plainest way.
+pub(crate) struct Reference {
+    line_bytes_max: usize,
+    names_for: fn(&Word) -> Vec<String>,
     line: Vec<char>,
     cursor: usize,
     /// How many bytes of the line were not taken since something was deleted.
@@ -136,16 +189,21 @@ enum Key {
 }
 
 impl Reference {
-    fn of(ahead: &[u8], typed: &[u8]) -> Self {
-        let mut reference = Self::default();
-        for (key, at) in keys(&[ahead, typed].concat()) {
-            if at <= ahead.len() {
-                reference.take_blind(key);
-            } else {
-                reference.press(key);
-            }
+    /// `names_for` answers Tab.
+    pub(crate) fn new(line_bytes_max: usize, names_for: fn(&Word) -> Vec<String>) -> Self {
+        Self {
+            line_bytes_max,
+            names_for,
+            line: Vec::new(),
+            cursor: 0,
+            lost: 0,
+            history: Vec::new(),
+            place: None,
+            draft: (Vec::new(), 0),
+            completion: None,
+            is_interrupted: false,
+            outcomes: Vec::new(),
         }
-        reference
     }
 
     /// Whether the terminal was shown what it was not given here.
@@ -171,23 +229,11 @@ impl Reference {
     fn press(&mut self, key: Key) {
         let completion = self.completion.take();
         let is_interrupted = std::mem::take(&mut self.is_interrupted);
-        let places = boundaries(&self.line);
-        let left = places
-            .iter()
-            .rev()
-            .find(|at| **at < self.cursor)
-            .copied()
-            .unwrap_or(0);
-        let right = places
-            .iter()
-            .find(|at| **at > self.cursor)
-            .copied()
-            .unwrap_or(self.cursor);
         let end = self.line.len();
         match key {
             Key::Character(c) => self.insert(c),
-            Key::Left | Key::Control(0x02) => self.cursor = left,
-            Key::Right | Key::Control(0x06) => self.cursor = right,
+            Key::Left | Key::Control(0x02) => self.cursor = self.left(),
+            Key::Right | Key::Control(0x06) => self.cursor = self.right(),
             Key::Home | Key::Control(0x01) => self.cursor = 0,
             Key::End | Key::Control(0x05) => self.cursor = end,
             Key::Up | Key::Control(0x10) => self.go_up(),
@@ -201,8 +247,8 @@ impl Reference {
                 self.place = None;
                 self.show((Vec::new(), 0));
             }
-            Key::Delete | Key::Control(0x04) => self.delete(self.cursor, right),
-            Key::Control(0x08 | 0x7f) => self.delete(left, self.cursor),
+            Key::Delete | Key::Control(0x04) => self.delete(self.cursor, self.right()),
+            Key::Control(0x08 | 0x7f) => self.delete(self.left(), self.cursor),
             Key::Control(b'\t') => self.complete(completion),
             Key::Control(b'\r' | b'\n') => self.enter(),
             Key::Control(0x0b) => self.delete(self.cursor, end),
@@ -223,13 +269,25 @@ impl Reference {
         }
     }
 
+    /// Where the cluster before the cursor begins.
+    fn left(&self) -> usize {
+        let mut places = boundaries(&self.line).into_iter().rev();
+        places.find(|at| *at < self.cursor).unwrap_or(0)
+    }
+
+    /// Where the cluster behind the cursor ends.
+    fn right(&self) -> usize {
+        let mut places = boundaries(&self.line).into_iter();
+        places.find(|at| *at > self.cursor).unwrap_or(self.cursor)
+    }
+
     fn insert(&mut self, c: char) {
         self.completion = None;
         let bytes: usize = self.line.iter().map(|c| c.len_utf8()).sum();
         if is_forbidden(c) {
             return;
         }
-        if bytes + c.len_utf8() > LINE_BYTES_MAX {
+        if bytes + c.len_utf8() > self.line_bytes_max {
             self.lost += c.len_utf8();
             return;
         }
@@ -284,7 +342,7 @@ impl Reference {
             prefix,
             is_at_line_start: start == 0,
         };
-        let names = names_for(&word);
+        let names = (self.names_for)(&word);
         self.outcomes.push(Outcome::Complete(word));
         match names.first().cloned() {
             None => self.insert(' '),
@@ -305,7 +363,7 @@ impl Reference {
         let name = name.chars().chain([' ']).filter(|c| !is_forbidden(*c));
         let mut line = self.line.clone();
         line.splice(start..self.cursor, name);
-        let fits = line.iter().collect::<String>().len() <= LINE_BYTES_MAX;
+        let fits = line.iter().collect::<String>().len() <= self.line_bytes_max;
         if fits {
             self.cursor = line.len() - (self.line.len() - self.cursor);
             self.line = line;
@@ -333,6 +391,31 @@ impl Reference {
     }
 }
 
+#[cfg(test)]
+impl Reference {
+    /// Takes whole keys.
+    pub(crate) fn types(&mut self, text: &str) {
+        for (key, _) in keys(text.as_bytes()) {
+            self.press(key);
+        }
+    }
+
+    /// The line that is written, and how many bytes of it stand before the cursor.
+    pub(crate) fn line(&self) -> (String, usize) {
+        let before: String = self.line[..self.cursor].iter().collect();
+        (self.line.iter().collect(), before.len())
+    }
+
+    /// The lines that were entered.
+    pub(crate) fn lines(&self) -> Vec<&str> {
+        let lines = self.outcomes.iter().filter_map(|outcome| match outcome {
+            Outcome::Line(line) => Some(line.as_str()),
+            _ => None,
+        });
+        lines.collect()
+    }
+}
+
 /// Where the characters without a space between them, up to the end, begin.
 fn word_start(text: &[char]) -> usize {
     let space = text.iter().rposition(|c| c.is_whitespace());
@@ -340,7 +423,7 @@ fn word_start(text: &[char]) -> usize {
 }
 
 /// Where one may stand between what look like single characters.
-fn boundaries(text: &[char]) -> Vec<usize> {
+pub(crate) fn boundaries(text: &[char]) -> Vec<usize> {
     let is_flag_letter = |c: char| ('🇦'..='🇿').contains(&c);
     let mut found = Vec::new();
     for (at, &c) in text.iter().enumerate() {

@@ -3,7 +3,7 @@
 //! What the bytes mean is told by the slow decoder and the slow hygiene. A second room is then given the same in the
 //! plainest form, and in both everybody must have heard the same.
 
-use chatd::dialect::Dialect;
+use crate::dialect::Dialect;
 
 use super::decoded::{decode, Meant};
 use super::hygiene::clean;

@@ -7,7 +7,7 @@ use super::room::LINE_BYTES_MAX;
 pub(super) enum Meant {
     /// A line, as typed but for the keys that took something of it back.
     Line(Vec<u8>),
-    /// A line of so many bytes, which are too many.
+    /// A line of this many bytes, which are too many.
     TooLong(usize),
     /// A telnet command, whole; its answer is not text.
     Command(Vec<u8>),

@@ -1,7 +1,7 @@
 //! What real clients send, byte by byte and however it is cut, and what exactly is answered.
 
-use crate::chat::{shown, Chat};
-use crate::clients::IAC;
+use super::clients::IAC;
+use super::world::{limits, shown, World};
 
 const WILL_BOTH: &[u8] = b"\xff\xfb\x01\xff\xfb\x03";
 const DO_BOTH: &[u8] = b"\xff\xfd\x01\xff\xfd\x03";
@@ -25,18 +25,18 @@ struct Course {
 
 /// Plays the steps; `cut` says into which packets each is cut.
 fn play(steps: &[Step<'_>], cut: impl Fn(&[u8]) -> Vec<&[u8]>) -> Course {
-    let mut chat = Chat::new();
-    let [bob] = chat.people(["bob"]);
-    let ann = chat.connect();
-    chat.turn();
+    let mut world = World::new(limits());
+    let [bob] = world.people(["bob"]);
+    let ann = world.connect();
+    world.turn();
     let mut screen = vt100::Parser::default();
-    screen.process(&chat.read(ann));
+    screen.process(&world.read(ann));
     let mut commands = Vec::new();
     for (sent, _) in steps {
         let mut answered = Vec::new();
         for packet in cut(sent) {
-            chat.send(ann, packet);
-            answered.extend(chat.read(ann));
+            world.send(ann, packet);
+            answered.extend(world.read(ann));
         }
         commands.push(shown(&telnet_commands(&answered)));
         screen.process(&without_commands(&answered));
@@ -46,7 +46,7 @@ fn play(steps: &[Step<'_>], cut: impl Fn(&[u8]) -> Vec<&[u8]>) -> Course {
     let picture: Vec<_> = contents.lines().skip(2).map(str::trim_end).collect();
     Course {
         commands,
-        heard: chat.lines(bob),
+        heard: world.lines(bob),
         picture: picture.join("\n"),
     }
 }
@@ -307,46 +307,50 @@ fn a_line_that_was_too_long_when_the_editor_came_is_forgotten() {
 
 #[test]
 fn the_width_of_the_window_is_not_forgotten_while_nothing_is_edited() {
-    let mut chat = Chat::new();
-    let ann = chat.connect();
-    chat.send(ann, [b"/edit\r\n", DO_BOTH].concat());
-    chat.send(
+    let mut world = World::new(limits());
+    let ann = world.connect();
+    world.send(ann, [b"/edit\r\n", DO_BOTH].concat());
+    world.send(
         ann,
         b"\xff\xfb\x1f\xff\xfa\x1f\x00\x50\x00\x18\xff\xf0/edit off\r\0",
     );
     // The window shrinks to 20 columns; Debian's telnet says so in line mode, too.
-    chat.send(ann, b"\xff\xfa\x1f\x00\x14\x00\x18\xff\xf0/edit\r\n");
-    chat.send(ann, DO_BOTH);
-    chat.read(ann);
-    chat.send(ann, b"0123456789abcdef");
-    assert_eq!(shown(&chat.read(ann)), r"0123456789abcdef", "one that fits");
-    chat.send(ann, b"gh");
-    assert_eq!(shown(&chat.read(ann)), r"\r> 789abcdefgh\x1b[K");
+    world.send(ann, b"\xff\xfa\x1f\x00\x14\x00\x18\xff\xf0/edit\r\n");
+    world.send(ann, DO_BOTH);
+    world.read(ann);
+    world.send(ann, b"0123456789abcdef");
+    assert_eq!(
+        shown(&world.read(ann)),
+        r"0123456789abcdef",
+        "one that fits"
+    );
+    world.send(ann, b"gh");
+    assert_eq!(shown(&world.read(ann)), r"\r> 789abcdefgh\x1b[K");
 }
 
 #[test]
 fn a_window_tells_its_size_before_and_while_the_line_is_edited() {
-    let mut chat = Chat::new();
-    let ann = chat.connect();
-    chat.send(
+    let mut world = World::new(limits());
+    let ann = world.connect();
+    world.send(
         ann,
         b"\xff\xfb\x1f\xff\xfa\x1f\x00\xff\xff\x00\x18\xff\xf0/edit\r\n",
     );
-    chat.send(ann, DO_BOTH);
+    world.send(ann, DO_BOTH);
     let line = "x".repeat(252);
-    chat.read(ann);
-    chat.send(ann, &line);
-    assert_eq!(shown(&chat.read(ann)), line, "255 columns");
-    chat.send(ann, b"y");
-    assert!(shown(&chat.read(ann)).starts_with(r"\r> x"));
+    world.read(ann);
+    world.send(ann, &line);
+    assert_eq!(shown(&world.read(ann)), line, "255 columns");
+    world.send(ann, b"y");
+    assert!(shown(&world.read(ann)).starts_with(r"\r> x"));
 }
 
 #[test]
 fn nc_gets_no_telnet_and_no_escape_unless_it_asks_for_it() {
-    let mut chat = Chat::new();
-    let [bob, nc] = chat.people(["bob", "nc"]);
-    chat.say(bob, "/edit");
-    chat.send(bob, DO_BOTH);
+    let mut world = World::new(limits());
+    let [bob, nc] = world.people(["bob", "nc"]);
+    world.enter(bob, "/edit");
+    world.send(bob, DO_BOTH);
     for line in [
         "hello",
         "/help",
@@ -357,10 +361,10 @@ fn nc_gets_no_telnet_and_no_escape_unless_it_asks_for_it() {
         "\x1b[A",
         "/quit",
     ] {
-        chat.send(bob, b"hello\r\0");
-        chat.say(nc, line);
+        world.send(bob, b"hello\r\0");
+        world.enter(nc, line);
     }
-    let all = chat.read(nc);
+    let all = world.read(nc);
     assert!(all.ends_with(b"-- goodbye\r\n"), "{}", shown(&all));
     assert!(!all.iter().any(|byte| [IAC, 0x1b].contains(byte)));
 }

@@ -1,36 +1,36 @@
 //! Every kind of client, asked in every order, with the answers under way for a while: both sides come to agree, soon,
-//! and what the person asked for last is what she has.
+//! and what the person asked for last is what they have.
 
 use proptest::prelude::*;
 
-use crate::chat::Chat;
-use crate::clients::{Kind, DO, DONT, ECHO, IAC, KINDS, SGA};
-use crate::seat::Seat;
+use super::clients::{Kind, DO, DONT, ECHO, IAC, KINDS, SGA};
+use super::seat::Seat;
+use super::world::{limits, World};
 
 /// A server and one client.
 struct Link {
-    chat: Chat,
+    world: World,
     seat: Seat,
 }
 
 impl Link {
     fn new(kind: Kind, delay: usize) -> Self {
-        let mut chat = Chat::new();
-        let seat = Seat::new(&mut chat, kind, delay);
-        Self { chat, seat }
+        let mut world = World::new(limits());
+        let seat = Seat::new(&mut world, kind, delay);
+        Self { world, seat }
     }
 
     fn step(&mut self, typed: &[u8]) {
         self.seat.client.answers.extend_from_slice(typed);
-        self.seat.step(&mut self.chat);
+        self.seat.step(&mut self.world);
     }
 
     fn settles(&mut self) -> bool {
-        self.seat.settles(&mut self.chat)
+        self.seat.settles(&mut self.world)
     }
 
     fn is_editing(&mut self) -> bool {
-        self.seat.is_editing(&mut self.chat)
+        self.seat.is_editing(&mut self.world)
     }
 
     fn sends_keys(&self) -> bool {
@@ -88,7 +88,7 @@ fn editing_comes_again_where_the_client_lets_it() {
 }
 
 #[test]
-fn who_changes_her_mind_before_the_answer_is_there_gets_what_she_said_last() {
+fn who_changes_their_mind_before_the_answer_is_there_gets_what_they_said_last() {
     for kind in [Kind::Usual, Kind::Tintin] {
         for delay in [0, 1, 3] {
             for lines in [
@@ -150,10 +150,10 @@ fn toggling_without_end_is_answered_to_a_bound_and_harms_nobody() {
         link.step(&[IAC, DO, ECHO, IAC, DONT, ECHO, IAC, DO, SGA, IAC, DONT, SGA]);
         link.step(&[
             IAC,
-            crate::clients::WILL,
+            super::clients::WILL,
             SGA,
             IAC,
-            crate::clients::WONT,
+            super::clients::WONT,
             SGA,
         ]);
     }

@@ -1,13 +1,12 @@
 //! A settings file. Which numbers a key takes is read off the table that people read.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use chatd::settings::{self, Invocation, Listen, Settings, SettingsError};
-
-use super::settings_table::{self, Row};
+use crate::settings::{self, Invocation, Listen, Settings, SettingsError};
 
 const INPUT_BYTES_MAX: usize = 2000;
 
@@ -89,8 +88,8 @@ fn expected(content: &[u8]) -> Result<Vec<(String, Value)>, String> {
 }
 
 fn understand(key: &str, value: &str) -> Option<Value> {
-    static ROWS: LazyLock<Vec<Row>> = LazyLock::new(settings_table::rows);
-    let row = ROWS.iter().find(|row| row.key == key)?;
+    static MEANINGS: LazyLock<BTreeMap<String, String>> = LazyLock::new(meanings);
+    let meaning = MEANINGS.get(key)?;
     if value.is_empty() {
         return None;
     }
@@ -102,11 +101,29 @@ fn understand(key: &str, value: &str) -> Option<Value> {
         }
         "motd-file" => Some(Value::Path((value != "none").then(|| value.into()))),
         _ => {
-            let (_, range) = row.meaning.rsplit_once('(')?;
+            let (_, range) = meaning.rsplit_once('(')?;
             let range = range.trim_end_matches(')');
             number(key, value, range).map(Value::Number)
         }
     }
+}
+
+/// What the help says of each key, with its range in brackets at the end.
+fn meanings() -> BTreeMap<String, String> {
+    let help = settings::help();
+    let (_, table) = help.split_once("MEANING (RANGE)\n").expect("its heading");
+    let mut rows: Vec<Vec<&str>> = Vec::new();
+    for line in table.lines() {
+        // What goes on below the meaning stands further to the right.
+        if !line.starts_with("     ") {
+            rows.push(Vec::new());
+        }
+        let row = rows.last_mut().expect("a row begins at the left");
+        row.extend(line.split_whitespace());
+    }
+    let rows = rows.into_iter();
+    rows.map(|row| (row[0].to_owned(), row[2..].join(" ")))
+        .collect()
 }
 
 /// A number of `least to most`, or what stands before `, or `.
@@ -202,7 +219,7 @@ fn value_of(settings: &Settings, key: &str) -> Value {
         "idle-seconds" => optional(limits.idle),
         "drain-seconds" => milliseconds(limits.drain),
         "history-lines" => limits.history_lines as u128,
-        "pace-ms-max" => optional(settings.pace_max),
+        "pace-ms-max" => optional(limits.pace_max),
         "memory-max" => limits.memory_max as u128,
         key => panic!("a new setting: {key}"),
     })

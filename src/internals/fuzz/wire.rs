@@ -1,6 +1,6 @@
 //! A program's bytes: lines, fields and base64, however they are cut into packets.
 
-use chatd::dialect::Dialect;
+use crate::dialect::Dialect;
 
 use super::hygiene::clean;
 use super::room::{Room, LINE_BYTES_MAX, REFERENCE_LINE_BYTES_MAX};

@@ -3,8 +3,12 @@
 use std::io::{self, IoSlice};
 use std::time::{Duration, Instant};
 
-use chatd::dialect::Dialect;
-use chatd::hub::{Hub, Limits, Origin, QueueLimits, Rate, SessionId, Sink};
+use crate::dialect::Dialect;
+use crate::hub::{Hub, SessionId, Sink, Then};
+use crate::limits::{Limits, QueueLimits};
+use crate::origin::Origin;
+use crate::rate::Rate;
+use crate::test_clock::outset;
 
 use super::hygiene::is_forbidden;
 
@@ -18,15 +22,27 @@ const SPEAKER: usize = 0;
 const PERSON: usize = 1;
 const PROGRAM: usize = 2;
 
+/// A send is said to take this long, so that the room tells one session in each turn.
+const SEND: Duration = Duration::from_millis(20);
+
+/// How much later each turn sends than the one before, so that it may send again.
+const TURN: Duration = Duration::from_secs(1);
+
 pub(super) struct Room {
     hub: Hub<usize>,
+    /// Time stands still, so that it plays no role how the input is cut into packets.
     now: Instant,
+    /// But not for what is sent.
+    sending_at: Instant,
     speaker: SessionId,
     screens: Screens,
 }
 
 #[derive(Default)]
-struct Screens([Vec<u8>; 3]);
+struct Screens {
+    texts: [Vec<u8>; 3],
+    spent: Duration,
+}
 
 impl Sink<usize> for Screens {
     fn write(
@@ -35,13 +51,18 @@ impl Sink<usize> for Screens {
         transport: &mut usize,
         slices: &[IoSlice<'_>],
     ) -> io::Result<usize> {
-        let screen = &mut self.0[*transport];
+        self.spent += SEND;
+        let screen = &mut self.texts[*transport];
         let before = screen.len();
         screen.extend(slices.iter().flat_map(|slice| slice.iter()));
         Ok(screen.len() - before)
     }
 
     fn finish(&mut self, _: &mut usize) {}
+
+    fn spent(&self) -> Duration {
+        self.spent
+    }
 }
 
 impl Room {
@@ -59,6 +80,7 @@ impl Room {
             idle: None,
             drain: Duration::from_secs(5),
             history_lines: 3,
+            pace_max: Some(Duration::from_millis(100)),
         });
         let now = outset();
         let speaker = hub.connect(SPEAKER, dialect, Origin::Local, now);
@@ -67,22 +89,22 @@ impl Room {
         let mut room = Self {
             hub,
             now,
+            sending_at: now,
             speaker,
             screens: Screens::default(),
         };
         room.hub.handle_input(person, b"/name ann\n", now);
         room.flush();
-        room.screens = Screens::default();
+        room.screens.texts = Default::default();
         room
     }
 
     /// The speaker sends a packet, and all of it is understood.
     pub(super) fn hear(&mut self, packet: &[u8]) {
-        self.hub.handle_input(self.speaker, packet, self.now);
-        self.flush_some(1);
-        while self.hub.has_carry(self.speaker) {
-            self.hub.resume(self.speaker, self.now);
-            self.flush_some(1);
+        let mut then = self.hub.handle_input(self.speaker, packet, self.now);
+        while then == Then::Resume {
+            self.turn();
+            then = self.hub.resume(self.speaker, self.now);
         }
         self.flush();
     }
@@ -100,20 +122,20 @@ impl Room {
 
     /// What the speaker was sent so far.
     pub(super) fn answered(&self) -> &[u8] {
-        &self.screens.0[SPEAKER]
+        &self.screens.texts[SPEAKER]
     }
 
     /// What the person who listens was sent so far.
     pub(super) fn heard_by_person(&self) -> &[u8] {
-        &self.screens.0[PERSON]
+        &self.screens.texts[PERSON]
     }
 
     /// What the program that listens was sent so far.
     pub(super) fn heard_by_program(&self) -> &[u8] {
-        &self.screens.0[PROGRAM]
+        &self.screens.texts[PROGRAM]
     }
 
-    /// The words that the person heard said, and what she saw done.
+    /// The words that the person heard said, and what they saw done.
     pub(super) fn words_heard(&self) -> Vec<String> {
         let lines = self.heard_by_person().split(|byte| *byte == b'\n');
         lines.filter_map(words_of).collect()
@@ -138,13 +160,18 @@ impl Room {
         }
     }
 
+    /// Turns follow until everybody has heard all.
     fn flush(&mut self) {
-        self.flush_some(usize::MAX);
+        self.turn();
+        while self.hub.has_untold() {
+            self.turn();
+        }
     }
 
-    fn flush_some(&mut self, most: usize) {
+    fn turn(&mut self) {
+        self.sending_at += TURN;
         self.hub.tick(self.now);
-        self.hub.flush_some(most, self.now, &mut self.screens);
+        self.hub.flush(self.sending_at, &mut self.screens);
         self.hub.reap(self.now, |_, _| ());
         self.hub.check_invariants();
     }
@@ -165,10 +192,19 @@ fn words_of(line: &[u8]) -> Option<String> {
     Some(format!("/me {words}"))
 }
 
-#[allow(
-    clippy::disallowed_methods,
-    reason = "an arbitrary outset, from which time does not move"
-)]
-fn outset() -> Instant {
-    Instant::now()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_turn_tells_one_session_and_the_next_turns_the_others() {
+        let mut room = Room::new(Dialect::Telnet, LINE_BYTES_MAX);
+        room.hear(b"one\n");
+        room.hub.handle_input(room.speaker, b"two\n", room.now);
+        room.turn();
+        assert!(room.hub.is_in_a_round());
+        room.flush();
+        assert!(!room.hub.is_in_a_round());
+        assert_eq!(room.words_heard(), ["one", "two"]);
+    }
 }

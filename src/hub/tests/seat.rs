@@ -4,11 +4,11 @@ use std::collections::VecDeque;
 use std::num::NonZeroU16;
 use std::time::Duration;
 
-use chatd::hub::SessionId;
+use crate::hub::SessionId;
 use unicode_width::UnicodeWidthStr;
 
-use crate::chat::Chat;
-use crate::clients::{Client, Kind, IAC};
+use super::clients::{Client, Kind, IAC};
+use super::world::World;
 
 pub(crate) const ROWS: u16 = 12;
 pub(crate) const PROMPT: &str = "> ";
@@ -28,10 +28,10 @@ pub(crate) struct Seat {
 }
 
 impl Seat {
-    pub(crate) fn new(chat: &mut Chat, kind: Kind, delay: usize) -> Self {
-        let id = chat.connect();
-        chat.turn();
-        let greeting = chat.read(id);
+    pub(crate) fn new(world: &mut World, kind: Kind, delay: usize) -> Self {
+        let id = world.connect();
+        world.turn();
+        let greeting = world.read(id);
         assert!(!greeting.contains(&IAC) && !greeting.contains(&0x1b));
         Self {
             id,
@@ -45,7 +45,7 @@ impl Seat {
         }
     }
 
-    /// The person presses keys; `\r` is Enter. What they do to the screen at once, her terminal does.
+    /// The person presses keys; `\r` is Enter. What they do to the screen at once, the terminal does.
     pub(crate) fn press(&mut self, keys: &str) {
         for key in keys.chars() {
             if self.client.sends_keys() {
@@ -71,18 +71,18 @@ impl Seat {
     }
 
     /// What the client has to send goes off, and what has arrived at the server is heard.
-    pub(crate) fn send(&mut self, chat: &mut Chat) {
+    pub(crate) fn send(&mut self, world: &mut World) {
         let sent = std::mem::take(&mut self.client.answers);
         self.to_server.push_back(sent);
         let arrived = self.to_server.pop_front().unwrap_or_default();
         if !arrived.is_empty() {
-            chat.hear(self.id, arrived);
+            world.hear(self.id, arrived);
         }
     }
 
     /// What the server has sent goes off, and what has arrived at the client is shown.
-    pub(crate) fn receive(&mut self, chat: &mut Chat) {
-        let sent = chat.read(self.id);
+    pub(crate) fn receive(&mut self, world: &mut World) {
+        let sent = world.read(self.id);
         self.to_client.push_back(sent);
         let arrived = self.to_client.pop_front().unwrap_or_default();
         let sent_keys = self.client.sends_keys();
@@ -97,14 +97,14 @@ impl Seat {
     }
 
     /// Both, with a turn of the server in between.
-    pub(crate) fn step(&mut self, chat: &mut Chat) {
-        self.send(chat);
-        chat.turn();
-        self.receive(chat);
+    pub(crate) fn step(&mut self, world: &mut World) {
+        self.send(world);
+        world.turn();
+        self.receive(world);
     }
 
     /// Lets everything arrive; gives whether there comes an end to it.
-    pub(crate) fn settles(&mut self, chat: &mut Chat) -> bool {
+    pub(crate) fn settles(&mut self, world: &mut World) -> bool {
         let mut still = 0;
         for _ in 0..60 * (self.delay + 1) {
             let moves = !self.client.answers.is_empty()
@@ -117,18 +117,18 @@ impl Seat {
             if still > 1 {
                 return true;
             }
-            self.step(chat);
+            self.step(world);
         }
         false
     }
 
     /// Whether the server edits the line: then what it says to this person is framed.
-    pub(crate) fn is_editing(&mut self, chat: &mut Chat) -> bool {
+    pub(crate) fn is_editing(&mut self, world: &mut World) -> bool {
         // It is answered once a second.
-        chat.pass(Duration::from_secs(1));
+        world.pass(Duration::from_secs(1));
         self.text.clear();
         self.client.answers.extend(b"\xff\xf6");
-        assert!(self.settles(chat));
+        assert!(self.settles(world));
         let text = self.take_text();
         assert!(text.contains("-- yes, still here\r\n"), "{text:?}");
         text.contains("\x1b[J-- yes")

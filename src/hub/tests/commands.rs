@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use chatd::dialect::Dialect;
-use chatd::hub::SessionId;
+use crate::dialect::Dialect;
+use crate::hub::{Limits, SessionId};
 
-use crate::chat::{shown, Chat};
+use super::world::{limits, shown, World};
 
 const EDITS: &[u8] = b"\xff\xfd\x01\xff\xfd\x03";
 
@@ -17,23 +17,23 @@ fn in_both_modes(scene: fn(&mut Scene)) {
 }
 
 struct Scene {
-    chat: Chat,
+    world: World,
     edits: bool,
 }
 
 impl Scene {
     fn new(edits: bool) -> Self {
         Self {
-            chat: Chat::new(),
+            world: World::new(limits()),
             edits,
         }
     }
 
     fn connect(&mut self) -> SessionId {
-        let id = self.chat.connect();
+        let id = self.world.connect();
         if self.edits {
-            self.chat.say(id, "/edit");
-            self.chat.send(id, EDITS);
+            self.world.enter(id, "/edit");
+            self.world.send(id, EDITS);
         }
         id
     }
@@ -50,20 +50,20 @@ impl Scene {
 
     /// Nobody has anything unread.
     fn forget(&mut self) {
-        for id in self.chat.hub.ids().collect::<Vec<_>>() {
-            self.chat.read(id);
+        for id in self.world.hub.ids().collect::<Vec<_>>() {
+            self.world.read(id);
         }
     }
 
     fn types(&mut self, id: SessionId, line: &str) {
         let end = if self.edits { "\r\0" } else { "\n" };
-        self.chat.send(id, format!("{line}{end}"));
+        self.world.send(id, format!("{line}{end}"));
     }
 
     /// What this person hears; in line mode not a byte more.
     #[track_caller]
     fn hears(&mut self, id: SessionId, lines: &[&str]) {
-        let read = self.chat.read(id);
+        let read = self.world.read(id);
         let read = if self.edits {
             without_frames(&read)
         } else {
@@ -73,10 +73,10 @@ impl Scene {
         assert_eq!(shown(&read), shown(expected.as_bytes()));
     }
 
-    /// What this person says, and what she is told.
+    /// What this person says, and what they are told.
     #[track_caller]
     fn asks(&mut self, id: SessionId, line: &str, answers: &[&str]) {
-        self.chat.read(id);
+        self.world.read(id);
         self.types(id, line);
         self.hears(id, answers);
     }
@@ -121,19 +121,19 @@ fn reply_goes_to_who_wrote_last() {
 fn whois_tells_times_and_never_an_address() {
     in_both_modes(|scene| {
         let [ann, bob] = scene.join(["ann", "bob"]);
-        let program = scene.chat.connect_to(Dialect::Wire);
-        scene.chat.send(program, "NAME Ym90\n");
+        let program = scene.world.connect_to(Dialect::Wire);
+        scene.world.send(program, "NAME Ym90\n");
         scene.forget();
         scene.asks(ann, "/whois bob", &["-- bob: here 0 s, silent 0 s, telnet"]);
-        scene.chat.pass(Duration::from_secs(59));
+        scene.world.pass(Duration::from_secs(59));
         scene.asks(
             ann,
             "/whois BOB",
             &["-- bob: here 59 s, silent 59 s, telnet"],
         );
-        scene.chat.pass(Duration::from_secs(31));
+        scene.world.pass(Duration::from_secs(31));
         scene.types(bob, "hello");
-        scene.chat.pass(Duration::from_secs(30));
+        scene.world.pass(Duration::from_secs(30));
         scene.asks(
             ann,
             "/whois bob",
@@ -149,9 +149,9 @@ fn whois_tells_times_and_never_an_address() {
             "/whoi ann",
             &["-- ann: here 2 min, silent 0 s, telnet"],
         );
-        scene.chat.pass(Duration::from_secs(3600 * 5));
+        scene.world.pass(Duration::from_secs(3600 * 5));
         scene.asks(ann, "/whois bob", &["-- bob: here 5 h, silent 5 h, telnet"]);
-        scene.chat.pass(Duration::from_secs(86_400 * 3));
+        scene.world.pass(Duration::from_secs(86_400 * 3));
         scene.asks(ann, "/whois bob", &["-- bob: here 3 d, silent 3 d, telnet"]);
         scene.asks(ann, "/whois eve", &["!! nobody here is called eve"]);
         scene.asks(ann, "/whois", &["!! usage: /whois NAME"]);
@@ -191,10 +191,10 @@ fn who_is_away_is_marked_and_says_why() {
         scene.asks(ann, "/who", &["-- 2 here: ann, bob"]);
         // A newcomer sees it, too.
         scene.types(ann, "/away");
-        let greeted = scene.chat.connect();
-        scene.chat.turn();
+        let greeted = scene.world.connect();
+        scene.world.turn();
         assert_eq!(
-            scene.chat.lines(greeted)[1],
+            scene.world.lines(greeted)[1],
             "-- 3 here: ann (away), bob, guest3"
         );
     });
@@ -222,13 +222,13 @@ fn who_is_ignored_is_not_heard_whatever_the_name_becomes() {
         scene.hears(ann, &["<eve> seen"; 5]);
         scene.asks(ann, "/r hm", &["!! nobody has written to you"]);
         scene.asks(ann, "/ignore", &["-- ignoring: robert"]);
-        // She hears them and they hear her.
+        // Whoever is ignored goes on to hear who ignores them.
         scene.types(ann, "I hear nothing");
-        scene.chat.read(bob);
+        scene.world.read(bob);
         scene.types(ann, "really");
         scene.hears(bob, &["<ann> really"]);
-        // When he leaves, that ends: neither is his leaving told, nor does it meet who takes the name.
-        scene.chat.read(ann);
+        // With a leave that ends: the leave is not told, and whoever takes the name is heard.
+        scene.world.read(ann);
         scene.types(bob, "/quit see you");
         scene.hears(ann, &[]);
         scene.asks(ann, "/ignore", &["-- ignoring nobody"]);
@@ -251,13 +251,13 @@ fn who_is_ignored_is_not_heard_whatever_the_name_becomes() {
 fn an_ignored_program_and_an_ignored_guest_are_not_heard_either() {
     in_both_modes(|scene| {
         let [ann] = scene.join(["ann"]);
-        let program = scene.chat.connect_to(Dialect::Wire);
+        let program = scene.world.connect_to(Dialect::Wire);
         let guest = scene.connect();
-        scene.chat.send(program, "NAME Ym90\n");
+        scene.world.send(program, "NAME Ym90\n");
         scene.types(ann, "/ignore bot");
         scene.types(ann, "/ignore guest3");
         scene.forget();
-        scene.chat.send(program, "CHAT Ym90 aGVsbG8=\n");
+        scene.world.send(program, "CHAT Ym90 aGVsbG8=\n");
         scene.types(guest, "hello");
         scene.types(guest, "/name gus");
         scene.types(guest, "hello");
@@ -267,17 +267,18 @@ fn an_ignored_program_and_an_ignored_guest_are_not_heard_either() {
 
 #[test]
 fn what_somebody_ignored_said_before_is_not_shown_either() {
-    let mut limits = crate::chat::LIMITS;
-    limits.history_lines = 20;
-    let mut chat = Chat::with(limits);
-    let [ann, bob, eve] = chat.people(["ann", "bob", "eve"]);
-    chat.say(bob, "one");
-    chat.say(eve, "two");
-    chat.say(bob, "three");
-    assert_eq!(chat.ask(ann, "/ignore bob"), ["-- ignoring bob"]);
+    let mut world = World::new(Limits {
+        history_lines: 20,
+        ..limits()
+    });
+    let [ann, bob, eve] = world.people(["ann", "bob", "eve"]);
+    world.enter(bob, "one");
+    world.enter(eve, "two");
+    world.enter(bob, "three");
+    assert_eq!(world.ask(ann, "/ignore bob"), ["-- ignoring bob"]);
     let seen = ["-- earlier:", "14:05 <eve> two", "-- now"];
-    assert_eq!(chat.ask(ann, "/history"), seen);
-    assert_eq!(chat.ask(ann, "/history 1"), seen);
+    assert_eq!(world.ask(ann, "/history"), seen);
+    assert_eq!(world.ask(ann, "/history 1"), seen);
 }
 
 #[test]
@@ -307,7 +308,7 @@ fn quiet_hides_who_comes_and_goes() {
                 id
             })
             .collect();
-        scene.chat.pass(Duration::from_secs(2));
+        scene.world.pass(Duration::from_secs(2));
         scene.hears(ann, &[]);
         assert_eq!(crowd.len(), 30);
         scene.asks(ann, "/QUIET OFF", &["-- presence on"]);
@@ -331,7 +332,7 @@ fn times_stand_before_every_line() {
             ann,
             &["14:05 <bob> hello", "14:05 * bob waves", "14:05 [bob] psst"],
         );
-        scene.chat.pass(Duration::from_secs(30));
+        scene.world.pass(Duration::from_secs(30));
         scene.asks(ann, "/who", &["14:06 -- 2 here: ann, bob"]);
         scene.asks(
             ann,
@@ -376,7 +377,7 @@ fn the_bell_rings_for_a_name_and_for_a_private_word() {
         );
         rings(scene, "bob", "/me nudges ann", "* bob nudges ann\x07");
         rings(scene, "bob", "/msg ann psst", "[bob] psst\x07");
-        // Not with what is her own.
+        // Not with one's own lines.
         scene.asks(ann, "/msg bob for ann", &["[to bob] for ann"]);
         let own: &[&str] = if scene.edits {
             &["<ann> I am ann"]
@@ -384,13 +385,13 @@ fn the_bell_rings_for_a_name_and_for_a_private_word() {
             &[]
         };
         scene.asks(ann, "I am ann", own);
-        // And not because somebody's name has hers in it.
+        // And not because somebody's name has one's own in it.
         scene.types(bob, "/name ann-b");
         scene.hears(ann, &["-- bob is now known as ann-b"]);
         rings(scene, "bob", "/me waves", "* ann-b waves");
         rings(scene, "bob", "hello", "<ann-b> hello");
         scene.types(ann, "/time on");
-        scene.chat.read(ann);
+        scene.world.read(ann);
         rings(scene, "bob", "ann: look", "14:05 <ann-b> ann: look\x07");
         scene.asks(ann, "/bell OFF", &["14:05 -- bell off"]);
         rings(scene, "bob", "ann: look", "14:05 <ann-b> ann: look");
@@ -424,25 +425,25 @@ fn nobody_hears_of_what_somebody_else_set() {
 
 #[test]
 fn edit_is_told_on_and_off() {
-    let mut chat = Chat::new();
-    let ann = chat.connect();
-    chat.turn();
-    assert_eq!(chat.ask(ann, "/edit off"), ["-- editing off"]);
-    assert_eq!(chat.ask(ann, "/edit maybe"), ["!! usage: /edit [on|off]"]);
+    let mut world = World::new(limits());
+    let ann = world.connect();
+    world.turn();
+    assert_eq!(world.ask(ann, "/edit off"), ["-- editing off"]);
+    assert_eq!(world.ask(ann, "/edit maybe"), ["!! usage: /edit [on|off]"]);
     assert_eq!(
-        chat.ask(ann, "/help edit"),
+        world.ask(ann, "/help edit"),
         ["-- /edit [on|off]   keep your half-typed line whole, with telnet or PuTTY"]
     );
-    chat.say(ann, "/Edit ON");
-    chat.send(ann, EDITS);
-    chat.read(ann);
-    chat.send(ann, "/edit on\r\0");
+    world.enter(ann, "/Edit ON");
+    world.send(ann, EDITS);
+    world.read(ann);
+    world.send(ann, "/edit on\r\0");
     assert_eq!(
-        shown(&without_frames(&chat.read(ann))),
+        shown(&without_frames(&world.read(ann))),
         r"-- editing on\r\n"
     );
-    chat.send(ann, "/ed OFF\r\0");
-    assert!(chat
+    world.send(ann, "/ed OFF\r\0");
+    assert!(world
         .read(ann)
         .ends_with(b"\xff\xfc\x01\xff\xfc\x03-- editing off\r\n"));
 }
@@ -452,8 +453,9 @@ fn what_is_half_typed_at_the_end_is_a_line_but_not_in_the_editor() {
     for edits in [false, true] {
         let mut scene = Scene::new(edits);
         let [ann, bob] = scene.join(["ann", "bob"]);
-        scene.chat.send(ann, "half");
-        scene.chat.end_of_input(ann);
+        scene.world.send(ann, "half");
+        scene.world.hub.handle_eof(ann, scene.world.now);
+        scene.world.turn();
         let said: &[&str] = if edits { &[] } else { &["<ann> half"] };
         scene.hears(bob, &[said, &["-- ann left (1 here)"]].concat());
     }
@@ -464,7 +466,7 @@ fn help_lists_every_command() {
     in_both_modes(|scene| {
         let [ann] = scene.join(["ann"]);
         scene.types(ann, "/help");
-        let read = scene.chat.read(ann);
+        let read = scene.world.read(ann);
         let help = String::from_utf8_lossy(&read).into_owned();
         for command in [
             "/name NAME",
@@ -495,9 +497,9 @@ fn help_lists_every_command() {
 
 #[test]
 fn what_is_unambiguous_is_enough() {
-    let mut chat = Chat::new();
-    let [ann, bob] = chat.people(["ann", "bob"]);
-    chat.say(bob, "/msg ann hello");
+    let mut world = World::new(limits());
+    let [ann, bob] = world.people(["ann", "bob"]);
+    world.enter(bob, "/msg ann hello");
     for (line, answer) in [
         ("/rep hello", "[to bob] hello"),
         ("/whoi bob", "-- bob: here 0 s, silent 0 s, telnet"),
@@ -512,7 +514,7 @@ fn what_is_unambiguous_is_enough() {
         ("/hi", "-- earlier:"),
         ("/ed off", "-- editing off"),
     ] {
-        let answers = chat.ask(ann, line);
+        let answers = world.ask(ann, line);
         assert_eq!(
             answers
                 .first()
@@ -523,40 +525,40 @@ fn what_is_unambiguous_is_enough() {
     }
     for line in ["/wh", "/w", "/b", "/h", "/q", "/qui", "/m", "/zz"] {
         let refusal = format!("!! no such command: {line}; /help lists them");
-        assert_eq!(chat.ask(ann, line), [refusal], "{line}");
+        assert_eq!(world.ask(ann, line), [refusal], "{line}");
     }
 }
 
 #[test]
 fn tab_completes_commands_and_who_spoke_last_comes_first() {
-    let mut chat = Chat::new();
-    let [andrea, ann, bob, me] = chat.people(["andrea", "ann", "bob", "me"]);
-    chat.say(me, "/edit");
-    chat.send(me, EDITS);
-    let typed = |chat: &mut Chat, keys: &str| {
-        chat.send(me, "\x15");
-        chat.read(me);
-        chat.send(me, keys);
+    let mut world = World::new(limits());
+    let [andrea, ann, bob, me] = world.people(["andrea", "ann", "bob", "me"]);
+    world.enter(me, "/edit");
+    world.send(me, EDITS);
+    let typed = |world: &mut World, keys: &str| {
+        world.send(me, "\x15");
+        world.read(me);
+        world.send(me, keys);
         let mut screen = vt100::Parser::default();
-        screen.process(&chat.read(me));
+        screen.process(&world.read(me));
         screen
             .screen()
             .contents()
             .trim_start_matches("> ")
             .to_owned()
     };
-    chat.say(andrea, "first");
-    chat.say(ann, "second");
-    chat.say(bob, "third");
-    assert_eq!(typed(&mut chat, "hi a\t"), "hi ann ");
-    assert_eq!(typed(&mut chat, "hi a\t\t"), "hi andrea ");
-    assert_eq!(typed(&mut chat, "AND\t"), "andrea ");
-    chat.say(andrea, "fourth");
-    assert_eq!(typed(&mut chat, "hi a\t"), "hi andrea ");
-    assert_eq!(typed(&mut chat, "/unig\t"), "/unignore ");
-    assert_eq!(typed(&mut chat, "/wh\t"), "/who ");
-    assert_eq!(typed(&mut chat, "/wh\t\tb\t"), "/whois bob ");
-    assert_eq!(typed(&mut chat, "nobody\t"), "nobody ");
-    // She is not offered her own name.
-    assert_eq!(typed(&mut chat, "m\t"), "m ");
+    world.enter(andrea, "first");
+    world.enter(ann, "second");
+    world.enter(bob, "third");
+    assert_eq!(typed(&mut world, "hi a\t"), "hi ann ");
+    assert_eq!(typed(&mut world, "hi a\t\t"), "hi andrea ");
+    assert_eq!(typed(&mut world, "AND\t"), "andrea ");
+    world.enter(andrea, "fourth");
+    assert_eq!(typed(&mut world, "hi a\t"), "hi andrea ");
+    assert_eq!(typed(&mut world, "/unig\t"), "/unignore ");
+    assert_eq!(typed(&mut world, "/wh\t"), "/who ");
+    assert_eq!(typed(&mut world, "/wh\t\tb\t"), "/whois bob ");
+    assert_eq!(typed(&mut world, "nobody\t"), "nobody ");
+    // One's own name is not offered.
+    assert_eq!(typed(&mut world, "m\t"), "m ");
 }
