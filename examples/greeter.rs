@@ -2,14 +2,16 @@
 //!
 //! `cargo run --example greeter -- telnet://127.0.0.1:3333 greeter`
 //!
-//! Only telnet tells who joins; over the wire dialect it greets people when they first speak.
+//! Over telnet it is always told who joins, over the wire dialect because it asks to be.
 
 use std::collections::HashSet;
 use std::error::Error;
 use std::io;
 use std::time::Duration;
 
-use chatd::client::{Client, Connection, Event, Message, Options, Reason, Reconnect, Request};
+use chatd::client::{
+    Client, Connection, Event, Message, Options, Reason, Reconnect, Request, SendError,
+};
 
 /// When the bot knows this many names it begins anew: it must not grow for ever.
 const KNOWN_MAX: usize = 10_000;
@@ -30,6 +32,10 @@ impl Greeter {
         let options = Options::default().reconnect(Reconnect::default());
         let mut client = Client::dial(address, options)?;
         client.set_name(name)?;
+        match client.watch(true) {
+            Ok(()) | Err(SendError::WrongDialect) => {}
+            Err(error) => return Err(error.into()),
+        }
         Ok(Self {
             client,
             name: name.to_owned(),

@@ -37,7 +37,7 @@ macro_rules! transcripts {
 
 transcripts! {
     greeting names say me msg who quit unknown help presence long hygiene keys wire wire_long
-    reply away ignore quiet short
+    reply away ignore quiet short wire_tell wire_watch
 }
 
 /// The conversation in the README, with the settings that a reader of it has.

@@ -198,8 +198,78 @@ mod the_real_server {
         assert!(matches!(refusal.request, Request::Private { .. }));
         assert_eq!(ann.tell("bob eve", "x"), Err(SendError::MalformedName));
         assert_eq!(ann.tell("bob\n", "x"), Err(SendError::SeveralLines));
-        let mut program = join(&server, Dialect::Wire, "program");
-        assert_eq!(program.tell("ann", "psst"), Err(SendError::WrongDialect));
+    }
+
+    #[test]
+    fn programs_are_written_to_and_write_to_one_alone() {
+        let server = InProcess::start(&[]);
+        let mut ann = join(&server, Dialect::Telnet, "ann");
+        let mut bot = join(&server, Dialect::Wire, "bot");
+        let told = |name: &'static str, words: &'static str| {
+            Event::Message(Message::Told {
+                name: name.into(),
+                words: words.into(),
+            })
+        };
+        ann.tell("bot", "/me waves").unwrap();
+        until(&mut ann, |events| events.contains(&Event::Written(0)));
+        let heard = told("ann", "/me waves");
+        until(&mut bot, |events| events.contains(&heard));
+        bot.tell("ANN", "/quit").unwrap();
+        until(&mut bot, |events| events.contains(&Event::Written(0)));
+        let heard = told("bot", "/quit");
+        until(&mut ann, |events| events.contains(&heard));
+        assert_eq!(bot.tell("eve", "psst"), Ok(1));
+        let refusal = until_refused(&mut bot);
+        assert_eq!(refusal.reason, Reason::Nobody);
+        let request = Request::Private {
+            number: 1,
+            to: "eve".into(),
+        };
+        assert_eq!(refusal.request, request);
+        assert_eq!(bot.tell("ann eve", "x"), Err(SendError::MalformedName));
+    }
+
+    #[test]
+    fn tells_programs_that_watch_who_comes_and_goes_and_who_is_here() {
+        let server = InProcess::start(&[]);
+        let mut bot = join(&server, Dialect::Wire, "bot");
+        bot.watch(true).unwrap();
+        let watching = |on| Event::Message(Message::Watching(on));
+        until(&mut bot, |events| events.contains(&watching(true)));
+        let mut ann = join(&server, Dialect::Telnet, "ann");
+        ann.set_name("eve").unwrap();
+        until(&mut ann, |events| events.contains(&named("eve")));
+        ann.close();
+        until_closed(&mut ann);
+        let presence = [
+            Message::Joined {
+                name: "ann".into(),
+                here: 2,
+            },
+            Message::Renamed {
+                from: "ann".into(),
+                to: "eve".into(),
+            },
+            Message::Left {
+                name: "eve".into(),
+                words: "".into(),
+                here: 1,
+            },
+        ];
+        let presence = presence.map(Event::Message);
+        until(&mut bot, |events| events.ends_with(&presence));
+        bot.who().unwrap();
+        let list = [Message::Listed("bot".into()), Message::Here(1)].map(Event::Message);
+        until(&mut bot, |events| events.ends_with(&list));
+        bot.watch(false).unwrap();
+        until(&mut bot, |events| events.contains(&watching(false)));
+        let mut person = join(&server, Dialect::Telnet, "person");
+        assert_eq!(person.watch(true), Err(SendError::WrongDialect));
+        assert_eq!(person.who(), Err(SendError::WrongDialect));
+        person.close();
+        until_closed(&mut person);
+        assert_eq!(person.who(), Err(SendError::Closed));
     }
 
     #[test]

@@ -141,6 +141,20 @@ fn the_greeter_greets_once_who_joins_or_speaks() {
 }
 
 #[test]
+fn the_greeter_greets_who_joins_over_the_wire_dialect_too() {
+    let server = InProcess::start(&[]);
+    let mut greeter = Greeter::new(&address(&server, Dialect::Wire), "greeter").unwrap();
+    while greeter.name() != "greeter" {
+        assert!(greeter.turn(Some(DEADLINE)).unwrap());
+    }
+    let mut ann = Person::join(&server, Dialect::Telnet, "ann");
+    assert_eq!(
+        heard(|timeout| greeter.turn(timeout), &mut ann, 1),
+        ["greeter: Welcome, ann!"]
+    );
+}
+
+#[test]
 fn the_greeter_takes_another_name_where_its_own_is_taken() {
     let server = InProcess::start(&[]);
     let mut ann = Person::join(&server, Dialect::Wire, "greeter");

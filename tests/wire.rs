@@ -25,7 +25,7 @@ use libtest_mimic::{Arguments, Trial};
 use in_process::{InProcess, DEADLINE};
 
 fn main() -> ExitCode {
-    let tests: [(&str, fn()); 15] = [
+    let tests: [(&str, fn()); 19] = [
         (
             "nothing_is_said_at_connecting",
             nothing_is_said_at_connecting,
@@ -55,8 +55,24 @@ fn main() -> ExitCode {
         ),
         ("nobody_hears_himself", nobody_hears_himself),
         (
-            "presence_and_private_words_stay_with_people",
-            presence_stays_with_people,
+            "a_program_of_name_and_chat_hears_nothing_new_but_what_is_sent_to_it",
+            nothing_new_is_heard_unasked,
+        ),
+        (
+            "private_words_reach_programs_and_people",
+            private_words_reach_programs,
+        ),
+        (
+            "presence_is_told_to_programs_that_watch",
+            presence_is_told_to_watchers,
+        ),
+        (
+            "who_is_here_is_told_by_name_and_number",
+            who_is_here_is_told,
+        ),
+        (
+            "a_farewell_has_the_reason_of_the_close_as_its_code",
+            farewells_have_codes,
         ),
         (
             "packets_of_one_byte_mean_the_same",
@@ -151,9 +167,12 @@ impl Peer {
     }
 }
 
-fn fail(reason: &str) -> String {
-    format!("FAIL {}\n", b64(reason))
+fn fail(reason: &str, code: &str) -> String {
+    format!("FAIL {} {code}\n", b64(reason))
 }
+
+const MALFORMED: &str =
+    "a name is 1 to 24 letters, digits or _ - . and begins with a letter or digit";
 
 fn nothing_is_said_at_connecting() {
     let server = InProcess::start(&[]);
@@ -166,21 +185,20 @@ fn names_are_taken_or_refused() {
     let _ann = Peer::program(&server, "ann");
     let mut bob = Peer::program(&server, "bob");
     assert_eq!(bob.answer_to("NAME 6ICB572X\n"), "NAME 6ICB572X\n");
-    let malformed = "a name is 1 to 24 letters, digits or _ - . and begins with a letter or digit";
-    for (name, reason) in [
-        (&b"ann"[..], "ann is taken"),
-        (b"ANN", "ANN is taken"),
-        (b"server", "server is reserved"),
-        (b"guest7", "guest7 is reserved"),
-        (b"a b", malformed),
-        (b"", malformed),
-        (b"a\xff", malformed),
-        (b"a\nb", malformed),
-        (b"a\x1b[1m", malformed),
-        (&[b'x'; 25], malformed),
+    for (name, reason, code) in [
+        (&b"ann"[..], "ann is taken", "taken"),
+        (b"ANN", "ANN is taken", "taken"),
+        (b"server", "server is reserved", "reserved"),
+        (b"guest7", "guest7 is reserved", "reserved"),
+        (b"a b", MALFORMED, "malformed-name"),
+        (b"", MALFORMED, "malformed-name"),
+        (b"a\xff", MALFORMED, "malformed-name"),
+        (b"a\nb", MALFORMED, "malformed-name"),
+        (b"a\x1b[1m", MALFORMED, "malformed-name"),
+        (&[b'x'; 25], MALFORMED, "malformed-name"),
     ] {
         let line = format!("NAME {}\n", b64(name));
-        assert_eq!(bob.answer_to(line), fail(reason), "{name:?}");
+        assert_eq!(bob.answer_to(line), fail(reason, code), "{name:?}");
     }
 }
 
@@ -189,7 +207,8 @@ fn malformed_lines_are_refused() {
     let mut ann = Peer::program(&server, "ann");
     let mut person = Peer::person(&server, "pat");
     let (name, chat) = ("usage: NAME B64(name)", "usage: CHAT B64(name) B64(words)");
-    let verb = "no such command: a line begins with NAME, CHAT, PING or QUIT";
+    let tell = "usage: TELL B64(name) B64(words)";
+    let verb = "no such command: a line begins with NAME, CHAT, TELL, WATCH, WHO, PING or QUIT";
     for (line, reason) in [
         // Missing and surplus fields.
         ("NAME", name),
@@ -198,6 +217,16 @@ fn malformed_lines_are_refused() {
         ("CHAT YW5u", chat),
         ("CHAT YW5u aGk= aGk=", chat),
         ("QUIT now", "usage: QUIT"),
+        ("TELL", tell),
+        ("TELL YW5u", tell),
+        ("TELL YW5u aGk= aGk=", tell),
+        ("TELL YW5u  aGk=", tell),
+        ("TELL YW5 aGk=", tell),
+        ("TELL YW5u aGk", tell),
+        ("WATCH", "usage: WATCH on|off"),
+        ("WATCH ON", "usage: WATCH on|off"),
+        ("WATCH on off", "usage: WATCH on|off"),
+        ("WHO ", "usage: WHO"),
         // Extra spaces.
         ("NAME  YW5u", name),
         ("NAME YW5u ", name),
@@ -225,11 +254,18 @@ fn malformed_lines_are_refused() {
         ("CHAT YW5u ", "you have no text to send"),
         ("CHAT YW5u ICAg", "you have no text to send"),
         ("CHAT YW5u L21lICA=", "you have no text to send"),
+        ("TELL cGF0 ICAg", "you have no text to send"),
     ] {
-        assert_eq!(ann.answer_to(format!("{line}\n")), fail(reason), "{line:?}");
+        let code = match reason {
+            "you have no text to send" => "no-text",
+            _ if reason == verb => "unknown",
+            _ => "usage",
+        };
+        let answer = ann.answer_to(format!("{line}\n"));
+        assert_eq!(answer, fail(reason, code), "{line:?}");
     }
     let invalid = b"CHAT YW5u \xff\xfe==\n";
-    assert_eq!(ann.answer_to(invalid), fail(chat));
+    assert_eq!(ann.answer_to(invalid), fail(chat, "usage"));
     assert_eq!(person.answer_to(""), "", "nothing of it was said");
 }
 
@@ -242,9 +278,9 @@ fn pings_are_answered() {
     }
     for token in ["", "a b", "é", "\u{7}", &"x".repeat(65)] {
         let answer = ann.answer_to(format!("PING {token}\n"));
-        assert_eq!(answer, fail("usage: PING TOKEN"), "{token:?}");
+        assert_eq!(answer, fail("usage: PING TOKEN", "usage"), "{token:?}");
     }
-    assert_eq!(ann.answer_to("PING\n"), fail("usage: PING TOKEN"));
+    assert_eq!(ann.answer_to("PING\n"), fail("usage: PING TOKEN", "usage"));
 }
 
 fn lines_end_in_lf_or_cr_lf() {
@@ -324,7 +360,7 @@ fn actions_without_words_are_refused() {
         "\x1b[m/me",
     ] {
         let line = format!("CHAT YW5u {}\n", b64(words));
-        let refused = fail("you have no text to send");
+        let refused = fail("you have no text to send", "no-text");
         assert_eq!(ann.answer_to(line), refused, "{words:?}");
     }
     assert_eq!(person.answer_to(""), "");
@@ -336,7 +372,7 @@ fn words_with_line_ends_are_refused() {
     let mut person = Peer::person(&server, "pat");
     for words in ["a\nb", "a\r\n", "\n", "a\rb"] {
         let line = format!("CHAT YW5u {}\n", b64(words));
-        let refused = fail("a message is one line; not sent");
+        let refused = fail("a message is one line; not sent", "several-lines");
         assert_eq!(ann.answer_to(line), refused, "{words:?}");
     }
     assert_eq!(person.answer_to(""), "");
@@ -349,7 +385,10 @@ fn words_may_be_as_long_as_typed_ones() {
     let chat = |length| format!("CHAT YW5u {}\n", b64("x".repeat(length)));
     assert_eq!(ann.answer_to(chat(4096)), "");
     assert_eq!(bob.answer_to(""), chat(4096));
-    let refused = fail("line too long: 4097 bytes, at most 4096; not sent");
+    let refused = fail(
+        "line too long: 4097 bytes, at most 4096; not sent",
+        "too-long",
+    );
     assert_eq!(ann.answer_to(chat(4097)), refused);
     assert_eq!(bob.answer_to(""), "");
 }
@@ -360,6 +399,8 @@ fn an_over_long_line_is_refused() {
     let answer = ann.answer_to(format!("{}\nPING 1\n", "x".repeat(100_000)));
     let (refused, rest) = answer.split_once('\n').unwrap();
     assert_eq!(rest, "PONG 1\n");
+    let (refused, code) = refused.rsplit_once(' ').unwrap();
+    assert_eq!(code, "too-long");
     let reason = BASE64.decode(refused.strip_prefix("FAIL ").unwrap());
     let reason = String::from_utf8(reason.unwrap()).unwrap();
     assert!(
@@ -383,22 +424,104 @@ fn nobody_hears_himself() {
     );
 }
 
-fn presence_stays_with_people() {
+fn nothing_new_is_heard_unasked() {
     let server = InProcess::start(&[]);
     let mut ann = Peer::program(&server, "ann");
     let mut pat = Peer::person(&server, "pat");
     let mut bob = Peer::program(&server, "bob");
-    bob.answer_to("NAME Y2Fs\n");
+    bob.answer_to("NAME Y2Fs\nCHAT Y2Fs aGk=\n");
     bob.send("QUIT\n");
     assert!(pat
         .read_to("-- cal left (2 here)\r\n")
         .contains("bob joined"));
-    let answer = pat.answer_to("/msg ann psst\r\n");
-    assert_eq!(
-        answer,
-        "!! ann is a program and hears nothing in private\r\n"
+    assert_eq!(ann.answer_to(""), "CHAT Y2Fs aGk=\n");
+    assert_eq!(pat.answer_to("/msg ann psst\r\n"), "[to ann] psst\r\n");
+    assert_eq!(ann.answer_to(""), "TELL cGF0 cHNzdA==\n");
+}
+
+fn private_words_reach_programs() {
+    let server = InProcess::start(&[]);
+    let mut ann = Peer::program(&server, "ann");
+    let mut bob = Peer::program(&server, "bob");
+    let mut pat = Peer::person(&server, "pat");
+    assert_eq!(ann.answer_to("TELL Ym9i cHNzdA==\n"), "");
+    assert_eq!(bob.answer_to(""), "TELL YW5u cHNzdA==\n");
+    assert_eq!(ann.answer_to("TELL UEFU L21lIHdhdmVz\n"), "");
+    pat.read_to("[ann] /me waves\r\n");
+    let long = |length| format!("TELL Ym9i {}\n", b64("x".repeat(length)));
+    assert_eq!(ann.answer_to(long(4096)), "");
+    assert_eq!(bob.answer_to(""), long(4096).replace("Ym9i", "YW5u"));
+    let refused = fail(
+        "line too long: 4097 bytes, at most 4096; not sent",
+        "too-long",
     );
-    assert_eq!(ann.answer_to(""), "");
+    assert_eq!(ann.answer_to(long(4097)), refused);
+    for (name, reason, code) in [
+        (&b"eve"[..], "nobody here is called eve", "nobody"),
+        (b"guest99", "nobody here is called guest99", "nobody"),
+        (b"a\xff", "nobody here is called a\u{fffd}", "nobody"),
+        (b"b\x00ob", MALFORMED, "malformed-name"),
+        (b"", MALFORMED, "malformed-name"),
+        (b"b ob", MALFORMED, "malformed-name"),
+    ] {
+        let line = format!("TELL {} cHNzdA==\n", b64(name));
+        assert_eq!(ann.answer_to(line), fail(reason, code), "{name:?}");
+    }
+}
+
+fn presence_is_told_to_watchers() {
+    let server = InProcess::start(&["lines-per-second=0"]);
+    let mut bot = Peer::connect(&server, Dialect::Wire);
+    assert_eq!(bot.answer_to("WATCH on\n"), "WATCH on\n");
+    let mut ann = Peer::program(&server, "ann");
+    assert_eq!(bot.answer_to(""), "CAME YW5u 1\n");
+    for number in 0..13 {
+        ann.send(format!("NAME {}\n", b64(format!("ann{number}"))));
+    }
+    ann.send("QUIT\n");
+    // Ten renames are told at once, and three together when the second is over.
+    let told = bot.read_to("NOW - 3\n");
+    assert_eq!(told.matches("NOW ").count(), 10, "{told}");
+    assert!(told.contains("NOW YW5u YW5uMA==\n"), "{told}");
+    assert!(told.contains("WENT YW5uMTI= 0\n"), "{told}");
+    let _bob = Peer::program(&server, "bob");
+    assert_eq!(bot.answer_to("WATCH off\n"), "CAME Ym9i 1\nWATCH off\n");
+    let _cleo = Peer::program(&server, "cleo");
+    assert_eq!(bot.answer_to(""), "");
+}
+
+fn who_is_here_is_told() {
+    let server = InProcess::start(&[]);
+    let mut ann = Peer::connect(&server, Dialect::Wire);
+    assert_eq!(ann.answer_to("WHO\n"), "HERE 0\n");
+    let _names = ["bob", "老罗"].map(|name| Peer::program(&server, name));
+    let mut pat = Peer::person(&server, "pat");
+    pat.answer_to("/away\r\n");
+    assert_eq!(
+        ann.answer_to("WHO\n"),
+        "HERE Ym9i\nHERE 6ICB572X\nHERE cGF0\nHERE 3\n"
+    );
+}
+
+fn farewells_have_codes() {
+    let last_line = |peer: &mut Peer| {
+        let mut rest = String::new();
+        peer.stream.read_to_string(&mut rest).unwrap();
+        rest
+    };
+    let server = InProcess::start(&["sessions-max=1"]);
+    let mut ann = Peer::connect(&server, Dialect::Wire);
+    let mut late = Peer::connect(&server, Dialect::Wire);
+    let full = fail("goodbye: the server is full", "full");
+    assert_eq!(last_line(&mut late), full);
+    ann.send("GET / HTTP/1.1\r\n");
+    let answer = last_line(&mut ann);
+    assert!(answer.ends_with(" wrong-protocol\n"), "{answer}");
+    let server = InProcess::start(&[]);
+    let mut ann = Peer::program(&server, "ann");
+    server.stop();
+    let shutdown = fail("goodbye: the server is going down", "shutdown");
+    assert_eq!(last_line(&mut ann), shutdown);
 }
 
 fn packets_of_one_byte_mean_the_same() {
@@ -415,9 +538,12 @@ fn packets_of_one_byte_mean_the_same() {
     };
     let expected = format!(
         "NAME YW5u\n{}PONG 1\n{}{}",
-        fail("usage: CHAT B64(name) B64(words)"),
-        fail("no such command: a line begins with NAME, CHAT, PING or QUIT"),
-        fail("server is reserved"),
+        fail("usage: CHAT B64(name) B64(words)", "usage"),
+        fail(
+            "no such command: a line begins with NAME, CHAT, TELL, WATCH, WHO, PING or QUIT",
+            "unknown"
+        ),
+        fail("server is reserved", "reserved"),
     );
     assert_eq!(heard(1), (expected, "CHAT YW5u aGk=\n".to_owned()));
     for packet in [2, 3, 7, usize::MAX] {

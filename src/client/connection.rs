@@ -126,6 +126,8 @@ pub struct Connection {
     pub(super) asked_name: Box<str>,
     /// The last name that was asked for on any connection.
     pub(super) written_name: Option<Box<str>>,
+    /// Whether it was last asked, on any connection, to be told who comes and goes.
+    pub(super) written_watch: bool,
     pub(super) counters: Counters,
     pub(super) memory: Option<Box<Memory>>,
     pub(super) local_address: Option<SocketAddr>,
@@ -152,8 +154,7 @@ impl Connection {
     /// Nothing in the words is a command.
     ///
     /// # Errors
-    /// As [`Connection::send`]; and [`SendError::MalformedName`] if nobody can be called so, or
-    /// [`SendError::WrongDialect`] in the wire dialect, which has no such request yet.
+    /// As [`Connection::send`]; and [`SendError::MalformedName`] if nobody can be called so.
     pub fn tell(&mut self, to: &str, words: &str) -> Result<u64, SendError> {
         self.check(words)?;
         self.check(to)?;
@@ -177,6 +178,25 @@ impl Connection {
             Box::default()
         };
         Ok(())
+    }
+
+    /// Asks to be told who comes and goes, and what the server says unasked (as [`Message::Told`] by `chatd`), or no
+    /// more. The server answers with [`Message::Watching`]. After a reconnect it is asked for again.
+    ///
+    /// # Errors
+    /// If the request is not accepted: telnet has none, for there it is always told.
+    pub fn watch(&mut self, on: bool) -> Result<(), SendError> {
+        self.check_open()?;
+        self.request(Ask::Watch(on), What::Watch(on))
+    }
+
+    /// Asks who is here. The server answers with a [`Message::Listed`] for each and one [`Message::Here`] behind them.
+    ///
+    /// # Errors
+    /// If the request is not accepted: telnet has none.
+    pub fn who(&mut self) -> Result<(), SendError> {
+        self.check_open()?;
+        self.request(Ask::Who, What::Who)
     }
 
     /// Asks the server for a sign of life: it sends `token` back as [`Message::Pong`], behind everything it said
@@ -231,10 +251,15 @@ impl Connection {
         self.readiness.look_for_end();
     }
 
-    fn check(&self, words: &str) -> Result<(), SendError> {
-        if self.phase != Phase::Open {
-            return Err(SendError::Closed);
+    fn check_open(&self) -> Result<(), SendError> {
+        match self.phase {
+            Phase::Open => Ok(()),
+            _ => Err(SendError::Closed),
         }
+    }
+
+    fn check(&self, words: &str) -> Result<(), SendError> {
+        self.check_open()?;
         if words.is_empty() {
             return Err(SendError::Empty);
         }
@@ -270,7 +295,7 @@ impl Connection {
             number,
             to: to.map(Into::into),
             words_bytes: words.len(),
-            has_text: has_text(words),
+            has_text: has_text(words, to.is_some()),
             kept: self.memory.as_ref().map(|_| words.into()),
         };
         self.queue.push(line, What::Message(message));

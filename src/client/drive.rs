@@ -62,6 +62,7 @@ impl Connection {
             name: Box::default(),
             asked_name: Box::default(),
             written_name: None,
+            written_watch: false,
             counters: Counters::default(),
             local_address: None,
             heard_at: None,
@@ -361,12 +362,18 @@ impl Connection {
                 self.unanswered.handle_named();
             }
             Message::Pong(_) => self.unanswered.handle_pong(),
+            Message::Watching(_) => self.unanswered.handle_watching(),
+            Message::Here(_) => self.unanswered.handle_listed(),
             Message::Refused(refusal) => refusal.request = self.unanswered.handle_refusal(refusal),
             Message::Unknown(_) => self.counters.unknown += 1,
             Message::TooLong(_) => self.counters.too_long += 1,
             Message::Joined { .. }
             | Message::Left { .. }
             | Message::Renamed { .. }
+            | Message::MoreJoined { .. }
+            | Message::MoreLeft { .. }
+            | Message::MoreRenamed { .. }
+            | Message::Listed(_)
             | Message::Goodbye(_)
             | Message::Note(_) => {}
         }
@@ -376,7 +383,8 @@ impl Connection {
         while let Some((what, line_bytes)) = self.queue.take_written() {
             self.unanswered.push(&what, line_bytes);
             match what {
-                What::Ping | What::Quit => {}
+                What::Ping | What::Who | What::Quit => {}
+                What::Watch(on) => self.written_watch = on,
                 What::Name(name) => self.written_name = Some(name),
                 What::Message(Outgoing { number, kept, .. }) => {
                     self.counters.written += 1;
@@ -405,9 +413,12 @@ impl Connection {
         self.link = Link::Down(Some(now + retry_in));
         self.unanswered.clear();
         let name = self.written_name.clone();
-        let first =
+        let name =
             name.and_then(|name| Some((self.line(Ask::Name(&name)).ok()?, What::Name(name))));
-        self.queue.rewind(first);
+        let watch = self.line(Ask::Watch(true)).ok();
+        let watch = watch.filter(|_| self.written_watch);
+        let watch = watch.map(|line| (line, What::Watch(true)));
+        self.queue.rewind(name.into_iter().chain(watch));
         handler(self, Event::Interrupted { why, retry_in });
     }
 

@@ -91,7 +91,7 @@ pub enum Leave {
 #[non_exhaustive]
 pub enum SendError {
     /// [`WAITING_MAX`](crate::client::WAITING_MAX) messages wait already, or as many requests of other kinds. A message is counted, and in
-    /// [`Connection::dropped`](crate::client::Connection::dropped) if that is kept; a request for a name or a `PING` is neither.
+    /// [`Connection::dropped`](crate::client::Connection::dropped) if that is kept; any other request is neither.
     Dropped,
     /// The client leaves or is closed.
     Closed,

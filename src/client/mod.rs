@@ -56,6 +56,9 @@
 //! }
 //! ```
 //!
+//! A program hears who comes and goes, and asks who is here, after [`Client::watch`] and [`Client::who`]; over telnet it
+//! hears the one always, and cannot ask for the other.
+//!
 //! The `examples` of the package are whole programs: a bot that greets, and one that bridges two rooms.
 //!
 //! # The parts
@@ -132,6 +135,22 @@ impl Client {
     /// See there.
     pub fn tell(&mut self, to: &str, words: &str) -> Result<u64, SendError> {
         self.connection_mut().tell(to, words)
+    }
+
+    /// As [`Connection::watch`].
+    ///
+    /// # Errors
+    /// See there.
+    pub fn watch(&mut self, on: bool) -> Result<(), SendError> {
+        self.connection_mut().watch(on)
+    }
+
+    /// As [`Connection::who`].
+    ///
+    /// # Errors
+    /// See there.
+    pub fn who(&mut self) -> Result<(), SendError> {
+        self.connection_mut().who()
     }
 
     /// As [`Connection::close`].

@@ -27,6 +27,10 @@ pub(super) enum What {
     Message(Outgoing),
     /// The request for a name.
     Name(Box<str>),
+    /// To be told who comes and goes, or no more.
+    Watch(bool),
+    /// Who is here.
+    Who,
     /// The request to close.
     Quit,
     /// The request for a sign of life, which is worth nothing on another connection.
@@ -135,17 +139,18 @@ impl Queue {
         self.written.pop_front()
     }
 
-    /// The connection is lost: what was not taken whole is to be written again, behind the request for a name, `first`,
-    /// unless such a request is what comes first anyway.
-    pub(super) fn rewind(&mut self, first: Option<(Vec<u8>, What)>) {
+    /// The connection is lost: what was not taken whole is to be written again, behind what brings back what the server
+    /// knew, `first`; without the request for a name in that, if such a request is what comes first anyway.
+    pub(super) fn rewind(&mut self, first: impl DoubleEndedIterator<Item = (Vec<u8>, What)>) {
         self.outbox.clear();
         self.staged = 0;
         self.waiting.retain(|waiting| waiting.what != What::Ping);
         let front = self.waiting.front().map(|waiting| &waiting.what);
-        if matches!(front, Some(What::Name(_))) {
-            return;
-        }
-        if let Some((line, what)) = first {
+        let names_itself = matches!(front, Some(What::Name(_)));
+        for (line, what) in first.rev() {
+            if names_itself && matches!(what, What::Name(_)) {
+                continue;
+            }
             self.waiting.push_front(Waiting {
                 line: line.into(),
                 what,
@@ -208,9 +213,15 @@ mod tests {
         assert_eq!(queue.take_written(), Some((message(0), 5)));
         assert_eq!(queue.take_written(), None);
         queue.push(b"PING\n".to_vec(), What::Ping);
-        queue.rewind(Some((b"NAME\n".to_vec(), What::Name("ann".into()))));
+        let name = (b"NAME\n".to_vec(), What::Name("ann".into()));
+        let watch = (b"WATCH on\n".to_vec(), What::Watch(true));
+        queue.rewind([name, watch].into_iter());
         queue.stage(now);
-        assert_eq!(staged(&queue), b"NAME\nline1\nline2\n");
+        assert_eq!(staged(&queue), b"NAME\nWATCH on\nline1\nline2\n");
+        let name = (b"NAME again\n".to_vec(), What::Name("eve".into()));
+        queue.rewind([name].into_iter());
+        queue.stage(now);
+        assert_eq!(staged(&queue), b"NAME\nWATCH on\nline1\nline2\n");
         assert_eq!(queue.messages(), 2);
         assert_eq!(
             queue.clear().collect::<Vec<_>>(),

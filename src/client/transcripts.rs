@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use crate::client::drive::Buffers;
 use crate::client::{
-    ClientId, Connection, Event, Leave, Message, Options, Reconnect, Refusal, Request, SendError,
-    Target, Why, WAITING_MAX,
+    ClientId, Connection, Event, Leave, Message, Options, Reason, Reconnect, Refusal, Request,
+    SendError, Target, Why, WAITING_MAX,
 };
 use crate::dialect::Dialect;
 use crate::stream::{Edge, Read, Socket, Write};
@@ -499,6 +499,47 @@ fn a_refusal_comes_with_the_request_that_it_answers() {
     assert_eq!(
         refused(talk.take_events()),
         [Request::Name("ann".into()), Request::Unknown]
+    );
+}
+
+#[test]
+fn a_new_connection_asks_for_what_the_last_one_had() {
+    let mut talk = Talk::new(Dialect::Wire, again());
+    talk.connection.set_name("ann").unwrap();
+    talk.connection.watch(true).unwrap();
+    talk.turn();
+    talk.edge();
+    assert_eq!(talk.written(), "NAME YW5u\nWATCH on\n");
+    let redial = |talk: &mut Talk| {
+        talk.end(Ok(()));
+        talk.connection.send("hi").unwrap();
+        talk.wait(Duration::from_secs(1));
+        talk.edge();
+        talk.written()
+    };
+    assert_eq!(redial(&mut talk), "NAME YW5u\nWATCH on\nCHAT YW5u aGk=\n");
+    talk.connection.watch(false).unwrap();
+    talk.edge();
+    assert_eq!(talk.written(), "WATCH off\n");
+    assert_eq!(redial(&mut talk), "NAME YW5u\nCHAT YW5u aGk=\n");
+}
+
+#[test]
+fn what_an_old_server_does_not_know_is_told_apart() {
+    let mut talk = Talk::connected(Options::default());
+    talk.connection.watch(true).unwrap();
+    talk.connection.who().unwrap();
+    talk.turn();
+    assert_eq!(talk.written(), "WATCH on\nWHO\n");
+    talk.server(b"FAIL bm8gc3VjaCBjb21tYW5kOiB4\nFAIL eA== unknown\n");
+    let requests = talk.take_events().into_iter().map(|event| match event {
+        Event::Message(Message::Refused(refusal)) => (refusal.reason, refusal.request),
+        event => panic!("{event:?}"),
+    });
+    let reason = Reason::UnknownRequest;
+    assert_eq!(
+        requests.collect::<Vec<_>>(),
+        [(reason, Request::Watch(true)), (reason, Request::Who)]
     );
 }
 

@@ -1,7 +1,6 @@
 //! What the server has been asked for and may still refuse, so that a refusal is told with the request that it answers.
 //!
-//! A server takes its requests in order. It answers for a name and a `PING` in any case, and for a message only if it
-//! refuses it: so an answer also tells that nothing before it will be refused any more.
+//! A server takes its requests in order. It answers for a message only if it refuses it, and for all else in any case: so an answer also tells that nothing before it will be refused any more.
 //!
 //! Invariant: at most [`WAITING_MAX`] requests are remembered, the last ones.
 
@@ -23,6 +22,8 @@ struct Sent {
 enum Kind {
     Name,
     Message { words_bytes: usize, has_text: bool },
+    Watch,
+    Who,
     Ping,
 }
 
@@ -37,6 +38,8 @@ impl Unanswered {
             What::Quit => return,
             What::Ping => (Request::Unknown, Kind::Ping),
             What::Name(name) => (Request::Name(name.clone()), Kind::Name),
+            What::Watch(on) => (Request::Watch(*on), Kind::Watch),
+            What::Who => (Request::Who, Kind::Who),
             What::Message(message) => {
                 let number = message.number;
                 let request = match message.to.clone() {
@@ -70,6 +73,16 @@ impl Unanswered {
         self.take_first(|sent| sent.kind == Kind::Name);
     }
 
+    /// The server tells who comes and goes from now on, or no more.
+    pub(super) fn handle_watching(&mut self) {
+        self.take_first(|sent| sent.kind == Kind::Watch);
+    }
+
+    /// The server has told who is here.
+    pub(super) fn handle_listed(&mut self) {
+        self.take_first(|sent| sent.kind == Kind::Who);
+    }
+
     /// The server gave a sign of life.
     pub(super) fn handle_pong(&mut self) {
         self.take_first(|sent| sent.kind == Kind::Ping);
@@ -90,6 +103,10 @@ impl Unanswered {
                 let mut words = refusal.words.split(' ');
                 to.is_some_and(|to| words.any(|word| word.to_lowercase() == to))
             }),
+            // Servers of before do not know these.
+            Reason::UnknownRequest => {
+                self.take_first(|sent| matches!(sent.kind, Kind::Watch | Kind::Who))
+            }
             Reason::Yourself => self.take_first(|sent| sent.to().is_some()),
             Reason::NoText => self.take_first(
                 |sent| matches!(sent.kind, Kind::Message { has_text, .. } if !has_text),
@@ -157,6 +174,8 @@ mod tests {
             (message(1, None, " "), 10),
             (message(2, Some("bob"), "psst"), 20),
             (What::Ping, 6),
+            (What::Watch(true), 8),
+            (What::Who, 3),
             (message(3, Some("eve"), "again"), 21),
         ] {
             unanswered.push(&what, line_bytes);
@@ -191,7 +210,7 @@ mod tests {
                 "line too long: 99 bytes, at most 4; not sent",
                 Request::Unknown,
             ),
-            ("no such command: /x", Request::Unknown),
+            ("no such command: a line begins", Request::Watch(true)),
             ("nobody has written to you", Request::Unknown),
         ] {
             assert_eq!(refused(&mut asked(), words), request, "{words}");
@@ -210,7 +229,11 @@ mod tests {
         unanswered.handle_pong();
         let words = "nobody here is called bob";
         assert_eq!(refused(&mut unanswered, words), Request::Unknown);
-        let words = "Eve is a program and hears nothing in private";
+        unanswered.handle_watching();
+        unanswered.handle_listed();
+        let unknown = "no such command: a line begins";
+        assert_eq!(refused(&mut unanswered, unknown), Request::Unknown);
+        let words = "nobody here is called Eve";
         assert_eq!(refused(&mut unanswered, words), private(3, "eve"));
         assert_eq!(refused(&mut unanswered, words), Request::Unknown);
         let mut unanswered = asked();

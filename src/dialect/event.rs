@@ -34,6 +34,8 @@ pub(crate) enum Presence<'a> {
     MoreJoined { count: usize, here: usize },
     /// This many left within one second, beyond those told of by name.
     MoreLeft { count: usize, here: usize },
+    /// This many took another name within one second, beyond those told of by name.
+    MoreRenamed { count: usize },
 }
 
 impl Event<'_> {
@@ -69,6 +71,8 @@ pub(crate) enum Reply<'a> {
     Here(Here<'a>),
     /// What was said before, at that time.
     Past(Past<'a>),
+    /// Whether the session hears of presence from now on, which only programs ask for.
+    Watching(bool),
     /// A line could not be understood or obeyed.
     Refused(&'a Refusal),
     /// The last words before the server closes.
@@ -123,6 +127,13 @@ pub(crate) enum Note<'a> {
     StillHere,
     /// The first of two interrupts.
     InterruptAgain,
+}
+
+impl Note<'_> {
+    /// Whether the server says it by itself, and not in answer to a request.
+    pub(crate) fn is_unasked(&self) -> bool {
+        matches!(self, Self::LinesWait | Self::RoomIsSlow)
+    }
 }
 
 /// A list of those who are here, or a part of it, which begins and ends as a line does.

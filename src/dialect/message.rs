@@ -30,29 +30,56 @@ pub enum Message<'a> {
         /// What was said.
         words: Cow<'a, str>,
     },
-    /// Somebody is here who was not told of before. Only telnet has it.
+    /// Somebody is here who was not told of before. In the wire dialect this and all else about who comes and goes is
+    /// heard only after [`Connection::watch`](crate::client::Connection::watch).
     Joined {
         /// Who came.
         name: Cow<'a, str>,
         /// How many are here now.
         here: usize,
     },
-    /// Somebody who was told of has gone. Only telnet has it.
+    /// Somebody who was told of has gone.
     Left {
         /// Who went.
         name: Cow<'a, str>,
-        /// Their last words; may be empty.
+        /// Their last words; may be empty, and always are in the wire dialect.
         words: Cow<'a, str>,
         /// How many are here now.
         here: usize,
     },
-    /// Somebody who was told of has another name. Only telnet has it.
+    /// Somebody who was told of has another name.
     Renamed {
         /// The name up to now.
         from: Cow<'a, str>,
         /// The name from now on.
         to: Cow<'a, str>,
     },
+    /// This many came within one second, beyond those told of by name.
+    MoreJoined {
+        /// How many came.
+        count: usize,
+        /// How many are here now.
+        here: usize,
+    },
+    /// This many went within one second, beyond those told of by name.
+    MoreLeft {
+        /// How many went.
+        count: usize,
+        /// How many are here now.
+        here: usize,
+    },
+    /// This many took another name within one second, beyond those told of by name.
+    MoreRenamed {
+        /// How many did.
+        count: usize,
+    },
+    /// Who comes and goes is told from now on, or no more. Only the wire dialect has it.
+    Watching(bool),
+    /// This one is here: the answer to [`Connection::who`](crate::client::Connection::who), one for each. Only the
+    /// wire dialect has it.
+    Listed(Cow<'a, str>),
+    /// The end of that answer: this many are here. Only the wire dialect has it.
+    Here(usize),
     /// The name that was asked for is ours.
     Named(Cow<'a, str>),
     /// The token of a `PING` came back. Only the wire dialect has it.
@@ -61,8 +88,7 @@ pub enum Message<'a> {
     Refused(Refusal<'a>),
     /// The server says why it closes; the end of the stream follows.
     Goodbye(Cow<'a, str>),
-    /// Anything else that the server tells: a greeting, sums of those who came and went, what was said before. Only
-    /// telnet has it.
+    /// Anything else that the server tells: a greeting, what was said before. Only telnet has it.
     Note(Cow<'a, str>),
     /// A line that no chatd sends; what is not UTF-8 in it is U+FFFD.
     Unknown(Cow<'a, str>),
@@ -100,6 +126,12 @@ impl Message<'_> {
                 from: own(from),
                 to: own(to),
             },
+            Self::MoreJoined { count, here } => Message::MoreJoined { count, here },
+            Self::MoreLeft { count, here } => Message::MoreLeft { count, here },
+            Self::MoreRenamed { count } => Message::MoreRenamed { count },
+            Self::Watching(on) => Message::Watching(on),
+            Self::Listed(name) => Message::Listed(own(name)),
+            Self::Here(count) => Message::Here(count),
             Self::Named(name) => Message::Named(own(name)),
             Self::Pong(token) => Message::Pong(own(token)),
             Self::Refused(refusal) => Message::Refused(refusal.into_owned()),
@@ -138,6 +170,15 @@ impl<'a> Refusal<'a> {
         }
     }
 
+    /// A refusal in these words, with the code that says more shortly why.
+    pub(crate) fn coded(words: impl Into<Cow<'a, str>>, code: &str) -> Self {
+        let mut refusal = Self::new(words);
+        if let Some(reason) = Reason::of_code(code) {
+            refusal.reason = reason;
+        }
+        refusal
+    }
+
     /// The same refusal, borrowing nothing.
     #[must_use]
     pub fn into_owned(self) -> Refusal<'static> {
@@ -170,6 +211,10 @@ pub enum Request {
         /// To whom it was to go.
         to: Box<str>,
     },
+    /// To be told who comes and goes, or no more.
+    Watch(bool),
+    /// Who is here.
+    Who,
     /// It cannot be told which.
     Unknown,
 }
@@ -194,15 +239,37 @@ pub enum Reason {
     NoText,
     /// A message is one line.
     SeveralLines,
-    /// Nobody here has that name, or they hear nothing in private.
+    /// Nobody here has that name.
     Nobody,
     /// One cannot do that to oneself.
     Yourself,
+    /// An operator has muted this client.
+    Muted,
+    /// A key is missing or wrong.
+    Key,
     /// Something else; the words tell.
     Other,
 }
 
 impl Reason {
+    /// The reason behind the code of a refusal in the wire dialect; `None` if the words tell more, or it is not known.
+    fn of_code(code: &str) -> Option<Self> {
+        Some(match code {
+            "usage" => Self::Usage,
+            "unknown" => Self::UnknownRequest,
+            "too-long" => Self::TooLong,
+            "no-text" => Self::NoText,
+            "several-lines" => Self::SeveralLines,
+            "taken" => Self::NameTaken,
+            "reserved" => Self::NameReserved,
+            "malformed-name" => Self::MalformedName,
+            "nobody" => Self::Nobody,
+            "muted" => Self::Muted,
+            "key" => Self::Key,
+            _ => return None,
+        })
+    }
+
     /// The reason behind the words that the server has for it, the same in every dialect.
     fn of(words: &str) -> Self {
         // A name is one word.
@@ -216,7 +283,6 @@ impl Reason {
             _ if words.starts_with("usage: ") => Self::Usage,
             _ if words.starts_with("line too long: ") => Self::TooLong,
             _ if words.starts_with("nobody here is called ") => Self::Nobody,
-            _ if is_about_name(" is a program and hears nothing in private") => Self::Nobody,
             _ if is_about_name(" is taken") => Self::NameTaken,
             _ if is_about_name(" is reserved") => Self::NameReserved,
             _ => Self::Other,
@@ -224,10 +290,16 @@ impl Reason {
     }
 }
 
-/// Whether a server finds something to say in these words.
-pub(crate) fn has_text(words: &str) -> bool {
+/// Whether a server finds something to say in these words. Only what is said to all can be an action.
+pub(crate) fn has_text(words: &str, is_private: bool) -> bool {
     let clean = hygiene::clean(words.as_bytes()).text;
-    !clean.is_empty() && clean != "/me"
+    !clean.is_empty() && (is_private || clean != "/me")
+}
+
+/// Whether this can be somebody's name as far as a client can tell: one word that cleaning leaves as it is.
+pub(super) fn may_be_name(text: &str) -> bool {
+    let clean = hygiene::clean(text.as_bytes());
+    !clean.altered && is_one_word(&clean.text)
 }
 
 /// Whether it can be a name in a line of the server: one word.
@@ -244,6 +316,10 @@ pub(crate) enum Ask<'a> {
     Words { name: &'a str, words: &'a str },
     /// To say these words to one person only.
     Tell { to: &'a str, words: &'a str },
+    /// To tell who comes and goes, or no more.
+    Watch(bool),
+    /// Who is here.
+    Who,
     /// To send this token back.
     Ping(&'a str),
     /// To close.
@@ -277,7 +353,6 @@ mod tests {
             (Refused::NoSuchVerb, Reason::UnknownRequest),
             (Refused::Usage(usage), Reason::Usage),
             (Refused::Nobody(ann()), Reason::Nobody),
-            (Refused::Deaf(ann()), Reason::Nobody),
             (Refused::Taken(ann()), Reason::NameTaken),
             (Refused::MalformedName, Reason::MalformedName),
             (Refused::Reserved(ann()), Reason::NameReserved),
@@ -291,11 +366,22 @@ mod tests {
             (Refused::NoText, Reason::NoText),
             (Refused::SeveralLines, Reason::SeveralLines),
             (Refused::Yourself, Reason::Yourself),
-            (Refused::NobodyWrote, Reason::Other),
+            (Refused::NobodyWrote, Reason::Nobody),
             (Refused::IgnoresTooMany(9), Reason::Other),
             (Refused::NoEditing, Reason::Other),
         ] {
-            assert_eq!(Reason::of(&refusal.to_string()), reason, "{refusal}");
+            let words = refusal.to_string();
+            assert_eq!(
+                Refusal::coded(words.as_str(), refusal.code()).reason,
+                reason,
+                "{refusal}"
+            );
+            if refusal != Refused::NobodyWrote {
+                assert_eq!(Reason::of(&words), reason, "{refusal}");
+            }
+            // A code that is not known says nothing that the words do not.
+            let later = Refusal::coded(words.as_str(), "later").reason;
+            assert_eq!(later, Reason::of(&words));
         }
         assert_eq!(Reason::of("the seat of ann is taken"), Reason::Other);
     }

@@ -70,22 +70,25 @@ impl Dialect {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Encoding {
     Telnet,
+    /// Of programs that hear what is said.
     Wire,
+    /// Of programs that hear who comes and goes, too.
+    WireWatch,
 }
 
 impl Encoding {
     /// How many there are; `encoding as usize` is below it.
-    pub(crate) const COUNT: usize = 2;
+    pub(crate) const COUNT: usize = 3;
 
     /// All of them, in the order of their discriminants.
-    pub(crate) const ALL: [Self; Self::COUNT] = [Self::Telnet, Self::Wire];
+    pub(crate) const ALL: [Self; Self::COUNT] = [Self::Telnet, Self::Wire, Self::WireWatch];
 
     /// Adds what the room hears. Gives where the words begin in what was added, if a view may look at them; else 0.
     pub(crate) fn encode_event(self, event: &Event<'_>, out: &mut Vec<u8>) -> usize {
         match self {
             Self::Telnet => text::encode_event(event, out),
-            Self::Wire => {
-                wire::encode_event(event, out);
+            Self::Wire | Self::WireWatch => {
+                wire::encode_event(event, self == Self::WireWatch, out);
                 0
             }
         }
@@ -118,11 +121,12 @@ impl Codec {
     pub(crate) fn encoding(&self) -> Encoding {
         match self {
             Self::Telnet(_) => Encoding::Telnet,
+            Self::Wire(codec) if codec.is_watching() => Encoding::WireWatch,
             Self::Wire(_) => Encoding::Wire,
         }
     }
 
-    /// Whether somebody reads what the server says of itself: the greeting, and private lines.
+    /// Whether somebody reads what the server says: the greeting, and who it was that wrote to them.
     pub(crate) fn is_for_people(&self) -> bool {
         matches!(self, Self::Telnet(_))
     }
@@ -170,7 +174,15 @@ impl Codec {
     pub(crate) fn encode_reply(&self, reply: &Reply<'_>, to: &To, out: &mut Vec<u8>) {
         match self {
             Self::Telnet(_) => text::encode_reply(reply, to, out),
-            Self::Wire(_) => wire::encode_reply(reply, out),
+            Self::Wire(codec) => codec.encode_reply(reply, out),
+        }
+    }
+
+    /// How many bytes a name takes in a list of those who are here, or a little more.
+    pub(crate) fn listed_bytes(&self, name_bytes: usize) -> usize {
+        match self {
+            Self::Telnet(_) => name_bytes + 2,
+            Self::Wire(_) => wire::listed_bytes(name_bytes),
         }
     }
 
@@ -194,6 +206,13 @@ impl Codec {
     pub(crate) fn set_editing(&mut self, on: bool, context: &mut Context<'_>) {
         if let Self::Telnet(codec) = self {
             codec.set_editing(on, context);
+        }
+    }
+
+    /// The program wants to hear of presence, or no more; [`Codec::encoding`] is another one then.
+    pub(crate) fn set_watching(&mut self, on: bool) {
+        if let Self::Wire(codec) = self {
+            codec.set_watching(on);
         }
     }
 

@@ -40,6 +40,8 @@ pub(crate) enum Request<'a> {
     History(Option<usize>),
     /// Let the server edit the line.
     Edit(bool),
+    /// Hear who comes and goes, and what the server says unasked (a program does not at first).
+    Watch(bool),
 }
 
 /// Others hear this many bytes for the price of a line.
@@ -82,8 +84,6 @@ pub(crate) enum Refusal {
     LineTooLong { bytes: usize, bytes_max: usize },
     /// There is nothing to say.
     NoText,
-    /// That person hears nothing in private: a program does.
-    Deaf(Box<str>),
     /// Nobody has written to this session privately, or whoever did has left.
     NobodyWrote,
     /// Nobody can do that to themselves.
@@ -98,6 +98,24 @@ pub(crate) enum Refusal {
     WireUsage(&'static str),
     /// A program's words have a line end in them.
     SeveralLines,
+}
+
+impl Refusal {
+    /// The word by which a program knows it.
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            Self::NoSuchCommand(_) | Self::NoSuchVerb => "unknown",
+            Self::Usage(_) | Self::WireUsage(_) => "usage",
+            Self::Nobody(_) | Self::NobodyWrote => "nobody",
+            Self::Taken(_) => "taken",
+            Self::Reserved(_) => "reserved",
+            Self::MalformedName => "malformed-name",
+            Self::LineTooLong { .. } => "too-long",
+            Self::NoText => "no-text",
+            Self::SeveralLines => "several-lines",
+            Self::Yourself | Self::IgnoresTooMany(_) | Self::NoEditing => "not-allowed",
+        }
+    }
 }
 
 impl From<NameError> for Refusal {

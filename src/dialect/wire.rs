@@ -1,4 +1,4 @@
-//! The line protocol of programs: `NAME`, `CHAT`, `PING` and `QUIT`, with values in base64 (RFC 4648, section 4).
+//! The line protocol of programs, with values in base64 (RFC 4648, section 4); `docs/wire.md` is for those who speak it.
 //!
 //! Fields are separated by exactly one space, so a line has one reading.
 
@@ -7,10 +7,11 @@ use std::fmt::Display;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use base64::Engine;
 
-use crate::dialect::event::{Event, Note, Reply};
+use crate::dialect::event::{Event, Here, Note, Presence, Reply};
 use crate::dialect::foreign::{self, is_foreign};
 use crate::dialect::input::{Context, Input};
 use crate::dialect::line::{Line, LineBuffer};
+use crate::dialect::message::is_one_word;
 use crate::dialect::request::{Refusal, Request};
 use crate::hygiene;
 use crate::ledger::CloseReason;
@@ -19,12 +20,21 @@ use crate::name::Name;
 /// Words that begin so are an action, in both directions.
 const ACTION: &str = "/me ";
 
+/// Who says what the server says unasked; nobody else can have this name.
+const SERVER: &str = "chatd";
+
+/// What stands in place of a name in a sum.
+const NOBODY: &str = "-";
+
 /// The token of a `PING` has at most this many bytes.
 const TOKEN_BYTES_MAX: usize = 64;
 
 /// How the lines of a program are made.
 const NAME: &str = "NAME B64(name)";
 const CHAT: &str = "CHAT B64(name) B64(words)";
+const TELL: &str = "TELL B64(name) B64(words)";
+const WATCH: &str = "WATCH on|off";
+const WHO: &str = "WHO";
 const PING: &str = "PING TOKEN";
 const QUIT: &str = "QUIT";
 
@@ -33,10 +43,17 @@ pub(super) fn line_bytes_max(words_bytes_max: usize) -> usize {
     words_bytes_max.div_ceil(3) * 4 + 512
 }
 
-/// The read side of one program.
+/// How long the line is that lists a name of this length.
+pub(super) fn listed_bytes(name_bytes: usize) -> usize {
+    "HERE \n".len() + name_bytes.div_ceil(3) * 4
+}
+
+/// What a program has sent and is not understood yet, and what it wants to hear.
 #[derive(Debug, Default)]
 pub(crate) struct Codec {
     lines: LineBuffer,
+    /// It hears who comes and goes, and what the server says unasked.
+    watching: bool,
 }
 
 impl Codec {
@@ -68,6 +85,40 @@ impl Codec {
         let line = self.lines.finish()?;
         let line_bytes_max = line_bytes_max(context.words_bytes_max);
         Some(understand(&line, line_bytes_max, scratch, context))
+    }
+
+    pub(super) fn is_watching(&self) -> bool {
+        self.watching
+    }
+
+    pub(super) fn set_watching(&mut self, on: bool) {
+        self.watching = on;
+    }
+
+    /// Adds what this session alone is told.
+    pub(super) fn encode_reply(&self, reply: &Reply<'_>, out: &mut Vec<u8>) {
+        match reply {
+            Reply::Note(Note::YouAre(name)) => line(out, "NAME", &[&name.text()]),
+            Reply::Note(note) if self.watching && note.is_unasked() => {
+                line(out, "TELL", &[SERVER, &note.to_string()]);
+            }
+            Reply::Told { from, words } => line(out, "TELL", &[&from.text(), words]),
+            Reply::Here(here) => encode_here(here, out),
+            Reply::Watching(on) => {
+                out.extend_from_slice(if *on { b"WATCH on\n" } else { b"WATCH off\n" });
+            }
+            Reply::Refused(refusal) => fail(out, refusal, refusal.code()),
+            Reply::Farewell(farewell) if farewell.reason != CloseReason::Quit => {
+                if let Some(words) = farewell.words() {
+                    fail(out, words, farewell.reason.as_str());
+                }
+            }
+            Reply::Farewell(_)
+            | Reply::Note(_)
+            | Reply::YouDid { .. }
+            | Reply::YouTold { .. }
+            | Reply::Past(_) => {}
+        }
     }
 
     /// Bytes of input that are kept.
@@ -129,6 +180,17 @@ fn parse<'a>(
             parse_words(&words, context.words_bytes_max, scratch).map(Some)
         }
         (b"CHAT", _) => Err(Refusal::WireUsage(CHAT)),
+        (b"TELL", [Some(to), Some(words), None]) => {
+            let to = decode(to).ok_or(Refusal::WireUsage(TELL))?;
+            let words = decode(words).ok_or(Refusal::WireUsage(TELL))?;
+            parse_private(&to, &words, context.words_bytes_max, scratch).map(Some)
+        }
+        (b"TELL", _) => Err(Refusal::WireUsage(TELL)),
+        (b"WATCH", [Some(b"on"), None, None]) => Ok(Some(Request::Watch(true))),
+        (b"WATCH", [Some(b"off"), None, None]) => Ok(Some(Request::Watch(false))),
+        (b"WATCH", _) => Err(Refusal::WireUsage(WATCH)),
+        (b"WHO", [None, None, None]) => Ok(Some(Request::Who)),
+        (b"WHO", _) => Err(Refusal::WireUsage(WHO)),
         (b"PING", [Some(token), None, None]) => {
             let token = token_of(token).ok_or(Refusal::WireUsage(PING))?;
             context.out.extend_from_slice(b"PONG ");
@@ -149,6 +211,42 @@ fn parse_words<'a>(
     bytes_max: usize,
     scratch: &'a mut String,
 ) -> Result<Request<'a>, Refusal> {
+    scratch.clear();
+    clean_words(words, bytes_max, scratch)?;
+    // Cleaning takes the space off an action without words, which must not become words itself.
+    if scratch.is_empty() || is_bare_action(scratch) {
+        return Err(Refusal::NoText);
+    }
+    Ok(match action(scratch) {
+        Some(words) => Request::Act(words),
+        None => Request::Say(scratch),
+    })
+}
+
+/// Understands a private message, whose words are plain whatever they begin with.
+fn parse_private<'a>(
+    to: &[u8],
+    words: &[u8],
+    bytes_max: usize,
+    scratch: &'a mut String,
+) -> Result<Request<'a>, Refusal> {
+    let name = hygiene::clean(to);
+    // A name is never silently changed.
+    if name.altered || !is_one_word(&name.text) {
+        return Err(Refusal::MalformedName);
+    }
+    scratch.clear();
+    scratch.push_str(&name.text);
+    let name_bytes = scratch.len();
+    clean_words(words, bytes_max, scratch)?;
+    match scratch.split_at(name_bytes) {
+        (_, "") => Err(Refusal::NoText),
+        (to, words) => Ok(Request::Tell { to, words }),
+    }
+}
+
+/// Adds words as everybody may see them.
+fn clean_words(words: &[u8], bytes_max: usize, out: &mut String) -> Result<(), Refusal> {
     if words.len() > bytes_max {
         return Err(Refusal::LineTooLong {
             bytes: words.len(),
@@ -158,16 +256,8 @@ fn parse_words<'a>(
     if !is_one_line(words) {
         return Err(Refusal::SeveralLines);
     }
-    scratch.clear();
-    scratch.push_str(&hygiene::clean(words).text);
-    // Cleaning takes the space off an action without words, which must not become words itself.
-    if scratch.is_empty() || is_bare_action(scratch) {
-        return Err(Refusal::NoText);
-    }
-    Ok(match action(scratch) {
-        Some(words) => Request::Act(words),
-        None => Request::Say(scratch),
-    })
+    out.push_str(&hygiene::clean(words).text);
+    Ok(())
 }
 
 /// Tells words that are an action from words that are said.
@@ -180,41 +270,76 @@ pub(super) fn is_bare_action(words: &str) -> bool {
     words == ACTION.trim_end()
 }
 
-/// Adds what the room hears. Presence does not reach programs.
-pub(super) fn encode_event(event: &Event<'_>, out: &mut Vec<u8>) {
+/// Adds what the room hears. Presence reaches only those who watch.
+pub(super) fn encode_event(event: &Event<'_>, watching: bool, out: &mut Vec<u8>) {
     match *event {
-        Event::Said { name, words } => chat(out, name, words),
-        Event::Did { name, words } => chat(out, name, &format!("{ACTION}{words}")),
+        Event::Said { name, words } => line(out, "CHAT", &[&name.text(), words]),
+        Event::Did { name, words } => {
+            line(out, "CHAT", &[&name.text(), &format!("{ACTION}{words}")]);
+        }
+        Event::Presence(presence) if watching => encode_presence(&presence, out),
         Event::Presence(_) => {}
     }
 }
 
-/// Adds what one session is told.
-pub(super) fn encode_reply(reply: &Reply<'_>, out: &mut Vec<u8>) {
-    match reply {
-        Reply::Note(Note::YouAre(name)) => line(out, "NAME", &[&name.text()]),
-        Reply::Refused(refusal) => fail(out, refusal),
-        Reply::Farewell(farewell) if farewell.reason != CloseReason::Quit => {
-            if let Some(words) = farewell.words() {
-                fail(out, words);
-            }
-        }
-        Reply::Farewell(_)
-        | Reply::Note(_)
-        | Reply::YouDid { .. }
-        | Reply::Told { .. }
-        | Reply::YouTold { .. }
-        | Reply::Here(_)
-        | Reply::Past(_) => {}
+/// Adds who came, went or has another name.
+fn encode_presence(presence: &Presence<'_>, out: &mut Vec<u8>) {
+    match *presence {
+        Presence::Joined { name, here } => told(out, "CAME", &[&name.text()], &[here]),
+        Presence::Left { name, here, .. } => told(out, "WENT", &[&name.text()], &[here]),
+        Presence::Renamed { from, to } => told(out, "NOW", &[&from.text(), &to.text()], &[]),
+        Presence::MoreJoined { count, here } => told(out, "CAME", &[], &[count, here]),
+        Presence::MoreLeft { count, here } => told(out, "WENT", &[], &[count, here]),
+        Presence::MoreRenamed { count } => told(out, "NOW", &[], &[count]),
     }
 }
 
-fn chat(out: &mut Vec<u8>, name: &Name, words: &str) {
-    line(out, "CHAT", &[&name.text(), words]);
+/// Adds a line that tells of these names, or of a sum, and counts.
+fn told(out: &mut Vec<u8>, verb: &str, names: &[&str], counts: &[usize]) {
+    line(out, verb, names);
+    out.pop();
+    if names.is_empty() {
+        push_field(out, NOBODY);
+    }
+    for count in counts {
+        push_field(out, &count.to_string());
+    }
+    out.push(b'\n');
 }
 
-fn fail(out: &mut Vec<u8>, reason: impl Display) {
+/// Adds those who are here, and behind the last of them how many there are.
+fn encode_here(here: &Here<'_>, out: &mut Vec<u8>) {
+    for listed in here.listed {
+        line(out, "HERE", &[&listed.name.text()]);
+    }
+    if here.listening.is_some() {
+        let mut count = here.here.to_string();
+        // The digits of some numbers (5460) are the base64 of a name, so these have a zero before them.
+        if is_name(count.as_bytes()) {
+            count.insert(0, '0');
+        }
+        out.extend_from_slice(b"HERE");
+        push_field(out, &count);
+        out.push(b'\n');
+    }
+}
+
+/// Whether a field is the base64 of text, and so a name and no count.
+pub(super) fn is_name(field: &[u8]) -> bool {
+    decode(field).is_some_and(|name| std::str::from_utf8(&name).is_ok())
+}
+
+fn fail(out: &mut Vec<u8>, reason: impl Display, code: &str) {
     line(out, "FAIL", &[&reason.to_string()]);
+    out.pop();
+    push_field(out, code);
+    out.push(b'\n');
+}
+
+/// Adds a field that is not base64.
+fn push_field(out: &mut Vec<u8>, field: &str) {
+    out.push(b' ');
+    out.extend_from_slice(field.as_bytes());
 }
 
 /// Adds a line of a verb and its values.

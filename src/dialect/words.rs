@@ -22,6 +22,8 @@ impl Display for Presence<'_> {
             Self::Renamed { from, to } => write!(f, "{from} is now known as {to}"),
             Self::MoreJoined { count, here } => write!(f, "{count} more joined ({here} here)"),
             Self::MoreLeft { count, here } => write!(f, "{count} more left ({here} here)"),
+            Self::MoreRenamed { count: 1 } => f.write_str("1 changed their name"),
+            Self::MoreRenamed { count } => write!(f, "{count} changed their names"),
         }
     }
 }
@@ -104,16 +106,15 @@ impl Display for Refusal {
                 "line too long: {bytes} bytes, at most {bytes_max}; not sent"
             ),
             Self::NoText => f.write_str("you have no text to send"),
-            Self::Deaf(name) => write!(f, "{name} is a program and hears nothing in private"),
             Self::NobodyWrote => f.write_str("nobody has written to you"),
             Self::Yourself => f.write_str("that is you"),
             Self::IgnoresTooMany(most) => write!(f, "you ignore {most} people already"),
             Self::NoEditing => {
                 f.write_str("your client does not speak telnet; staying in line mode")
             }
-            Self::NoSuchVerb => {
-                f.write_str("no such command: a line begins with NAME, CHAT, PING or QUIT")
-            }
+            Self::NoSuchVerb => f.write_str(
+                "no such command: a line begins with NAME, CHAT, TELL, WATCH, WHO, PING or QUIT",
+            ),
             Self::WireUsage(usage) => write!(f, "usage: {usage}"),
             Self::SeveralLines => f.write_str("a message is one line; not sent"),
         }

@@ -42,6 +42,7 @@ impl<T> Hub<T> {
                 session.wait_until_sent();
             }
             Request::Edit(on) => core.set_editing(session, on, now),
+            Request::Watch(on) => core.set_watching(session, on, now),
             Request::Who => self.begin_list(id, now),
             Request::Tell { to, words } => self.tell(id, to, words, now)?,
             Request::Reply(words) => self.tell_back(id, words, now)?,
@@ -107,7 +108,7 @@ impl Core {
         }
         let from = mem::replace(&mut session.name, name);
         if session.name != from {
-            self.room.rename(session.member, &from, &session.name);
+            self.room.rename(session.member, &from, &session.name, now);
         }
         self.room.announce(session.member, &session.name, now);
         let name = session.name.clone();
@@ -164,6 +165,14 @@ impl Core {
         self.send(session, now, |_, _, bytes| bytes.append(&mut out));
     }
 
+    /// The answer stands behind what the session heard in the old encoding, and before all that it hears in the new one.
+    fn set_watching<T>(&mut self, session: &mut Session<T>, on: bool, now: Instant) {
+        self.reply(session, &Reply::Watching(on), now);
+        session.codec.set_watching(on);
+        let encoding = session.codec.encoding();
+        self.room.change_encoding(session.member, encoding);
+    }
+
     /// Shows what was said before: at most this many lines of those whom the session does not ignore.
     pub(super) fn show_history<T>(&mut self, session: &mut Session<T>, lines: usize, now: Instant) {
         self.send(session, now, |core, session, out| {
@@ -218,11 +227,7 @@ impl<T> Hub<T> {
     }
 
     fn tell(&mut self, id: SessionId, to: &str, words: &str, now: Instant) -> Result<(), Refusal> {
-        let receiver = self.find(to)?;
-        if !receiver.codec.is_for_people() {
-            return Err(Refusal::Deaf(to.into()));
-        }
-        let receiver = receiver.id;
+        let receiver = self.find(to)?.id;
         self.deliver(id, receiver, words, now);
         Ok(())
     }
@@ -244,10 +249,15 @@ impl<T> Hub<T> {
         let Some(receiver) = sessions.get_mut(to) else {
             return;
         };
-        let (name, prefs) = (receiver.name.clone(), receiver.prefs());
-        let away = prefs.away.clone();
-        if !prefs.ignored.contains(&from.into()) {
-            prefs.last_teller = Some(from);
+        let name = receiver.name.clone();
+        let prefs = receiver.prefs.as_deref();
+        let away = prefs.and_then(|prefs| prefs.away.clone());
+        let is_ignored = prefs.is_some_and(|prefs| prefs.ignored.contains(&from.into()));
+        if !is_ignored {
+            // A program has no `/reply`, and owns nothing for having been written to.
+            if receiver.codec.is_for_people() {
+                receiver.prefs().last_teller = Some(from);
+            }
             let told = Reply::Told {
                 from: &sender,
                 words,

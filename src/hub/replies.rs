@@ -10,7 +10,7 @@ use crate::hub::Hub;
 use crate::id::SessionId;
 use crate::work::Work;
 
-/// At most this many bytes of names are listed in one step, so that what waits for a session is no more for its asking.
+/// At most this many bytes of names, and a last one, are listed in one step, so that what waits for a session is no more for its asking.
 const STEP_BYTES: usize = 16 * 1024;
 
 /// A session with no more than this in its outbox is heard on at once.
@@ -56,6 +56,7 @@ impl<T> Hub<T> {
     fn list_some(&mut self, id: SessionId, after: Option<u64>, out: &mut Vec<u8>) -> Option<u64> {
         let Self { sessions, core } = self;
         let (room, mut bytes) = (&core.room, 0);
+        let reader = sessions.get(id).map(|session| &session.codec);
         let mut arrivals = room.arrivals_after(after.unwrap_or(0)).peekable();
         let (mut listed, mut last) = (Vec::new(), 0);
         while bytes < STEP_BYTES {
@@ -64,7 +65,8 @@ impl<T> Hub<T> {
             };
             last = arrival;
             if let Some(session) = sessions.get(id) {
-                bytes += session.name.text().len() + 2;
+                let name_bytes = session.name.text().len();
+                bytes += reader.map_or(0, |reader| reader.listed_bytes(name_bytes));
                 listed.push(session.listed_as());
             }
         }

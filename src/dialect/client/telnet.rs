@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use crate::dialect::message::{is_one_word, Ask, Inexpressible, Message, Refusal};
+use crate::dialect::message::{is_one_word, may_be_name, Ask, Inexpressible, Message, Refusal};
 use crate::hygiene;
 
 /// Adds the line that asks for this.
@@ -28,14 +28,15 @@ pub(in crate::dialect) fn encode(ask: Ask<'_>, out: &mut Vec<u8>) -> Result<(), 
             push(out, &[escape, &clean]);
         }
         Ask::Tell { to, words } => {
-            let to = hygiene::clean(to.as_bytes());
-            if to.altered || !is_one_word(&to.text) {
+            if !may_be_name(to) {
                 return Err(Inexpressible::MalformedName);
             }
+            let to = hygiene::clean(to.as_bytes());
             let words = hygiene::clean(words.as_bytes()).text;
             push(out, &["/msg ", &to.text, " ", &words]);
         }
-        Ask::Ping(_) => return Err(Inexpressible::NoSuchRequest),
+        // Who comes and goes is always told, and a list of those who are here is for people.
+        Ask::Ping(_) | Ask::Watch(_) | Ask::Who => return Err(Inexpressible::NoSuchRequest),
         Ask::Quit => push(out, &["/quit"]),
     }
     Ok(())
@@ -96,12 +97,27 @@ fn parse_presence(text: &str) -> Option<Message<'_>> {
             to: to.into(),
         });
     }
+    if let Some(count) = text.strip_suffix(" changed their names") {
+        let count = count.parse().ok()?;
+        return Some(Message::MoreRenamed { count });
+    }
+    if text == "1 changed their name" {
+        return Some(Message::MoreRenamed { count: 1 });
+    }
     // Last words may end like this, too, but stand before it.
     let (text, here) = text.strip_suffix(" here)")?.rsplit_once(" (")?;
     let here = here.parse().ok()?;
     let (name, what) = text.split_once(' ')?;
     let name = Cow::from(name);
     Some(match what {
+        "more joined" => Message::MoreJoined {
+            count: name.parse().ok()?,
+            here,
+        },
+        "more left" => Message::MoreLeft {
+            count: name.parse().ok()?,
+            here,
+        },
         "joined" => Message::Joined { name, here },
         "left" => Message::Left {
             name,

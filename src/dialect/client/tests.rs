@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use crate::dialect::event::{Event, Farewell, Note, Past, Presence, Reply, To};
+use crate::dialect::event::{Event, Farewell, Here, Listed, Note, Past, Presence, Reply, To};
 use crate::dialect::input::{Context, Input};
 use crate::dialect::line::Line;
-use crate::dialect::message::{has_text, Ask, Inexpressible, Message, Refusal};
+use crate::dialect::message::{has_text, Ask, Inexpressible, Message, Reason, Refusal};
 use crate::dialect::request::{self, Request};
-use crate::dialect::{Codec, Dialect};
+use crate::dialect::{Codec, Dialect, Encoding};
 use crate::hygiene;
 use crate::ledger::CloseReason;
 use crate::name::Name;
@@ -63,10 +63,13 @@ fn what_the_server_encodes_is_read_back() {
 
 #[test]
 fn what_only_one_dialect_has_is_read_back() {
-    assert_eq!(
-        parse(Dialect::Wire, b"PONG t0"),
-        Some(Message::Pong("t0".into()))
-    );
+    for (line, message) in [
+        (&b"PONG t0"[..], Message::Pong("t0".into())),
+        (b"WATCH on", Message::Watching(true)),
+        (b"WATCH off", Message::Watching(false)),
+    ] {
+        assert_eq!(parse(Dialect::Wire, line), Some(message));
+    }
     assert_eq!(
         parse(Dialect::Telnet, b"[ann] psst"),
         Some(Message::Told {
@@ -131,23 +134,51 @@ fn who_comes_and_goes_is_read_back() {
         ),
         (
             Presence::MoreJoined { count: 37, here: 9 },
-            Message::Note("37 more joined (9 here)".into()),
+            Message::MoreJoined { count: 37, here: 9 },
         ),
         (
             Presence::MoreLeft { count: 37, here: 9 },
-            Message::Note("37 more left (9 here)".into()),
+            Message::MoreLeft { count: 37, here: 9 },
+        ),
+        (
+            Presence::MoreRenamed { count: 37 },
+            Message::MoreRenamed { count: 37 },
+        ),
+        (
+            Presence::MoreRenamed { count: 1 },
+            Message::MoreRenamed { count: 1 },
         ),
     ] {
-        let mut out = Vec::new();
-        Dialect::Telnet.encode_event(&Event::Presence(event), &mut out);
-        let line = out.strip_suffix(b"\r\n").unwrap();
-        assert_eq!(parse(Dialect::Telnet, line), Some(expected));
+        let event = Event::Presence(event);
+        let heard = |encoding: Encoding| {
+            let mut out = Vec::new();
+            encoding.encode_event(&event, &mut out);
+            out
+        };
+        assert_eq!(heard(Encoding::Wire), b"", "{event:?}");
+        let line = heard(Encoding::WireWatch);
+        let told = parse(Dialect::Wire, line.strip_suffix(b"\n").unwrap());
+        // Programs are not told last words.
+        let without_words = match expected.clone() {
+            Message::Left { name, here, .. } => Message::Left {
+                name,
+                words: "".into(),
+                here,
+            },
+            expected => expected,
+        };
+        assert_eq!(told, Some(without_words), "{event:?}");
+        let line = heard(Encoding::Telnet);
+        let told = parse(Dialect::Telnet, line.strip_suffix(b"\r\n").unwrap());
+        assert_eq!(told, Some(expected));
     }
     for note in [
         "bob is away: ann is now known as eve",
         "bob is away: (3 here)",
         "ann and bob joined (3 here)",
         "ann joined (many here)",
+        "many more joined (3 here)",
+        "all changed their names",
     ] {
         let line = format!("-- {note}");
         let expected = Some(Message::Note(note.into()));
@@ -174,28 +205,112 @@ fn every_farewell_is_a_goodbye() {
 }
 
 #[test]
-fn what_later_servers_say_is_understood() {
+fn private_messages_are_read_back() {
+    let ann = Name::parse("ann").unwrap();
+    for words in ["psst", "/me waves", "/quit"] {
+        let reply = Reply::Told { from: &ann, words };
+        for dialect in Dialect::ALL {
+            let mut out = Vec::new();
+            dialect.encode_reply(&reply, &mut out);
+            let told = Message::Told {
+                name: "ann".into(),
+                words: words.into(),
+            };
+            assert_eq!(parse(dialect, out.trim_ascii_end()), Some(told), "{words}");
+        }
+    }
+}
+
+#[test]
+fn refusals_have_a_code_and_are_understood_without_one() {
+    let taken = Message::Refused(Refusal::new("ann is taken"));
+    for line in ["FAIL YW5uIGlzIHRha2Vu", "FAIL YW5uIGlzIHRha2Vu taken"] {
+        assert_eq!(parse(Dialect::Wire, line.as_bytes()), Some(taken.clone()));
+    }
+    // The code counts, whatever the words.
+    for (code, reason) in [
+        ("nobody", Reason::Nobody),
+        ("muted", Reason::Muted),
+        ("key", Reason::Key),
+        ("not-allowed", Reason::NameTaken),
+        ("later", Reason::NameTaken),
+    ] {
+        let line = format!("FAIL YW5uIGlzIHRha2Vu {code}");
+        match parse(Dialect::Wire, line.as_bytes()) {
+            Some(Message::Refused(refusal)) => assert_eq!(refusal.reason, reason, "{code}"),
+            message => panic!("{message:?}"),
+        }
+    }
+    let goodbye = Some(Message::Goodbye("ann is taken".into()));
     assert_eq!(
-        parse(Dialect::Wire, b"TELL YW5u cHNzdA=="),
-        Some(Message::Told {
-            name: "ann".into(),
-            words: "psst".into()
-        })
+        parse(Dialect::Wire, b"FAIL YW5uIGlzIHRha2Vu flood"),
+        goodbye
     );
-    let refused = Message::Refused(Refusal::new("ann is taken"));
-    assert_eq!(
-        parse(Dialect::Wire, b"FAIL YW5uIGlzIHRha2Vu taken"),
-        Some(refused)
-    );
+}
+
+#[test]
+fn what_the_server_says_unasked_is_for_programs_that_watch() {
+    let told = |watching| {
+        let mut codec = Codec::new(Dialect::Wire);
+        codec.set_watching(watching);
+        let mut out = Vec::new();
+        for note in [Note::LinesWait, Note::Now] {
+            codec.encode_reply(&Reply::Note(note), &To::default(), &mut out);
+        }
+        parse(Dialect::Wire, out.trim_ascii_end())
+    };
+    assert_eq!(told(false), None);
+    let words = "slow down: your lines wait";
+    let expected = Message::Told {
+        name: "chatd".into(),
+        words: words.into(),
+    };
+    assert_eq!(told(true), Some(expected));
+}
+
+#[test]
+fn a_list_of_those_here_is_read_back_whatever_their_names_and_number() {
+    // The base64 of this name is 5460, which is a number as well.
+    let name = Name::parse("玴").unwrap();
+    let listed = [Listed {
+        name: &name,
+        away: true,
+    }];
+    for count in [0, 1, 100, 1000, 5460, 54_605_460, usize::MAX] {
+        let mut out = Vec::new();
+        let here = Here {
+            here: count,
+            begins: true,
+            listed: &listed,
+            unlisted: 0,
+            listening: Some(1),
+        };
+        Dialect::Wire.encode_reply(&Reply::Here(here), &mut out);
+        let lines = out.split_inclusive(|byte| *byte == b'\n');
+        let read: Vec<_> = lines
+            .map(|line| parse(Dialect::Wire, line.strip_suffix(b"\n").unwrap()).unwrap())
+            .collect();
+        assert_eq!(read, [Message::Listed("玴".into()), Message::Here(count)]);
+    }
 }
 
 /// What the server makes of a private message: to whom, and what; `None` if there is nothing to be told.
 fn tells(to: &str, words: &str) -> Result<Option<(String, String)>, Inexpressible> {
+    let told = tells_in(Dialect::Telnet, to, words);
+    assert_eq!(told, tells_in(Dialect::Wire, to, words), "{to:?} {words:?}");
+    told
+}
+
+fn tells_in(
+    dialect: Dialect,
+    to: &str,
+    words: &str,
+) -> Result<Option<(String, String)>, Inexpressible> {
     let mut line = Vec::new();
-    Dialect::Telnet.encode_ask(Ask::Tell { to, words }, &mut line)?;
-    let ends = line.iter().filter(|byte| matches!(byte, b'\n' | b'\r'));
-    assert_eq!(ends.count(), 2, "more than one line");
-    Ok(obeyed(Dialect::Telnet, &line, |input| match input {
+    dialect.encode_ask(Ask::Tell { to, words }, &mut line)?;
+    let ends = line.iter().filter(|byte| **byte == b'\n');
+    assert_eq!(ends.count(), 1, "more than one line");
+    Ok(obeyed(dialect, &line, |input| match input {
         Input::Request(Request::Tell { to, words }) => Some((to.to_owned(), words.to_owned())),
         Input::Refused(request::Refusal::NoText) => None,
         obeyed => panic!("{obeyed:?}"),
@@ -220,16 +335,6 @@ fn a_private_message_goes_to_whom_it_is_for() {
     ] {
         assert_eq!(tells(to, "x"), Err(Inexpressible::MalformedName), "{to:?}");
     }
-    let ask = Ask::Tell {
-        to: "ann",
-        words: "psst",
-    };
-    let mut out = Vec::new();
-    assert_eq!(
-        Dialect::Wire.encode_ask(ask, &mut out),
-        Err(Inexpressible::NoSuchRequest)
-    );
-    assert!(out.is_empty());
 }
 
 #[test]
@@ -276,6 +381,20 @@ fn rubbish_is_unknown() {
         b"FAIL",
         b"PONG",
         b"PONG a b",
+        b"WATCH",
+        b"WATCH On",
+        b"HERE",
+        b"HERE +5",
+        b"HERE YQ== 5",
+        b"CAME YQ==",
+        b"CAME YQ== x",
+        b"CAME -",
+        b"CAME - 5",
+        b"CAME - 5 6 7",
+        b"WENT - 5 +6",
+        b"NOW YQ==",
+        b"NOW YQ== YQ== YQ==",
+        b"FAIL bm8= usage more",
         b"\xff\xfe",
         b" ",
     ] {
@@ -430,7 +549,7 @@ proptest! {
         words in any_words(),
     ) {
         prop_assert_eq!(reaches(Dialect::Telnet, &words), reaches(Dialect::Wire, &words));
-        prop_assert_eq!(reaches(Dialect::Wire, &words).is_some(), has_text(&words));
+        prop_assert_eq!(reaches(Dialect::Wire, &words).is_some(), has_text(&words, false));
     }
 
     #[test]
@@ -438,7 +557,7 @@ proptest! {
         let clean = |text: &str| hygiene::clean(text.as_bytes()).text.into_owned();
         match tells(&to, &words) {
             Ok(Some(told)) => prop_assert_eq!(told, (clean(&to), clean(&words))),
-            Ok(None) => prop_assert_eq!(clean(&words), ""),
+            Ok(None) => prop_assert!(!has_text(&words, true)),
             Err(error) => prop_assert_eq!(error, Inexpressible::MalformedName),
         }
     }
@@ -446,7 +565,7 @@ proptest! {
     #[test]
     fn no_line_of_a_server_panics_a_client(
         begin in prop::sample::select(vec![
-            "CHAT ", "NAME ", "FAIL ", "TELL ", "<", "* ", "[to ", "-- ", "-- you are ", "-- ann left: ", "!! ", "",
+            "CHAT ", "NAME ", "FAIL ", "TELL ", "HERE ", "CAME - ", "WENT ", "NOW ", "<", "* ", "[to ", "-- ", "-- you are ", "-- ann left: ", "!! ", "",
         ]),
         rest in prop::collection::vec(any::<u8>(), 0..40),
     ) {

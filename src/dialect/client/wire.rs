@@ -1,15 +1,21 @@
-//! A client that talks as programs do (README, The wire dialect).
+//! A client that talks as programs do (docs/wire.md).
 
-use crate::dialect::message::{Ask, Inexpressible, Message, Refusal};
+use std::borrow::Cow;
+
+use crate::dialect::message::{may_be_name, Ask, Inexpressible, Message, Refusal};
 use crate::dialect::wire;
+use crate::ledger::CloseReason;
 
 /// Adds the line that asks for this.
 pub(in crate::dialect) fn encode(ask: Ask<'_>, out: &mut Vec<u8>) -> Result<(), Inexpressible> {
     match ask {
         Ask::Name(name) => wire::line(out, "NAME", &[name]),
         Ask::Words { name, words } => wire::line(out, "CHAT", &[name, words]),
-        // The place of the verb `TELL`, which servers do not have yet.
-        Ask::Tell { .. } => return Err(Inexpressible::NoSuchRequest),
+        Ask::Tell { to, words } if may_be_name(to) => wire::line(out, "TELL", &[to, words]),
+        Ask::Tell { .. } => return Err(Inexpressible::MalformedName),
+        Ask::Watch(true) => out.extend_from_slice(b"WATCH on\n"),
+        Ask::Watch(false) => out.extend_from_slice(b"WATCH off\n"),
+        Ask::Who => wire::line(out, "WHO", &[]),
         Ask::Ping(token) => {
             let token = wire::token_of(token.as_bytes()).ok_or(Inexpressible::MalformedToken)?;
             out.extend_from_slice(format!("PING {token}\n").as_bytes());
@@ -25,41 +31,115 @@ pub(in crate::dialect) fn parse<'a>(
     scratch: &'a mut Vec<u8>,
 ) -> Option<Message<'a>> {
     let mut fields = line.split(|byte| *byte == b' ');
-    let (verb, first, second) = (fields.next()?, fields.next()?, fields.next());
-    if fields.next().is_some() {
-        return None;
+    let (verb, first) = (fields.next()?, fields.next()?);
+    let rest = [fields.next(), fields.next(), fields.next()];
+    Some(match (verb, first, rest) {
+        (b"CHAT", name, [Some(words), None, None]) => {
+            let (name, words) = two_texts(name, words, scratch)?;
+            match wire::action(words) {
+                Some(action) => Message::Did {
+                    name: name.into(),
+                    words: action.into(),
+                },
+                None => Message::Said {
+                    name: name.into(),
+                    words: words.into(),
+                },
+            }
+        }
+        (b"TELL", name, [Some(words), None, None]) => {
+            let (name, words) = two_texts(name, words, scratch)?;
+            Message::Told {
+                name: name.into(),
+                words: words.into(),
+            }
+        }
+        (b"NAME", name, [None, None, None]) => Message::Named(text(name, scratch)?),
+        (b"FAIL", words, [code, None, None]) => parse_fail(text(words, scratch)?, code),
+        (b"PONG", token, [None, None, None]) => Message::Pong(wire::token_of(token)?.into()),
+        (b"WATCH", b"on", [None, None, None]) => Message::Watching(true),
+        (b"WATCH", b"off", [None, None, None]) => Message::Watching(false),
+        (b"HERE", name, [None, None, None]) if wire::is_name(name) => {
+            Message::Listed(text(name, scratch)?)
+        }
+        (b"HERE", count, [None, None, None]) => Message::Here(number(count)?),
+        (b"CAME" | b"WENT" | b"NOW", ..) => return parse_presence(verb, first, rest, scratch),
+        _ => return None,
+    })
+}
+
+/// Who came, went, or has another name.
+fn parse_presence<'a>(
+    verb: &[u8],
+    first: &[u8],
+    rest: [Option<&[u8]>; 3],
+    scratch: &'a mut Vec<u8>,
+) -> Option<Message<'a>> {
+    Some(match (verb, first, rest) {
+        (b"CAME", b"-", [Some(count), Some(here), None]) => Message::MoreJoined {
+            count: number(count)?,
+            here: number(here)?,
+        },
+        (b"CAME", name, [Some(here), None, None]) => Message::Joined {
+            name: text(name, scratch)?,
+            here: number(here)?,
+        },
+        (b"WENT", b"-", [Some(count), Some(here), None]) => Message::MoreLeft {
+            count: number(count)?,
+            here: number(here)?,
+        },
+        (b"WENT", name, [Some(here), None, None]) => Message::Left {
+            name: text(name, scratch)?,
+            words: "".into(),
+            here: number(here)?,
+        },
+        (b"NOW", b"-", [Some(count), None, None]) => Message::MoreRenamed {
+            count: number(count)?,
+        },
+        (b"NOW", from, [Some(to), None, None]) => {
+            let (from, to) = two_texts(from, to, scratch)?;
+            Message::Renamed {
+                from: from.into(),
+                to: to.into(),
+            }
+        }
+        _ => return None,
+    })
+}
+
+/// A refusal, or the farewell: then the code is the reason of the close.
+fn parse_fail<'a>(words: Cow<'a, str>, code: Option<&[u8]>) -> Message<'a> {
+    let code = code.and_then(|code| std::str::from_utf8(code).ok());
+    let is_close = |code| CloseReason::ALL.iter().any(|known| known.as_str() == code);
+    if words.starts_with("goodbye: ") || code.is_some_and(is_close) {
+        return Message::Goodbye(words);
     }
-    if let (b"PONG", None) = (verb, second) {
-        return wire::token_of(first).map(|token| Message::Pong(token.into()));
-    }
+    Message::Refused(Refusal::coded(words, code.unwrap_or_default()))
+}
+
+/// The text that a field stands for.
+fn text<'a>(field: &[u8], scratch: &'a mut Vec<u8>) -> Option<Cow<'a, str>> {
+    two_texts(field, b"", scratch).map(|(text, _)| text.into())
+}
+
+/// The texts that two fields stand for.
+fn two_texts<'a>(
+    first: &[u8],
+    second: &[u8],
+    scratch: &'a mut Vec<u8>,
+) -> Option<(&'a str, &'a str)> {
     scratch.clear();
     wire::decode_into(first, scratch)?;
     let first_end = scratch.len();
-    if verb != b"FAIL" {
-        if let Some(second) = second {
-            wire::decode_into(second, scratch)?;
-        }
-    }
-    let (first, rest) = scratch.split_at(first_end);
-    let (first, rest) = (
-        std::str::from_utf8(first).ok()?,
-        std::str::from_utf8(rest).ok()?,
-    );
-    let (name, words) = (first.into(), rest.into());
-    Some(match (verb, second) {
-        (b"CHAT", Some(_)) => match wire::action(rest) {
-            Some(action) => Message::Did {
-                name,
-                words: action.into(),
-            },
-            None => Message::Said { name, words },
-        },
-        // No server says this yet.
-        (b"TELL", Some(_)) => Message::Told { name, words },
-        (b"NAME", None) => Message::Named(name),
-        // The place of a code, the second field, which says more shortly what the words say.
-        (b"FAIL", _) if first.starts_with("goodbye: ") => Message::Goodbye(name),
-        (b"FAIL", _) => Message::Refused(Refusal::new(name)),
-        _ => return None,
-    })
+    wire::decode_into(second, scratch)?;
+    let (first, second) = scratch.split_at(first_end);
+    let (first, second) = (std::str::from_utf8(first), std::str::from_utf8(second));
+    Some((first.ok()?, second.ok()?))
+}
+
+/// A count.
+fn number(field: &[u8]) -> Option<usize> {
+    let digits = field.iter().all(u8::is_ascii_digit);
+    let text = std::str::from_utf8(field).ok().filter(|_| digits);
+    text.and_then(|text| text.parse().ok())
 }

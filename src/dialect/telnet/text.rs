@@ -112,7 +112,7 @@ pub(in crate::dialect) fn encode_reply(reply: &Reply<'_>, to: &To, out: &mut Vec
             Some(words) => line(out, "-- ", words),
             None => {}
         },
-        Reply::Past(_) | Reply::Here(_) => {}
+        Reply::Past(_) | Reply::Here(_) | Reply::Watching(_) => {}
     }
     if out.len() == time_end {
         out.truncate(begin);

@@ -28,6 +28,8 @@ pub(in crate::hub) struct Feed {
     lines: Vec<Entry>,
     /// How many things were said to all that somebody hears.
     events: usize,
+    /// How many of them were no presence.
+    speeches: usize,
 }
 
 /// What was said to all, in one encoding.
@@ -98,6 +100,7 @@ pub(in crate::hub) struct Cursor {
 pub(in crate::hub) struct Snapshot {
     ends: [Place; Encoding::COUNT],
     events: usize,
+    speeches: usize,
 }
 
 impl Place {
@@ -182,7 +185,10 @@ impl Feed {
                 words_begin += encoding.encode_event(event, &mut said.bytes);
             }
         }
-        self.events += usize::from(self.len() > before);
+        if self.len() > before {
+            self.events += 1;
+            self.speeches += usize::from(!event.is_presence());
+        }
         let to = self.end(Encoding::Telnet);
         if to != lines_before {
             self.lines.push(Entry {
@@ -205,6 +211,7 @@ impl Feed {
         Snapshot {
             ends: Encoding::ALL.map(|encoding| self.end(encoding)),
             events: self.events,
+            speeches: self.speeches,
         }
     }
 
@@ -323,7 +330,7 @@ impl Feed {
 
     /// Whether nothing but presence was said to all.
     pub(super) fn is_presence_only(&self) -> bool {
-        self.lines.iter().all(|line| line.is_presence) && self.events == self.lines.len()
+        self.speeches == 0
     }
 
     /// Drops what everybody has heard: all that was said before the snapshot was made, which was after the last trim.
@@ -332,6 +339,7 @@ impl Feed {
             said.drop_until(end);
         }
         self.events -= snapshot.events;
+        self.speeches -= snapshot.speeches;
         let begin = snapshot.ends[Encoding::Telnet as usize];
         let heard = self.lines.iter().position(|line| line.to == begin);
         self.lines.drain(..heard.map_or(0, |last| last + 1));
@@ -390,7 +398,7 @@ mod tests {
 
     fn say(feed: &mut Feed, words: &str) {
         let name = &Name::guest(1);
-        feed.say(&Event::Said { name, words }, None, [1, 0]);
+        feed.say(&Event::Said { name, words }, None, [1, 0, 0]);
     }
 
     fn parts(feed: &mut Feed, cursor: &mut Cursor) -> Vec<Part> {
@@ -494,9 +502,9 @@ mod tests {
         say_own(&mut feed, &mut cursor, "own");
         let name = &Name::guest(7);
         let joined = crate::dialect::event::Presence::Joined { name, here: 2 };
-        feed.say(&Event::Presence(joined), None, [1, 0]);
+        feed.say(&Event::Presence(joined), None, [1, 0, 0]);
         let words = "waves ";
-        feed.say(&Event::Did { name, words }, None, [1, 0]);
+        feed.say(&Event::Did { name, words }, None, [1, 0, 0]);
         let parts = parts(&mut feed, &mut cursor);
         let mut seen = Vec::new();
         feed.show_lines(&parts, |line| {

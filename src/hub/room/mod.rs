@@ -47,6 +47,7 @@ pub(super) struct Room {
     pub(super) speakers: VecDeque<SessionId>,
     joins: Gate,
     leaves: Gate,
+    renames: Gate,
     pub(super) history: History,
     pub(super) feed: Feed,
     /// How far the feed went when the round began in which the members are told of it now: so far all have heard it
@@ -68,6 +69,7 @@ impl Room {
             speakers: VecDeque::new(),
             joins: Gate::default(),
             leaves: Gate::default(),
+            renames: Gate::default(),
             history: History::new(history_lines),
             feed: Feed::default(),
             round: Snapshot::default(),
@@ -146,6 +148,18 @@ impl Room {
         member.announced
     }
 
+    /// The member at `place` hears the room in this encoding, from now on; what was said before it has heard.
+    pub(super) fn change_encoding(&mut self, place: u32, encoding: Encoding) {
+        let Some(member) = self.members.get_mut(place) else {
+            return;
+        };
+        self.listeners[member.encoding as usize] -= 1;
+        self.listeners[encoding as usize] += 1;
+        self.feed.forget(member.cursor);
+        member.encoding = encoding;
+        member.cursor = self.feed.cursor(encoding);
+    }
+
     /// Says something of the member at `place` to everybody else.
     pub(super) fn say_to_others(&mut self, event: &Event<'_>, place: u32) {
         let Some(member) = self.members.get_mut(place) else {
@@ -202,23 +216,25 @@ impl Room {
     }
 
     /// The member at `place` has another name.
-    pub(super) fn rename(&mut self, place: u32, from: &Name, to: &Name) {
+    pub(super) fn rename(&mut self, place: u32, from: &Name, to: &Name, now: Instant) {
         let member = self.members.get(place);
         let Some(announced) = member.and_then(|member| member.announced) else {
             return;
         };
-        if !self.joins.waits(announced.told) {
+        // Nobody knows the old name of who is still to be told of.
+        if !self.joins.waits(announced.told) && self.renames.admit(now) == Told::ByName {
             self.say_to_others(&Event::Presence(Presence::Renamed { from, to }), place);
         }
     }
 
-    /// When a sum of joins or leaves is due, or some may be told what was said. `is_urgent` if it must be told before
+    /// When a sum of joins, leaves or renames is due, or some may be told what was said. `is_urgent` if it must be told before
     /// anything else is done.
     pub(super) fn wake_at(&self, is_urgent: bool, now: Instant) -> Option<Instant> {
         let waiting = self.waiting(is_urgent);
         let told_at = waiting.map(|waiting| self.pace.due_at(waiting, now));
-        let deadlines = [self.joins.due_at(), self.leaves.due_at(), told_at];
-        deadlines.into_iter().flatten().min()
+        let sums = [&self.joins, &self.leaves, &self.renames].map(Gate::due_at);
+        let deadlines = sums.into_iter().chain([told_at]);
+        deadlines.flatten().min()
     }
 
     /// What waits to be told to all; `None` if nothing does.
@@ -241,6 +257,10 @@ impl Room {
         }
         if let Some(count) = self.leaves.take_due(now) {
             let more = Presence::MoreLeft { count, here };
+            self.say_to_all(&Event::Presence(more), None);
+        }
+        if let Some(count) = self.renames.take_due(now) {
+            let more = Presence::MoreRenamed { count };
             self.say_to_all(&Event::Presence(more), None);
         }
     }

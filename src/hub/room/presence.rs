@@ -1,4 +1,4 @@
-//! Who came and went, told one by one as long as that is little, and summed up by the second when it is much.
+//! Who came, went and changed their name, told one by one as long as that is little, and summed up by the second when it is much.
 
 use std::time::Instant;
 
@@ -15,7 +15,7 @@ pub(in crate::hub) struct Announced {
     pub(super) told: Told,
 }
 
-/// How one join or leave is to be told.
+/// How one join, leave or rename is to be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Told {
     /// At once, by name.
@@ -24,7 +24,7 @@ pub(super) enum Told {
     InSum(u32),
 }
 
-/// Decides which joins (or leaves) are told at once and counts the others.
+/// Decides which joins (or leaves, or renames) are told at once and counts the others.
 ///
 /// Invariant: `withheld` is 0 exactly if `due_at` is `None`.
 #[derive(Debug, Default)]
@@ -37,7 +37,7 @@ pub(super) struct Gate {
 }
 
 impl Gate {
-    /// One more has come (or gone).
+    /// One more has come (or gone, or changed their name).
     pub(super) fn admit(&mut self, now: Instant) -> Told {
         if self.withheld == 0 && self.told.admits(now) {
             return Told::ByName;

@@ -12,4 +12,5 @@ mod negotiation;
 mod random;
 mod screen;
 mod seat;
+mod watch;
 pub(super) mod world;

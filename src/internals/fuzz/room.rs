@@ -156,7 +156,7 @@ impl Room {
         let program = std::str::from_utf8(self.heard_by_program()).expect("UTF-8");
         for line in program.split_inclusive('\n') {
             let fields: Vec<&str> = line.trim_end_matches('\n').split(' ').collect();
-            assert!(matches!(fields[..], ["CHAT", _, _]), "{line:?}");
+            assert!(matches!(fields[..], ["CHAT" | "TELL", _, _]), "{line:?}");
         }
     }
 

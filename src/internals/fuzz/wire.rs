@@ -85,22 +85,35 @@ impl Reference {
         match fields[..] {
             [b""] => {}
             [b"QUIT"] => self.pass_on("QUIT\n"),
-            [b"QUIT", ..] => self.fail("usage: QUIT"),
+            [b"QUIT", ..] => self.fail("usage: QUIT", "usage"),
             [b"PING", token] if is_token(token) => {
                 self.answers.extend([b"PONG ", token, b"\n"].concat());
             }
-            [b"PING", ..] => self.fail("usage: PING TOKEN"),
+            [b"PING", ..] => self.fail("usage: PING TOKEN", "usage"),
             [b"NAME", name] => match decode(name) {
                 Some(name) => self.pass_on(&format!("NAME {}\n", encode(&name))),
-                None => self.fail("usage: NAME B64(name)"),
+                None => self.fail("usage: NAME B64(name)", "usage"),
             },
-            [b"NAME", ..] => self.fail("usage: NAME B64(name)"),
+            [b"NAME", ..] => self.fail("usage: NAME B64(name)", "usage"),
             [b"CHAT", _, words] => match decode(words) {
                 Some(words) => self.say(&words),
-                None => self.fail("usage: CHAT B64(name) B64(words)"),
+                None => self.fail("usage: CHAT B64(name) B64(words)", "usage"),
             },
-            [b"CHAT", ..] => self.fail("usage: CHAT B64(name) B64(words)"),
-            _ => self.fail("no such command: a line begins with NAME, CHAT, PING or QUIT"),
+            [b"CHAT", ..] => self.fail("usage: CHAT B64(name) B64(words)", "usage"),
+            [b"TELL", to, words] => match (decode(to), decode(words)) {
+                (Some(to), Some(words)) => self.tell(&to, &words),
+                _ => self.fail("usage: TELL B64(name) B64(words)", "usage"),
+            },
+            [b"TELL", ..] => self.fail("usage: TELL B64(name) B64(words)", "usage"),
+            [b"WATCH", b"on"] => self.pass_on("WATCH on\n"),
+            [b"WATCH", b"off"] => self.pass_on("WATCH off\n"),
+            [b"WATCH", ..] => self.fail("usage: WATCH on|off", "usage"),
+            [b"WHO"] => self.pass_on("WHO\n"),
+            [b"WHO", ..] => self.fail("usage: WHO", "usage"),
+            _ => self.fail(
+                "no such command: a line begins with NAME, CHAT, TELL, WATCH, WHO, PING or QUIT",
+                "unknown",
+            ),
         }
     }
 
@@ -109,16 +122,37 @@ impl Reference {
             return self.fail_too_long(words.len(), LINE_BYTES_MAX);
         }
         if words.contains(&b'\n') || words.contains(&b'\r') {
-            return self.fail("a message is one line; not sent");
+            return self.fail("a message is one line; not sent", "several-lines");
         }
         let text = clean(words).text;
         let done = text.strip_prefix("/me ").map(str::trim_start);
         if ["", "/me"].contains(&&*text) {
-            return self.fail("you have no text to send");
+            return self.fail("you have no text to send", "no-text");
         }
         self.said
             .push(done.map_or_else(|| text.clone(), |done| format!("/me {done}")));
         self.pass_on(&format!("CHAT AA== {}\n", encode(text.as_bytes())));
+    }
+
+    fn tell(&mut self, to: &[u8], words: &[u8]) {
+        let to = clean(to);
+        if to.altered || to.text.is_empty() || to.text.contains(char::is_whitespace) {
+            let reason =
+                "a name is 1 to 24 letters, digits or _ - . and begins with a letter or digit";
+            return self.fail(reason, "malformed-name");
+        }
+        if words.len() > LINE_BYTES_MAX {
+            return self.fail_too_long(words.len(), LINE_BYTES_MAX);
+        }
+        if words.contains(&b'\n') || words.contains(&b'\r') {
+            return self.fail("a message is one line; not sent", "several-lines");
+        }
+        let text = clean(words).text;
+        if text.is_empty() {
+            return self.fail("you have no text to send", "no-text");
+        }
+        let [to, words] = [&to.text, &text].map(|text| encode(text.as_bytes()));
+        self.pass_on(&format!("TELL {to} {words}\n"));
     }
 
     fn pass_on(&mut self, line: &str) {
@@ -127,15 +161,15 @@ impl Reference {
         self.answers.extend(&self.room.answered()[before..]);
     }
 
-    fn fail(&mut self, reason: &str) {
+    fn fail(&mut self, reason: &str, code: &str) {
+        let reason = encode(reason.as_bytes());
         self.answers
-            .extend(format!("FAIL {}\n", encode(reason.as_bytes())).bytes());
+            .extend(format!("FAIL {reason} {code}\n").bytes());
     }
 
     fn fail_too_long(&mut self, bytes: usize, bytes_max: usize) {
-        self.fail(&format!(
-            "line too long: {bytes} bytes, at most {bytes_max}; not sent"
-        ));
+        let reason = format!("line too long: {bytes} bytes, at most {bytes_max}; not sent");
+        self.fail(&reason, "too-long");
     }
 }
 

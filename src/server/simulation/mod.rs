@@ -120,7 +120,7 @@ const EXPECTED_HITS: &[&str] = &[
     "private",
     "private, to oneself",
     "private, but ignored",
-    "programs hear nothing in private",
+    "private, to a program",
     "answered",
     "told of being away",
     "unwanted line",

@@ -41,6 +41,7 @@ pub(super) struct Model {
     here: Vec<u64>,
     joins: Telling,
     leaves: Telling,
+    renames: Telling,
     pub(super) opened: u64,
     closed: BTreeMap<&'static str, u64>,
     /// The time of the turn.
@@ -80,6 +81,7 @@ impl Model {
             here: Vec::new(),
             joins: Telling::default(),
             leaves: Telling::default(),
+            renames: Telling::default(),
             opened: 0,
             closed: BTreeMap::new(),
             now: Duration::ZERO,

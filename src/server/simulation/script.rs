@@ -138,6 +138,7 @@ impl Item {
             Self::Ping(token) => format!("PING {token}"),
             Self::Garbage => "HELLO".to_owned(),
             Self::SeveralLines => chat("one\ntwo"),
+            Self::Tell(to, words) => wire_line("TELL", &[to, words]),
             Self::LongWords(bytes) => chat(&"y".repeat(*bytes)),
             Self::Foreign => FOREIGN.to_owned(),
             _ => String::new(),
@@ -230,6 +231,7 @@ impl Author {
             (80..=83, Dialect::Wire) => Item::Garbage,
             (84..=87, Dialect::Wire) => Item::SeveralLines,
             (88..=91, Dialect::Wire) => Item::LongWords(self.line_bytes_max + over),
+            (92..=95, Dialect::Wire) => Item::Tell(any_name(opened, random), self.words(random)),
             (_, Dialect::Wire) => Item::Say(self.words(random)),
         }
     }

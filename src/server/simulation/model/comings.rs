@@ -349,6 +349,6 @@ fn farewell(dialect: Dialect, reason: CloseReason, silent_seconds: u64) -> Vec<u
             format!("-- {words}\r\n").into_bytes()
         }
         (Dialect::Wire, CloseReason::Quit) => Vec::new(),
-        _ => refusal(dialect, &words),
+        _ => refusal(dialect, &words, reason.as_str()),
     }
 }

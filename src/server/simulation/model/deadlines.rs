@@ -11,7 +11,7 @@ use crate::server::simulation::network::SimulatedNetwork;
 const TICK: Duration = Duration::from_millis(50);
 
 impl Model {
-    /// Tells the sums of joins and leaves, once a turn and behind what was said.
+    /// Tells the sums of joins, leaves and renames, once a turn and behind what was said.
     pub(super) fn tick(&mut self) {
         if std::mem::replace(&mut self.ticked, true) {
             return;
@@ -24,6 +24,11 @@ impl Model {
         if let Some(count) = self.leaves.sum(now) {
             self.announce(None, &format!("-- {count} more left ({here} here)"));
             self.hit("sum of leaves");
+        }
+        if let Some(count) = self.renames.sum(now) {
+            let names = if count == 1 { "name" } else { "names" };
+            self.announce(None, &format!("-- {count} changed their {names}"));
+            self.hit("sum of renames");
         }
     }
 
@@ -154,7 +159,7 @@ impl Model {
     /// sleep from `now` on.
     pub(crate) fn check_deadlines(&self, now: Duration, timeout: Option<Duration>) {
         let wakes_at = timeout.map(|timeout| now + timeout);
-        let sums = [self.joins.due_at, self.leaves.due_at];
+        let sums = [self.joins.due_at, self.leaves.due_at, self.renames.due_at];
         for due_at in sums.into_iter().flatten() {
             let is_in_time = wakes_at.is_some_and(|at| at <= due_at.max(now));
             assert!(

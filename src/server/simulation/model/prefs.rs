@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 use super::due::Public;
 use super::session::Session;
 use super::Model;
-use crate::server::simulation::script::Item;
+use crate::dialect::Dialect;
+use crate::server::simulation::script::{wire_line, Item};
 
 #[derive(Debug, Default)]
 pub(crate) struct Prefs {
@@ -185,7 +186,17 @@ impl Model {
             self.hit("private, but ignored");
         } else {
             prefs.teller = Some(number);
-            self.tell(receiver, &format!("[{from}] {words}"));
+            match self.sessions[&receiver].dialect {
+                Dialect::Telnet => self.tell(receiver, &format!("[{from}] {words}")),
+                Dialect::Wire => {
+                    let line = wire_line("TELL", &[&from, words]) + "\n";
+                    self.tell_bytes(receiver, line.into_bytes());
+                    self.hit("private, to a program");
+                }
+            }
+        }
+        if self.sessions[&number].dialect == Dialect::Wire {
+            return;
         }
         self.tell(number, &format!("[to {to}] {words}"));
         let Some(reason) = away else { return };

@@ -43,7 +43,7 @@ impl Model {
         let dialect = self.sessions[&number].dialect;
         match outcome(self, number, dialect, item) {
             Ok(()) => {}
-            Err(words) => self.tell_bytes(number, refusal(dialect, &words)),
+            Err(words) => self.tell_bytes(number, refusal(dialect, &words, code_of(&words))),
         }
     }
 
@@ -88,7 +88,10 @@ impl Model {
         if !self.here.contains(&number) {
             self.join(number);
         } else if from != name && !self.joins.waiting.contains(&number) {
-            self.announce(Some(number), &format!("-- {from} is now known as {name}"));
+            let now = self.now;
+            if self.renames.is_by_name(number, now) {
+                self.announce(Some(number), &format!("-- {from} is now known as {name}"));
+            }
             self.hit("renamed");
         }
         Ok(())
@@ -173,12 +176,27 @@ impl Model {
     }
 }
 
-pub(crate) fn refusal(dialect: Dialect, words: &str) -> Vec<u8> {
+pub(crate) fn refusal(dialect: Dialect, words: &str, code: &str) -> Vec<u8> {
     match dialect {
         Dialect::Telnet => format!("!! {words}\r\n"),
-        Dialect::Wire => wire_line("FAIL", &[words]) + "\n",
+        Dialect::Wire => format!("{} {code}\n", wire_line("FAIL", &[words])),
     }
     .into_bytes()
+}
+
+/// The word by which programs know a refusal.
+fn code_of(words: &str) -> &'static str {
+    match words {
+        "you have no text to send" => "no-text",
+        "a message is one line; not sent" => "several-lines",
+        _ if words.starts_with("a name is ") => "malformed-name",
+        _ if words.starts_with("no such command: ") => "unknown",
+        _ if words.starts_with("line too long: ") => "too-long",
+        _ if words.starts_with("nobody ") => "nobody",
+        _ if words.ends_with(" is taken") => "taken",
+        _ if words.ends_with(" is reserved") => "reserved",
+        _ => "not-allowed",
+    }
 }
 
 /// What a chosen name shares with those that look like it.
@@ -286,7 +304,10 @@ pub(crate) fn outcome(
         Item::Interrupt => model.interrupt(number),
         Item::Ping(token) => model.tell_bytes(number, format!("PONG {token}\n").into_bytes()),
         Item::Garbage => {
-            return Err("no such command: a line begins with NAME, CHAT, PING or QUIT".to_owned())
+            return Err(
+                "no such command: a line begins with NAME, CHAT, TELL, WATCH, WHO, PING or QUIT"
+                    .to_owned(),
+            )
         }
         Item::SeveralLines => return Err("a message is one line; not sent".to_owned()),
     }
@@ -325,10 +346,6 @@ fn who(model: &mut Model, number: u64) {
 
 fn tell(model: &mut Model, number: u64, to: &str, words: &str) -> Result<(), String> {
     let receiver = model.find_or_say(to)?;
-    if model.sessions[&receiver].dialect == Dialect::Wire {
-        model.hit("programs hear nothing in private");
-        return Err(format!("{to} is a program and hears nothing in private"));
-    }
     model.deliver(number, receiver, words);
     model.hit(if receiver == number {
         "private, to oneself"
