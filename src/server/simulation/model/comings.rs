@@ -11,6 +11,7 @@ use crate::dialect::Dialect;
 use crate::hub::Ending;
 use crate::ledger::{CloseReason, Closed, Entry};
 use crate::server::simulation::connection::Connection;
+use crate::server::simulation::script::wire_line;
 use crate::server::simulation::LISTENERS;
 
 /// A session that was told everything may send this much more.
@@ -191,7 +192,8 @@ impl Model {
             let here = self.here.len();
             let colon = if words.is_empty() { "" } else { ": " };
             let line = format!("-- {name} left{colon}{words} ({here} here)");
-            self.announce(Some(number), &line);
+            let wire = format!("{} {here}", wire_line("WENT", &[name]));
+            self.announce(Some(number), &line, &wire);
         }
     }
 

@@ -18,16 +18,19 @@ impl Model {
         }
         let (here, now) = (self.here.len(), self.now);
         if let Some(count) = self.joins.sum(now) {
-            self.announce(None, &format!("-- {count} more joined ({here} here)"));
+            let line = format!("-- {count} more joined ({here} here)");
+            self.announce(None, &line, &format!("CAME - {count} {here}"));
             self.hit("sum of joins");
         }
         if let Some(count) = self.leaves.sum(now) {
-            self.announce(None, &format!("-- {count} more left ({here} here)"));
+            let line = format!("-- {count} more left ({here} here)");
+            self.announce(None, &line, &format!("WENT - {count} {here}"));
             self.hit("sum of leaves");
         }
         if let Some(count) = self.renames.sum(now) {
             let names = if count == 1 { "name" } else { "names" };
-            self.announce(None, &format!("-- {count} changed their {names}"));
+            let line = format!("-- {count} changed their {names}");
+            self.announce(None, &line, &format!("NOW - {count}"));
             self.hit("sum of renames");
         }
     }

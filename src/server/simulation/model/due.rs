@@ -15,8 +15,8 @@ pub(crate) struct Public {
     pub(crate) about: Option<u64>,
     /// It tells who came or went.
     pub(crate) is_presence: bool,
-    /// What a session of each dialect hears.
-    pub(crate) bytes: [Vec<u8>; 2],
+    /// What a person hears, a program, and a program that watches who comes and goes.
+    pub(crate) bytes: [Vec<u8>; 3],
 }
 
 #[derive(Debug)]

@@ -38,6 +38,8 @@ pub(crate) struct Session {
     /// Its client always reads.
     pub(crate) reads: bool,
     pub(crate) dialect: Dialect,
+    /// It is a program that hears who comes and goes.
+    pub(crate) watches: bool,
     pub(crate) name: String,
     /// It only came to be told why it cannot stay.
     pub(crate) refused: bool,
@@ -88,6 +90,7 @@ impl Session {
             address: connection.from.ip(),
             reads: connection.window.is_none(),
             dialect,
+            watches: false,
             name: format!("guest{number}"),
             refused: false,
             phase: Phase::Open,
@@ -129,9 +132,17 @@ impl Session {
         self.due.range().1 > 0
     }
 
+    /// Which of the bytes of a line for all it hears.
+    pub(crate) fn hearing(&self) -> usize {
+        match self.dialect {
+            Dialect::Telnet => 0,
+            Dialect::Wire => 1 + usize::from(self.watches),
+        }
+    }
+
     /// How it sees a line for all; empty if it does not.
     pub(crate) fn show(&self, public: &Public, time: &str) -> Vec<u8> {
-        let bytes = &public.bytes[self.dialect as usize];
+        let bytes = &public.bytes[self.hearing()];
         if bytes.is_empty() || self.prefs.leaves_out(public) {
             return Vec::new();
         }

@@ -67,7 +67,8 @@ impl Model {
         if self.joins.is_by_name(number, now) {
             let name = &self.sessions[&number].name;
             let line = format!("-- {name} joined ({} here)", self.here.len());
-            self.announce(Some(number), &line);
+            let wire = format!("{} {}", wire_line("CAME", &[name]), self.here.len());
+            self.announce(Some(number), &line, &wire);
         }
     }
 
@@ -90,7 +91,8 @@ impl Model {
         } else if from != name && !self.joins.waiting.contains(&number) {
             let now = self.now;
             if self.renames.is_by_name(number, now) {
-                self.announce(Some(number), &format!("-- {from} is now known as {name}"));
+                let line = format!("-- {from} is now known as {name}");
+                self.announce(Some(number), &line, &wire_line("NOW", &[&from, name]));
             }
             self.hit("renamed");
         }
@@ -111,9 +113,10 @@ impl Model {
         here.map(|number| self.listing(*number)).collect()
     }
 
-    /// Tells everybody with a terminal, but the one whom it is about, who came or went.
-    pub(crate) fn announce(&mut self, about: Option<u64>, line: &str) {
-        let bytes = [format!("{line}\r\n").into_bytes(), Vec::new()];
+    /// Tells people and those programs that watch, but the one whom it is about, who came or went.
+    pub(crate) fn announce(&mut self, about: Option<u64>, line: &str, wire: &str) {
+        let [line, wire] = [format!("{line}\r\n"), format!("{wire}\n")];
+        let bytes = [line.into_bytes(), Vec::new(), wire.into_bytes()];
         self.publish(Public {
             about,
             is_presence: true,
@@ -128,31 +131,29 @@ impl Model {
         self.publish(Public {
             about: Some(author),
             is_presence: false,
-            bytes: [
-                format!("{line}\r\n").into_bytes(),
-                (wire + "\n").into_bytes(),
-            ],
+            bytes: [format!("{line}\r\n"), wire.clone() + "\n", wire + "\n"]
+                .map(String::into_bytes),
         });
     }
 
     fn publish(&mut self, public: Public) {
         let public = Rc::new(public);
         let time = self.time();
-        let (mut heard, mut unwanted) = ([false; 2], 0);
+        let (mut heard, mut unwanted) = ([false; 3], 0);
         for (number, it) in &mut self.sessions {
             let is_for = it.is_open() && Some(*number) != public.about;
-            if !is_for || public.bytes[it.dialect as usize].is_empty() {
+            if !is_for || public.bytes[it.hearing()].is_empty() {
                 continue;
             }
-            heard[it.dialect as usize] = true;
+            heard[it.hearing()] = true;
             let shown = it.show(&public, &time);
             unwanted += u64::from(shown.is_empty());
             it.unheard |= !shown.is_empty() && !it.blocked && !it.dead;
             it.due.push_public(&public, shown);
         }
         *self.hits.entry("unwanted line").or_default() += unwanted;
-        if heard == [true; 2] {
-            self.hit("both dialects hear one line");
+        if heard == [true; 3] {
+            self.hit("all encodings have a line");
         }
         self.said = true;
     }
@@ -254,7 +255,8 @@ pub(crate) fn outcome(
             );
         }
         Item::ReservedName(name) => return Err(format!("{name} is reserved")),
-        Item::Who => who(model, number),
+        Item::Who => who(model, number, dialect),
+        Item::Watch(on) => watch(model, number, *on),
         Item::Tell(to, words) => tell(model, number, to, words)?,
         Item::Help => {
             for line in HELP {
@@ -335,7 +337,25 @@ fn act(model: &mut Model, number: u64, dialect: Dialect, words: &str) {
     model.hit("action");
 }
 
-fn who(model: &mut Model, number: u64) {
+/// What was said before is heard as it was, before the answer; what is said from now on in the other bytes.
+fn watch(model: &mut Model, number: u64, on: bool) {
+    let it = model.it(number);
+    it.due.settle();
+    it.watches = on;
+    let line = if on { "WATCH on\n" } else { "WATCH off\n" };
+    model.tell_bytes(number, line.into());
+    model.hit("watch");
+}
+
+fn who(model: &mut Model, number: u64, dialect: Dialect) {
+    if dialect == Dialect::Wire {
+        let here = model.here.iter().map(|it| model.sessions[it].name.as_str());
+        let lines = here.map(|name| wire_line("HERE", &[name]) + "\n");
+        let lines: String = lines.collect::<Vec<_>>().concat();
+        let count = model.here.len();
+        model.tell_bytes(number, format!("{lines}HERE {count}\n").into());
+        return model.hit("list for a program");
+    }
     let mut names = model.names_here();
     if !model.here.contains(&number) {
         names.push(model.listing(number));
