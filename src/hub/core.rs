@@ -16,8 +16,11 @@ use crate::ledger::Ledger;
 use crate::limits::Limits;
 use crate::work::Work;
 
-/// A feed of this size is told to all before more is read: it must fit into everybody's socket buffer.
+/// A feed of this size is full.
 const FEED_BYTES_MAX: usize = 64 * 1024;
+
+/// When single sessions were sent this many bytes in a turn, no more is read in it.
+const PRIVATE_BYTES_MAX: usize = 64 * 1024;
 
 /// All of a hub but its sessions.
 ///
@@ -92,20 +95,20 @@ impl Core {
         }
     }
 
-    /// Whether so much was said that it should be told before more is read.
-    pub(super) fn has_said_enough(&self) -> bool {
-        let said = self.room.feed.len() + self.private_bytes;
-        said >= FEED_BYTES_MAX.min(self.limits.queue.bytes_max / 4)
+    /// Whether the feed is full: it must fit into everybody's socket buffer. Those who talk wait until it is told, and
+    /// nobody else.
+    pub(super) fn is_full(&self) -> bool {
+        self.room.feed.len() >= FEED_BYTES_MAX.min(self.limits.queue.bytes_max / 4)
     }
 
-    /// Whether so much was said, or done for those who asked, that no more is to be read in this turn.
+    /// Whether so much was done for those who asked that no more is to be read in this turn.
     pub(super) fn has_done_enough(&self) -> bool {
-        self.work >= Work::TURN_MAX || self.has_said_enough()
+        self.work >= Work::TURN_MAX || self.private_bytes >= PRIVATE_BYTES_MAX
     }
 
-    /// Whether what was said must be told before anything else is done.
+    /// Whether what was said must be told as soon as there is time.
     pub(super) fn is_urgent(&self) -> bool {
-        self.has_said_enough() || self.going_down
+        self.is_full() || self.going_down
     }
 
     /// Queues what one session alone is told.

@@ -21,9 +21,12 @@ const LINGER_BYTES_MAX: usize = 64 * 1024;
 impl<T> Hub<T> {
     /// What is to be done with a session that may have something to be read; `None` if it is gone.
     pub(crate) fn next(&mut self, id: SessionId) -> Option<Next<'_, T>> {
+        let is_full = self.core.is_full();
         let session = self.session(id)?;
         Some(if session.is_paused() {
             Next::Wait
+        } else if is_full && session.talks {
+            Next::Later
         } else if session.has_pending() {
             Next::Resume
         } else {
@@ -191,11 +194,19 @@ impl<T> Hub<T> {
                 return core.charge(session, 0, work, now);
             };
             work.add(Work::INPUT);
+            let talks = found.spoken_bytes().is_some();
+            session.talks = talks;
             let paused_until = self.charge_and_act(id, found, work, now);
             work = Work::default();
             let is_enough = self.core.work.since(began) >= Work::CALL_MAX;
             let waits = self.session(id).is_some_and(|it| it.long.is_some());
-            if paused_until.is_some() || waits || is_enough || self.core.has_done_enough() {
+            let is_full = talks && self.core.is_full();
+            if paused_until.is_some()
+                || waits
+                || is_enough
+                || is_full
+                || self.core.has_done_enough()
+            {
                 self.settle(id, now);
                 return paused_until;
             }

@@ -62,6 +62,8 @@ pub(crate) enum Next<'a, T> {
     Read(&'a mut T),
     /// Go on with what was read, by [`Hub::resume`].
     Resume,
+    /// Nothing in this turn: it talks, and the room must be told first what was said.
+    Later,
     /// Nothing, until it is among [`Hub::take_resumed`]. Its end may hide behind what it has sent.
     Wait,
 }
@@ -188,7 +190,7 @@ impl<T> Hub<T> {
         self.sessions.iter().map(|session| session.id)
     }
 
-    /// Whether so much was said, or done for those who asked, that no more is to be read in this turn.
+    /// Whether so much was done for those who asked that no more is to be read in this turn.
     #[must_use]
     pub(crate) fn has_done_enough(&self) -> bool {
         self.core.has_done_enough()

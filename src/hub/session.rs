@@ -132,6 +132,8 @@ pub(super) struct Session<T> {
     pub(super) flow: Flow,
     /// It is on the flush list, once.
     pub(super) listed: bool,
+    /// The last that it sent was for all to hear.
+    pub(super) talks: bool,
     /// The address that it counts under; `None` if it is exempt.
     pub(super) prefix: Option<Prefix>,
     /// How often the room had fallen behind when it was last told of that.
@@ -173,6 +175,7 @@ impl<T> Session<T> {
             member: NOWHERE,
             flow: Flow::Ready,
             listed: false,
+            talks: false,
             prefix,
             room_told: 0,
             number,

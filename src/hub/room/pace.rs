@@ -86,7 +86,7 @@ impl Pace {
         let waits_since = self.presence_waits_since.filter(|_| waiting.is_presence);
         self.presence_waits_since = waiting.is_presence.then(|| waits_since.unwrap_or(now));
         let Some(delay_max) = self.worth_pacing(waiting) else {
-            return usize::MAX;
+            return self.people_within_a_turn();
         };
         self.credit = self.credit_at(waiting, delay_max, now);
         self.counted_at = Some(now);
@@ -98,8 +98,21 @@ impl Pace {
         if self.credit >= round && round <= TURN_MAX {
             return usize::MAX;
         }
-        let people = self.credit.min(TURN_MAX).as_nanos() / self.cost().as_nanos();
-        // One send alone may take longer.
+        self.people_within(self.credit.min(TURN_MAX))
+    }
+
+    /// How many people can be told in one turn; where nothing is known of what that costs, all.
+    fn people_within_a_turn(&self) -> usize {
+        if self.cost().is_zero() {
+            usize::MAX
+        } else {
+            self.people_within(TURN_MAX)
+        }
+    }
+
+    /// How many people can be told in this time; one send alone may take longer.
+    fn people_within(&self, time: Duration) -> usize {
+        let people = time.as_nanos() / self.cost().as_nanos().max(1);
         usize::try_from(people).unwrap_or(usize::MAX).max(1)
     }
 
