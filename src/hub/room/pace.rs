@@ -86,7 +86,11 @@ impl Pace {
         let waits_since = self.presence_waits_since.filter(|_| waiting.is_presence);
         self.presence_waits_since = waiting.is_presence.then(|| waits_since.unwrap_or(now));
         let Some(delay_max) = self.worth_pacing(waiting) else {
-            return self.people_within_a_turn();
+            return if waiting.is_urgent {
+                self.people_within_a_turn()
+            } else {
+                usize::MAX
+            };
         };
         self.credit = self.credit_at(waiting, delay_max, now);
         self.counted_at = Some(now);
@@ -443,15 +447,17 @@ mod tests {
             is_urgent: true,
             ..presence(1)
         };
-        for (round, delay_max, waiting) in [
-            (Duration::from_micros(900), Some(ms(100)), presence(1)),
-            (ms(80), None, presence(1)),
-            (ms(80), Some(ms(100)), urgent),
+        let all = usize::MAX;
+        for (round, delay_max, waiting, told) in [
+            (Duration::from_micros(900), Some(ms(100)), presence(1), all),
+            (ms(80), None, presence(1), all),
+            // However urgent it is, others are served in between.
+            (ms(80), Some(ms(100)), urgent, PEOPLE / 8),
         ] {
             let (mut pace, now) = paced(round, delay_max);
             pace.note_leave(now);
             assert_eq!(pace.due_at(waiting, now), now);
-            assert_eq!(pace.allows(Some(waiting), now), usize::MAX);
+            assert_eq!(pace.allows(Some(waiting), now), told);
         }
     }
 
