@@ -12,7 +12,7 @@ const BELOW: &[(&str, &[&str])] = &[
         "server",
         &[
             "log", "report", "hub", "settings", "dialect", "ledger", "origin", "rate", "id",
-            "planted", "stream",
+            "planted", "stream", "file",
         ],
     ),
     (
@@ -28,7 +28,7 @@ const BELOW: &[(&str, &[&str])] = &[
             "dialect", "outbox", "limits", "ledger", "name", "hygiene", "origin", "rate", "id",
         ],
     ),
-    ("settings", &["dialect", "limits", "rate"]),
+    ("settings", &["dialect", "limits", "rate", "file"]),
     ("dialect", &["ledger", "name", "hygiene"]),
     // The leaves.
     ("outbox", &["limits", "ledger"]),
@@ -41,6 +41,7 @@ const BELOW: &[(&str, &[&str])] = &[
     ("id", &[]),
     ("stream", &[]),
     ("planted", &[]),
+    ("file", &[]),
 ];
 
 /// Where other crates may be used: whatever begins with one of these paths.
@@ -58,6 +59,7 @@ const CRATES: &[(&str, &[&str])] = &[
             "src/server/admission.rs",
             "src/server/mod.rs",
             "src/log.rs",
+            "src/file.rs",
         ],
     ),
     ("listenfd", &["src/main.rs"]),
