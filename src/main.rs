@@ -1,17 +1,21 @@
 //! chatd: settings, then a server, then an exit status.
 
-use std::io::{self, Write};
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
 use std::net::TcpListener;
 use std::process::ExitCode;
 
 use chatd::dialect::Dialect;
-use chatd::log::StderrLog;
-use chatd::server::Server;
+use chatd::log::{print, StderrLog};
+use chatd::server::{block_signals, Server};
 use chatd::settings::{self, Invocation, Settings};
 use listenfd::ListenFd;
-use sd_notify::NotifyState;
+use log::warn;
 
 fn main() -> ExitCode {
+    if let Err(error) = block_signals() {
+        return complain(&error, 1);
+    }
     match settings::parse(std::env::args_os().skip(1)) {
         Ok(Invocation::Print(text)) => finish(io::stdout().write_all(text.as_bytes())),
         Ok(Invocation::Run(settings)) => finish(serve(&settings)),
@@ -28,14 +32,17 @@ fn serve(settings: &Settings) -> io::Result<()> {
         Server::adopt(settings, inherited)?
     };
     server.handle_signals()?;
-    let mut stdout = io::stdout().lock();
+    log.warn_of_filter();
+    let mut listening = String::new();
     for (dialect, address) in server.addresses() {
-        writeln!(stdout, "listening {dialect}://{address}")?;
+        // Writing to a String cannot fail.
+        let _ = writeln!(listening, "listening {dialect}://{address}");
     }
-    stdout.flush()?;
-    drop(stdout);
-    // Who did not start us does not listen, and need not.
-    let _ = sd_notify::notify(&[NotifyState::Ready]);
+    // People can come all the same.
+    if let Err(error) = print(io::stdout(), &listening) {
+        warn!("cannot write to standard output where it listens: {error}");
+    }
+    server.tell_ready();
     let outcome = server.run();
     log.finish();
     outcome
@@ -53,7 +60,8 @@ fn inherited_listeners() -> io::Result<Vec<(Dialect, TcpListener)>> {
             .next()
             .and_then(|name| name.parse().ok())
             .unwrap_or(Dialect::Telnet);
-        if let Some(listener) = inherited.take_tcp_listener(index)? {
+        let explain = |error| io::Error::other(format!("LISTEN_FDS: {error}"));
+        if let Some(listener) = inherited.take_tcp_listener(index).map_err(explain)? {
             listeners.push((dialect, listener));
         }
     }
@@ -69,6 +77,6 @@ fn finish(outcome: io::Result<()>) -> ExitCode {
 
 /// One line that says why; standard error may be closed, and then nobody wants to know.
 fn complain(error: &dyn std::error::Error, status: u8) -> ExitCode {
-    let _ = writeln!(io::stderr(), "chatd: {error}");
+    let _ = print(io::stderr(), &format!("chatd: {error}\n"));
     ExitCode::from(status)
 }

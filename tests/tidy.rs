@@ -58,12 +58,14 @@ const CRATES: &[(&str, &[&str])] = &[
             "src/bin/chatload/load/",
             "src/server/admission.rs",
             "src/server/mod.rs",
+            "src/server/notify.rs",
             "src/log.rs",
             "src/file.rs",
         ],
     ),
     ("listenfd", &["src/main.rs"]),
-    ("sd_notify", &["src/main.rs", "src/server/kernel.rs"]),
+    ("nix", &["src/server/signals.rs"]),
+    ("env_filter", &["src/log.rs"]),
     ("env_logger", &["src/log.rs", "src/bin/"]),
 ];
 

@@ -75,6 +75,7 @@ impl<T> Hub<T> {
             id: number,
             name: &Name::guest(number),
             reason,
+            from,
             lasted: Duration::ZERO,
             lines_in: 0,
             bytes_out: 0,
@@ -133,8 +134,7 @@ impl<T> Hub<T> {
         let Self { sessions, core } = self;
         let number = core.ledger.open(dialect, from, sessions.len() + 1);
         let codec = Codec::new(dialect);
-        let session =
-            sessions.insert(|id| Session::new(transport, id, number, NOWHERE, codec, now));
+        let session = sessions.insert(|id| Session::new(transport, id, number, from, codec, now));
         session.id
     }
 
@@ -244,6 +244,7 @@ impl<T> Hub<T> {
                     id: session.number,
                     name: &session.name,
                     reason: closing.reason,
+                    from: session.from,
                     lasted: now.saturating_duration_since(session.opened_at),
                     lines_in: session.lines_in,
                     bytes_out: session.bytes_out,

@@ -129,9 +129,6 @@ impl<T> Hub<T> {
 
     /// Understands input as far as one turn allows, and keeps the rest for the next one.
     fn understand(&mut self, id: SessionId, bytes: &[u8], now: Instant) -> Then {
-        if let Some(session) = self.session(id) {
-            session.hear_until(now);
-        }
         let mut input = bytes;
         let paused_until = self.understand_some(id, &mut input, now);
         let Self { sessions, core } = self;
@@ -140,8 +137,10 @@ impl<T> Hub<T> {
             return Then::Read;
         };
         session.keep_input(input, paused_until);
-        // A pause is no silence: what is said meanwhile is not read.
-        session.hear_until(paused_until.unwrap_or(now));
+        if let Some(until) = paused_until {
+            // A pause is no silence: what is said meanwhile is not read.
+            session.hear_until(until);
+        }
         core.count_input(session);
         if session.codec.has_drawn() {
             core.list(session);
@@ -172,6 +171,10 @@ impl<T> Hub<T> {
             let found = codec.next(input, &mut text, &mut context);
             core.send(session, now, |_, _, bytes| bytes.append(&mut out));
             let found = found?;
+            // Keepalives and the like, which the codec answers by itself, are no sign of anybody.
+            if found != Input::Nothing {
+                session.hear_until(now);
+            }
             let rate = core.limits.line_rate;
             let paused_until = session.bucket.charge(rate, 1, session.opened_at, now);
             self.act(id, found, now);

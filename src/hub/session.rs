@@ -7,11 +7,13 @@ use crate::dialect::event::To;
 use crate::dialect::input::Context;
 use crate::dialect::Codec;
 use crate::hub::prefs::Prefs;
+use crate::hub::room::members::NOWHERE;
 use crate::hub::sink::Sink;
 use crate::id::SessionId;
 use crate::ledger::CloseReason;
 use crate::limits::Limits;
 use crate::name::Name;
+use crate::origin::Origin;
 use crate::outbox::Outbox;
 use crate::rate::Bucket;
 
@@ -99,6 +101,7 @@ pub(super) struct Session<T> {
     pub(super) listed: bool,
     /// The number that the ledger gave it.
     pub(super) number: u64,
+    pub(super) from: Origin,
     pub(super) phase: Phase,
     pub(super) name: Name,
     pub(super) codec: Codec,
@@ -122,17 +125,18 @@ impl<T> Session<T> {
         transport: T,
         id: SessionId,
         number: u64,
-        member: u32,
+        from: Origin,
         codec: Codec,
         now: Instant,
     ) -> Self {
         Self {
             transport,
             id,
-            member,
+            member: NOWHERE,
             flow: Flow::Ready,
             listed: false,
             number,
+            from,
             phase: Phase::Open,
             name: Name::guest(number),
             codec,

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::time::{Duration, Instant};
 
-use log::warn;
+use log::{info, warn};
 
 use crate::dialect::Dialect;
 use crate::hub::{Hub, Limits, SessionId, Sink};
@@ -258,7 +258,10 @@ impl<N: Network> EventLoop<N> {
         }
         if std::mem::take(&mut self.reload_wanted) {
             match self.message.read() {
-                Ok(text) => self.hub.set_motd(&text),
+                Ok(text) => {
+                    self.hub.set_motd(&text);
+                    info!("reloaded");
+                }
                 Err(error) => warn!("{error}; the old one stays"),
             }
         }

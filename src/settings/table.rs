@@ -250,7 +250,7 @@ impl Setting {
                 store(settings, n);
             }
             Kind::File(store, _) => {
-                store(settings, (value != NO_FILE).then(|| PathBuf::from(value)))
+                store(settings, (value != NO_FILE).then(|| PathBuf::from(value)));
             }
             Kind::Listener => {
                 let wrong = |error: ListenError| format!("{key}: {}: {error}", one_line(value));
