@@ -396,9 +396,9 @@ mod tests {
     #[test]
     fn what_a_stalled_reader_misses_is_counted_and_told() {
         let ((mut queue, outset), mut writer) = (queue(), Taking(0, Vec::new()));
-        let line = format!("{}\n", "x".repeat(1023));
-        // One line is due, and 256 more fit behind it.
-        for _ in 0..1 + 256 + 36 {
+        let line = format!("{}\n", "x".repeat(2047));
+        // One line is due, and 128 more fit behind it.
+        for _ in 0..1 + 128 + 36 {
             queue.add(&line, outset);
             queue.write_out(&mut writer, outset);
         }
@@ -407,7 +407,7 @@ mod tests {
         queue.write_out(&mut writer, outset);
         assert!(!queue.is_behind());
         let text = writer.text();
-        assert_eq!(text.matches(&line).count(), 1 + 256);
+        assert_eq!(text.matches(&line).count(), 1 + 128);
         assert!(
             text.ends_with("dropped 36 lines, for standard error was blocked\n"),
             "{text}"
@@ -446,7 +446,7 @@ mod tests {
     #[test]
     fn too_many_lines_are_suppressed_and_counted() {
         let ((mut queue, mut now), mut writer) = (queue(), Taking(usize::MAX, Vec::new()));
-        let line = format!("{}\n", "x".repeat(1023));
+        let line = format!("{}\n", "x".repeat(2047));
         // In a storm without end, too, it is told from time to time.
         for _ in 0..3 {
             let before = writer.text().len();
@@ -463,7 +463,7 @@ mod tests {
             let told = format!(" WARN suppressed {} lines\n", 1000 - written);
             assert_eq!(text.matches(" WARN ").count(), 1);
             assert!(text.ends_with(&told), "{text}");
-            assert_eq!(written, SECOND_LINES_MAX + 256);
+            assert_eq!(written, SECOND_LINES_MAX + 128);
             now += SECOND;
         }
     }

@@ -292,6 +292,43 @@ mod tests {
         hub.transport(id).unwrap().escape_ascii().to_string()
     }
 
+    /// What a session sends, and whether that is a sign of whoever has it.
+    fn is_a_sign(dialect: Dialect, bytes: &[u8]) -> bool {
+        let idle = Duration::from_secs(10);
+        let limits = Limits {
+            idle: Some(idle),
+            ..LIMITS
+        };
+        let (mut hub, outset) = (Hub::new(limits), outset());
+        let id = hub.connect(Vec::<u8>::new(), dialect, Origin::Local, outset);
+        hub.handle_input(id, bytes, outset + idle / 2);
+        hub.tick(outset + idle);
+        hub.open_sessions() == 1
+    }
+
+    #[test]
+    fn keepalives_do_not_hold_off_the_close_of_who_is_idle() {
+        let (telnet, wire) = (Dialect::Telnet, Dialect::Wire);
+        for (dialect, keepalive) in [
+            (telnet, &b"\xff\xf1"[..]),
+            (telnet, b"\xff\xf6"),
+            (telnet, b"\xff\xfd\x06"),
+            (telnet, b"\r\n"),
+            (wire, b"PING x\n"),
+        ] {
+            assert!(!is_a_sign(dialect, keepalive), "{keepalive:?}");
+        }
+        for (dialect, line) in [
+            (telnet, &b"hello\r\n"[..]),
+            (telnet, b"/who\r\n"),
+            (telnet, b"/nosuch\r\n"),
+            (wire, b"NAME YW5u\n"),
+            (wire, b"nonsense\n"),
+        ] {
+            assert!(is_a_sign(dialect, line), "{line:?}");
+        }
+    }
+
     #[test]
     fn the_hint_of_an_interrupt_comes_after_its_timing_mark() {
         let seen = seen(&[b"half\xff\xf4\xff\xfd\x06"]);

@@ -203,3 +203,19 @@ fn complain(what: &str, status: u8) -> ExitCode {
 fn clock() -> Instant {
     Instant::now()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    #[test]
+    fn every_address_of_this_machine_is_its_own() {
+        for own in ["127.0.0.1", "127.0.0.9", "0.0.0.0"] {
+            assert!(is_own(own.parse().unwrap()), "{own}");
+        }
+        // An address for documentation (RFC 5737).
+        assert!(!is_own(Ipv4Addr::new(192, 0, 2, 1).into()));
+    }
+}
