@@ -5,9 +5,7 @@ use std::io::{self, Write as _};
 use std::net::TcpListener;
 use std::process::ExitCode;
 
-use chatd::dialect::Dialect;
-use chatd::log::{print, StderrLog};
-use chatd::server::{block_signals, Server};
+use chatd::server::{block_signals, print, Dialect, Server, StderrLog};
 use chatd::settings::{self, Invocation, Settings};
 use listenfd::ListenFd;
 use log::warn;

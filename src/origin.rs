@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 ///
 /// A session keeps it, so it is small: a `SocketAddr` would take 32 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
+pub(crate) enum Origin {
     /// An address and a port.
     Inet {
         /// The bits of an IPv6 address, in which an IPv4 address is mapped (RFC 4291, section 2.5.5.2). The interface
@@ -60,7 +60,7 @@ impl fmt::Display for Origin {
 ///
 /// The first half is 0 for IPv4 and for no network that there is, for `::/8` is reserved (RFC 4291, section 2.4). An
 /// `IpAddr` would take twice as much of each session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Prefix([u32; 2]);
 
 impl Prefix {

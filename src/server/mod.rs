@@ -33,7 +33,6 @@ use rustix::io::Errno;
 use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
 use socket2::SockRef;
 
-use crate::dialect::Dialect;
 use crate::settings::{Listen, Settings};
 use crate::stream;
 
@@ -43,8 +42,11 @@ use kernel::Kernel;
 use motd::MotdFile;
 use notify::notify;
 
-pub use crate::report::Process;
-pub use event_loop::Report;
+pub use crate::dialect::Dialect;
+pub use crate::hub::Census;
+pub use crate::ledger::CloseReason;
+pub use crate::log::{print, StderrLog};
+pub use crate::report::{Process, Report};
 pub use kernel::ShutdownHandle;
 pub use signals::block_signals;
 

@@ -19,6 +19,7 @@ use getopts::Options;
 
 use crate::file::read_regular;
 
+pub use crate::dialect::{Dialect, UnknownDialect};
 pub use crate::limits::{Limits, QueueLimits};
 pub use crate::rate::Rate;
 

@@ -1,7 +1,7 @@
-//! The telnet dialect: people with telnet, PuTTY or nc.
+//! The telnet dialect: people with telnet, `PuTTY` or nc.
 
 pub(super) mod codec;
-pub mod editor;
+pub(crate) mod editor;
 mod options;
 mod protocol;
 pub(super) mod text;

@@ -25,7 +25,7 @@ impl<N: Network> EventLoop<N> {
     /// who waits is left to whoever goes on to listen, or to [`EventLoop::stop`].
     pub(super) fn accept(&mut self, now: Instant) {
         for _ in 0..TURN_ACCEPTS_MAX {
-            if self.shutdown != Shutdown::Running || self.hub.has_said_enough() {
+            if self.shutdown != Shutdown::Running || self.hub.has_done_enough() {
                 return;
             }
             let Some(listener) = self.admission.next_ready(now) else {
@@ -61,15 +61,11 @@ impl<N: Network> EventLoop<N> {
             self.network.finish(&mut stream);
             return self.network.close(stream, Ending::Orderly);
         }
-        let counted_as = if decision == Decision::Admit {
-            CountedAs::admitted(prefix)
-        } else {
-            CountedAs::Refused
-        };
-        self.admission.hold(counted_as);
+        let admitted = decision == Decision::Admit;
+        self.admission.hold(CountedAs::of(admitted, prefix));
         let carrier = Carrier {
             stream,
-            counted_as,
+            admitted,
             readiness: Readiness::default(),
         };
         let id = match decision {

@@ -10,9 +10,7 @@
 //! 3. `draw` is called at the end of a turn that brought an outcome, unless the session ends or the editor is
 //!    put away. Both calls do nothing where there is nothing to do. Before the editor is put away: `erase`.
 //!
-//! ```
-//! use chatd::dialect::telnet::editor::{Editor, Outcome};
-//!
+//! ```text
 //! let mut editor = Editor::new(4096, b"");
 //! let mut screen = Vec::new();
 //! editor.draw(&mut screen);
@@ -31,8 +29,10 @@ mod cluster;
 mod history;
 mod keys;
 mod row;
+#[cfg(test)]
+mod tests;
 
-pub use crate::dialect::input::Word;
+pub(crate) use crate::dialect::input::Word;
 pub(crate) use buffer::CHARACTERS_MAX;
 
 use buffer::Buffer;
@@ -47,7 +47,7 @@ const BELL: u8 = 0x07;
 
 /// What a person wants done. The editor goes on behind it, with the bytes that are left.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// Enter: the line, perhaps empty. It is off the screen and its row is empty.
     Line(String),
     /// Enter behind a line of which something was not taken and nothing was deleted since: it would have so many
@@ -63,7 +63,7 @@ pub enum Outcome {
 
 /// The line editor of one session.
 #[derive(Debug)]
-pub struct Editor {
+pub(crate) struct Editor {
     decoder: Decoder,
     buffer: Buffer,
     history: History,
@@ -103,7 +103,7 @@ impl Editor {
     /// An editor for lines of at most `line_bytes_max` bytes (and 2,000 characters) in a window of 80 columns.
     /// `typed` is what the person had half typed before: it is the beginning of the line.
     #[must_use]
-    pub fn new(line_bytes_max: usize, typed: &[u8]) -> Self {
+    pub(crate) fn new(line_bytes_max: usize, typed: &[u8]) -> Self {
         let mut editor = Editor {
             decoder: Decoder::default(),
             buffer: Buffer::new(line_bytes_max),
@@ -122,7 +122,7 @@ impl Editor {
 
     /// Takes keys from the front of the bytes until one of them has an outcome or they are used up, and draws
     /// what has changed. To be called again as long as there is an outcome.
-    pub fn input(&mut self, bytes: &mut &[u8], out: &mut Vec<u8>) -> Option<Outcome> {
+    pub(crate) fn input(&mut self, bytes: &mut &[u8], out: &mut Vec<u8>) -> Option<Outcome> {
         let mut outcome = None;
         while outcome.is_none() {
             let Some(key) = self.decoder.next_key(bytes) else {
@@ -135,7 +135,7 @@ impl Editor {
     }
 
     /// Follows the window's width; outside 8 to 1,000 columns it is taken for 80.
-    pub fn resize(&mut self, columns: u16, out: &mut Vec<u8>) {
+    pub(crate) fn resize(&mut self, columns: u16, out: &mut Vec<u8>) {
         if self.row.resize(columns) && self.is_drawn {
             self.erase(out);
             self.draw(out);
@@ -144,12 +144,12 @@ impl Editor {
 
     /// What the line and the history hold, in bytes.
     #[must_use]
-    pub fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.buffer.text().len() + self.history.bytes()
     }
 
     /// Forgets the line and the history, though the row may still be on the screen: it is only to be erased.
-    pub fn forget(&mut self) {
+    pub(crate) fn forget(&mut self) {
         self.buffer.take();
         self.lost = 0;
         self.row.rewind();
@@ -159,7 +159,7 @@ impl Editor {
 
     /// Answers [`Outcome::Complete`] with the names that fit, the best first: the first one and a space take the
     /// place of the word, and each further Tab that of the one before. Without any, Tab is a space.
-    pub fn complete(&mut self, candidates: &[String], out: &mut Vec<u8>) {
+    pub(crate) fn complete(&mut self, candidates: &[String], out: &mut Vec<u8>) {
         let mut candidates = candidates.to_vec();
         candidates.truncate(CANDIDATES_MAX);
         let start = self.buffer.word_start();
@@ -179,14 +179,14 @@ impl Editor {
     }
 
     /// Takes the row off the screen, so that something else can be written in its place.
-    pub fn erase(&mut self, out: &mut Vec<u8>) {
+    pub(crate) fn erase(&mut self, out: &mut Vec<u8>) {
         if std::mem::take(&mut self.is_drawn) {
             Row::erase(out);
         }
     }
 
     /// Puts the row back on the screen, where the cursor is.
-    pub fn draw(&mut self, out: &mut Vec<u8>) {
+    pub(crate) fn draw(&mut self, out: &mut Vec<u8>) {
         if !std::mem::replace(&mut self.is_drawn, true) {
             self.row.draw(self.buffer.text(), self.buffer.cursor(), out);
         }
