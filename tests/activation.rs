@@ -166,7 +166,7 @@ impl Knocker {
             stream.set_read_timeout(Some(DEADLINE)).expect("a socket");
             let mut line = String::new();
             let read = BufReader::new(stream).read_line(&mut line);
-            if read.is_err() || !line.starts_with("-- Welcome ") {
+            if read.is_err() || !line.starts_with("-- Welcome! ") {
                 return Err(format!("{read:?}: {line:?}"));
             }
             self.served.fetch_add(1, Ordering::Relaxed);

@@ -30,7 +30,7 @@ const BELOW: &[(&str, &[&str])] = &[
         ],
     ),
     ("settings", &["dialect", "limits", "rate", "file"]),
-    ("dialect", &["ledger", "name", "hygiene"]),
+    ("dialect", &["ledger", "name", "hygiene", "work"]),
     // The leaves.
     ("outbox", &["limits", "ledger"]),
     ("limits", &["rate"]),
@@ -42,6 +42,7 @@ const BELOW: &[(&str, &[&str])] = &[
     ("id", &[]),
     ("stream", &[]),
     ("file", &[]),
+    ("work", &[]),
 ];
 
 /// Where other crates may be used: whatever begins with one of these paths.
