@@ -10,6 +10,9 @@ use chatd::settings::{self, Invocation, Settings};
 use listenfd::ListenFd;
 use log::warn;
 
+/// At most 1024 listeners are taken over: each would be looked at, and a larger number is a mistake.
+const INHERITED_MAX: u64 = 1024;
+
 fn main() -> ExitCode {
     if let Err(error) = block_signals() {
         return complain(&error, 1);
@@ -49,6 +52,12 @@ fn serve(settings: &Settings) -> io::Result<()> {
 /// The listeners that whoever started us has opened already (`LISTEN_FDS`, see `sd_listen_fds(3)`). One that is named
 /// `wire` is for programs, and any other for people.
 fn inherited_listeners() -> io::Result<Vec<(Dialect, TcpListener)>> {
+    let count = std::env::var("LISTEN_FDS").ok();
+    let count = count.and_then(|count| count.parse::<u64>().ok());
+    if count.is_some_and(|count| count > INHERITED_MAX) {
+        let what = format!("LISTEN_FDS: more than {INHERITED_MAX}");
+        return Err(io::Error::other(what));
+    }
     let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
     let mut names = names.split(':');
     let mut inherited = ListenFd::from_env();

@@ -115,6 +115,15 @@ fn f131_what_is_handed_on_and_does_not_listen_is_told_in_one_line() {
     }
 }
 
+#[test]
+fn f131_a_number_of_listeners_that_cannot_be_is_told_in_one_line() {
+    for count in ["4000000000", "99999999999"] {
+        let mut server = Server::spawn(handing_on(Vec::new()).env("LISTEN_FDS", count));
+        assert_eq!(server.wait().code(), Some(1), "{count}");
+        assert_eq!(server.log.all(), ["chatd: LISTEN_FDS: more than 1024"]);
+    }
+}
+
 /// A socket of TCP that is nothing yet.
 fn unbound() -> OwnedFd {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None);

@@ -176,7 +176,9 @@ fn manual_page_lists_commands() {
             break;
         }
         // The greeting stands before the list.
-        let command = line.strip_prefix("-- /").and_then(|row| row.split(' ').next());
+        let command = line
+            .strip_prefix("-- /")
+            .and_then(|row| row.split(' ').next());
         if let Some(command) = command {
             let there = page.contains(&format!("/{command}"));
             assert!(there, "put /{command} into dist/chatd.1");
@@ -332,7 +334,7 @@ fn manual_page_tells_all() {
         let told = format!("{} ({}) {}.", row.key, row.default, row.meaning);
         assert!(page.contains(&told), "put this into dist/chatd.1: {told}");
     }
-    let help = chatd::settings::help();
+    let help = settings::help();
     let options = help.lines().filter(|line| line.starts_with("    -"));
     for option in options {
         let option = option.trim().split("  ").next().unwrap_or_default();
@@ -355,7 +357,7 @@ fn sockets_are_named() {
             .lines()
             .find_map(|line| line.strip_prefix("FileDescriptorName="));
         assert_eq!(name, Some(dialect), "{unit}");
-        let known: Result<chatd::settings::Dialect, _> = dialect.parse();
+        let known: Result<settings::Dialect, _> = dialect.parse();
         assert!(known.is_ok());
     }
 }
