@@ -285,7 +285,7 @@ fn f132_a_file_that_turns_into_something_else_stops_nobody() {
     let path = place.0.display().to_string();
     // As much as there may be; it is never cut.
     let lines = (0..256).map(|n| format!("{n:063}"));
-    let lines = lines.collect::<Vec<_>>().join("\n");
+    let lines = lines.collect::<Vec<_>>().join("\n") + "\n";
     fs::write(&place.0, &lines).expect("it can be written");
     let mut server = Server::start(&[&format!("motd-file={path}")]);
     let mut ann = server.join("ann");
