@@ -135,7 +135,7 @@ fn a_message_of_the_day_follows_the_greeting_and_is_read_anew_at_sighup() {
     ann.expect_silence();
     fs::write(&path, "Be patient.\n").expect("it can be written");
     server.signal(Signal::HUP);
-    server.report();
+    server.log.wait_for(" INFO reloaded");
     let mut bob = server.connect();
     bob.skip_greeting();
     bob.expect("-- Be patient.");

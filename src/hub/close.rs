@@ -46,7 +46,7 @@ impl<T> Hub<T> {
         debug_assert_eq!(claimed, Ok(()));
         session.member = core
             .room
-            .enter(id, session.codec.encoding(), session.prefix);
+            .enter(id, session.codec.encoding(), session.prefix());
         if let Some(idle) = core.limits.idle {
             core.wake_by(now + idle);
         }
@@ -85,6 +85,7 @@ impl<T> Hub<T> {
             id: number,
             name: &Name::guest(number),
             reason,
+            from,
             lasted: Duration::ZERO,
             lines_in: 0,
             bytes_out: 0,
@@ -143,7 +144,7 @@ impl<T> Hub<T> {
         let Self { sessions, core } = self;
         let number = core.ledger.open(dialect, from, sessions.len() + 1);
         let (codec, prefix) = (Codec::new(dialect), from.prefix());
-        let session = sessions.insert(|id| Session::new(transport, id, number, prefix, codec, now));
+        let session = sessions.insert(|id| Session::new(transport, id, number, from, codec, now));
         let owes_until = prefix.and_then(|prefix| core.debts.paid_at(prefix, now));
         if let Some(paid_at) = owes_until {
             session.bucket = Bucket::owing(paid_at, now);
@@ -199,12 +200,12 @@ impl<T> Hub<T> {
         };
         core.roster.release(id, &session.name);
         session.long = None;
-        if let Some(prefix) = session.prefix {
+        if let Some(prefix) = session.prefix() {
             let paid_at = session.bucket.full_at(session.opened_at);
             core.debts.note(prefix, paid_at, now);
         }
         core.bid_farewell(session, reason, now);
-        let (place, prefix) = (mem::replace(&mut session.member, NOWHERE), session.prefix);
+        let (place, prefix) = (mem::replace(&mut session.member, NOWHERE), session.prefix());
         let announced = core.room.leave(place, prefix, |moved, place| {
             if let Some(moved) = sessions.get_mut(moved) {
                 moved.member = place;
@@ -252,8 +253,8 @@ impl<T> Hub<T> {
         }
     }
 
-    /// Frees the sessions that are closed and gives their transports back.
-    pub(crate) fn reap(&mut self, now: Instant, mut close: impl FnMut(T, Ending)) {
+    /// Frees the sessions that are closed and gives their transports back, each with where it came from.
+    pub(crate) fn reap(&mut self, now: Instant, mut close: impl FnMut(T, Origin, Ending)) {
         for id in mem::take(&mut self.core.closed) {
             let Self { sessions, core } = self;
             let Some(session) = sessions.remove(id) else {
@@ -273,6 +274,7 @@ impl<T> Hub<T> {
                     id: session.number,
                     name: &session.name,
                     reason: closing.reason,
+                    from: session.from,
                     lasted: now.saturating_duration_since(session.opened_at),
                     lines_in: session.lines_in,
                     bytes_out: session.bytes_out,
@@ -280,7 +282,7 @@ impl<T> Hub<T> {
                 sessions.len(),
             );
             let ending = if waits > 0 { Ending::Abrupt } else { ending };
-            close(session.transport, ending);
+            close(session.transport, session.from, ending);
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::hub::core::Core;
 use crate::hub::session::Session;
 use crate::hub::Hub;
 use crate::id::SessionId;
-use crate::ledger::CloseReason;
+use crate::ledger::{log_name, CloseReason};
 use crate::name::Name;
 use crate::work::Work;
 
@@ -107,6 +107,7 @@ impl Core {
         }
         let from = mem::replace(&mut session.name, name);
         if session.name != from {
+            log_name(session.number, &from, &session.name);
             self.room.rename(session.member, &from, &session.name);
         }
         self.room.announce(session.member, &session.name, now);

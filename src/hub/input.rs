@@ -319,8 +319,11 @@ impl<T> Hub<T> {
 mod tests {
     use std::time::Duration;
 
+    use crate::dialect::Dialect;
     use crate::hub::tests::world::{limits, shown, World};
-    use crate::hub::Limits;
+    use crate::hub::{Hub, Limits};
+    use crate::origin::Origin;
+    use crate::test_clock::outset;
 
     /// What a person sees who sends these packets, each in a turn of its own, from the last one on.
     fn seen(packets: &[&[u8]]) -> String {
@@ -339,6 +342,42 @@ mod tests {
             world.send(id, packet);
         }
         shown(&world.read(id))
+    }
+
+    /// Whether what a session sends is a sign of whoever has it.
+    fn is_a_sign(dialect: Dialect, bytes: &[u8]) -> bool {
+        let idle = Duration::from_secs(10);
+        let limits = Limits {
+            idle: Some(idle),
+            ..limits()
+        };
+        let (mut hub, outset) = (Hub::new(limits), outset());
+        let id = hub.connect((), dialect, Origin::Local, outset);
+        hub.handle_input(id, bytes, outset + idle / 2);
+        hub.tick(outset + idle);
+        hub.open_sessions() == 1
+    }
+
+    #[test]
+    fn keepalives_do_not_hold_off_the_close_of_who_is_idle() {
+        let (telnet, wire) = (Dialect::Telnet, Dialect::Wire);
+        for (dialect, keepalive) in [
+            (telnet, &b"\xff\xf1"[..]),
+            (telnet, b"\xff\xf6"),
+            (telnet, b"\xff\xfd\x06"),
+            (wire, b"PING x\n"),
+        ] {
+            assert!(!is_a_sign(dialect, keepalive), "{keepalive:?}");
+        }
+        for (dialect, line) in [
+            (telnet, &b"hello\r\n"[..]),
+            (telnet, b"/who\r\n"),
+            (telnet, b"/nosuch\r\n"),
+            (wire, b"NAME YW5u\n"),
+            (wire, b"nonsense\n"),
+        ] {
+            assert!(is_a_sign(dialect, line), "{line:?}");
+        }
     }
 
     #[test]

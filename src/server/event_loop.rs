@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::time::{Duration, Instant};
 
-use log::warn;
+use log::{info, warn};
 
 use crate::dialect::Dialect;
 #[cfg(test)]
@@ -42,7 +42,8 @@ const LATE_MIN: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Carrier<S> {
     stream: S,
-    counted_as: CountedAs,
+    /// It was let in, and not only to be told why it cannot stay.
+    admitted: bool,
     /// It is on a list of those to be read exactly while this says that it is to be read.
     readiness: Readiness,
 }
@@ -264,8 +265,9 @@ impl<N: Network> EventLoop<N> {
             admission,
             ..
         } = self;
-        hub.reap(now, |carrier, ending| {
-            admission.release(carrier.counted_as);
+        hub.reap(now, |carrier, from, ending| {
+            let prefix = from.prefix();
+            admission.release(CountedAs::of(carrier.admitted, prefix));
             network.close(carrier.stream, ending);
         });
     }
@@ -289,7 +291,10 @@ impl<N: Network> EventLoop<N> {
         }
         if std::mem::take(&mut self.reload_wanted) {
             match self.message.read() {
-                Ok(text) => self.hub.set_motd(&text),
+                Ok(text) => {
+                    self.hub.set_motd(&text);
+                    info!("reloaded");
+                }
                 Err(error) => warn!("{error}; the old one stays"),
             }
         }

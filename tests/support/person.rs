@@ -127,7 +127,7 @@ impl Person {
     /// Reads the two lines of the greeting.
     #[track_caller]
     pub(crate) fn skip_greeting(&mut self) {
-        for begins in ["-- Welcome to chatd. You are guest", "-- "] {
+        for begins in ["-- Welcome! You are guest", "-- "] {
             let line = self.read_line().expect("a greeting");
             assert!(line.starts_with(begins), "{line:?}");
         }
