@@ -62,7 +62,7 @@ fn the_last_lines_are_shown_to_newcomers() {
     ann.say("/me two");
     ann.expect("* ann two");
     ann.say("three");
-    // Her answer shows that all has been said, and who comes is no part of it.
+    // The answer shows that all has been said, and who comes is no part of it.
     ann.expect_silence();
     let mut bob = server.connect();
     bob.skip_greeting();

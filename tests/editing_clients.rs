@@ -254,7 +254,7 @@ impl Pane {
     }
 }
 
-/// A person called ann who edits, whatever her client needs for that.
+/// A person called ann who edits, whatever their client needs for that.
 #[track_caller]
 fn ann_edits(client: Call, server: &Server) -> Window {
     let ann = Window::open(client, server);

@@ -101,7 +101,7 @@ impl Core {
         self.room.feed.len() >= FEED_BYTES_MAX.min(self.limits.queue.bytes_max / 4)
     }
 
-    /// Whether so much was done for those who asked that no more is to be read in this turn.
+    /// Whether this turn has done its share of work, so that no more is to be read in it.
     pub(super) fn has_done_enough(&self) -> bool {
         self.work >= Work::TURN_MAX || self.private_bytes >= PRIVATE_BYTES_MAX
     }

@@ -190,7 +190,7 @@ impl<T> Hub<T> {
         self.sessions.iter().map(|session| session.id)
     }
 
-    /// Whether so much was done for those who asked that no more is to be read in this turn.
+    /// Whether this turn has done its share of work, so that no more is to be read in it.
     #[must_use]
     pub(crate) fn has_done_enough(&self) -> bool {
         self.core.has_done_enough()

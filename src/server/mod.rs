@@ -56,7 +56,7 @@ const RESERVED_DESCRIPTORS: u64 = 64;
 /// A descriptor limit below this is worth a warning, unless `sessions-max` wants no more than it allows.
 const DESCRIPTORS_LOW: u64 = 1024;
 
-/// A supervisor whose queue is full is waited for so long when the server is ready.
+/// How long a supervisor whose queue is full is waited for when the server is ready.
 const READY_PATIENCE: Duration = Duration::from_secs(1);
 
 /// A chat server, bound and ready to run.

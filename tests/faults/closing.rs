@@ -34,7 +34,7 @@ fn f030_a_reset_of_one_who_is_on_her_way_out_changes_nothing() {
     let server = Server::start(&DEAF);
     let mut deaf = deafen(&server, 1).remove(0);
     deaf.say("/quit");
-    eventually("she is on her way out", || server.report()["draining"] == 1);
+    eventually("bob is on the way out", || server.report()["draining"] == 1);
     let address = deaf.address();
     deaf.reset();
     // The drain would take an hour; the first reason stays.

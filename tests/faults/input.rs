@@ -338,7 +338,7 @@ fn f088_a_ghost_behind_its_own_flood_is_noticed() {
     assert_eq!(server.report()["input_bytes"], 0);
 }
 
-/// The same without being reset by what it is told: one has only shut its side, the other resets it herself.
+/// The same without being reset by what it is told: one has only shut its side, the other resets it itself.
 fn f088_a_broken_ghost_is_noticed() {
     let server = Server::start(&["lines-per-second=1", "lines-burst=5"]);
     let (mut half, mut broken) = (server.connect(), server.connect());
