@@ -100,10 +100,13 @@ fn is_printable_ascii(line: &[u8]) -> bool {
 fn has_wide_gap(line: &[u8]) -> bool {
     let step = BLANK_COLUMNS_MAX + 1;
     (BLANK_COLUMNS_MAX..line.len()).step_by(step).any(|at| {
+        if line[at] != b' ' {
+            return false;
+        }
         let (before, after) = line.split_at(at);
         let spaces_after = after.iter().take_while(|byte| **byte == b' ').count();
         let spaces_before = before.iter().rev().take_while(|byte| **byte == b' ');
-        spaces_after > 0 && spaces_after + spaces_before.count() > BLANK_COLUMNS_MAX
+        spaces_after + spaces_before.count() > BLANK_COLUMNS_MAX
     })
 }
 
@@ -116,13 +119,16 @@ fn clean_slowly<'a>(line: &str) -> Clean<'a> {
     allowed.extend(line.chars().filter_map(|c| stripper.strip(c)));
     let mut text = String::with_capacity(allowed.len());
     text.extend(allowed.nfc().filter(|&c| {
-        if !gap.admits(c) {
+        let blank = is_blank(c);
+        if blank && !gap.admits(c) {
             return false;
         }
         let fits = pile.admits(c);
         too_high |= !fits;
-        if fits {
-            gap.add(c);
+        if fits && blank {
+            gap.widen(c);
+        } else if fits {
+            gap = Gap::default();
         }
         fits
     }));
@@ -189,7 +195,9 @@ pub(crate) fn is_joiner_or_selector(c: char) -> bool {
 /// Whether a character shows nothing by itself: white space, joiners, and the two letters that are
 /// drawn as nothing.
 pub(crate) fn is_blank(c: char) -> bool {
-    c.is_whitespace() || is_joiner_or_selector(c) || matches!(c, '\u{2800}' | '\u{1d159}')
+    // Most letters of Asia need no closer look.
+    !('\u{3001}'..'\u{fe00}').contains(&c)
+        && (c.is_whitespace() || is_joiner_or_selector(c) || matches!(c, '\u{2800}' | '\u{1d159}'))
 }
 
 /// Measures a run of blanks. A joiner neither widens nor ends it.
@@ -199,17 +207,13 @@ struct Gap {
 }
 
 impl Gap {
-    /// Whether the next character of a text is not one blank too many.
-    fn admits(&self, c: char) -> bool {
-        !is_blank(c) || self.columns + c.width().unwrap_or(0) <= BLANK_COLUMNS_MAX
+    /// Whether one more blank is not too many.
+    fn admits(&self, blank: char) -> bool {
+        self.columns + blank.width().unwrap_or(0) <= BLANK_COLUMNS_MAX
     }
 
-    fn add(&mut self, c: char) {
-        if is_blank(c) {
-            self.columns += c.width().unwrap_or(0);
-        } else {
-            self.columns = 0;
-        }
+    fn widen(&mut self, blank: char) {
+        self.columns += blank.width().unwrap_or(0);
     }
 }
 
@@ -266,8 +270,7 @@ impl Stripper {
         (self.place, is_text) = self.place.after(c);
         let kept = match c {
             _ if !is_text => None,
-            c if is_separator(c) => Some(' '),
-            c if is_forbidden(c) => None,
+            c if is_forbidden(c) => is_separator(c).then_some(' '),
             c => Some(c),
         };
         self.altered |= kept.is_none();

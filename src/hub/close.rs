@@ -7,7 +7,7 @@ use std::collections::BinaryHeap;
 use std::mem;
 use std::time::{Duration, Instant};
 
-use crate::dialect::event::{Farewell, Note, Reply};
+use crate::dialect::event::{Farewell, Foreign, Note, Reply};
 use crate::dialect::{Codec, Dialect};
 use crate::hub::core::Core;
 use crate::hub::room::members::NOWHERE;
@@ -23,6 +23,25 @@ const GREETING_NAMES_MAX: usize = 20;
 
 /// A session that was never announced makes place for a newcomer when it is this old.
 const UNANNOUNCED_AGE_MIN: Duration = Duration::from_secs(10);
+
+/// Why a session ends, and what is said of that.
+pub(super) struct Parting<'a> {
+    pub(super) reason: CloseReason,
+    /// Its last words to the others, which may be empty.
+    pub(super) words: &'a str,
+    /// What it spoke, for [`CloseReason::WrongProtocol`].
+    pub(super) foreign: Foreign,
+}
+
+impl From<CloseReason> for Parting<'_> {
+    fn from(reason: CloseReason) -> Self {
+        Self {
+            reason,
+            words: "",
+            foreign: Foreign::default(),
+        }
+    }
+}
 
 impl<T> Hub<T> {
     /// Takes in a session and greets it.
@@ -61,7 +80,7 @@ impl<T> Hub<T> {
         let id = self.insert(transport, dialect, from, now);
         let Self { sessions, core } = self;
         if let Some(session) = sessions.get_mut(id) {
-            core.bid_farewell(session, reason, now);
+            core.bid_farewell(session, &reason.into(), now);
         }
         id
     }
@@ -84,6 +103,8 @@ impl<T> Hub<T> {
         let reply = Reply::Farewell(Farewell {
             reason,
             idle_seconds: 0,
+            foreign: Foreign::default(),
+            elsewhere: self.core.elsewhere,
         });
         dialect.encode_reply(&reply, &mut farewell);
         farewell
@@ -111,7 +132,7 @@ impl<T> Hub<T> {
 
     /// Ends a session: the one way out. The first reason stays; a second call does nothing.
     pub fn begin_close(&mut self, id: SessionId, reason: CloseReason, now: Instant) {
-        self.close(id, reason, "", now);
+        self.close(id, &reason.into(), now);
     }
 
     /// Ends all sessions, because the server goes down.
@@ -167,14 +188,14 @@ impl<T> Hub<T> {
         }
     }
 
-    pub(super) fn close(&mut self, id: SessionId, reason: CloseReason, words: &str, now: Instant) {
+    pub(super) fn close(&mut self, id: SessionId, parting: &Parting<'_>, now: Instant) {
         let Self { sessions, core } = self;
         let session = sessions.get_mut(id);
         let Some(session) = session.filter(|session| session.is_open()) else {
             return;
         };
         core.roster.release(id, &session.name);
-        core.bid_farewell(session, reason, now);
+        core.bid_farewell(session, parting, now);
         let place = mem::replace(&mut session.member, NOWHERE);
         let announced = core.room.leave(place, |moved, place| {
             if let Some(moved) = sessions.get_mut(moved) {
@@ -186,7 +207,7 @@ impl<T> Hub<T> {
         }
         if let Some(session) = sessions.get(id) {
             core.room
-                .tell_leave(id, announced, &session.name, words, now);
+                .tell_leave(id, announced, &session.name, parting.words, now);
         }
     }
 
@@ -258,7 +279,8 @@ impl<T> Hub<T> {
 
 impl Core {
     /// Tells a session why it ends, behind all that it is still to hear, and lets it drain.
-    fn bid_farewell<T>(&mut self, session: &mut Session<T>, reason: CloseReason, now: Instant) {
+    fn bid_farewell<T>(&mut self, session: &mut Session<T>, parting: &Parting<'_>, now: Instant) {
+        let reason = parting.reason;
         self.drop_input(session);
         let hopeless = session.flow == Flow::Dead
             || matches!(reason, CloseReason::Reset | CloseReason::WriteStall);
@@ -267,6 +289,8 @@ impl Core {
             let farewell = Reply::Farewell(Farewell {
                 reason,
                 idle_seconds: silent.as_secs(),
+                foreign: parting.foreign,
+                elsewhere: self.elsewhere,
             });
             self.reply(session, &farewell, now);
             // Without a farewell, too, it still hears what was said before.

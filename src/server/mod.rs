@@ -26,6 +26,7 @@ use log::warn;
 use rustix::io::Errno;
 use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
 
+use crate::dialect::event::Elsewhere;
 use crate::dialect::Dialect;
 use crate::settings::Settings;
 use crate::stream;
@@ -95,7 +96,8 @@ impl Server {
         };
         let dialects = addresses.iter().map(|(dialect, _)| *dialect).collect();
         let message = MotdFile(settings.motd_file.clone());
-        let event_loop = EventLoop::new(kernel, dialects, settings.limits, admission, message)?;
+        let mut event_loop = EventLoop::new(kernel, dialects, settings.limits, admission, message)?;
+        event_loop.set_elsewhere(Elsewhere::of(&addresses));
         Ok(Self {
             event_loop,
             addresses,
