@@ -11,7 +11,6 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::io::Write;
-use std::sync::LazyLock;
 
 use unicode_normalization::char::is_combining_mark;
 use unicode_normalization::UnicodeNormalization;
@@ -32,18 +31,25 @@ pub const NAME_BYTES_MAX: usize = 128;
 /// each. Few ligatures that stand for a sentence (U+FDFA is 18 letters) are looked at.
 const COMPATIBLE_CHARACTERS_MAX: usize = 72;
 
-/// Nobody may choose these, or what looks like them: they sound like somebody who runs the server.
-const RESERVED: [&str; 10] = [
-    "server",
+/// The keys of the names that nobody may choose, for they sound like somebody who runs the server: `server`,
+/// `chatd`, `admin`, `administrator`, `root`, `system`, `operator`, `op`, `mod`, `moderator`; in small letters, in
+/// capitals, and beginning with one. `m` looks like `rn`, and capital `I` like `l`.
+const RESERVED_KEYS: [&str; 15] = [
+    "admln",
+    "admlnlstrator",
+    "adrnin",
+    "adrninistrator",
     "chatd",
-    "admin",
-    "administrator",
-    "root",
-    "system",
-    "operator",
-    "op",
     "mod",
     "moderator",
+    "op",
+    "operator",
+    "rnod",
+    "rnoderator",
+    "root",
+    "server",
+    "system",
+    "systern",
 ];
 
 /// The name of a session: `guestN` until its person chooses one.
@@ -380,27 +386,8 @@ fn is_reserved(name: &str) -> bool {
     let keys = Keys::of(name);
     let reserved = keys
         .iter()
-        .any(|key| is_reserved_key(key) || (may_be_guest && is_guest_key(key)));
+        .any(|key| RESERVED_KEYS.contains(&key) || (may_be_guest && is_guest_key(key)));
     reserved
-}
-
-/// Whether a key is that of a reserved name in small letters, in capitals, or beginning with one.
-fn is_reserved_key(key: &str) -> bool {
-    static KEYS: LazyLock<Vec<Box<str>>> = LazyLock::new(|| {
-        let spellings = RESERVED.iter().flat_map(|name| {
-            let (first, rest) = name.split_at(1);
-            let capital = first.to_ascii_uppercase() + rest;
-            [name.to_ascii_uppercase(), capital, (*name).to_owned()]
-        });
-        let keys = spellings.map(|name| Keys::of(&name));
-        let mut keys: Vec<Box<str>> = keys
-            .flat_map(|keys| keys.iter().map(Box::from).collect::<Vec<_>>())
-            .collect();
-        keys.sort_unstable();
-        keys.dedup();
-        keys
-    });
-    KEYS.binary_search_by(|known| (**known).cmp(key)).is_ok()
 }
 
 /// Whether a key is that of `guest` and digits; 0 and 1 have become `o` and `l` in it.
@@ -774,6 +761,32 @@ mod tests {
         ] {
             assert!(!name(one).is_like(&name(other)), "{one} {other}");
         }
+    }
+
+    #[test]
+    fn the_keys_of_reserved_names_are_those_of_all_their_spellings() {
+        let mut keys = Vec::new();
+        for name in [
+            "server",
+            "chatd",
+            "admin",
+            "administrator",
+            "root",
+            "system",
+            "operator",
+            "op",
+            "mod",
+            "moderator",
+        ] {
+            let (first, rest) = name.split_at(1);
+            let capital = first.to_uppercase() + rest;
+            for spelling in [name, &name.to_uppercase(), &capital] {
+                keys.extend(Keys::of(spelling).iter().map(str::to_owned));
+            }
+        }
+        keys.sort_unstable();
+        keys.dedup();
+        assert_eq!(keys, RESERVED_KEYS);
     }
 
     /// What is too long for a name costs no skeleton: U+FDFA is 18 letters.

@@ -4,10 +4,12 @@
 //! in its first lines; so the first one ends the session, before the lines behind it could speak. A person whose first
 //! words were taken for a protocol would not know why, so where both are likely it is a person.
 
+use base64::engine::general_purpose::STANDARD as BASE64;
+use base64::Engine;
+
 use crate::dialect::event::Foreign;
 use crate::dialect::input::Input;
 use crate::dialect::line::LineBuffer;
-use crate::dialect::wire;
 use crate::name::{Name, NameError};
 
 /// A line of more bytes than this means no line at all.
@@ -138,7 +140,10 @@ fn is_redis(line: &str) -> bool {
 /// `NAME B64(name)` or `CHAT B64(name) B64(words)`: what programs say where they are expected.
 fn is_wire(line: &[u8]) -> bool {
     let text = |value: &[u8]| {
-        let bytes = wire::decode(value).filter(|bytes| !bytes.is_empty())?;
+        let bytes = BASE64
+            .decode(value)
+            .ok()
+            .filter(|bytes| !bytes.is_empty())?;
         let text = String::from_utf8(bytes).ok()?;
         (!text.contains(char::is_control)).then_some(text)
     };
