@@ -29,8 +29,8 @@ const SLICES_MAX: usize = 16;
 /// Room in a line for what is not words: a name, marks, the server's notices.
 const FRAME_BYTES_MAX: usize = 1024;
 
-/// Words may come three times as long as they were sent, for the server cleans them: a byte that is not UTF-8 becomes
-/// U+FFFD, which has three.
+/// Words may come three times as long as they were sent, for the server cleans them, and normalizing spells some
+/// characters as three.
 const CLEANING_FACTOR: usize = 3;
 
 /// Who hears of events.

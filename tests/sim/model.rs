@@ -445,7 +445,7 @@ fn farewell(dialect: Dialect, reason: CloseReason, silent: Ms) -> Vec<u8> {
         CloseReason::PerAddress => "goodbye: too many connections from your address".to_owned(),
         CloseReason::Idle => format!("goodbye: nothing heard for {} s", silent / 1000),
         CloseReason::Flood => "goodbye: too much at once".to_owned(),
-        CloseReason::WrongProtocol => "goodbye: this is a chat in plain text".to_owned(),
+        CloseReason::WrongProtocol => "this is a chat in plain text".to_owned(),
         CloseReason::Reset | CloseReason::Eof => return Vec::new(),
     };
     match (dialect, reason) {

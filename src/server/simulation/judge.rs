@@ -179,8 +179,12 @@ fn judge_farewell(number: usize, client: &Client, reason: CloseReason, network: 
     }
     let received = String::from_utf8_lossy(&connection.received);
     let last = received.lines().last().unwrap_or_default();
+    let words = match reason {
+        CloseReason::WrongProtocol => "!! this is a chat in plain text",
+        _ => "goodbye",
+    };
     assert!(
-        last.contains("goodbye") && received.ends_with("\r\n"),
+        last.contains(words) && received.ends_with("\r\n"),
         "{number} is closed for {reason}, but told: {last}"
     );
     assert_eq!(connection.end, Some(End::Orderly), "the end of {number}");
