@@ -119,6 +119,10 @@ fn clean_slowly<'a>(line: &str) -> Clean<'a> {
     allowed.extend(line.chars().filter_map(|c| stripper.strip(c)));
     let mut text = String::with_capacity(allowed.len());
     text.extend(allowed.nfc().filter(|&c| {
+        if is_plain(c) {
+            (gap, pile) = (Gap::default(), Pile::default());
+            return true;
+        }
         let blank = is_blank(c);
         if blank && !gap.admits(c) {
             return false;
@@ -192,12 +196,15 @@ pub(crate) fn is_joiner_or_selector(c: char) -> bool {
     )
 }
 
+/// Whether a character is one that most lines are made of, takes columns and is no mark: it is not looked up.
+fn is_plain(c: char) -> bool {
+    matches!(c, '!'..='~' | '\u{4e00}'..='\u{9fff}')
+}
+
 /// Whether a character shows nothing by itself: white space, joiners, and the two letters that are
 /// drawn as nothing.
 pub(crate) fn is_blank(c: char) -> bool {
-    // Most letters of Asia need no closer look.
-    !('\u{3001}'..'\u{fe00}').contains(&c)
-        && (c.is_whitespace() || is_joiner_or_selector(c) || matches!(c, '\u{2800}' | '\u{1d159}'))
+    c.is_whitespace() || is_joiner_or_selector(c) || matches!(c, '\u{2800}' | '\u{1d159}')
 }
 
 /// Measures a run of blanks. A joiner neither widens nor ends it.
@@ -561,6 +568,15 @@ mod tests {
                     "{composite:?}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn whatever_is_plain_takes_a_column_and_is_no_mark() {
+        for c in ('\0'..=char::MAX).filter(|c| is_plain(*c)) {
+            let columns = c.width().unwrap_or(0);
+            let is_mark = canonical_combining_class(c) != 0 || is_combining_mark(c);
+            assert!(columns > 0 && !is_mark && !is_blank(c), "{c:?}");
         }
     }
 
