@@ -544,7 +544,7 @@ fn f116_sigterm_while_a_session_is_paused_ends_it_in_time() {
     for _ in 0..1000 {
         hasty.say("/nosuch");
     }
-    hasty.expect("!! no such command: /nosuch; /help lists them");
+    hasty.expect("!! no such command: /nosuch; /help lists them, // says a slash");
     server.signal(Signal::TERM);
     hasty.skip_until("-- goodbye: the server is going down");
     assert_eq!(hasty.read_line(), Err(NoLine::Ended));

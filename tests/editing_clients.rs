@@ -570,8 +570,8 @@ fn no_byte_of_telnet(client: Call) {
         "-- ignoring bob",
         "-- ignoring: bob",
         "-- no longer ignoring bob",
-        "-- presence off",
-        "-- presence on",
+        "-- quiet on: no joins, leaves and renames",
+        "-- quiet off",
         "-- times off",
         "-- bell on",
         "-- bell off",
@@ -579,7 +579,7 @@ fn no_byte_of_telnet(client: Call) {
         "-- now",
         "-- editing off",
         "!! usage: /edit [on|off]",
-        "!! no such command: /nosuch; /help lists them",
+        "!! no such command: /nosuch; /help lists them, // says a slash",
     ] {
         assert!(
             text.contains(&format!("{answer}\r\n")),

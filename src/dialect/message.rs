@@ -217,6 +217,7 @@ impl Reason {
             _ if words.starts_with("line too long: ") => Self::TooLong,
             _ if words.starts_with("nobody here is called ") => Self::Nobody,
             _ if is_about_name(" is a program and hears nothing in private") => Self::Nobody,
+            _ if is_about_name(" has left") => Self::Nobody,
             _ if is_about_name(" is taken") => Self::NameTaken,
             _ if is_about_name(" is reserved") => Self::NameReserved,
             _ => Self::Other,
@@ -233,6 +234,16 @@ pub(crate) fn has_text(words: &str) -> bool {
 /// Whether it can be a name in a line of the server: one word.
 pub(super) fn is_one_word(text: &str) -> bool {
     !text.is_empty() && !text.contains(char::is_whitespace)
+}
+
+/// Whether a server that refuses something in these words closes then.
+pub(super) fn is_goodbye(words: &str) -> bool {
+    words.starts_with("goodbye: ")
+        || words.starts_with("this port is for ")
+        || matches!(
+            words,
+            "this is a chat in plain text" | "this is UTF-16; chatd speaks UTF-8"
+        )
 }
 
 /// What a client asks of a server, one line each. Nothing in it has a line end.
@@ -291,7 +302,10 @@ mod tests {
             (Refused::NoText, Reason::NoText),
             (Refused::SeveralLines, Reason::SeveralLines),
             (Refused::Yourself, Reason::Yourself),
+            (Refused::NameTooWide(26), Reason::MalformedName),
+            (Refused::HasLeft(ann()), Reason::Nobody),
             (Refused::NobodyWrote, Reason::Other),
+            (Refused::Unreadable, Reason::Other),
             (Refused::IgnoresTooMany(9), Reason::Other),
             (Refused::NoEditing, Reason::Other),
         ] {

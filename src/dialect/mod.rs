@@ -14,9 +14,10 @@ pub(crate) mod wire;
 mod words;
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::str::FromStr;
 
-use event::{Event, Reply, To};
+use event::{Elsewhere, Event, Reply, To};
 use input::{Context, Input};
 use line::Line;
 use message::{Ask, Inexpressible, Message};
@@ -63,6 +64,20 @@ impl Dialect {
     /// Adds what the room hears in this dialect.
     pub(crate) fn encode_event(self, event: &Event<'_>, out: &mut Vec<u8>) {
         Codec::new(self).encoding().encode_event(event, out);
+    }
+}
+
+impl Elsewhere {
+    /// Where each dialect is spoken: at its first listener.
+    pub(crate) fn of(listeners: &[(Dialect, SocketAddr)]) -> Self {
+        let port = |wanted| {
+            let first = listeners.iter().find(|(dialect, _)| *dialect == wanted);
+            first.map(|(_, address)| address.port())
+        };
+        Self {
+            wire: port(Dialect::Wire),
+            irc: None,
+        }
     }
 }
 

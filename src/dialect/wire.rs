@@ -7,8 +7,8 @@ use std::fmt::Display;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use base64::Engine;
 
-use crate::dialect::event::{Event, Note, Reply};
-use crate::dialect::foreign::{self, is_foreign};
+use crate::dialect::event::{Event, Foreign, Note, Reply};
+use crate::dialect::foreign::{self, Opening};
 use crate::dialect::input::{Context, Input};
 use crate::dialect::line::{Line, LineBuffer};
 use crate::dialect::request::{Refusal, Request};
@@ -36,6 +36,7 @@ pub(super) fn line_bytes_max(words_bytes_max: usize) -> usize {
 /// The read side of one program.
 #[derive(Debug, Default)]
 pub(crate) struct Codec {
+    opening: Opening,
     lines: LineBuffer,
 }
 
@@ -51,9 +52,15 @@ impl Codec {
         let line_bytes_max = line_bytes_max(context.words_bytes_max);
         let begun = *context.lines_in > 0;
         if !begun && foreign::is_endless(&self.lines, input, line_bytes_max) {
-            return Some(Input::Foreign);
+            return Some(Input::Foreign(Foreign::Other));
         }
-        let Some(line) = self.lines.next(input, line_bytes_max, None) else {
+        if let Some(foreign) = self.opening.look(input) {
+            return Some(Input::Foreign(foreign));
+        }
+        let length = input.len();
+        let line = self.lines.next(input, line_bytes_max, None);
+        self.opening.handle_taken(length - input.len());
+        let Some(line) = line else {
             return foreign::judge_unfinished(&self.lines, begun);
         };
         Some(understand(&line, line_bytes_max, scratch, context))
@@ -89,7 +96,12 @@ fn understand<'a>(
 ) -> Input<'a> {
     *context.lines_in += 1;
     let line = match line {
-        Line::Whole(line) if *context.lines_in == 1 && is_foreign(line) => return Input::Foreign,
+        Line::Whole(line) if *context.lines_in == 1 => {
+            if let Some(foreign) = foreign::judge(line) {
+                return Input::Foreign(foreign);
+            }
+            foreign::without_byte_order_mark(line)
+        }
         Line::Whole(line) => line,
         Line::TooLong(bytes) => {
             return Input::Refused(Refusal::LineTooLong {

@@ -7,7 +7,7 @@ use std::collections::BinaryHeap;
 use std::mem;
 use std::time::{Duration, Instant};
 
-use crate::dialect::event::{Farewell, Here, Note, Reply};
+use crate::dialect::event::{Farewell, Foreign, Here, Note, Reply};
 use crate::dialect::{Codec, Dialect};
 use crate::hub::core::Core;
 use crate::hub::room::members::NOWHERE;
@@ -26,6 +26,25 @@ const GREETING_NAMES_MAX: usize = 20;
 
 /// A session that was never announced makes place for a newcomer when it is this old.
 const UNANNOUNCED_AGE_MIN: Duration = Duration::from_secs(10);
+
+/// Why a session ends, and what is said of that.
+pub(super) struct Parting<'a> {
+    pub(super) reason: CloseReason,
+    /// Its last words to the others, which may be empty.
+    pub(super) words: &'a str,
+    /// What it spoke, for [`CloseReason::WrongProtocol`].
+    pub(super) foreign: Foreign,
+}
+
+impl From<CloseReason> for Parting<'_> {
+    fn from(reason: CloseReason) -> Self {
+        Self {
+            reason,
+            words: "",
+            foreign: Foreign::default(),
+        }
+    }
+}
 
 impl<T> Hub<T> {
     /// Takes in a session and greets it.
@@ -66,7 +85,7 @@ impl<T> Hub<T> {
         let id = self.insert(transport, dialect, from, now);
         let Self { sessions, core } = self;
         if let Some(session) = sessions.get_mut(id) {
-            core.bid_farewell(session, reason, now);
+            core.bid_farewell(session, &reason.into(), now);
         }
         id
     }
@@ -95,6 +114,8 @@ impl<T> Hub<T> {
         let reply = Reply::Farewell(Farewell {
             reason,
             idle_seconds: 0,
+            foreign: Foreign::default(),
+            elsewhere: self.core.elsewhere,
         });
         dialect.encode_reply(&reply, &mut farewell);
         farewell
@@ -122,7 +143,7 @@ impl<T> Hub<T> {
 
     /// Ends a session: the one way out. The first reason stays; a second call does nothing.
     pub(crate) fn begin_close(&mut self, id: SessionId, reason: CloseReason, now: Instant) {
-        self.close(id, reason, "", now);
+        self.close(id, &reason.into(), now);
     }
 
     /// Ends all sessions, because the server goes down.
@@ -189,7 +210,7 @@ impl<T> Hub<T> {
         }
     }
 
-    pub(super) fn close(&mut self, id: SessionId, reason: CloseReason, words: &str, now: Instant) {
+    pub(super) fn close(&mut self, id: SessionId, parting: &Parting<'_>, now: Instant) {
         if !self.sessions.get(id).is_some_and(Session::is_open) {
             return;
         }
@@ -204,7 +225,7 @@ impl<T> Hub<T> {
             let paid_at = session.bucket.full_at(session.opened_at);
             core.debts.note(prefix, paid_at, now);
         }
-        core.bid_farewell(session, reason, now);
+        core.bid_farewell(session, parting, now);
         let (place, prefix) = (mem::replace(&mut session.member, NOWHERE), session.prefix());
         let announced = core.room.leave(place, prefix, |moved, place| {
             if let Some(moved) = sessions.get_mut(moved) {
@@ -216,7 +237,7 @@ impl<T> Hub<T> {
         }
         if let Some(session) = sessions.get(id) {
             core.room
-                .tell_leave(id, announced, &session.name, words, now);
+                .tell_leave(id, announced, &session.name, parting.words, now);
         }
     }
 
@@ -289,7 +310,8 @@ impl<T> Hub<T> {
 
 impl Core {
     /// Tells a session why it ends, behind all that it is still to hear, and lets it drain.
-    fn bid_farewell<T>(&mut self, session: &mut Session<T>, reason: CloseReason, now: Instant) {
+    fn bid_farewell<T>(&mut self, session: &mut Session<T>, parting: &Parting<'_>, now: Instant) {
+        let reason = parting.reason;
         self.drop_input(session);
         let hopeless = session.flow == Flow::Dead
             || matches!(reason, CloseReason::Reset | CloseReason::WriteStall);
@@ -298,6 +320,8 @@ impl Core {
             let farewell = Reply::Farewell(Farewell {
                 reason,
                 idle_seconds: silent.as_secs(),
+                foreign: parting.foreign,
+                elsewhere: self.elsewhere,
             });
             self.reply(session, &farewell, now);
             // Without a farewell, too, it still hears what was said before.

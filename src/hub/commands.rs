@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use crate::dialect::event::{Event, Note, Reply};
 use crate::dialect::request::{Command, Refusal, Request, COMMANDS};
+use crate::hub::close::Parting;
 use crate::hub::core::Core;
 use crate::hub::session::Session;
 use crate::hub::Hub;
@@ -31,7 +32,13 @@ impl<T> Hub<T> {
             Request::Say(words) => core.say(session, words, now),
             Request::Act(words) => core.act(session, words, now),
             Request::TakeName(name) => self.take_name(id, name, now)?,
-            Request::Quit(words) => self.close(id, CloseReason::Quit, words, now),
+            Request::Quit(words) => {
+                let parting = Parting {
+                    words,
+                    ..Parting::from(CloseReason::Quit)
+                };
+                self.close(id, &parting, now);
+            }
             Request::Help(command) => core.help(session, command, now),
             Request::Away(reason) => core.set_away(session, reason, now),
             Request::Quiet(on) => core.set_quiet(session, on, now),
@@ -230,9 +237,18 @@ impl<T> Hub<T> {
 
     fn tell_back(&mut self, id: SessionId, words: &str, now: Instant) -> Result<(), Refusal> {
         let prefs = self.sessions.get(id).and_then(|it| it.prefs.as_deref());
-        let teller = prefs.and_then(|prefs| prefs.last_teller);
-        let teller = teller.filter(|teller| self.is_open(*teller));
-        self.deliver(id, teller.ok_or(Refusal::NobodyWrote)?, words, now);
+        let teller = prefs.and_then(|prefs| prefs.last_teller.as_ref());
+        let (teller, name) = teller.ok_or(Refusal::NobodyWrote)?;
+        let teller = *teller;
+        if !self.is_open(teller) {
+            return Err(Refusal::HasLeft(name.text().into()));
+        }
+        self.deliver(id, teller, words, now);
+        // They may have another name by now.
+        let name = self.sessions.get(teller).map(|it| it.name.clone());
+        if let (Some(session), Some(name)) = (self.session(id), name) {
+            session.prefs().last_teller = Some((teller, name));
+        }
         Ok(())
     }
 
@@ -248,7 +264,7 @@ impl<T> Hub<T> {
         let (name, prefs) = (receiver.name.clone(), receiver.prefs());
         let away = prefs.away.clone();
         if !prefs.ignored.contains(&from.into()) {
-            prefs.last_teller = Some(from);
+            prefs.last_teller = Some((from, sender.clone()));
             let told = Reply::Told {
                 from: &sender,
                 words,

@@ -5,7 +5,7 @@ use std::collections::BinaryHeap;
 use std::time::Instant;
 
 use crate::dialect::encode_viewed;
-use crate::dialect::event::{Note, Reply};
+use crate::dialect::event::{Elsewhere, Note, Reply};
 use crate::hub::debts::Debts;
 use crate::hub::room::feed::Part;
 use crate::hub::room::Room;
@@ -29,6 +29,8 @@ const PRIVATE_BYTES_MAX: usize = 64 * 1024;
 #[derive(Debug)]
 pub(super) struct Core {
     pub(super) limits: Limits,
+    /// Where other dialects are spoken.
+    pub(super) elsewhere: Elsewhere,
     pub(super) roster: Roster,
     pub(super) room: Room,
     pub(super) ledger: Ledger,
@@ -72,6 +74,7 @@ impl Core {
     pub(super) fn new(limits: Limits) -> Self {
         Self {
             limits,
+            elsewhere: Elsewhere::default(),
             roster: Roster::default(),
             room: Room::new(limits.history_lines, limits.pace_max),
             ledger: Ledger::default(),

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use crate::dialect::event::Reply;
 use crate::dialect::input::Input;
+use crate::hub::close::Parting;
 use crate::hub::session::{Ending, Flow, Phase, Stage};
 use crate::hub::{Hub, Next, Then};
 use crate::id::SessionId;
@@ -303,7 +304,13 @@ impl<T> Hub<T> {
                 Ok(())
             }
             Input::Leave => return self.begin_close(id, CloseReason::Quit, now),
-            Input::Foreign => return self.begin_close(id, CloseReason::WrongProtocol, now),
+            Input::Foreign(foreign) => {
+                let parting = Parting {
+                    foreign,
+                    ..Parting::from(CloseReason::WrongProtocol)
+                };
+                return self.close(id, &parting, now);
+            }
             Input::Flood => return self.begin_close(id, CloseReason::Flood, now),
         };
         if let Err(refusal) = outcome {

@@ -43,6 +43,7 @@ mod tests;
 use std::cmp::Reverse;
 use std::time::Instant;
 
+use crate::dialect::event::Elsewhere;
 use crate::hygiene;
 use crate::ledger::Ledger;
 
@@ -128,6 +129,11 @@ impl<T> Hub<T> {
         let lines = text.split(|byte| *byte == b'\n');
         let clean = lines.map(|line| hygiene::clean(line).text.into_owned());
         self.core.motd = clean.filter(|line| !line.is_empty()).collect();
+    }
+
+    /// Tells the hub where other dialects are spoken.
+    pub(crate) fn set_elsewhere(&mut self, elsewhere: Elsewhere) {
+        self.core.elsewhere = elsewhere;
     }
 
     /// How many sessions hold a slot.

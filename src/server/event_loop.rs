@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use log::{info, warn};
 
+use crate::dialect::event::Elsewhere;
 use crate::dialect::Dialect;
 #[cfg(test)]
 use crate::hub::Census;
@@ -86,6 +87,11 @@ enum Shutdown {
 }
 
 impl<N: Network> EventLoop<N> {
+    /// Tells it where other dialects are spoken.
+    pub(super) fn set_elsewhere(&mut self, elsewhere: Elsewhere) {
+        self.hub.set_elsewhere(elsewhere);
+    }
+
     pub(super) fn new(
         network: N,
         dialects: Vec<Dialect>,

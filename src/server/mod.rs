@@ -33,6 +33,7 @@ use rustix::io::Errno;
 use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
 use socket2::SockRef;
 
+use crate::dialect::event::Elsewhere;
 use crate::settings::{Listen, Settings};
 use crate::stream;
 
@@ -126,9 +127,10 @@ impl Server {
         };
         let dialects = addresses.iter().map(|(dialect, _)| *dialect).collect();
         let message = MotdFile(settings.motd_file.clone());
-        let event_loop = EventLoop::new(kernel, dialects, settings.limits, admission, message)?;
+        let mut event_loop = EventLoop::new(kernel, dialects, settings.limits, admission, message)?;
         log_start(settings, sessions_max, descriptors.limit);
         descriptors.warn(settings.sessions_max, sessions_max);
+        event_loop.set_elsewhere(Elsewhere::of(&addresses));
         Ok(Self {
             event_loop,
             addresses,

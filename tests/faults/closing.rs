@@ -73,7 +73,7 @@ fn f031_a_write_to_one_who_has_gone_is_a_reset() {
         }
         ann.skip_until("-- carl left (2 here)");
         bob.say("/nosuch");
-        bob.skip_until("!! no such command: /nosuch; /help lists them");
+        bob.skip_until("!! no such command: /nosuch; /help lists them, // says a slash");
     }
 }
 

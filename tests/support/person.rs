@@ -151,7 +151,7 @@ impl Person {
             return format!("PONG silence-{n}");
         }
         self.say(&format!("/silence-{n}"));
-        format!("!! no such command: /silence-{n}; /help lists them")
+        format!("!! no such command: /silence-{n}; /help lists them, // says a slash")
     }
 
     /// Reads these very bytes next.

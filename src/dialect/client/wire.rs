@@ -1,6 +1,6 @@
 //! A client that talks as programs do (README, The wire dialect).
 
-use crate::dialect::message::{Ask, Inexpressible, Message, Refusal};
+use crate::dialect::message::{is_goodbye, Ask, Inexpressible, Message, Refusal};
 use crate::dialect::wire;
 
 /// Adds the line that asks for this.
@@ -58,7 +58,7 @@ pub(in crate::dialect) fn parse<'a>(
         (b"TELL", Some(_)) => Message::Told { name, words },
         (b"NAME", None) => Message::Named(name),
         // The place of a code, the second field, which says more shortly what the words say.
-        (b"FAIL", _) if first.starts_with("goodbye: ") => Message::Goodbye(name),
+        (b"FAIL", _) if is_goodbye(first) => Message::Goodbye(name),
         (b"FAIL", _) => Message::Refused(Refusal::new(name)),
         _ => return None,
     })

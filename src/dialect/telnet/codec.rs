@@ -5,8 +5,8 @@ use std::mem;
 
 use memchr::memchr;
 
-use crate::dialect::event::{Note, Reply};
-use crate::dialect::foreign::{self, is_foreign};
+use crate::dialect::event::{Foreign, Note, Reply};
+use crate::dialect::foreign::{self, Opening};
 use crate::dialect::input::{Context, Input};
 use crate::dialect::line::{Line, LineBuffer};
 use crate::dialect::request::{self, Refusal};
@@ -26,6 +26,7 @@ const EIGHTH_BIT: u8 = 0x80;
 /// Invariant: there is an editor that has not ended exactly while the client sends every key by itself.
 #[derive(Debug, Default)]
 pub(crate) struct Codec {
+    opening: Opening,
     lines: LineBuffer,
     protocol: Protocol,
     editing: Option<Box<Editing>>,
@@ -37,6 +38,8 @@ pub(crate) struct Codec {
     /// The last second of the session's life in which Are You There was answered, counted from 1; 0 for never. After
     /// 18 hours the count begins anew, and all that suffers is one answer.
     answered_in: u16,
+    /// The session was told that what is typed is not UTF-8.
+    unreadable_told: bool,
 }
 
 /// The editor of a session that has one.
@@ -69,9 +72,14 @@ impl Codec {
     ) -> Option<Input<'a>> {
         let begun = *context.lines_in > 0;
         if !begun && foreign::is_endless(&self.lines, input, context.words_bytes_max) {
-            return Some(Input::Foreign);
+            return Some(Input::Foreign(Foreign::Other));
         }
+        if let Some(foreign) = self.opening.look(input) {
+            return Some(Input::Foreign(foreign));
+        }
+        let length = input.len();
         let found = self.find(input, context);
+        self.opening.handle_taken(length - input.len());
         if let Some(leave) = self.settle(context) {
             return Some(leave);
         }
@@ -214,8 +222,11 @@ impl Codec {
             self.change(change, context);
         }
         let line = match line {
-            Line::Whole(line) if *context.lines_in == 1 && is_foreign(line) => {
-                return Input::Foreign;
+            Line::Whole(line) if *context.lines_in == 1 => {
+                if let Some(foreign) = foreign::judge_among_people(line) {
+                    return Input::Foreign(foreign);
+                }
+                foreign::without_byte_order_mark(line)
             }
             Line::Whole(line) => line,
             Line::TooLong(bytes) => {
@@ -232,6 +243,12 @@ impl Codec {
         };
         let edited = text::edit(line);
         let clean = hygiene::clean(&edited);
+        // The editor has decoded what it gives.
+        let unreadable = clean.unreadable
+            || self.is_editing() && clean.text.contains(char::REPLACEMENT_CHARACTER);
+        if unreadable && !mem::replace(&mut self.unreadable_told, true) {
+            answer(&Reply::Refused(&Refusal::Unreadable), context);
+        }
         scratch.clear();
         scratch.push_str(&clean.text);
         match request::parse(scratch, clean.altered) {
