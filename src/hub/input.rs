@@ -143,7 +143,7 @@ impl<T> Hub<T> {
         // A pause is no silence: what is said meanwhile is not read.
         session.hear_until(paused_until.unwrap_or(now));
         core.count_input(session);
-        if session.codec.has_drawn() {
+        if session.codec.is_stale() {
             core.list(session);
         }
         if let Some(until) = paused_until {

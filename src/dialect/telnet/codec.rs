@@ -42,9 +42,7 @@ pub(crate) struct Codec {
 #[derive(Debug)]
 struct Editing {
     editor: Editor,
-    /// What it has drawn since the last frame.
-    drawn: Vec<u8>,
-    /// The client edits lines itself again; only what was drawn is still to be sent.
+    /// The client edits lines itself again; only its row is still to be erased.
     ended: bool,
 }
 
@@ -125,6 +123,16 @@ impl Codec {
             let Some((&byte, rest)) = input.split_first() else {
                 return self.pause();
             };
+            if let Some(stray) = self.protocol.give_up_command(byte) {
+                // What seemed to be a command was text, and the byte is looked at again for itself.
+                let found = stray
+                    .iter()
+                    .find_map(|byte| self.press(*byte, context.words_bytes_max));
+                if found.is_some() {
+                    return found;
+                }
+                continue;
+            }
             *input = rest;
             let meaning = match self.protocol.byte(byte, context.out) {
                 Meaning::Key(key) if breaks_off(self.lines.partial()) => {
@@ -145,13 +153,13 @@ impl Codec {
         input: &mut &'a [u8],
         line_bytes_max: usize,
     ) -> Option<Found<'a>> {
-        let Some(Editing { editor, drawn, .. }) = self.editing() else {
+        let Some(Editing { editor, .. }) = self.editing() else {
             let line = self.lines.next(input, line_bytes_max, Some(IAC));
             return line.map(Found::Line);
         };
         let (mut text, _) = input.split_at(memchr(IAC, input).unwrap_or(input.len()));
         let length = text.len();
-        let outcome = editor.input(&mut text, drawn);
+        let outcome = editor.input(&mut text);
         *input = &input[length - text.len()..];
         outcome.map(found)
     }
@@ -168,8 +176,8 @@ impl Codec {
             }
             Meaning::Nothing | Meaning::Key(_) => None,
             Meaning::Columns(columns) => {
-                if let Some(Editing { editor, drawn, .. }) = self.editing() {
-                    editor.resize(columns, drawn);
+                if let Some(Editing { editor, .. }) = self.editing() {
+                    editor.resize(columns);
                 }
                 None
             }
@@ -182,8 +190,8 @@ impl Codec {
 
     /// Takes one byte of text that came in other ways than as itself.
     fn press<'a>(&mut self, byte: u8, line_bytes_max: usize) -> Option<Found<'a>> {
-        if let Some(Editing { editor, drawn, .. }) = self.editing() {
-            return editor.input(&mut &[byte][..], drawn).map(found);
+        if let Some(Editing { editor, .. }) = self.editing() {
+            return editor.input(&mut &[byte][..]).map(found);
         }
         self.lines.push(&[byte], line_bytes_max);
         None
@@ -246,10 +254,11 @@ impl Codec {
         }
     }
 
-    /// Bytes that are kept of an unfinished line, and of those that its person can call back.
+    /// Bytes that are kept of an unfinished line, and all that an editor holds.
     pub(in crate::dialect) fn buffered(&self) -> usize {
-        let editing = self.editing.as_ref().filter(|editing| !editing.ended);
-        self.lines.partial().len() + editing.map_or(0, |editing| editing.editor.bytes())
+        let editing = self.editing.as_ref();
+        let edited = editing.map_or(0, |it| size_of::<Editing>() + it.editor.bytes());
+        self.lines.partial().len() + edited
     }
 
     /// Forgets the unfinished line, and those that its person can call back.
@@ -290,18 +299,15 @@ impl Codec {
     fn change(&mut self, change: Change, context: &mut Context<'_>) -> bool {
         match change {
             Change::Begins { asked } => {
-                let mut drawn = Vec::new();
-                self.begin_frame(true, &mut drawn);
-                // What was typed ahead is on the screen already, and the editor takes it over.
-                drawn.extend_from_slice(b"\r\x1b[J");
                 let typed = self.lines.take_partial();
                 let mut editor = Editor::new(context.words_bytes_max, &typed);
                 self.lines.clear();
                 // A client tells its size when that changes, not again when editing begins again.
-                editor.resize(self.protocol.columns(), &mut drawn);
+                editor.resize(self.protocol.columns());
+                // What was typed ahead is on the screen already, and the editor takes it over.
+                editor.take_over_row();
                 self.editing = Some(Box::new(Editing {
                     editor,
-                    drawn,
                     ended: false,
                 }));
                 if asked {
@@ -324,8 +330,8 @@ impl Codec {
 
     /// Answers [`Input::Complete`] with what the word may stand for, the best first.
     pub(in crate::dialect) fn complete(&mut self, candidates: &[String]) {
-        if let Some(Editing { editor, drawn, .. }) = self.editing() {
-            editor.complete(candidates, drawn);
+        if let Some(Editing { editor, .. }) = self.editing() {
+            editor.complete(candidates);
         }
     }
 
@@ -334,23 +340,17 @@ impl Codec {
         self.editing.is_some()
     }
 
-    /// Whether the editor has drawn something that has not been sent.
-    pub(in crate::dialect) fn has_drawn(&self) -> bool {
+    /// Whether the screen does not show yet what the editor has to show.
+    pub(in crate::dialect) fn is_stale(&self) -> bool {
         let editing = self.editing.as_ref();
-        editing.is_some_and(|editing| !editing.drawn.is_empty())
+        editing.is_some_and(|editing| editing.ended || editing.editor.is_stale())
     }
 
-    /// Adds what was drawn since the last frame, and takes the row off the screen if texts follow.
+    /// Takes the row off the screen if texts follow.
     pub(in crate::dialect) fn begin_frame(&mut self, texts_follow: bool, out: &mut Vec<u8>) {
-        let Some(Editing {
-            editor,
-            drawn,
-            ended,
-        }) = self.editing.as_deref_mut()
-        else {
+        let Some(Editing { editor, ended }) = self.editing.as_deref_mut() else {
             return;
         };
-        out.extend(mem::take(drawn));
         if texts_follow || *ended {
             editor.erase(out);
         }
@@ -359,7 +359,7 @@ impl Codec {
         }
     }
 
-    /// Puts the row back on the screen, behind the texts.
+    /// Brings the row up to date, behind the texts.
     pub(in crate::dialect) fn end_frame(&mut self, out: &mut Vec<u8>) {
         if let Some(Editing { editor, .. }) = self.editing() {
             editor.draw(out);
@@ -371,13 +371,14 @@ fn answer(reply: &Reply<'_>, context: &mut Context<'_>) {
     text::encode_reply(reply, &context.to, context.out);
 }
 
-/// Whether the text breaks off within a character.
+/// Whether the text breaks off within a character, as its last three bytes show: a character has four at most.
 fn breaks_off(text: &[u8]) -> bool {
     let is_first = |byte: &u8| *byte & 0xc0 != 0x80;
-    let Some(last) = text.iter().rposition(is_first) else {
+    let tail = text.len().saturating_sub(3);
+    let Some(last) = text[tail..].iter().rposition(is_first) else {
         return false;
     };
-    std::str::from_utf8(&text[last..]).is_err_and(|error| error.error_len().is_none())
+    std::str::from_utf8(&text[tail + last..]).is_err_and(|error| error.error_len().is_none())
 }
 
 fn found<'a>(outcome: Outcome) -> Found<'a> {
@@ -498,11 +499,28 @@ mod tests {
 
     #[test]
     fn commands_act_and_unknown_ones_vanish() {
-        let (seen, _) = hear_however_cut(b"a\xff\xf6b\xff\xf1\xff\xf9\xff\x00c\xff\xffd\n\xff\xec");
+        let (seen, _) = hear_however_cut(b"a\xff\xf6b\xff\xf1\xff\xf9\xff\x01c\xff\xffd\n\xff\xec");
         assert_eq!(
             seen,
             [Seen::AreYouThere, text("abc\u{fffd}d"), Seen::EndOfFile]
         );
+    }
+
+    #[test]
+    fn f136_a_stray_byte_of_255_does_not_swallow_the_line_end() {
+        for (bytes, expected) in [
+            (&b"my \xff\r\nname\r\n"[..], ["my \u{fffd}", "name"]),
+            (b"my \xff\nname\n", ["my \u{fffd}", "name"]),
+            (b"my \xff\rname\r", ["my \u{fffd}", "name"]),
+            (b"my \xff\0\r\0name\r\0", ["my \u{fffd}\0", "name"]),
+            (b"\xff\xfb\nname\n", ["\u{fffd}\u{fffd}", "name"]),
+            (b"\xff\xfe\r\nname\n", ["\u{fffd}\u{fffd}", "name"]),
+            (b"\xff\xfa\nname\n", ["\u{fffd}\u{fffd}", "name"]),
+        ] {
+            let (seen, reply) = hear_however_cut(bytes);
+            assert_eq!(seen, expected.map(text), "{}", bytes.escape_ascii());
+            assert!(reply.is_empty());
+        }
     }
 
     #[test]

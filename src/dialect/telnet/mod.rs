@@ -1,7 +1,9 @@
 //! The telnet dialect: people with telnet, PuTTY or nc.
 
+mod cluster;
 pub(super) mod codec;
 pub mod editor;
 mod options;
 mod protocol;
+mod steps;
 pub(super) mod text;
