@@ -132,6 +132,14 @@ impl Codec {
         matches!(self, Self::Telnet(codec) if codec.is_editing())
     }
 
+    /// To how many columns what the session reads is folded; `None` if the width of its window is not known.
+    pub(crate) fn fold_columns(&self) -> Option<u16> {
+        match self {
+            Self::Telnet(codec) => codec.fold_columns(),
+            Self::Wire(_) => None,
+        }
+    }
+
     /// Takes bytes from `input` until they ask for something; `None` when they are used up. `scratch` lends room for
     /// the words of a request.
     pub(crate) fn next<'a>(
@@ -232,11 +240,7 @@ impl Codec {
 /// Adds what stands before each line that `to` is told, and the line, folded to the window of `to`; with a bell if
 /// `rings`. Only people have a view.
 pub(crate) fn encode_viewed(to: &To, line: &[u8], rings: bool, out: &mut Vec<u8>) {
-    text::begin_line(to, out);
-    out.extend_from_slice(line);
-    if rings {
-        text::ring(out);
-    }
+    text::encode_viewed(to, line, rings, out);
 }
 
 /// What a client says and hears.

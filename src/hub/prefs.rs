@@ -33,6 +33,7 @@ impl Prefs {
             clock: self.clock,
             bell: self.bell,
             wall_seconds,
+            columns: None,
         }
     }
 

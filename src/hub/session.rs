@@ -204,7 +204,10 @@ impl<T> Session<T> {
     /// How its person wants to read what the server says.
     pub(super) fn to(&self, wall_seconds: u64) -> To {
         let prefs = self.prefs.as_deref();
-        prefs.map_or(To::default(), |prefs| prefs.to(wall_seconds))
+        To {
+            columns: self.codec.fold_columns(),
+            ..prefs.map_or(To::default(), |prefs| prefs.to(wall_seconds))
+        }
     }
 
     /// What its person has set, if they see the feed otherwise than everybody.

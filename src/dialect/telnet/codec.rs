@@ -10,7 +10,7 @@ use crate::dialect::foreign::{self, is_foreign};
 use crate::dialect::input::{Context, Input};
 use crate::dialect::line::{Line, LineBuffer};
 use crate::dialect::request::{self, Refusal};
-use crate::dialect::telnet::editor::{Editor, Outcome, CHARACTERS_MAX};
+use crate::dialect::telnet::editor::{is_sensible, Editor, Outcome, CHARACTERS_MAX};
 use crate::dialect::telnet::options::Change;
 use crate::dialect::telnet::protocol::{Meaning, Protocol, ETX, IAC};
 use crate::dialect::telnet::text;
@@ -275,6 +275,12 @@ impl Codec {
     /// Whether the server edits the line, so that its person sees their own lines only if they are sent back.
     pub(in crate::dialect) fn is_editing(&self) -> bool {
         self.editing.as_ref().is_some_and(|editing| !editing.ended)
+    }
+
+    /// How wide the window is, where that is known and matters.
+    pub(in crate::dialect) fn fold_columns(&self) -> Option<u16> {
+        let columns = self.protocol.columns();
+        (self.is_editing() && is_sensible(columns)).then_some(columns)
     }
 
     fn editing(&mut self) -> Option<&mut Editing> {

@@ -3,6 +3,7 @@
 mod cluster;
 pub(super) mod codec;
 pub mod editor;
+mod fold;
 mod options;
 mod protocol;
 mod steps;
