@@ -405,6 +405,7 @@ mod tests {
 
     use super::*;
     use crate::dialect::event::To;
+    use crate::dialect::telnet::steps;
 
     #[derive(Debug, PartialEq, Eq)]
     enum Seen {
@@ -558,6 +559,137 @@ mod tests {
         assert_eq!(hear(b"\x04", 1).0, [Seen::EndOfFile]);
         assert_eq!(hear(b"ab\x7f\x08\x04", 1).0, [Seen::EndOfFile]);
         assert_eq!(hear(b"a\x04\n", 1).0, [text("a\x04")]);
+    }
+
+    /// The longest that is read at once.
+    const PACKET: usize = 64 * 1024;
+
+    /// Somebody who edits, at a terminal of 1,000 columns.
+    struct Desk {
+        codec: Codec,
+        lines_in: u64,
+    }
+
+    impl Desk {
+        fn new() -> Self {
+            let mut desk = Self {
+                codec: Codec::default(),
+                lines_in: 1,
+            };
+            // Agrees to be edited, and tells the size of the window.
+            desk.turn(b"\xff\xfd\x01\xff\xfd\x03\xff\xfa\x1f\x03\xe8\x00\x18\xff\xf0");
+            assert!(desk.codec.is_editing());
+            assert_eq!(desk.codec.fold_columns(), Some(1000));
+            desk
+        }
+
+        /// Reads a packet and sends a frame; gives how many code points were looked at, and what was drawn.
+        fn turn(&mut self, mut input: &[u8]) -> (usize, Vec<u8>) {
+            let (mut scratch, mut out) = (String::new(), Vec::new());
+            let mut context = Context {
+                age: Duration::ZERO,
+                words_bytes_max: 4_096,
+                to: To::default(),
+                lines_in: &mut self.lines_in,
+                out: &mut out,
+            };
+            steps::take();
+            while self
+                .codec
+                .next(&mut input, &mut scratch, &mut context)
+                .is_some()
+            {}
+            assert!(input.is_empty());
+            let mut drawn = Vec::new();
+            self.codec.begin_frame(false, &mut drawn);
+            self.codec.end_frame(&mut drawn);
+            assert!(!self.codec.is_stale());
+            (steps::take(), drawn)
+        }
+    }
+
+    /// What a packet may make the editor look at: some for each byte, and a few times the line for one row.
+    fn steps_max(bytes: usize) -> usize {
+        130 * bytes + 4 * CHARACTERS_MAX
+    }
+
+    #[test]
+    fn f120_keys_are_as_much_work_as_they_are_bytes_whatever_is_in_the_line() {
+        let lines = ["🇩", "\u{301}", "x", "👍🏽", "a\u{301}", "\u{200d}", "你", " "];
+        let keys: [&[u8]; 16] = [
+            b"\x01\xff\xf1\x05\xff\xf1",
+            b"\x01\xff\xfa\x1f\x03\xe8\x00\x18\xff\xf0\x05\xff\xfa\x1f\x00\x50\x00\x18\xff\xf0",
+            b"\x02",
+            b"\x01\x06\x06",
+            b"\x02\x02\x06",
+            b"\x1b[1;5D\x1b[1;5C",
+            b"\x10\x0e",
+            b"\x10 \x7f",
+            b"\x10\x17",
+            b"\x10\x15",
+            b"\x10\x01\x0b",
+            b"\x01\x04",
+            b"\x01y\x05\x7f",
+            b"\x05\x7fx",
+            b"\x0c",
+            b"\x1b[200~\t\x1b[201~\x7f",
+        ];
+        for line in lines {
+            let line = line.repeat(2_000);
+            let line = line.as_bytes();
+            let line = &line[..line.len().min(4_000)];
+            for keys in keys {
+                let mut desk = Desk::new();
+                let (steps, _) = desk.turn(line);
+                assert!(steps <= steps_max(line.len()), "{steps} for the line");
+                // Some of the keys want an older line.
+                desk.turn(b"\r");
+                desk.turn(line);
+                desk.turn(b"!");
+                let packet = keys.repeat(PACKET / keys.len());
+                let (steps, drawn) = desk.turn(&packet);
+                let what = keys.escape_ascii();
+                assert!(steps <= steps_max(packet.len()), "{steps} for {what}");
+                assert!(
+                    drawn.len() < 4_200,
+                    "{} bytes are drawn for {what}",
+                    drawn.len()
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn f120_all_that_an_editor_holds_is_counted() {
+        let mut desk = Desk::new();
+        let empty = desk.codec.buffered();
+        for number in 0..60 {
+            desk.turn(&[&[b'a' + number % 26; 300][..], b"\r"].concat());
+        }
+        let of_history = desk.codec.buffered() - empty;
+        assert!((50 * 300..80 * 300).contains(&of_history), "{of_history}");
+        desk.turn("\u{301}".repeat(2_000).as_bytes());
+        let of_line = desk.codec.buffered() - empty - of_history;
+        assert!((4_000..=8_192).contains(&of_line), "{of_line}");
+        desk.turn(b"\x03");
+        assert_eq!(desk.codec.buffered(), empty + of_history, "given back");
+        desk.turn(b"a\t");
+        let names: Vec<String> = (0..50).map(|number| format!("anna{number:060}")).collect();
+        desk.codec.complete(&names);
+        let of_names = desk.codec.buffered() - empty - of_history;
+        assert!(of_names >= 50 * 64, "{of_names}");
+        desk.codec.clear();
+        assert_eq!(desk.codec.buffered(), empty);
+    }
+
+    #[test]
+    fn f121_a_key_that_was_a_command_looks_at_the_last_character_alone() {
+        assert!(breaks_off(b"\xd1") && breaks_off(b"x\xe2\x80") && breaks_off(b"\xf0\x9f\x8c"));
+        for whole in [&b""[..], b"x", b"x\x80", "у".as_bytes(), "🌏".as_bytes()] {
+            assert!(!breaks_off(whole), "{}", whole.escape_ascii());
+        }
+        // Four thousand of these are no character, whatever stands before them.
+        assert!(!breaks_off(&[&b"\xf0"[..], &[0x80; 4_000]].concat()));
     }
 
     proptest! {
