@@ -1,4 +1,4 @@
-//! What one delivered line costs the hub and its feed, without any socket: one person talks in a room of sinks.
+//! What one delivered line costs the hub and its feed, without any socket: one person talks in a room of fake sockets.
 //!
 //! ```text
 //! cargo bench --bench fanout
@@ -16,15 +16,16 @@
 #[path = "support/mod.rs"]
 mod support;
 
-use chatd::dialect::Dialect;
+use chatd::internals::bench::Room;
+use chatd::server::Dialect;
 use criterion::{criterion_group, criterion_main, BenchmarkId, Criterion, Throughput};
-
-use support::{Room, Socket};
 
 /// Lines that are said in one turn.
 const LINES: usize = 16;
 /// In the rooms where some lag, every tenth does.
 const LAGGING: usize = 10;
+/// The first session talks.
+const TALKER: usize = 0;
 
 fn fanout(criterion: &mut Criterion) {
     for (lagging, who) in [(false, "all_quick"), (true, "a_tenth_lags")] {
@@ -35,14 +36,13 @@ fn fanout(criterion: &mut Criterion) {
                 group.throughput(Throughput::Elements(deliveries as u64));
                 group.bench_function(BenchmarkId::from_parameter(bytes), |bencher| {
                     let mut room = room(sessions, lagging);
-                    let talker = room.sessions[0];
                     let input = lines(bytes);
                     bencher.iter(|| {
                         room.unblock();
-                        room.hear(talker, &input);
+                        room.hear(TALKER, &input);
                     });
-                    assert_eq!(room.hub.open_sessions(), sessions, "nobody was dropped");
-                    assert!(room.counter.bytes > 0);
+                    assert_eq!(room.open_sessions(), sessions, "nobody was dropped");
+                    assert!(room.bytes_taken() > 0);
                 });
             }
             group.finish();
@@ -54,16 +54,10 @@ fn room(sessions: usize, lagging: bool) -> Room {
     let mut room = Room::new();
     for number in 0..sessions {
         let lags = lagging && number % LAGGING == LAGGING - 1;
-        let sink = if lags {
-            Socket::Lagging { full: false }
-        } else {
-            Socket::Quick
-        };
-        room.connect(sink, Dialect::Telnet);
+        room.connect(Dialect::Telnet, lags);
     }
     // The greetings, and that the first one is here.
-    let talker = room.sessions[0];
-    room.hear(talker, b"hello\r\n");
+    room.hear(TALKER, b"hello\r\n");
     for _ in 0..64 {
         room.unblock();
         room.flush();

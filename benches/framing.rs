@@ -23,12 +23,9 @@ use std::hint::black_box;
 
 use base64::engine::general_purpose::STANDARD as BASE64;
 use base64::Engine;
-use chatd::dialect::line::LineBuffer;
-use chatd::dialect::Dialect;
-use chatd::hygiene;
+use chatd::internals::bench::{clean, count_lines, Room};
+use chatd::server::Dialect;
 use criterion::{criterion_group, criterion_main, BenchmarkId, Criterion, Throughput};
-
-use support::{Room, Socket};
 
 /// What one read of the server brings at most.
 const INPUT_BYTES: usize = 64 * 1024;
@@ -47,22 +44,11 @@ fn lines(criterion: &mut Criterion) {
             (1, "1"),
         ] {
             group.bench_function(BenchmarkId::new("cut", name), |bencher| {
-                bencher.iter(|| count_lines(black_box(&input), cut));
+                bencher.iter(|| count_lines(black_box(&input), cut, LINE_BYTES_MAX));
             });
         }
         group.finish();
     }
-}
-
-fn count_lines(input: &[u8], cut: usize) -> usize {
-    let mut buffer = LineBuffer::default();
-    let mut lines = 0;
-    for mut piece in input.chunks(cut) {
-        while buffer.next(&mut piece, LINE_BYTES_MAX, None).is_some() {
-            lines += 1;
-        }
-    }
-    lines
 }
 
 /// What people type, through telnet.
@@ -101,12 +87,12 @@ fn heard(criterion: &mut Criterion, name: &str, dialect: Dialect, cases: &[(&str
     for (case, line) in cases {
         let input = repeated(line);
         let mut room = Room::new();
-        let talker = room.connect(Socket::Quick, dialect);
+        room.connect(dialect, false);
         group.throughput(Throughput::Bytes(input.len() as u64));
         group.bench_function(*case, |bencher| {
-            bencher.iter(|| room.hear(talker, black_box(&input)));
+            bencher.iter(|| room.hear(0, black_box(&input)));
         });
-        assert_eq!(room.hub.open_sessions(), 1, "it was not dropped");
+        assert_eq!(room.open_sessions(), 1, "it was not dropped");
     }
     group.finish();
 }
@@ -125,7 +111,7 @@ fn hygiene(criterion: &mut Criterion) {
     for (case, line) in cases {
         group.throughput(Throughput::Bytes(line.len() as u64));
         group.bench_function(case, |bencher| {
-            bencher.iter(|| hygiene::clean(black_box(&line)).text.len());
+            bencher.iter(|| clean(black_box(&line)));
         });
     }
     group.finish();

@@ -18,7 +18,7 @@ use unicode_width::UnicodeWidthChar;
 
 /// One line made fit to be shown to others.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Clean<'a> {
+pub(crate) struct Clean<'a> {
     /// What may be shown; borrowed from the line if that was printable ASCII. Empty if nothing of
     /// it can be seen. At most three times as long as the line, for U+FFFD is three bytes and
     /// normalising can spell one character as three.
@@ -36,7 +36,7 @@ pub struct Clean<'a> {
 /// forbidden characters go; the rest is put into NFC; of more than four characters in a row that
 /// take no column the rest goes; white space is trimmed from both ends.
 #[must_use]
-pub fn clean(line: &[u8]) -> Clean<'_> {
+pub(crate) fn clean(line: &[u8]) -> Clean<'_> {
     if is_printable_ascii(line) {
         if let Ok(text) = std::str::from_utf8(line) {
             let text = Cow::Borrowed(text.trim_matches(' '));

@@ -2,7 +2,7 @@
 
 /// Names one session, and never another one: the slot is used again, the serial is not for a long time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SessionId {
+pub(crate) struct SessionId {
     pub(crate) slot: u32,
     pub(crate) serial: u32,
 }
@@ -11,7 +11,7 @@ impl SessionId {
     const SLOT_BITS: u32 = usize::BITS / 2;
 
     /// More slots than this cannot be told apart in a [`SessionId::to_bits`].
-    pub const SLOTS_MAX: usize = (1 << (Self::SLOT_BITS - 1)) - 1;
+    pub(crate) const SLOTS_MAX: usize = (1 << (Self::SLOT_BITS - 1)) - 1;
 
     pub(crate) fn new(slot: usize, serial: u32) -> Self {
         Self {
@@ -27,13 +27,13 @@ impl SessionId {
 
     /// The id as one number, below `usize::MAX / 2`.
     #[must_use]
-    pub fn to_bits(self) -> usize {
+    pub(crate) fn to_bits(self) -> usize {
         (self.slot as usize) << Self::SLOT_BITS | self.serial as usize
     }
 
     /// The id that [`SessionId::to_bits`] made the number from.
     #[must_use]
-    pub fn from_bits(bits: usize) -> Self {
+    pub(crate) fn from_bits(bits: usize) -> Self {
         Self {
             slot: (bits >> Self::SLOT_BITS) as u32,
             serial: bits as u32 & Self::mask(),

@@ -95,11 +95,38 @@ pub(crate) struct Close<'a> {
     pub(crate) bytes_out: u64,
 }
 
+/// What was done to a session, for the simulation, whose model learns from it in which order.
+#[cfg(test)]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Entry {
+    /// Its input was understood, but for the last `kept` bytes.
+    Heard { id: u64, kept: usize },
+    /// It began to close.
+    Ended { id: u64, reason: CloseReason },
+    /// It was freed.
+    Closed(Closed),
+}
+
+/// A [`Close`] that is kept.
+#[cfg(test)]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Closed {
+    pub(crate) id: u64,
+    pub(crate) name: String,
+    pub(crate) reason: CloseReason,
+    pub(crate) lasted: Duration,
+    pub(crate) lines_in: u64,
+    pub(crate) bytes_out: u64,
+}
+
 /// The record of opens and closes.
 #[derive(Debug, Default)]
-pub struct Ledger {
+pub(crate) struct Ledger {
     opened: u64,
     closed: [u64; CloseReason::ALL.len()],
+    /// Everything that was done since it was last taken.
+    #[cfg(test)]
+    pub(crate) diary: Vec<Entry>,
 }
 
 impl Ledger {
@@ -132,20 +159,42 @@ impl Ledger {
             close.bytes_out,
         );
         self.closed[close.reason as usize] += 1;
+        #[cfg(test)]
+        self.diary.push(Entry::Closed(Closed {
+            id: close.id,
+            name: close.name.to_string(),
+            reason: close.reason,
+            lasted: close.lasted,
+            lines_in: close.lines_in,
+            bytes_out: close.bytes_out,
+        }));
+    }
+
+    /// Corrects how much of its input is kept of the session that was heard last.
+    #[cfg(test)]
+    pub(crate) fn keep(&mut self, bytes: usize) {
+        let mut entries = self.diary.iter_mut().rev();
+        let last = entries.find_map(|entry| match entry {
+            Entry::Heard { kept, .. } => Some(kept),
+            _ => None,
+        });
+        if let Some(kept) = last {
+            *kept = bytes;
+        }
     }
 
     /// How many sessions were opened.
-    pub fn opened(&self) -> u64 {
+    pub(crate) fn opened(&self) -> u64 {
         self.opened
     }
 
     /// How many sessions were closed for `reason`.
-    pub fn closed_for(&self, reason: CloseReason) -> u64 {
+    pub(crate) fn closed_for(&self, reason: CloseReason) -> u64 {
         self.closed[reason as usize]
     }
 
     /// How many sessions were closed.
-    pub fn closed(&self) -> u64 {
+    pub(crate) fn closed(&self) -> u64 {
         self.closed.iter().sum()
     }
 }

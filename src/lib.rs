@@ -15,7 +15,7 @@
 //! | `hub` | sessions, names, the room, what everybody is to hear | sockets, the clock, bytes of a dialect |
 //! | [`settings`] | one table of settings, for flags, file and help | what they are for |
 //! | `dialect` | bytes to requests, events and replies to bytes | who is connected |
-//! | `stream`, `outbox`, `limits`, `ledger`, `name`, `hygiene`, `origin`, `rate`, `id` | one idea each | anything above |
+//! | `stream`, `outbox`, `limits`, `ledger`, `name`, `hygiene`, `origin`, `rate`, `work`, `id` | one idea each | anything above |
 //!
 //! # A turn
 //! `note -> accept -> read -> tick -> flush -> reap`, always in this order; see [`server`]. What people say is encoded
@@ -27,30 +27,33 @@
 //! - The first reason to close stays. A closed session gets no byte.
 //! - No bytes without a waker: output that waits is on the flush list, or an edge will tell when it can go.
 //! - Everything that a peer can make grow has a bound.
+//!
+//! # What is public
+//! [`server`], [`client`] and [`settings`]: to run a server in a process of one's own, to talk to one, and to say how it
+//! is to be. All else is the inside, and changes as it likes.
 #![forbid(unsafe_code)]
 
 pub mod client;
-pub mod dialect;
-pub mod hub;
-pub mod hygiene;
+mod dialect;
+mod hub;
+mod hygiene;
 mod id;
-pub mod ledger;
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub mod internals;
+mod ledger;
 mod limits;
-pub mod log;
-pub mod name;
+mod log;
+mod name;
 mod origin;
 mod outbox;
-mod planted;
 mod rate;
-pub mod report;
+mod report;
 pub mod server;
 pub mod settings;
 mod stream;
-#[cfg(test)]
+#[cfg(any(test, feature = "internals"))]
 mod test_clock;
 #[cfg(test)]
 mod test_log;
-
-// So that test_log, which is also part of tests outside, finds the crate by its name.
-#[cfg(test)]
-extern crate self as chatd;
+mod work;

@@ -4,9 +4,7 @@ use std::io::{self, Write};
 use std::net::TcpListener;
 use std::process::ExitCode;
 
-use chatd::dialect::Dialect;
-use chatd::log::StderrLog;
-use chatd::server::Server;
+use chatd::server::{Dialect, Server, StderrLog};
 use chatd::settings::{self, Invocation, Settings};
 use listenfd::ListenFd;
 use sd_notify::NotifyState;

@@ -20,18 +20,18 @@ use unicode_width::UnicodeWidthStr;
 use crate::hygiene::{is_forbidden, is_joiner_or_selector, Pile};
 
 /// The widest name, in columns of a terminal.
-pub const NAME_COLUMNS_MAX: usize = 24;
+pub(crate) const NAME_COLUMNS_MAX: usize = 24;
 
 /// The longest name, in bytes of UTF-8: enough for 24 letters of any script with some marks.
 /// Columns alone bound nothing, for marks and jamo take none.
-pub const NAME_BYTES_MAX: usize = 128;
+pub(crate) const NAME_BYTES_MAX: usize = 128;
 
 /// The name of a session: `guestN` until its person chooses one.
 ///
 /// Equal names are spelled alike; whether two names may be held at once is another question, which
 /// the roster answers.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Name(Kind);
+pub(crate) struct Name(Kind);
 
 /// The two kinds of name. Guests come in thousands and say nothing mostly, so theirs cost no
 /// allocation.
@@ -44,7 +44,7 @@ pub(crate) enum Kind {
 impl Name {
     /// The name of the `n`th connection until it chooses one: `guestN`.
     #[must_use]
-    pub fn guest(n: u64) -> Name {
+    pub(crate) fn guest(n: u64) -> Name {
         Name(Kind::Guest(n))
     }
 
@@ -53,7 +53,7 @@ impl Name {
     /// # Errors
     /// A name that breaks the rules, or one that nobody may choose, is refused and never cut to
     /// fit.
-    pub fn parse(text: &str) -> Result<Name, NameError> {
+    pub(crate) fn parse(text: &str) -> Result<Name, NameError> {
         if text.len() > NAME_BYTES_MAX {
             return Err(NameError::Malformed);
         }
@@ -68,7 +68,7 @@ impl Name {
     }
 
     /// Appends the name to `out`.
-    pub fn write_to(&self, out: &mut Vec<u8>) {
+    pub(crate) fn write_to(&self, out: &mut Vec<u8>) {
         match &self.0 {
             // Writing to a `Vec` cannot fail.
             Kind::Guest(n) => _ = write!(out, "guest{n}"),
@@ -78,17 +78,11 @@ impl Name {
 
     /// The name as text.
     #[must_use]
-    pub fn text(&self) -> Cow<'_, str> {
+    pub(crate) fn text(&self) -> Cow<'_, str> {
         match &self.0 {
             Kind::Guest(n) => Cow::Owned(format!("guest{n}")),
             Kind::Chosen(name) => Cow::Borrowed(name),
         }
-    }
-
-    /// Whether this is `guestN`, so that nothing was chosen yet.
-    #[must_use]
-    pub fn is_guest(&self) -> bool {
-        matches!(self.0, Kind::Guest(_))
     }
 
     pub(crate) fn kind(&self) -> &Kind {
@@ -108,7 +102,7 @@ impl fmt::Display for Name {
 /// Why a text is no name. `Display` gives the words for the person who asked, without the `!! `
 /// before them.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum NameError {
+pub(crate) enum NameError {
     /// It breaks the rules for names. The text itself may hold anything and must not be shown.
     Malformed,
     /// It keeps to the rules and can be shown, but is or looks like a name that nobody may choose.
@@ -446,7 +440,7 @@ mod tests {
             guest.write_to(&mut out);
             assert_eq!(out, format!("<guest{n}").into_bytes());
             assert_eq!(guest.to_string(), format!("guest{n}"));
-            assert!(guest.is_guest());
+            assert!(matches!(guest.kind(), Kind::Guest(_)));
             assert!(Name::parse(&guest.to_string()).is_err());
         }
         assert!(Name::guest(7).is_like(&Name::guest(7)));
@@ -537,7 +531,7 @@ mod tests {
         #[test]
         fn parsing_never_panics(text in prop_oneof![any::<String>(), any_name()]) {
             if let Ok(name) = Name::parse(&text) {
-                prop_assert!(!name.is_guest());
+                prop_assert!(matches!(name.kind(), Kind::Chosen(_)));
             }
         }
 

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 /// The far end of a connection, as the log tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
+pub(crate) enum Origin {
     /// An address and a port.
     Inet(SocketAddr),
     /// A process of this machine, over a Unix socket.
@@ -41,7 +41,7 @@ impl fmt::Display for Origin {
 ///
 /// The first half is 0 for IPv4 and for no network that there is, for `::/8` is reserved (RFC 4291, section 2.4). An
 /// `IpAddr` would take twice as much of each session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Prefix([u32; 2]);
 
 impl Prefix {

@@ -13,6 +13,12 @@ use crate::ledger::CloseReason;
 
 use crate::limits::QueueLimits;
 
+/// More than this waits for whoever is behind: a whole feed and not only the last burst.
+const BEHIND_BYTES: usize = 64 * 1024;
+
+/// Whoever takes less than this in a second takes next to nothing, in bytes: 1 Mbit/s is thirty times as much.
+const TAKEN_MIN: u64 = 4 * 1024;
+
 /// Copied bytes are gathered into chunks of about this size.
 const CHUNK_BYTES: usize = 8 * 1024;
 
@@ -26,6 +32,9 @@ struct Backlog {
     /// The end of the queue, still growing; it follows `chunks`.
     tail: Vec<u8>,
     bytes: usize,
+    /// When waiting began, and how many bytes were taken since then.
+    since: Instant,
+    taken: u64,
     /// When the socket last took something, or when waiting began.
     taken_at: Instant,
     /// Since when more than the soft limit waits.
@@ -98,6 +107,7 @@ impl Outbox {
         }
         backlog.tail.drain(..left);
         backlog.bytes -= bytes;
+        backlog.taken += bytes as u64;
         backlog.taken_at = now;
         if backlog.bytes == 0 {
             self.0 = None;
@@ -140,8 +150,17 @@ impl Outbox {
         Ok(soft_at.into_iter().chain(stall_at).min())
     }
 
+    /// Whether its peer takes what it can and is behind all the same. Whoever takes next to nothing is not: that is a
+    /// stall, which ends by itself. In the first second nobody can tell.
+    pub(crate) fn is_behind(&self, now: Instant) -> bool {
+        self.0.as_ref().is_some_and(|backlog| {
+            let seconds = now.saturating_duration_since(backlog.since).as_secs();
+            backlog.bytes > BEHIND_BYTES && backlog.taken >= seconds * TAKEN_MIN
+        })
+    }
+
     /// Counts again what waits.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "internals"))]
     pub(crate) fn recount(&self) -> usize {
         self.0.as_ref().map_or(0, |backlog| {
             backlog.chunks.iter().map(Bytes::len).sum::<usize>() + backlog.tail.len()
@@ -154,6 +173,8 @@ impl Outbox {
                 chunks: VecDeque::new(),
                 tail: Vec::new(),
                 bytes: 0,
+                since: now,
+                taken: 0,
                 taken_at: now,
                 above_soft_since: None,
             })

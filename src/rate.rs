@@ -37,12 +37,12 @@ pub(crate) struct Bucket {
 }
 
 impl Bucket {
-    /// Takes `cost` tokens, more than there are if need be. If less than one is left, gives the time at which there is
-    /// one again. `start` is the same in every call and not after `now`.
+    /// Takes `cost` thousandths of a token, more than there are if need be. If less than one token is left, gives the
+    /// time at which there is one again. `start` is the same in every call and not after `now`.
     pub(crate) fn charge(
         &mut self,
         rate: Rate,
-        cost: u32,
+        cost: u64,
         start: Instant,
         now: Instant,
     ) -> Option<Instant> {
@@ -51,10 +51,24 @@ impl Bucket {
         }
         let token_micros = 1_000_000 / u64::from(rate.per_second);
         let now_micros = now.saturating_duration_since(start).as_micros() as u64;
-        self.full_at_micros = self.full_at_micros.max(now_micros) + token_micros * u64::from(cost);
+        let cost_micros = token_micros.saturating_mul(cost) / 1000;
+        self.full_at_micros = self.full_at_micros.max(now_micros) + cost_micros;
         let all_but_one_micros = token_micros * u64::from(rate.burst - 1);
         let one_at_micros = self.full_at_micros.saturating_sub(all_but_one_micros);
         (one_at_micros > now_micros).then(|| start + Duration::from_micros(one_at_micros))
+    }
+
+    /// When it is full again; not after `now`, if it is.
+    pub(crate) fn full_at(self, start: Instant) -> Instant {
+        start + Duration::from_micros(self.full_at_micros)
+    }
+
+    /// A bucket that is full at this time.
+    pub(crate) fn owing(full_at: Instant, start: Instant) -> Self {
+        let owed = full_at.saturating_duration_since(start);
+        Self {
+            full_at_micros: owed.as_micros() as u64,
+        }
     }
 }
 
@@ -111,16 +125,42 @@ mod tests {
             burst: 3,
         };
         let (mut bucket, start) = (Bucket::default(), outset());
-        assert_eq!(bucket.charge(rate, 1, start, start), None);
-        assert_eq!(bucket.charge(rate, 1, start, start), None);
+        assert_eq!(bucket.charge(rate, 1_000, start, start), None);
+        assert_eq!(bucket.charge(rate, 1_000, start, start), None);
         let tenth = micros(100_000);
-        assert_eq!(bucket.charge(rate, 1, start, start), Some(start + tenth));
+        assert_eq!(
+            bucket.charge(rate, 1_000, start, start),
+            Some(start + tenth)
+        );
         let now = start + tenth;
-        assert_eq!(bucket.charge(rate, 1, start, now), Some(now + tenth));
+        assert_eq!(bucket.charge(rate, 1_000, start, now), Some(now + tenth));
         // After a pause the bucket is full, and no fuller.
         let now = now + 1000 * tenth;
-        assert_eq!(bucket.charge(rate, 3, start, now), Some(now + tenth));
-        assert_eq!(bucket.charge(rate, 20, start, now), Some(now + 21 * tenth));
+        assert_eq!(bucket.charge(rate, 3_000, start, now), Some(now + tenth));
+        assert_eq!(
+            bucket.charge(rate, 20_000, start, now),
+            Some(now + 21 * tenth)
+        );
+    }
+
+    #[test]
+    fn what_is_owed_can_be_taken_over() {
+        let rate = Rate {
+            per_second: 10,
+            burst: 3,
+        };
+        let (mut bucket, start) = (Bucket::default(), outset());
+        assert!(bucket.full_at(start) <= start);
+        bucket.charge(rate, 2_500, start, start);
+        let full_at = start + micros(250_000);
+        assert_eq!(bucket.full_at(start), full_at);
+        let later = start + micros(50_000);
+        let mut other = Bucket::owing(full_at, later);
+        assert_eq!(other.full_at(later), full_at);
+        let tenth = micros(100_000);
+        assert_eq!(other.charge(rate, 500, later, later), Some(start + tenth));
+        let paid = Bucket::owing(start, later);
+        assert_eq!(paid.full_at(later), later);
     }
 
     #[test]
@@ -129,13 +169,13 @@ mod tests {
         for (per_second, burst) in [(0, 0), (0, 5), (5, 0)] {
             let rate = Rate { per_second, burst };
             assert!(rate.is_unlimited());
-            assert_eq!(bucket.charge(rate, u32::MAX, start, start), None);
+            assert_eq!(bucket.charge(rate, u64::MAX, start, start), None);
         }
         let rate = Rate {
             per_second: 1,
             burst: 2,
         };
-        assert_eq!(bucket.charge(rate, 1, start, start), None);
+        assert_eq!(bucket.charge(rate, 1_000, start, start), None);
     }
 
     #[test]
@@ -168,7 +208,7 @@ mod tests {
                 tokens = full.min(tokens + after.cast_signed()) - token * i64::from(cost);
                 let missing = u64::try_from(token - tokens).unwrap_or(0);
                 let one_at = (missing > 0).then(|| now + micros(missing));
-                prop_assert_eq!(bucket.charge(Rate { per_second, burst }, cost, start, now), one_at);
+                prop_assert_eq!(bucket.charge(Rate { per_second, burst }, u64::from(cost) * 1000, start, now), one_at);
             }
         }
 

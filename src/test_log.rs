@@ -3,8 +3,9 @@
 use std::cell::RefCell;
 use std::sync::Once;
 
-use chatd::ledger::CloseReason;
 use log::{LevelFilter, Log, Metadata, Record};
+
+use crate::ledger::CloseReason;
 
 /// One session that has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]

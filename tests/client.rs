@@ -356,7 +356,7 @@ mod the_real_server {
         assert!(clients.is_empty());
         let report = server.stop();
         assert_eq!(report.opens, CLIENTS as u64);
-        assert_eq!(report.census, chatd::hub::Census::default());
+        assert_eq!(report.census, chatd::server::Census::default());
     }
 
     #[test]

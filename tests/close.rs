@@ -8,7 +8,7 @@ use std::net::TcpStream;
 use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
 
-use chatd::report::Process;
+use chatd::server::Process;
 use support::person::Person;
 use support::server::Server;
 use support::session::{close_line, connect_narrow, value};

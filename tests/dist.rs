@@ -167,7 +167,7 @@ fn sockets_are_named() {
             .lines()
             .find_map(|line| line.strip_prefix("FileDescriptorName="));
         assert_eq!(name, Some(dialect), "{unit}");
-        let known: Result<chatd::dialect::Dialect, _> = dialect.parse();
+        let known: Result<chatd::settings::Dialect, _> = dialect.parse();
         assert!(known.is_ok());
     }
 }

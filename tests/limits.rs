@@ -6,7 +6,7 @@ use std::io::Write;
 use std::iter;
 use std::net::TcpStream;
 
-use chatd::report::Process;
+use chatd::server::Process;
 use support::person::Person;
 use support::random::Random;
 use support::server::Server;

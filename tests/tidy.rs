@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 
 /// Which modules of the crate each module may use. All of them are further down in this list, so there is no circle.
 const BELOW: &[(&str, &[&str])] = &[
-    ("main", &["dialect", "server", "settings", "log"]),
+    ("main", &["server", "settings"]),
     (
         "server",
         &[
             "log", "report", "hub", "settings", "dialect", "ledger", "origin", "rate", "id",
-            "planted", "stream",
+            "stream",
         ],
     ),
     (
@@ -26,6 +26,7 @@ const BELOW: &[(&str, &[&str])] = &[
         "hub",
         &[
             "dialect", "outbox", "limits", "ledger", "name", "hygiene", "origin", "rate", "id",
+            "work",
         ],
     ),
     ("settings", &["dialect", "limits", "rate"]),
@@ -40,7 +41,6 @@ const BELOW: &[(&str, &[&str])] = &[
     ("rate", &[]),
     ("id", &[]),
     ("stream", &[]),
-    ("planted", &[]),
 ];
 
 /// Where other crates may be used: whatever begins with one of these paths.
@@ -127,8 +127,10 @@ struct Source {
 impl Source {
     /// Its code: without its tests, which are at its end.
     fn code(&self) -> &str {
-        let tests = ["mod tests", "impl"].map(|begins| format!("\n#[cfg(test)]\n{begins}"));
-        let ends = tests.iter().filter_map(|begins| self.text.find(begins));
+        let tests = ["mod tests", "impl"]
+            .into_iter()
+            .flat_map(|begins| TESTS.map(|attribute| format!("\n{attribute}\n{begins}")));
+        let ends = tests.filter_map(|begins| self.text.find(&begins));
         &self.text[..ends.min().unwrap_or(self.text.len())]
     }
 
@@ -151,7 +153,10 @@ impl Source {
     }
 }
 
-/// The sources of the crate, but those that are tests as a whole: `#[cfg(test)] mod transcripts;`.
+/// What stands before that which only tests have, or they and what stands outside for them.
+const TESTS: [&str; 2] = ["#[cfg(test)]", "#[cfg(any(test, feature = \"internals\"))]"];
+
+/// The sources of the crate, but those that are tests as a whole: `#[cfg(test)] mod transcripts;`, and `internals`.
 fn sources() -> Vec<Source> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let all: Vec<Source> = files(&root.join("src"))
@@ -169,9 +174,15 @@ fn sources() -> Vec<Source> {
     assert!(all.len() > 30, "the sources are not found");
     let tests: BTreeSet<String> = all
         .iter()
-        .flat_map(|source| source.text.split("#[cfg(test)]\nmod ").skip(1))
-        .filter_map(|rest| rest.split_once(['{', ';']))
-        .map(|(name, _)| name.trim().to_owned())
+        .flat_map(|source| {
+            let begins = TESTS.map(|attribute| format!("\n{attribute}\nmod "));
+            begins.into_iter().flat_map(|begins| {
+                let rests = source.text.split(&begins).skip(1);
+                rests.map(str::to_owned).collect::<Vec<_>>()
+            })
+        })
+        .filter_map(|rest| Some(rest.split_once(['{', ';'])?.0.trim().to_owned()))
+        .chain(["internals".to_owned()])
         .collect();
     let is_test = |source: &Source| {
         let path = source.path.trim_end_matches(".rs");
@@ -373,6 +384,20 @@ fn expand(tree: &str, before: &[String], paths: &mut Vec<Vec<String>>) {
         }
     }
     expand(&group[begin..end], &path, paths);
+}
+
+/// What users of the library need; all else is the inside.
+#[test]
+fn three_modules_are_public() {
+    let sources = sources();
+    let lib = sources.iter().find(|source| source.path == "src/lib.rs");
+    let lines: Vec<&str> = lib.expect("it is there").text.lines().collect();
+    let public = lines.windows(2).filter_map(|pair| {
+        let is_public = pair[1].starts_with("pub ") && pair[0] != "#[doc(hidden)]";
+        is_public.then_some(pair[1])
+    });
+    let modules = ["pub mod client;", "pub mod server;", "pub mod settings;"];
+    assert_eq!(public.collect::<Vec<_>>(), modules);
 }
 
 #[test]

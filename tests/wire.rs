@@ -19,8 +19,7 @@ use std::time::Instant;
 
 use base64::engine::general_purpose::STANDARD as BASE64;
 use base64::Engine;
-use chatd::client::{Clients, Connection, Event, Message, Options, Target};
-use chatd::dialect::Dialect;
+use chatd::client::{Clients, Connection, Dialect, Event, Message, Options, Target};
 use libtest_mimic::{Arguments, Trial};
 
 use in_process::{InProcess, DEADLINE};

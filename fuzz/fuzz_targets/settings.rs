@@ -1,7 +1,3 @@
 #![no_main]
 
-#[path = "../../tests/fuzz/mod.rs"]
-#[allow(dead_code, reason = "the replay of the corpora uses the rest")]
-mod fuzz;
-
-libfuzzer_sys::fuzz_target!(|input: &[u8]| fuzz::check_target("settings", input));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| chatd::internals::fuzz("settings", input));

@@ -67,11 +67,8 @@ pub(crate) enum Reply<'a> {
     Told { from: &'a Name, words: &'a str },
     /// This session's own copy of a private line.
     YouTold { to: &'a Name, words: &'a str },
-    /// Who is here: `here` in number, of whom these are listed.
-    Here {
-        here: usize,
-        listed: &'a [Listed<'a>],
-    },
+    /// Who is here, or a part of it.
+    Here(Here<'a>),
     /// What was said before, at that time.
     Past(Past<'a>),
     /// A line could not be understood or obeyed.
@@ -120,10 +117,28 @@ pub(crate) enum Note<'a> {
     Bell(bool),
     /// Whether the server edits the line.
     Editing(bool),
+    /// The session is paused, and has been for a while.
+    LinesWait,
+    /// The session is paused because its room cannot keep up.
+    RoomIsSlow,
     /// The answer to telnet's Are You There.
     StillHere,
     /// The first of two interrupts.
     InterruptAgain,
+}
+
+/// A list of those who are here, or a part of it, which begins and ends as a line does.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Here<'a> {
+    /// How many are here.
+    pub(crate) here: usize,
+    /// Whether it is the first part.
+    pub(crate) begins: bool,
+    pub(crate) listed: &'a [Listed<'a>],
+    /// How many are left out.
+    pub(crate) unlisted: usize,
+    /// How many listen, of whom nobody was told; `None` if it is not the last part.
+    pub(crate) listening: Option<usize>,
 }
 
 /// Somebody in a list of those who are here.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::dialect::event::To;
 use crate::dialect::request::{Refusal, Request};
+use crate::work::Work;
 
 /// What a session was found to say or do. Each counts once against its line rate.
 #[derive(Debug, PartialEq, Eq)]
@@ -12,8 +13,10 @@ pub(crate) enum Input<'a> {
     Request(Request<'a>),
     /// A line that cannot be understood.
     Refused(Refusal),
-    /// Nothing for the hub to do: an empty line, or what the codec has answered by itself.
-    Nothing,
+    /// A line with nothing in it.
+    Blank,
+    /// The codec has answered by itself, without a wish of whoever types.
+    Answered,
     /// Tab behind a word, to be answered with `complete`.
     Complete(Word),
     /// A wish to leave that is no request: Ctrl-D, the second Ctrl-C.
@@ -24,9 +27,27 @@ pub(crate) enum Input<'a> {
     Flood,
 }
 
+impl Input<'_> {
+    /// How many bytes of words all others hear of it; `None` if they hear none.
+    pub(crate) fn spoken_bytes(&self) -> Option<usize> {
+        match self {
+            Self::Request(Request::Say(words) | Request::Act(words)) => Some(words.len()),
+            _ => None,
+        }
+    }
+
+    /// How many lines it costs, by what it asks for.
+    pub(crate) fn lines(&self) -> usize {
+        match self {
+            Self::Request(request) => request.lines(),
+            _ => 1,
+        }
+    }
+}
+
 /// What stands between the last space and the cursor: the beginning of something that has a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Word {
+pub(crate) struct Word {
     /// As typed, never empty.
     pub prefix: String,
     /// Nothing stands before it, so that it may be a command.
@@ -43,6 +64,8 @@ pub(crate) struct Context<'a> {
     pub(crate) to: To,
     /// How many lines the session has sent, blank and refused ones among them.
     pub(crate) lines_in: &'a mut u64,
+    /// What the input makes the server do, beyond that its bytes are looked at once.
+    pub(crate) work: &'a mut Work,
     /// For the session alone, at the place of the input in question: the protocol's own answers.
     pub(crate) out: &'a mut Vec<u8>,
 }

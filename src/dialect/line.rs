@@ -12,7 +12,7 @@ use memchr::{memchr2, memchr3};
 
 /// What stands between two line ends.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Line<'a> {
+pub(crate) enum Line<'a> {
     /// The bytes of the line without its end.
     Whole(Cow<'a, [u8]>),
     /// The line was longer than allowed and is gone; it had so many bytes.
@@ -24,7 +24,7 @@ pub enum Line<'a> {
 /// CR LF, CR NUL, LF and a lone CR are one line end each (RFC 1123, section 3.3.1), however the bytes are cut into
 /// packets.
 #[derive(Debug, Default)]
-pub struct LineBuffer {
+pub(crate) struct LineBuffer {
     partial: Vec<u8>,
     /// Bytes of an over-long line seen so far; 0 while the line still fits.
     discarded: usize,
@@ -35,7 +35,7 @@ pub struct LineBuffer {
 impl LineBuffer {
     /// Takes bytes from `input` up to and with the next line end and gives that line, or `None` when `input` is used
     /// up or begins with `escape`, the byte that is not part of the text (telnet's IAC).
-    pub fn next<'a>(
+    pub(crate) fn next<'a>(
         &mut self,
         input: &mut &'a [u8],
         line_bytes_max: usize,
@@ -65,7 +65,7 @@ impl LineBuffer {
     }
 
     /// Adds bytes, none of them a line end, to the unfinished line.
-    pub fn push(&mut self, text: &[u8], line_bytes_max: usize) {
+    pub(crate) fn push(&mut self, text: &[u8], line_bytes_max: usize) {
         if self.discarded > 0 {
             self.discarded += text.len();
         } else if self.partial.len() + text.len() > line_bytes_max {
@@ -77,7 +77,7 @@ impl LineBuffer {
     }
 
     /// The unfinished line, which counts as a line when the stream has ended; `None` if there is none.
-    pub fn finish(&mut self) -> Option<Line<'static>> {
+    pub(crate) fn finish(&mut self) -> Option<Line<'static>> {
         if self.discarded > 0 {
             return Some(Line::TooLong(std::mem::take(&mut self.discarded)));
         }
@@ -86,23 +86,23 @@ impl LineBuffer {
     }
 
     /// Forgets the unfinished line.
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.partial = Vec::new();
         self.discarded = 0;
     }
 
     /// The unfinished line as far as it is known.
-    pub fn partial(&self) -> &[u8] {
+    pub(crate) fn partial(&self) -> &[u8] {
         &self.partial
     }
 
     /// Takes the unfinished line away.
-    pub fn take_partial(&mut self) -> Vec<u8> {
+    pub(crate) fn take_partial(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.partial)
     }
 
     /// Bytes of the over-long line that is being skipped; 0 if none is.
-    pub fn discarded(&self) -> usize {
+    pub(crate) fn discarded(&self) -> usize {
         self.discarded
     }
 

@@ -5,11 +5,11 @@
 mod client;
 pub(crate) mod event;
 mod foreign;
-pub mod input;
-pub mod line;
-pub mod message;
+pub(crate) mod input;
+pub(crate) mod line;
+pub(crate) mod message;
 pub(crate) mod request;
-pub mod telnet;
+pub(crate) mod telnet;
 pub(crate) mod wire;
 mod words;
 

@@ -42,6 +42,27 @@ pub(crate) enum Request<'a> {
     Edit(bool),
 }
 
+/// Others hear this many bytes for the price of a line.
+const LINE_BYTES: usize = 512;
+
+/// Taking a name costs as much as this many lines.
+const NAME_LINES: usize = 5;
+
+impl Request<'_> {
+    /// How many lines it costs: what others hear counts by its bytes, and taking a name more than a line.
+    pub(crate) fn lines(&self) -> usize {
+        match self {
+            Self::Say(words)
+            | Self::Act(words)
+            | Self::Tell { words, .. }
+            | Self::Reply(words)
+            | Self::Quit(words) => words.len().div_ceil(LINE_BYTES).max(1),
+            Self::TakeName(_) => NAME_LINES,
+            _ => 1,
+        }
+    }
+}
+
 /// Why a line could not be understood or obeyed. `words` has the English for each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Refusal {

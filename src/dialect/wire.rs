@@ -98,22 +98,22 @@ fn understand<'a>(
             })
         }
     };
+    if line.is_empty() {
+        return Input::Blank;
+    }
     match parse(line, context, scratch) {
-        Ok(None) => Input::Nothing,
+        Ok(None) => Input::Answered,
         Ok(Some(request)) => Input::Request(request),
         Err(refusal) => Input::Refused(refusal),
     }
 }
 
-/// Understands a line. `None` is a line that asks for nothing, or what was answered by itself.
+/// Understands a line. `None` is what was answered by itself.
 fn parse<'a>(
     line: &[u8],
     context: &mut Context<'_>,
     scratch: &'a mut String,
 ) -> Result<Option<Request<'a>>, Refusal> {
-    if line.is_empty() {
-        return Ok(None);
-    }
     let mut fields = line.split(|byte| *byte == b' ');
     let verb = fields.next().unwrap_or_default();
     match (verb, [fields.next(), fields.next(), fields.next()]) {
@@ -204,7 +204,7 @@ pub(super) fn encode_reply(reply: &Reply<'_>, out: &mut Vec<u8>) {
         | Reply::YouDid { .. }
         | Reply::Told { .. }
         | Reply::YouTold { .. }
-        | Reply::Here { .. }
+        | Reply::Here(_)
         | Reply::Past(_) => {}
     }
 }

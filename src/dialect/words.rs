@@ -32,7 +32,7 @@ impl Display for Note<'_> {
         match *self {
             Self::Welcome(name) => write!(
                 f,
-                "Welcome to chatd. You are {name}: /name NAME changes that, /help lists the commands."
+                "Welcome! You are {name}: /name NAME changes that, /help lists commands."
             ),
             Self::MessageOfTheDay(line) => f.write_str(line),
             Self::Earlier => f.write_str("earlier:"),
@@ -72,6 +72,8 @@ impl Display for Note<'_> {
             }
             Self::Bell(on) => write!(f, "bell {}", on_or_off(on)),
             Self::Editing(on) => write!(f, "editing {}", on_or_off(on)),
+            Self::LinesWait => f.write_str("slow down: your lines wait"),
+            Self::RoomIsSlow => f.write_str("the room is slow; your lines wait"),
             Self::StillHere => f.write_str("yes, still here"),
             Self::InterruptAgain => f.write_str("Ctrl-C again, or /quit, to leave"),
         }

@@ -7,16 +7,19 @@ use std::collections::BinaryHeap;
 use std::mem;
 use std::time::{Duration, Instant};
 
-use crate::dialect::event::{Farewell, Note, Reply};
+use crate::dialect::event::{Farewell, Here, Note, Reply};
 use crate::dialect::{Codec, Dialect};
 use crate::hub::core::Core;
 use crate::hub::room::members::NOWHERE;
 use crate::hub::session::{Closing, Ending, Flow, Phase, Session, Stage};
 use crate::hub::Hub;
 use crate::id::SessionId;
+#[cfg(test)]
+use crate::ledger::Entry;
 use crate::ledger::{Close, CloseReason};
 use crate::name::Name;
 use crate::origin::Origin;
+use crate::rate::Bucket;
 
 /// A newcomer is told of at most this many names: the greeting is one line, however many are here.
 const GREETING_NAMES_MAX: usize = 20;
@@ -26,7 +29,7 @@ const UNANNOUNCED_AGE_MIN: Duration = Duration::from_secs(10);
 
 impl<T> Hub<T> {
     /// Takes in a session and greets it.
-    pub fn connect(
+    pub(crate) fn connect(
         &mut self,
         transport: T,
         dialect: Dialect,
@@ -41,7 +44,9 @@ impl<T> Hub<T> {
         // A guest's number is its own, so it is free.
         let claimed = core.roster.claim(id, &session.name);
         debug_assert_eq!(claimed, Ok(()));
-        session.member = core.room.enter(id, session.codec.encoding());
+        session.member = core
+            .room
+            .enter(id, session.codec.encoding(), session.prefix);
         if let Some(idle) = core.limits.idle {
             core.wake_by(now + idle);
         }
@@ -50,7 +55,7 @@ impl<T> Hub<T> {
     }
 
     /// Takes in a session only to tell it why it cannot stay.
-    pub fn refuse(
+    pub(crate) fn refuse(
         &mut self,
         transport: T,
         dialect: Dialect,
@@ -67,7 +72,12 @@ impl<T> Hub<T> {
     }
 
     /// Writes down that somebody came and could not even be taken in to be told why; gives what to tell them.
-    pub fn turn_away(&mut self, dialect: Dialect, from: Origin, reason: CloseReason) -> Vec<u8> {
+    pub(crate) fn turn_away(
+        &mut self,
+        dialect: Dialect,
+        from: Origin,
+        reason: CloseReason,
+    ) -> Vec<u8> {
         let sessions = self.sessions.len();
         let ledger = &mut self.core.ledger;
         let number = ledger.open(dialect, from, sessions);
@@ -90,7 +100,7 @@ impl<T> Hub<T> {
     }
 
     /// Closes the oldest session that was never announced, if it is old enough, so that a newcomer finds place.
-    pub fn make_room(&mut self, now: Instant) -> bool {
+    pub(crate) fn make_room(&mut self, now: Instant) -> bool {
         let members = &self.core.room.members;
         // Guests stand in the order in which they came, so if the first of these is too young, all are.
         let oldest = self.core.roster.guests().find_map(|id| {
@@ -110,12 +120,12 @@ impl<T> Hub<T> {
     }
 
     /// Ends a session: the one way out. The first reason stays; a second call does nothing.
-    pub fn begin_close(&mut self, id: SessionId, reason: CloseReason, now: Instant) {
+    pub(crate) fn begin_close(&mut self, id: SessionId, reason: CloseReason, now: Instant) {
         self.close(id, reason, "", now);
     }
 
     /// Ends all sessions, because the server goes down.
-    pub fn shut_down(&mut self, now: Instant) {
+    pub(crate) fn shut_down(&mut self, now: Instant) {
         self.core.going_down = true;
         for id in self.ids().collect::<Vec<_>>() {
             self.begin_close(id, CloseReason::Shutdown, now);
@@ -123,7 +133,7 @@ impl<T> Hub<T> {
     }
 
     /// Ends what has begun to close and is not done yet, at once.
-    pub fn cut_off(&mut self) {
+    pub(crate) fn cut_off(&mut self) {
         for id in self.ids().collect::<Vec<_>>() {
             self.free(id, Ending::Orderly);
         }
@@ -132,9 +142,12 @@ impl<T> Hub<T> {
     fn insert(&mut self, transport: T, dialect: Dialect, from: Origin, now: Instant) -> SessionId {
         let Self { sessions, core } = self;
         let number = core.ledger.open(dialect, from, sessions.len() + 1);
-        let codec = Codec::new(dialect);
-        let session =
-            sessions.insert(|id| Session::new(transport, id, number, NOWHERE, codec, now));
+        let (codec, prefix) = (Codec::new(dialect), from.prefix());
+        let session = sessions.insert(|id| Session::new(transport, id, number, prefix, codec, now));
+        let owes_until = prefix.and_then(|prefix| core.debts.paid_at(prefix, now));
+        if let Some(paid_at) = owes_until {
+            session.bucket = Bucket::owing(paid_at, now);
+        }
         session.id
     }
 
@@ -149,11 +162,19 @@ impl<T> Hub<T> {
         let to = session.to(self.core.wall_seconds);
         let mut add = |reply| session.codec.encode_reply(&reply, &to, &mut greeting);
         add(Reply::Note(Note::Welcome(&session.name)));
-        let listed: Vec<_> = self.listed(Some(id)).take(GREETING_NAMES_MAX).collect();
-        add(Reply::Here {
-            here: self.core.room.here() + 1,
+        let room = &self.core.room;
+        let first = room.arrivals().filter_map(|id| self.sessions.get(id));
+        let listed: Vec<_> = first
+            .take(GREETING_NAMES_MAX)
+            .map(Session::listed_as)
+            .collect();
+        add(Reply::Here(Here {
+            here: room.here(),
+            begins: true,
             listed: &listed,
-        });
+            unlisted: room.here() - listed.len(),
+            listening: Some(room.listening()),
+        }));
         for line in &self.core.motd {
             add(Reply::Note(Note::MessageOfTheDay(line)));
         }
@@ -168,15 +189,23 @@ impl<T> Hub<T> {
     }
 
     pub(super) fn close(&mut self, id: SessionId, reason: CloseReason, words: &str, now: Instant) {
+        if !self.sessions.get(id).is_some_and(Session::is_open) {
+            return;
+        }
+        self.unsort_name(id);
         let Self { sessions, core } = self;
-        let session = sessions.get_mut(id);
-        let Some(session) = session.filter(|session| session.is_open()) else {
+        let Some(session) = sessions.get_mut(id) else {
             return;
         };
         core.roster.release(id, &session.name);
+        session.long = None;
+        if let Some(prefix) = session.prefix {
+            let paid_at = session.bucket.full_at(session.opened_at);
+            core.debts.note(prefix, paid_at, now);
+        }
         core.bid_farewell(session, reason, now);
-        let place = mem::replace(&mut session.member, NOWHERE);
-        let announced = core.room.leave(place, |moved, place| {
+        let (place, prefix) = (mem::replace(&mut session.member, NOWHERE), session.prefix);
+        let announced = core.room.leave(place, prefix, |moved, place| {
             if let Some(moved) = sessions.get_mut(moved) {
                 moved.member = place;
             }
@@ -224,7 +253,7 @@ impl<T> Hub<T> {
     }
 
     /// Frees the sessions that are closed and gives their transports back.
-    pub fn reap(&mut self, now: Instant, mut close: impl FnMut(T, Ending)) {
+    pub(crate) fn reap(&mut self, now: Instant, mut close: impl FnMut(T, Ending)) {
         for id in mem::take(&mut self.core.closed) {
             let Self { sessions, core } = self;
             let Some(session) = sessions.remove(id) else {
@@ -274,6 +303,11 @@ impl Core {
             self.catch_up(session, now);
             self.queued_bytes += session.outbox.bytes() - before;
         }
+        #[cfg(test)]
+        self.ledger.diary.push(Entry::Ended {
+            id: session.number,
+            reason,
+        });
         let until = now + self.limits.drain;
         session.phase = Phase::Closing(Box::new(Closing {
             reason,

@@ -1,13 +1,9 @@
 //! What sessions ask for, and what comes of it.
 
-use std::borrow::Cow;
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::mem;
 use std::time::Instant;
 
-use crate::dialect::event::{Event, Listed, Note, Reply};
-use crate::dialect::input::Word;
+use crate::dialect::event::{Event, Note, Reply};
 use crate::dialect::request::{Command, Refusal, Request, COMMANDS};
 use crate::hub::core::Core;
 use crate::hub::session::Session;
@@ -15,12 +11,10 @@ use crate::hub::Hub;
 use crate::id::SessionId;
 use crate::ledger::CloseReason;
 use crate::name::Name;
+use crate::work::Work;
 
 /// Nobody can ignore more people at a time.
 const IGNORED_MAX: usize = 100;
-
-/// At most this many names are offered for a word.
-const CANDIDATES_MAX: usize = 50;
 
 impl<T> Hub<T> {
     pub(super) fn obey(
@@ -36,7 +30,7 @@ impl<T> Hub<T> {
         match request {
             Request::Say(words) => core.say(session, words, now),
             Request::Act(words) => core.act(session, words, now),
-            Request::TakeName(name) => core.take_name(session, name, now)?,
+            Request::TakeName(name) => self.take_name(id, name, now)?,
             Request::Quit(words) => self.close(id, CloseReason::Quit, words, now),
             Request::Help(command) => core.help(session, command, now),
             Request::Away(reason) => core.set_away(session, reason, now),
@@ -45,9 +39,10 @@ impl<T> Hub<T> {
             Request::Bell(on) => core.set_bell(session, on, now),
             Request::History(lines) => {
                 core.show_history(session, lines.unwrap_or(usize::MAX), now);
+                session.wait_until_sent();
             }
             Request::Edit(on) => core.set_editing(session, on, now),
-            Request::Who => self.list_names(id, now),
+            Request::Who => self.begin_list(id, now),
             Request::Tell { to, words } => self.tell(id, to, words, now)?,
             Request::Reply(words) => self.tell_back(id, words, now)?,
             Request::Whois(name) => self.describe(id, name, now)?,
@@ -85,6 +80,7 @@ impl Core {
         if let Some(member) = self.room.members.get_mut(session.member) {
             member.spoke = self.speeches;
         }
+        self.room.note_speaker(session.id);
         let event = event(&session.name);
         self.room
             .history
@@ -157,8 +153,13 @@ impl Core {
 
     fn set_editing<T>(&mut self, session: &mut Session<T>, on: bool, now: Instant) {
         let mut out = Vec::new();
-        let (codec, mut context) =
-            session.codec_in_context(&self.limits, self.wall_seconds, &mut out, now);
+        let (codec, mut context) = session.codec_in_context(
+            &self.limits,
+            self.wall_seconds,
+            &mut self.work,
+            &mut out,
+            now,
+        );
         codec.set_editing(on, &mut context);
         self.send(session, now, |_, _, bytes| bytes.append(&mut out));
     }
@@ -180,39 +181,18 @@ impl Core {
 
 /// Requests that need others' sessions.
 impl<T> Hub<T> {
-    fn list_names(&mut self, id: SessionId, now: Instant) {
-        let room = &self.core.room;
-        let is_unannounced = |id: &SessionId| {
-            let session = self.sessions.get(*id);
-            let member = session.and_then(|session| room.members.get(session.member));
-            member.is_some_and(|member| member.announced.is_none())
+    fn take_name(&mut self, id: SessionId, name: Name, now: Instant) -> Result<(), Refusal> {
+        self.core.work.add(Work::LOOK_UP);
+        let is_sorted = self.unsort_name(id);
+        let Self { sessions, core } = self;
+        let taken = match sessions.get_mut(id) {
+            Some(session) => core.take_name(session, name, now),
+            None => Ok(()),
         };
-        let unannounced = Some(id).filter(is_unannounced);
-        let here = room.here() + usize::from(unannounced.is_some());
-        let mut out = Vec::new();
-        if let Some(session) = self.sessions.get(id) {
-            let listed: Vec<Listed<'_>> = self.listed(unannounced).collect();
-            let reply = Reply::Here {
-                here,
-                listed: &listed,
-            };
-            let to = session.to(self.core.wall_seconds);
-            session.codec.encode_reply(&reply, &to, &mut out);
+        if is_sorted {
+            core.room.unsorted.push(id);
         }
-        self.send(id, &mut out, now);
-    }
-
-    /// Those who are here, and behind them `newcomer`, who was not announced.
-    pub(super) fn listed(
-        &self,
-        newcomer: Option<SessionId>,
-    ) -> impl Iterator<Item = Listed<'_>> + '_ {
-        let ids = self.core.room.arrivals().chain(newcomer);
-        let sessions = ids.filter_map(|id| self.sessions.get(id));
-        sessions.map(|session| Listed {
-            name: &session.name,
-            away: session.is_away(),
-        })
+        taken
     }
 
     /// Queues what one session alone is told.
@@ -230,7 +210,8 @@ impl<T> Hub<T> {
         }
     }
 
-    fn find(&self, name: &str) -> Result<&Session<T>, Refusal> {
+    fn find(&mut self, name: &str) -> Result<&Session<T>, Refusal> {
+        self.core.work.add(Work::LOOK_UP);
         let found = self.core.roster.find(name);
         let session = found.and_then(|id| self.sessions.get(id));
         session.ok_or_else(|| Refusal::Nobody(name.into()))
@@ -345,40 +326,6 @@ impl<T> Hub<T> {
             session.codec.encode_reply(&reply, &to, &mut out);
         }
         self.send(id, &mut out, now);
-    }
-
-    /// Answers Tab: commands, or the names of those here, whoever spoke last first.
-    pub(super) fn complete(&mut self, id: SessionId, word: &Word) {
-        let prefix = word.prefix.to_lowercase();
-        let candidates: Vec<String> = match prefix.strip_prefix('/') {
-            Some(prefix) if word.is_at_line_start => {
-                let words = COMMANDS.iter().map(Command::word);
-                let fitting = words.filter(|word| word.starts_with(prefix));
-                fitting.map(|word| format!("/{word}")).collect()
-            }
-            _ => self.names_that_begin(&prefix, id),
-        };
-        if let Some(session) = self.session(id) {
-            session.codec.complete(&candidates);
-        }
-    }
-
-    /// The names of those here, but for `own`, that begin with `prefix`, which is in lower case.
-    fn names_that_begin(&self, prefix: &str, own: SessionId) -> Vec<String> {
-        let room = &self.core.room;
-        let others = room.arrivals().filter(|other| *other != own);
-        let sessions = others.filter_map(|other| self.sessions.get(other));
-        let named = sessions.map(|session| {
-            let member = room.members.get(session.member);
-            let spoke = member.map_or(0, |member| member.spoke);
-            (Reverse(spoke), session.name.text())
-        });
-        let fits = |(_, name): &(_, Cow<'_, str>)| name.to_lowercase().starts_with(prefix);
-        // Those who never spoke stand at the end, in no order that anybody would look for.
-        let mut named: BinaryHeap<_> = named.filter(fits).map(Reverse).collect();
-        let sorted = std::iter::from_fn(|| named.pop().map(|Reverse((_, name))| name));
-        let offered = sorted.take(CANDIDATES_MAX);
-        offered.map(Cow::into_owned).collect()
     }
 
     fn is_open(&self, id: SessionId) -> bool {

@@ -5,7 +5,8 @@ use std::collections::BinaryHeap;
 use std::time::Instant;
 
 use crate::dialect::encode_viewed;
-use crate::dialect::event::Reply;
+use crate::dialect::event::{Note, Reply};
+use crate::hub::debts::Debts;
 use crate::hub::room::feed::Part;
 use crate::hub::room::Room;
 use crate::hub::roster::Roster;
@@ -13,6 +14,7 @@ use crate::hub::session::{Ending, Session, Stage};
 use crate::id::SessionId;
 use crate::ledger::Ledger;
 use crate::limits::Limits;
+use crate::work::Work;
 
 /// A feed of this size is told to all before more is read: it must fit into everybody's socket buffer.
 const FEED_BYTES_MAX: usize = 64 * 1024;
@@ -27,6 +29,8 @@ pub(super) struct Core {
     pub(super) roster: Roster,
     pub(super) room: Room,
     pub(super) ledger: Ledger,
+    /// What is owed by addresses whose sessions have gone.
+    pub(super) debts: Debts,
     /// Sessions with something to be written, each once.
     pub(super) flush_list: Vec<SessionId>,
     /// Sessions to be freed at the end of the turn.
@@ -37,6 +41,8 @@ pub(super) struct Core {
     pub(super) input_bytes: usize,
     /// Bytes that single sessions were sent since the last flush.
     pub(super) private_bytes: usize,
+    /// What sessions made the hub do since the last flush.
+    pub(super) work: Work,
     /// Sessions whose pause has ended, to be read again.
     pub(super) resumed: Vec<SessionId>,
     /// Whose pause ends when; some of them may have gone since. A pause is too short to look at all sessions for it.
@@ -66,11 +72,13 @@ impl Core {
             roster: Roster::default(),
             room: Room::new(limits.history_lines, limits.pace_max),
             ledger: Ledger::default(),
+            debts: Debts::default(),
             flush_list: Vec::new(),
             closed: Vec::new(),
             queued_bytes: 0,
             input_bytes: 0,
             private_bytes: 0,
+            work: Work::default(),
             resumed: Vec::new(),
             pauses: BinaryHeap::new(),
             wake_at: None,
@@ -88,6 +96,11 @@ impl Core {
     pub(super) fn has_said_enough(&self) -> bool {
         let said = self.room.feed.len() + self.private_bytes;
         said >= FEED_BYTES_MAX.min(self.limits.queue.bytes_max / 4)
+    }
+
+    /// Whether so much was said, or done for those who asked, that no more is to be read in this turn.
+    pub(super) fn has_done_enough(&self) -> bool {
+        self.work >= Work::TURN_MAX || self.has_said_enough()
     }
 
     /// Whether what was said must be told before anything else is done.
@@ -116,7 +129,7 @@ impl Core {
         write(self, session, &mut out);
         if !out.is_empty() && session.is_reachable() {
             let before = session.outbox.bytes();
-            self.open_frame(session, true, now);
+            Self::open_frame(session, true, now);
             self.catch_up(session, now);
             session.outbox.push_copy(&out, now);
             let pushed = session.outbox.bytes() - before;
@@ -175,16 +188,39 @@ impl Core {
     }
 
     /// Queues what an editor has drawn, and takes its row off the screen if texts follow, until the flush draws it again.
-    pub(super) fn open_frame<T>(
-        &mut self,
-        session: &mut Session<T>,
-        texts_follow: bool,
-        now: Instant,
-    ) {
+    pub(super) fn open_frame<T>(session: &mut Session<T>, texts_follow: bool, now: Instant) {
         if session.codec.has_frame() {
             let mut drawn = Vec::new();
             session.codec.begin_frame(texts_follow, &mut drawn);
             session.outbox.push_copy(&drawn, now);
+        }
+    }
+
+    /// Charges a session for this many lines, or for this work if that is more. Gives until when it has been heard enough.
+    pub(super) fn charge<T>(
+        &mut self,
+        session: &mut Session<T>,
+        lines: usize,
+        work: Work,
+        now: Instant,
+    ) -> Option<Instant> {
+        self.work.add(work);
+        let cost = work.millilines().max(lines as u64 * 1000);
+        let rate = self.limits.line_rate;
+        session.bucket.charge(rate, cost, session.opened_at, now)
+    }
+
+    /// Tells a session whose lines wait why they do: once each time its room falls behind, and once for each long pause.
+    pub(super) fn tell_of_waiting<T>(&mut self, session: &mut Session<T>, now: Instant) {
+        if !session.is_paused() || !session.has_pending() {
+            return;
+        }
+        let behind = self.room.keeping_up.behind();
+        if behind.is_some_and(|times| times != session.room_told) {
+            session.room_told = behind.unwrap_or_default();
+            self.reply(session, &Reply::Note(Note::RoomIsSlow), now);
+        } else if session.is_to_be_told_of_waiting(now) {
+            self.reply(session, &Reply::Note(Note::LinesWait), now);
         }
     }
 

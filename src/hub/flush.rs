@@ -11,6 +11,8 @@ use crate::hub::session::{Ending, Flow, Session, Stage};
 use crate::hub::sink::Sink;
 use crate::hub::Hub;
 use crate::id::SessionId;
+use crate::ledger::CloseReason;
+use crate::work::Work;
 
 /// A session that has nothing more to be told is given this long to close its own side.
 const LINGER: Duration = Duration::from_secs(1);
@@ -19,12 +21,15 @@ const LINGER: Duration = Duration::from_secs(1);
 /// exactly, on a list of their own.
 const TICK: Duration = Duration::from_millis(50);
 
+/// At most this many steps of one long reply are made in one turn; the rest waits for the next one.
+const TURN_STEPS_MAX: usize = 4;
+
 /// At most this many slices go into one write.
 const SLICES_MAX: usize = 16;
 
 impl<T> Hub<T> {
     /// Does what is due: ends pauses and the sessions whose time is up, and tells the sums of joins and leaves.
-    pub fn tick(&mut self, now: Instant) {
+    pub(crate) fn tick(&mut self, now: Instant) {
         self.core.room.tick(now);
         self.end_pauses(now);
         if self.core.wake_at.is_none_or(|at| now < at) {
@@ -36,6 +41,13 @@ impl<T> Hub<T> {
         for session in sessions.iter_mut() {
             match session.deadline(&core.limits, now) {
                 Ok(at) => next = next.into_iter().chain(at).min(),
+                // It may have had no chance to take bytes while we did not run: the flush tries once more, and closes it.
+                Err(CloseReason::SlowConsumer | CloseReason::WriteStall) if session.is_open() => {
+                    if session.flow == Flow::Blocked {
+                        session.flow = Flow::Ready;
+                    }
+                    core.list(session);
+                }
                 Err(_) => due.push(session.id),
             }
         }
@@ -90,10 +102,11 @@ impl<T> Hub<T> {
 
     /// Writes what waits: first to those for whom something waits that is theirs alone, then what was said to as many
     /// of the room as it is time for. One write for each session, with all that it has not heard yet.
-    pub fn flush(&mut self, now: Instant, sink: &mut impl Sink<T>) {
+    pub(crate) fn flush(&mut self, now: Instant, sink: &mut impl Sink<T>) {
         let mut unfinished = Vec::new();
         self.flush_listed(&mut unfinished, now, sink);
         self.core.private_bytes = 0;
+        self.core.work = Work::default();
         let waiting = self.core.room.waiting(self.core.is_urgent());
         let most = self.core.room.pace.allows(waiting, now);
         if most > 0 {
@@ -117,10 +130,22 @@ impl<T> Hub<T> {
         now: Instant,
         sink: &mut impl Sink<T>,
     ) {
-        let Self { sessions, core } = self;
-        for id in mem::take(&mut core.flush_list) {
-            if let Some(session) = sessions.get_mut(id) {
-                core.flush_session(session, unfinished, now, sink);
+        for _ in 0..TURN_STEPS_MAX {
+            let Self { sessions, core } = self;
+            let mut replying = Vec::new();
+            for id in mem::take(&mut core.flush_list) {
+                if let Some(session) = sessions.get_mut(id) {
+                    core.flush_session(session, unfinished, now, sink);
+                    if session.wants_more() {
+                        replying.push(id);
+                    }
+                }
+            }
+            if replying.is_empty() {
+                return;
+            }
+            for id in replying {
+                self.go_on_replying(id, now);
             }
         }
     }
@@ -209,6 +234,9 @@ impl Core {
         if !session.outbox.is_empty() || !session.is_open() {
             unfinished.push(session.id);
         }
+        if session.is_open() && session.outbox.is_behind(now) {
+            self.room.keeping_up.note_slow(session.prefix);
+        }
         told
     }
 
@@ -216,7 +244,7 @@ impl Core {
     // Few have an editor, and the path of the others is shorter without this.
     #[inline(never)]
     fn enqueue_framed<T>(&mut self, session: &mut Session<T>, parts: &[Part], now: Instant) {
-        self.open_frame(session, !parts.is_empty(), now);
+        Self::open_frame(session, !parts.is_empty(), now);
         self.enqueue(session, parts, now);
         if session.is_open() {
             let mut drawn = Vec::new();

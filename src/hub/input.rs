@@ -10,6 +10,7 @@ use crate::hub::session::{Ending, Flow, Phase, Stage};
 use crate::hub::{Hub, Next, Then};
 use crate::id::SessionId;
 use crate::ledger::CloseReason;
+use crate::work::Work;
 
 /// At most this many lines of one session are understood in one turn; the rest waits for the next one.
 const TURN_LINES_MAX: usize = 64;
@@ -19,10 +20,10 @@ const LINGER_BYTES_MAX: usize = 64 * 1024;
 
 impl<T> Hub<T> {
     /// What is to be done with a session that may have something to be read; `None` if it is gone.
-    pub fn next(&mut self, id: SessionId) -> Option<Next<'_, T>> {
+    pub(crate) fn next(&mut self, id: SessionId) -> Option<Next<'_, T>> {
         let session = self.session(id)?;
         Some(if session.is_paused() {
-            Next::Wait(&mut session.transport)
+            Next::Wait
         } else if session.has_pending() {
             Next::Resume
         } else {
@@ -31,7 +32,7 @@ impl<T> Hub<T> {
     }
 
     /// Passes on what was read from a session. At most 64 lines of it are understood at once.
-    pub fn handle_input(&mut self, id: SessionId, bytes: &[u8], now: Instant) -> Then {
+    pub(crate) fn handle_input(&mut self, id: SessionId, bytes: &[u8], now: Instant) -> Then {
         let Self { sessions, core } = self;
         let Some(session) = sessions.get_mut(id) else {
             return Then::Read;
@@ -51,17 +52,20 @@ impl<T> Hub<T> {
     }
 
     /// Goes on with the input of a session that was too much for one turn.
-    pub fn resume(&mut self, id: SessionId, now: Instant) -> Then {
+    pub(crate) fn resume(&mut self, id: SessionId, now: Instant) -> Then {
         let pending = self.session(id).and_then(|it| it.pending.as_mut());
         let Some(pending) = pending else {
             return Then::Read;
         };
         let bytes = mem::take(&mut pending.bytes);
+        if bytes.is_empty() {
+            return Then::Read;
+        }
         self.understand(id, &bytes, now)
     }
 
     /// The stream of a session has ended: its last line counts even without a line end.
-    pub fn handle_eof(&mut self, id: SessionId, now: Instant) {
+    pub(crate) fn handle_eof(&mut self, id: SessionId, now: Instant) {
         self.understand_last(id, now);
         let Some(session) = self.session(id) else {
             return;
@@ -89,13 +93,13 @@ impl<T> Hub<T> {
     }
 
     /// The connection of a session is broken.
-    pub fn handle_reset(&mut self, id: SessionId, now: Instant) {
+    pub(crate) fn handle_reset(&mut self, id: SessionId, now: Instant) {
         self.begin_close(id, CloseReason::Reset, now);
         self.free(id, Ending::Orderly);
     }
 
     /// There is nothing to be read from a session for now. If its write side is dead, that was all.
-    pub fn handle_drained(&mut self, id: SessionId, now: Instant) {
+    pub(crate) fn handle_drained(&mut self, id: SessionId, now: Instant) {
         if self.session(id).is_some_and(|it| it.flow == Flow::Dead) {
             self.handle_reset(id, now);
         }
@@ -103,7 +107,7 @@ impl<T> Hub<T> {
 
     /// The client of a session seems to have gone. If the session is paused, that could not be seen by reading, and
     /// it is heard for a moment only; not at all if what is written to it goes nowhere.
-    pub fn handle_hangup(&mut self, id: SessionId, now: Instant) {
+    pub(crate) fn handle_hangup(&mut self, id: SessionId, now: Instant) {
         let Self { sessions, core } = self;
         let Some(session) = sessions.get_mut(id) else {
             return;
@@ -117,7 +121,7 @@ impl<T> Hub<T> {
     }
 
     /// A session's socket may take bytes again.
-    pub fn handle_writable(&mut self, id: SessionId) {
+    pub(crate) fn handle_writable(&mut self, id: SessionId) {
         let Self { sessions, core } = self;
         if let Some(session) = sessions.get_mut(id) {
             if session.flow == Flow::Blocked {
@@ -129,25 +133,32 @@ impl<T> Hub<T> {
 
     /// Understands input as far as one turn allows, and keeps the rest for the next one.
     fn understand(&mut self, id: SessionId, bytes: &[u8], now: Instant) -> Then {
-        if let Some(session) = self.session(id) {
-            session.hear_until(now);
-        }
+        #[cfg(test)]
+        self.note_heard(id);
         let mut input = bytes;
         let paused_until = self.understand_some(id, &mut input, now);
+        #[cfg(test)]
+        self.core.ledger.keep(input.len());
         let Self { sessions, core } = self;
         let session = sessions.get_mut(id);
         let Some(session) = session.filter(|session| session.is_open()) else {
             return Then::Read;
         };
-        session.keep_input(input, paused_until);
-        // A pause is no silence: what is said meanwhile is not read.
-        session.hear_until(paused_until.unwrap_or(now));
+        session.keep_input(input, paused_until, now);
         core.count_input(session);
+        core.tell_of_waiting(session, now);
         if session.codec.is_stale() {
+            session.hear_until(now);
             core.list(session);
         }
         if let Some(until) = paused_until {
+            // A pause is no silence: what is said meanwhile is not read.
+            session.hear_until(until);
+        }
+        if let Some(until) = paused_until {
             core.pauses.push(Reverse((until, id)));
+        }
+        if session.is_paused() {
             Then::Wait
         } else if session.has_pending() {
             Then::Resume
@@ -164,24 +175,68 @@ impl<T> Hub<T> {
         now: Instant,
     ) -> Option<Instant> {
         let (mut text, mut out) = (String::new(), Vec::new());
+        let began = self.core.work;
+        let mut work = Work::READ;
         for _ in 0..TURN_LINES_MAX {
             let Self { sessions, core } = self;
             let session = sessions.get_mut(id).filter(|it| it.is_open())?;
+            let bytes = input.len();
             let (codec, mut context) =
-                session.codec_in_context(&core.limits, core.wall_seconds, &mut out, now);
+                session.codec_in_context(&core.limits, core.wall_seconds, &mut work, &mut out, now);
             let found = codec.next(input, &mut text, &mut context);
+            work.add(Work::BYTE.times(bytes - input.len()));
+            work.add(Work::OUTPUT_BYTE.times(out.len()));
             core.send(session, now, |_, _, bytes| bytes.append(&mut out));
-            let found = found?;
-            let rate = core.limits.line_rate;
-            let paused_until = session.bucket.charge(rate, 1, session.opened_at, now);
-            self.act(id, found, now);
-            if paused_until.is_some() || self.core.has_said_enough() {
+            let Some(found) = found else {
+                return core.charge(session, 0, work, now);
+            };
+            work.add(Work::INPUT);
+            let paused_until = self.charge_and_act(id, found, work, now);
+            work = Work::default();
+            let is_enough = self.core.work.since(began) >= Work::CALL_MAX;
+            let waits = self.session(id).is_some_and(|it| it.long.is_some());
+            if paused_until.is_some() || waits || is_enough || self.core.has_done_enough() {
                 self.settle(id, now);
                 return paused_until;
             }
         }
         self.settle(id, now);
         None
+    }
+
+    /// Does what was found in the input, and charges its session for that: by what it asks for, or by the work that it
+    /// was if that is more. Gives until when the session has been heard enough.
+    fn charge_and_act(
+        &mut self,
+        id: SessionId,
+        input: Input<'_>,
+        work: Work,
+        now: Instant,
+    ) -> Option<Instant> {
+        let lines = input.lines();
+        let spoken_bytes = input.spoken_bytes();
+        let Self { sessions, core } = self;
+        let session = sessions.get_mut(id)?;
+        if input != Input::Answered {
+            session.hear_until(now);
+        }
+        let paid_until = core.charge(session, lines, work, now);
+        let before = core.work;
+        self.act(id, input, now);
+        self.sort_names();
+        let Self { sessions, core } = self;
+        let session = sessions.get_mut(id).filter(|session| session.is_open())?;
+        let done = core.work.since(before);
+        let dearer = done.millilines().saturating_sub(lines as u64 * 1000);
+        let rate = core.limits.line_rate;
+        let paid_until = match dearer {
+            0 => paid_until,
+            dearer => session.bucket.charge(rate, dearer, session.opened_at, now),
+        };
+        let costs = spoken_bytes.and_then(|bytes| core.room.keeping_up.line_costs(bytes));
+        let costs = costs.filter(|_| !rate.is_unlimited());
+        let room_until = costs.map(|costs| now + costs);
+        paid_until.max(room_until)
     }
 
     /// No more input is looked at for now.
@@ -192,8 +247,13 @@ impl<T> Hub<T> {
             return;
         };
         let mut out = Vec::new();
-        let (codec, mut context) =
-            session.codec_in_context(&core.limits, core.wall_seconds, &mut out, now);
+        let (codec, mut context) = session.codec_in_context(
+            &core.limits,
+            core.wall_seconds,
+            &mut core.work,
+            &mut out,
+            now,
+        );
         let found = codec.settle(&mut context);
         core.send(session, now, |_, _, bytes| bytes.append(&mut out));
         if let Some(found) = found {
@@ -208,8 +268,13 @@ impl<T> Hub<T> {
             return;
         };
         let (mut text, mut out) = (String::new(), Vec::new());
-        let (codec, mut context) =
-            session.codec_in_context(&core.limits, core.wall_seconds, &mut out, now);
+        let (codec, mut context) = session.codec_in_context(
+            &core.limits,
+            core.wall_seconds,
+            &mut core.work,
+            &mut out,
+            now,
+        );
         let found = codec.finish(&mut text, &mut context);
         core.send(session, now, |_, _, bytes| bytes.append(&mut out));
         if let Some(found) = found {
@@ -221,7 +286,7 @@ impl<T> Hub<T> {
         let outcome = match input {
             Input::Request(request) => self.obey(id, request, now),
             Input::Refused(refusal) => Err(refusal),
-            Input::Nothing => Ok(()),
+            Input::Blank | Input::Answered => Ok(()),
             Input::Complete(word) => {
                 self.complete(id, &word);
                 Ok(())
@@ -238,55 +303,31 @@ impl<T> Hub<T> {
         }
     }
 }
+
 #[cfg(test)]
 mod tests {
-    use std::io::{self, IoSlice};
     use std::time::Duration;
 
-    use super::*;
-    use crate::dialect::Dialect;
-    use crate::hub::{Limits, Origin, Sink};
-    use crate::test_clock::outset;
-
-    /// Collects what is written.
-    struct Screen;
-
-    impl Sink<Vec<u8>> for Screen {
-        fn write(
-            &mut self,
-            _: SessionId,
-            screen: &mut Vec<u8>,
-            slices: &[IoSlice<'_>],
-        ) -> io::Result<usize> {
-            let before = screen.len();
-            screen.extend(slices.iter().flat_map(|slice| slice.iter()));
-            Ok(screen.len() - before)
-        }
-
-        fn finish(&mut self, _: &mut Vec<u8>) {}
-    }
-
-    const LIMITS: Limits = Limits {
-        line_bytes_max: 100,
-        ..Limits::WIDE
-    };
+    use crate::hub::tests::world::{limits, shown, World};
+    use crate::hub::Limits;
 
     /// What a person sees who sends these packets, each in a turn of its own, from the last one on.
     fn seen(packets: &[&[u8]]) -> String {
-        seen_within(LIMITS, packets)
+        seen_within(100, packets)
     }
 
-    fn seen_within(limits: Limits, packets: &[&[u8]]) -> String {
-        let (mut hub, now) = (Hub::new(limits), outset());
-        let id = hub.connect(Vec::new(), Dialect::Telnet, Origin::Local, now);
+    fn seen_within(line_bytes_max: usize, packets: &[&[u8]]) -> String {
+        let mut world = World::new(Limits {
+            line_bytes_max,
+            ..limits()
+        });
+        let id = world.connect();
+        world.turn();
         for packet in packets {
-            hub.flush(now, &mut Screen);
-            hub.transport(id).unwrap().clear();
-            hub.handle_input(id, packet, now);
+            world.read(id);
+            world.send(id, packet);
         }
-        hub.flush(now, &mut Screen);
-        hub.check_invariants();
-        hub.transport(id).unwrap().escape_ascii().to_string()
+        shown(&world.read(id))
     }
 
     #[test]
@@ -297,15 +338,13 @@ mod tests {
 
     #[test]
     fn f075_are_you_there_is_answered_once_a_second() {
-        let (mut hub, outset) = (Hub::new(LIMITS), outset());
-        let id = hub.connect(Vec::new(), Dialect::Telnet, Origin::Local, outset);
-        hub.flush(outset, &mut Screen);
+        let mut world = World::new(limits());
+        let id = world.connect();
+        let outset = world.now;
         let answers = [0, 0, 999, 1000, 1999, 2000].map(|millis| {
-            let now = outset + Duration::from_millis(millis);
-            hub.transport(id).unwrap().clear();
-            hub.handle_input(id, b"\xff\xf6\xff\xf6", now);
-            hub.flush(now, &mut Screen);
-            let seen = String::from_utf8_lossy(hub.transport(id).unwrap());
+            world.now = outset + Duration::from_millis(millis);
+            world.send(id, b"\xff\xf6\xff\xf6");
+            let seen = String::from_utf8(world.read(id)).unwrap();
             seen.matches("-- yes, still here\r\n").count()
         });
         assert_eq!(answers, [1, 0, 0, 1, 0, 1]);
@@ -316,7 +355,10 @@ mod tests {
     #[test]
     fn an_editor_frames_what_is_said_to_its_person() {
         let seen = seen(&[b"/edit\r\n", AGREE, b"/who\r"]);
-        assert_eq!(seen, r"\r\x1b[J-- 1 here: guest1\r\n\r> \x1b[K");
+        assert_eq!(
+            seen,
+            r"\r\x1b[J-- nobody here yet; 1 listening\r\n\r> \x1b[K"
+        );
     }
 
     #[test]
@@ -349,11 +391,10 @@ mod tests {
         assert_eq!(seen(&[&long(120)]), words(120, 100));
         // Beyond its 2,000 characters it takes nothing, however long a line may be.
         for (line_bytes_max, bytes, most) in [(100, 120, 100), (4096, 2500, 2000)] {
-            let limits = Limits {
+            let seen = seen_within(
                 line_bytes_max,
-                ..LIMITS
-            };
-            let seen = seen_within(limits, &[b"/edit\r\n", AGREE, b"/who\r", &long(bytes)]);
+                &[b"/edit\r\n", AGREE, b"/who\r", &long(bytes)],
+            );
             let refused = format!(r"\r\x1b[J\x07{}\r> \x1b[K", words(bytes, most));
             assert_eq!(seen, refused);
         }
@@ -362,7 +403,8 @@ mod tests {
     #[test]
     fn the_row_is_gone_before_what_follows_in_the_turn_in_which_editing_ends() {
         let seen = seen(&[b"/edit\r\n", AGREE, b"/who\r/edit off\r"]);
-        let words = r"-- 1 here: guest1\r\n\xff\xfc\x01\xff\xfc\x03-- editing off\r\n";
+        let words =
+            r"-- nobody here yet; 1 listening\r\n\xff\xfc\x01\xff\xfc\x03-- editing off\r\n";
         assert_eq!(seen, format!(r"\r\x1b[J{words}"));
     }
 
@@ -372,7 +414,10 @@ mod tests {
         assert_eq!(offered, r"\xff\xfb\x01\xff\xfb\x03");
         let seen = seen(&[b"/edit\n", b"/who\n"]);
         let refusal = r"!! your client does not speak telnet; staying in line mode\r\n";
-        assert_eq!(seen, format!(r"{refusal}-- 1 here: guest1\r\n"));
+        assert_eq!(
+            seen,
+            format!(r"{refusal}-- nobody here yet; 1 listening\r\n")
+        );
     }
 
     #[test]

@@ -3,13 +3,38 @@
 use std::cmp::Reverse;
 
 use crate::dialect::Encoding;
-use crate::hub::session::{Flow, Stage};
+use crate::hub::session::{Flow, Session, Stage};
 use crate::hub::Hub;
+#[cfg(test)]
+use crate::id::SessionId;
+#[cfg(test)]
+use crate::ledger::{Entry, Ledger};
 
 impl<T> Hub<T> {
+    /// The record of opens and closes, to take what was done from it.
+    #[cfg(test)]
+    pub(crate) fn ledger_mut(&mut self) -> &mut Ledger {
+        &mut self.core.ledger
+    }
+
+    /// Writes down that the input of a session begins to be understood.
+    #[cfg(test)]
+    pub(super) fn note_heard(&mut self, id: SessionId) {
+        let number = self.sessions.get(id).map(|session| session.number);
+        let heard = number.map(|id| Entry::Heard { id, kept: 0 });
+        self.core.ledger.diary.extend(heard);
+    }
+
     /// Whether some have been told what others will be told later.
+    #[cfg(test)]
     pub(crate) fn is_in_a_round(&self) -> bool {
         !self.core.room.members.is_round_over()
+    }
+
+    /// Whether something was said that somebody has not been told yet.
+    #[cfg(feature = "internals")]
+    pub(crate) fn has_untold(&self) -> bool {
+        !self.core.room.feed.is_silent()
     }
 
     /// Looks at everything that must hold between two calls. It costs time in proportion to all that the hub holds.
@@ -31,6 +56,10 @@ impl<T> Hub<T> {
             assert!(
                 session.outbox.is_empty() || closed || has_waker,
                 "{id:?} has output and no waker"
+            );
+            assert!(
+                session.long.is_none() || closed || has_waker,
+                "{id:?} waits for a reply that nobody makes"
             );
             let listed = self.core.flush_list.iter().filter(|it| **it == id).count();
             assert_eq!(
@@ -99,7 +128,7 @@ impl<T> Hub<T> {
             .check_invariants(open.map(|session| (session.id, &session.name)));
         let queued = self.sessions.iter().map(|session| session.outbox.bytes());
         assert_eq!(queued.sum::<usize>(), core.queued_bytes, "queued bytes");
-        let input = self.sessions.iter().map(|session| session.input_bytes());
+        let input = self.sessions.iter().map(Session::input_bytes);
         assert_eq!(input.sum::<usize>(), core.input_bytes, "bytes of input");
         let announced = members().filter(|member| member.announced.is_some());
         assert_eq!(announced.count(), room.here(), "those announced");

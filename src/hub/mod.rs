@@ -23,12 +23,15 @@
 
 mod close;
 mod commands;
+mod completion;
 mod core;
+mod debts;
 mod flush;
 mod input;
-#[cfg(test)]
+#[cfg(any(test, feature = "internals"))]
 mod invariants;
 mod prefs;
+mod replies;
 mod room;
 mod roster;
 mod session;
@@ -43,12 +46,10 @@ use std::time::Instant;
 use crate::hygiene;
 use crate::ledger::Ledger;
 
-pub use crate::id::SessionId;
-pub use crate::limits::{Limits, QueueLimits};
-pub use crate::origin::Origin;
-pub use crate::rate::Rate;
-pub use session::Ending;
-pub use sink::Sink;
+pub(crate) use crate::id::SessionId;
+pub(crate) use crate::limits::Limits;
+pub(crate) use session::Ending;
+pub(crate) use sink::Sink;
 
 use core::Core;
 use session::{Session, Stage};
@@ -56,18 +57,18 @@ use sessions::Sessions;
 
 /// What is to be done with a session that may have something to be read.
 #[derive(Debug)]
-pub enum Next<'a, T> {
+pub(crate) enum Next<'a, T> {
     /// Read from it.
     Read(&'a mut T),
     /// Go on with what was read, by [`Hub::resume`].
     Resume,
     /// Nothing, until it is among [`Hub::take_resumed`]. Its end may hide behind what it has sent.
-    Wait(&'a mut T),
+    Wait,
 }
 
 /// What is to be done with a session after its input was passed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Then {
+pub(crate) enum Then {
     /// Read on, if there may be more.
     Read,
     /// Call [`Hub::resume`] in the next turn, and read nothing before.
@@ -100,7 +101,7 @@ pub struct Census {
 /// Invariants: opened = held in `sessions` + closed; open sessions, names in the roster and members of the room are
 /// the same, one to one.
 #[derive(Debug)]
-pub struct Hub<T> {
+pub(crate) struct Hub<T> {
     sessions: Sessions<T>,
     core: Core,
 }
@@ -108,7 +109,7 @@ pub struct Hub<T> {
 impl<T> Hub<T> {
     /// An empty hub.
     #[must_use]
-    pub fn new(limits: Limits) -> Self {
+    pub(crate) fn new(limits: Limits) -> Self {
         Self {
             sessions: Sessions::new(),
             core: Core::new(limits),
@@ -116,12 +117,12 @@ impl<T> Hub<T> {
     }
 
     /// Tells the hub the time of day, in seconds since 1970 in UTC. It is only ever shown to people.
-    pub fn set_wall_clock(&mut self, seconds: u64) {
+    pub(crate) fn set_wall_clock(&mut self, seconds: u64) {
         self.core.wall_seconds = seconds;
     }
 
     /// Sets what newcomers are shown behind the greeting; it is made fit to be shown.
-    pub fn set_motd(&mut self, text: &[u8]) {
+    pub(crate) fn set_motd(&mut self, text: &[u8]) {
         let lines = text.split(|byte| *byte == b'\n');
         let clean = lines.map(|line| hygiene::clean(line).text.into_owned());
         self.core.motd = clean.filter(|line| !line.is_empty()).collect();
@@ -129,31 +130,31 @@ impl<T> Hub<T> {
 
     /// How many sessions hold a slot.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.sessions.len()
     }
 
     /// Whether no session is left.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// How many sessions talk.
     #[must_use]
-    pub fn open_sessions(&self) -> usize {
+    pub(crate) fn open_sessions(&self) -> usize {
         self.core.room.members.len()
     }
 
     /// The record of opens and closes.
     #[must_use]
-    pub fn ledger(&self) -> &Ledger {
+    pub(crate) fn ledger(&self) -> &Ledger {
         &self.core.ledger
     }
 
     /// Counts the sessions by their state.
     #[must_use]
-    pub fn census(&self) -> Census {
+    pub(crate) fn census(&self) -> Census {
         let mut census = Census {
             names: self.core.roster.len(),
             here: self.core.room.here(),
@@ -173,37 +174,37 @@ impl<T> Hub<T> {
 
     /// What all queues and buffers hold together, in bytes.
     #[must_use]
-    pub fn memory(&self) -> usize {
+    pub(crate) fn memory(&self) -> usize {
         self.core.queued_bytes + self.core.input_bytes
     }
 
     /// What carries a session's bytes; `None` if the session is gone.
-    pub fn transport(&mut self, id: SessionId) -> Option<&mut T> {
+    pub(crate) fn transport(&mut self, id: SessionId) -> Option<&mut T> {
         self.session(id).map(|session| &mut session.transport)
     }
 
     /// Every session that holds a slot.
-    pub fn ids(&self) -> impl Iterator<Item = SessionId> + '_ {
+    pub(crate) fn ids(&self) -> impl Iterator<Item = SessionId> + '_ {
         self.sessions.iter().map(|session| session.id)
     }
 
-    /// Whether so much was said that it should be told before more is read.
+    /// Whether so much was said, or done for those who asked, that no more is to be read in this turn.
     #[must_use]
-    pub fn has_said_enough(&self) -> bool {
-        self.core.has_said_enough()
+    pub(crate) fn has_done_enough(&self) -> bool {
+        self.core.has_done_enough()
     }
 
     /// The sessions whose pause has ended.
-    pub fn take_resumed(&mut self) -> Vec<SessionId> {
+    pub(crate) fn take_resumed(&mut self) -> Vec<SessionId> {
         std::mem::take(&mut self.core.resumed)
     }
 
     /// When there is something to be done, at the earliest: now, if something is to be flushed to some sessions alone,
-    /// or sessions wait to be freed.
+    /// or sessions wait to be read again or to be freed.
     #[must_use]
-    pub fn wake_at(&self, now: Instant) -> Option<Instant> {
+    pub(crate) fn wake_at(&self, now: Instant) -> Option<Instant> {
         let core = &self.core;
-        if !core.flush_list.is_empty() || !core.closed.is_empty() {
+        if !core.flush_list.is_empty() || !core.closed.is_empty() || !core.resumed.is_empty() {
             return Some(now);
         }
         let pause_ends_at = core.pauses.peek().map(|Reverse((at, _))| *at);

@@ -27,6 +27,12 @@ impl Prefs {
         self.quiet || self.clock.is_some() || self.bell || !self.ignored.is_empty()
     }
 
+    /// What it holds on the heap, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        let away = self.away.as_ref().map_or(0, |away| away.len());
+        away + self.ignored.capacity() * size_of::<PersonId>()
+    }
+
     /// How they want to read what the server says.
     pub(super) fn to(&self, wall_seconds: u64) -> To {
         To {
@@ -45,13 +51,12 @@ impl Prefs {
 
     /// Whether this line rings for the one who has this id and, in lower case, this name.
     pub(super) fn rings(&self, line: &SaidLine<'_>, id: SessionId, name: &str) -> bool {
-        self.bell && line.author != Some(id.into()) && names(line.words, name)
+        self.bell && line.author != Some(id.into()) && names(line.words_in_lower_case(), name)
     }
 }
 
-/// Whether these words have this name, in lower case, as a word of its own.
-fn names(words: &[u8], name: &str) -> bool {
-    let words = String::from_utf8_lossy(words).to_lowercase();
+/// Whether these words have this name as a word of its own; both are in lower case.
+fn names(words: &str, name: &str) -> bool {
     words.match_indices(name).any(|(at, _)| {
         let before = words[..at].chars().next_back();
         let after = words[at + name.len()..].chars().next();
@@ -65,11 +70,11 @@ mod tests {
 
     #[test]
     fn a_name_counts_as_a_word_of_its_own_only() {
-        assert!(names(b"hi Ann!", "ann"));
-        assert!(names("老罗：hi".as_bytes(), "老罗"));
-        assert!(!names(b"the annual plan", "ann"));
-        assert!(!names(b"hello", "ann"));
-        assert!(names(b"nudges ann", "ann"));
-        assert!(!names(b"", "ann"));
+        assert!(names("hi ann!", "ann"));
+        assert!(names("老罗：hi", "老罗"));
+        assert!(!names("the annual plan", "ann"));
+        assert!(!names("hello", "ann"));
+        assert!(names("nudges ann", "ann"));
+        assert!(!names("", "ann"));
     }
 }

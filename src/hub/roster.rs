@@ -132,7 +132,7 @@ impl Roster {
     ///
     /// # Panics
     /// If the roster lacks one of them or knows of more.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "internals"))]
     pub(super) fn check_invariants<'a>(
         &self,
         holders: impl IntoIterator<Item = (SessionId, &'a Name)>,

@@ -7,26 +7,35 @@ use crate::dialect::event::To;
 use crate::dialect::input::Context;
 use crate::dialect::Codec;
 use crate::hub::prefs::Prefs;
+use crate::hub::room::members::NOWHERE;
 use crate::hub::sink::Sink;
 use crate::id::SessionId;
 use crate::ledger::CloseReason;
 use crate::limits::Limits;
 use crate::name::Name;
+use crate::origin::Prefix;
 use crate::outbox::Outbox;
 use crate::rate::Bucket;
+use crate::work::Work;
 
 /// A session whose input is paused and whose client has gone is heard for this long, and no longer.
 const HANGUP_HEARD: Duration = Duration::from_secs(5);
 
 /// How a transport that `Hub::reap` gives back is to be closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
+pub(crate) enum Ending {
     /// Its peer has everything, or is to get it from the kernel.
     Orderly,
     /// By a reset. It did not take what waited for it in time, so the kernel need not keep that either; or it has
     /// taken everything but stays, as nc does, and a reset frees its person.
     Abrupt,
 }
+
+/// A talker whose lines wait for longer than this is told so, once.
+const UNTOLD_WAIT_MAX: Duration = Duration::from_secs(2);
+
+/// Pauses with less than this between them are one.
+const PAUSES_APART_MAX: Duration = Duration::from_millis(100);
 
 /// Where a session is on its way, which goes in one direction only.
 #[derive(Debug)]
@@ -82,9 +91,35 @@ pub(super) struct Pending {
     pub(super) paused_until: Option<Instant>,
     /// When its client was seen to have gone, behind what it has sent.
     pub(super) gone_at: Option<Instant>,
+    /// Since when it is paused, but for moments in which it was heard.
+    waits_since: Option<Instant>,
+    /// The session was told that its lines wait.
+    told: bool,
+}
+
+/// A reply that is longer than a moment: the session's input waits for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Long {
+    /// Who is here, from behind this arrival on.
+    Here { after: u64 },
+    /// All of it waits in the outbox.
+    Sent,
 }
 
 /// A session.
+///
+/// What its peer can make grow, where it is counted, and what bounds it:
+///
+/// | what | counted in | bound |
+/// |---|---|---|
+/// | `outbox`: what waits for the socket, and what an editor has drawn | `queued_bytes` | `queue-bytes-max`, `memory-max` |
+/// | `pending`: input that waits | `input_bytes` | what is read at once, 64 KiB |
+/// | `codec`: an unfinished line | `input_bytes` | `line-bytes-max` |
+/// | `codec`: the editor's line, its history, its candidates | `input_bytes` | 2,000 characters, lines, names |
+/// | `prefs`: why somebody is away, whom they ignore | `input_bytes` | a line, 100 people |
+/// | `long`: a long reply | not, it is a few words | one |
+/// | `name` | not | 24 columns |
+/// | its skips in the feed | not | lines of a turn |
 ///
 /// Invariants: an outbox that is not empty has a waker: `listed` or [`Flow::Blocked`]; a dead write side has an empty
 /// outbox; an open session is a member of a room, and no other is.
@@ -97,12 +132,18 @@ pub(super) struct Session<T> {
     pub(super) flow: Flow,
     /// It is on the flush list, once.
     pub(super) listed: bool,
+    /// The address that it counts under; `None` if it is exempt.
+    pub(super) prefix: Option<Prefix>,
+    /// How often the room had fallen behind when it was last told of that.
+    pub(super) room_told: u32,
     /// The number that the ledger gave it.
     pub(super) number: u64,
     pub(super) phase: Phase,
     pub(super) name: Name,
     pub(super) codec: Codec,
     pub(super) pending: Option<Box<Pending>>,
+    /// What it is being told, and is not heard before.
+    pub(super) long: Option<Box<Long>>,
     /// What the hub's sum of input counts for it.
     pub(super) input_counted: u32,
     pub(super) outbox: Outbox,
@@ -122,21 +163,24 @@ impl<T> Session<T> {
         transport: T,
         id: SessionId,
         number: u64,
-        member: u32,
+        prefix: Option<Prefix>,
         codec: Codec,
         now: Instant,
     ) -> Self {
         Self {
             transport,
             id,
-            member,
+            member: NOWHERE,
             flow: Flow::Ready,
             listed: false,
+            prefix,
+            room_told: 0,
             number,
             phase: Phase::Open,
             name: Name::guest(number),
             codec,
             pending: None,
+            long: None,
             input_counted: 0,
             outbox: Outbox::default(),
             opened_at: now,
@@ -188,6 +232,7 @@ impl<T> Session<T> {
         &'a mut self,
         limits: &Limits,
         wall_seconds: u64,
+        work: &'a mut Work,
         out: &'a mut Vec<u8>,
         now: Instant,
     ) -> (&'a mut Codec, Context<'a>) {
@@ -196,6 +241,7 @@ impl<T> Session<T> {
             words_bytes_max: limits.line_bytes_max,
             to: self.to(wall_seconds),
             lines_in: &mut self.lines_in,
+            work,
             out,
         };
         (&mut self.codec, context)
@@ -203,10 +249,14 @@ impl<T> Session<T> {
 
     /// How its person wants to read what the server says.
     pub(super) fn to(&self, wall_seconds: u64) -> To {
+        let plain = To {
+            wall_seconds,
+            ..To::default()
+        };
         let prefs = self.prefs.as_deref();
         To {
             columns: self.codec.fold_columns(),
-            ..prefs.map_or(To::default(), |prefs| prefs.to(wall_seconds))
+            ..prefs.map_or(plain, |prefs| prefs.to(wall_seconds))
         }
     }
 
@@ -226,21 +276,38 @@ impl<T> Session<T> {
     }
 
     /// Keeps input for later.
-    pub(super) fn keep_input(&mut self, bytes: &[u8], paused_until: Option<Instant>) {
-        let gone_at = self.pending.take().and_then(|pending| pending.gone_at);
-        if !bytes.is_empty() || paused_until.is_some() || gone_at.is_some() {
-            self.pending = Some(Box::new(Pending {
-                bytes: bytes.into(),
-                paused_until,
-                gone_at,
-            }));
+    pub(super) fn keep_input(&mut self, bytes: &[u8], paused_until: Option<Instant>, now: Instant) {
+        let before = self.pending.take();
+        let gone_at = before.as_ref().and_then(|pending| pending.gone_at);
+        if bytes.is_empty() && paused_until.is_none() && gone_at.is_none() {
+            return;
         }
+        // What is read right behind a pause, and paused again, has waited on.
+        let before = before.filter(|_| now <= self.heard_at() + PAUSES_APART_MAX);
+        let waits_since = before.as_ref().and_then(|pending| pending.waits_since);
+        self.pending = Some(Box::new(Pending {
+            bytes: bytes.into(),
+            paused_until,
+            gone_at,
+            waits_since: paused_until.map(|_| waits_since.unwrap_or(now)),
+            told: before.is_some_and(|pending| pending.told),
+        }));
     }
 
-    /// Whether nothing is to be read, or gone on with, until a pause is over.
+    /// Whether its lines have waited for long enough to be told so, and were not.
+    pub(super) fn is_to_be_told_of_waiting(&mut self, now: Instant) -> bool {
+        let Some(pending) = &mut self.pending else {
+            return false;
+        };
+        let waited = |since| now.saturating_duration_since(since) > UNTOLD_WAIT_MAX;
+        let waits = pending.waits_since.is_some_and(waited);
+        waits && !std::mem::replace(&mut pending.told, true)
+    }
+
+    /// Whether nothing is to be read, or gone on with, until a pause or a long reply is over.
     pub(super) fn is_paused(&self) -> bool {
         let pending = self.pending.as_ref();
-        pending.is_some_and(|pending| pending.paused_until.is_some())
+        self.long.is_some() || pending.is_some_and(|pending| pending.paused_until.is_some())
     }
 
     /// Whether input waits to be gone on with.
@@ -249,10 +316,13 @@ impl<T> Session<T> {
         pending.is_some_and(|pending| !pending.bytes.is_empty())
     }
 
-    /// Bytes of input that are kept.
+    /// Bytes that are kept of what was sent: input that waits, what the codec keeps, what was set.
     pub(super) fn input_bytes(&self) -> usize {
         let pending = self.pending.as_ref();
-        pending.map_or(0, |pending| pending.bytes.len()) + self.codec.buffered()
+        let prefs = self.prefs.as_ref();
+        pending.map_or(0, |pending| pending.bytes.len())
+            + self.codec.buffered()
+            + prefs.map_or(0, |prefs| prefs.bytes())
     }
 
     /// When its next deadline is.
@@ -318,7 +388,18 @@ mod tests {
     #[test]
     fn an_idle_session_is_small() {
         // The kernel's side of a session costs kilobytes; ours must not show beside it.
-        let bytes = size_of::<Session<[u32; 5]>>();
-        assert!(bytes <= 240, "{bytes}");
+        eprintln!(
+            "codec {} name {} outbox {} phase {} bucket {} total {} member {} name {}",
+            size_of::<Codec>(),
+            size_of::<Name>(),
+            size_of::<Outbox>(),
+            size_of::<Phase>(),
+            size_of::<Bucket>(),
+            size_of::<Session<[u32; 6]>>(),
+            size_of::<crate::hub::room::members::Member>(),
+            size_of::<Option<Prefix>>()
+        );
+        let bytes = size_of::<Session<[u32; 6]>>();
+        assert!(bytes <= 248, "{bytes}");
     }
 }

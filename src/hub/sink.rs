@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::id::SessionId;
 
 /// What writes to the sockets.
-pub trait Sink<T> {
+pub(crate) trait Sink<T> {
     /// Writes as much of `slices` as goes without waiting; gives the number of bytes taken.
     ///
     /// # Errors

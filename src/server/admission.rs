@@ -10,7 +10,6 @@ use rustix::io::Errno;
 use crate::hub::SessionId;
 use crate::ledger::CloseReason;
 use crate::origin::Prefix;
-use crate::planted::{planted, Bug};
 use crate::rate::Window;
 
 /// How long the next try waits after an accept that failed for want of descriptors or memory; doubled each time …
@@ -119,9 +118,6 @@ impl Admission {
 
     /// When to try again: `None` if nobody waits, else not before this.
     pub(super) fn wake_at(&self, now: Instant) -> Option<Instant> {
-        if planted(Bug::ShortageWithoutTimer) && self.retry_at.is_some() {
-            return None;
-        }
         self.ready
             .contains(&true)
             .then(|| self.retry_at.unwrap_or(now))

@@ -13,14 +13,18 @@ use std::time::{Duration, Instant};
 use log::warn;
 
 use crate::dialect::Dialect;
+#[cfg(test)]
+use crate::hub::Census;
 use crate::hub::{Hub, Limits, SessionId, Sink};
+#[cfg(test)]
+use crate::ledger::{Entry, Ledger};
 use crate::server::admission::{Admission, AdmissionLimits, CountedAs};
 use crate::server::meter::{Meter, SlowTurn};
 use crate::server::motd::MotdFile;
 use crate::server::network::{Network, Wakeup};
 use crate::stream::{Readiness, Write};
 
-pub use crate::report::Report;
+use crate::report::Report;
 
 /// How long what is left of the log waits until it is offered again.
 const LOG_RETRY: Duration = Duration::from_millis(100);
@@ -30,6 +34,9 @@ const TURN_BYTES_MAX: usize = 64 * 1024;
 
 /// The same where sessions are heard at a limited rate: what waits for its time is better kept by the kernel.
 const PACED_TURN_BYTES_MAX: usize = 8 * 1024;
+
+/// A turn that begins this much too late, or takes as long, is no time that anybody was given.
+const LATE_MIN: Duration = Duration::from_secs(1);
 
 /// What carries one session.
 #[derive(Debug)]
@@ -60,6 +67,8 @@ pub(super) struct EventLoop<N: Network> {
     message: MotdFile,
     drain: Duration,
     meter: Meter,
+    /// Time in which nobody was served, though the clock went on.
+    left_out: Duration,
 }
 
 /// How far stopping has come.
@@ -106,6 +115,7 @@ impl<N: Network> EventLoop<N> {
             message,
             drain: limits.drain,
             meter,
+            left_out: Duration::ZERO,
         })
     }
 
@@ -135,9 +145,15 @@ impl<N: Network> EventLoop<N> {
     pub(super) fn turn(&mut self) -> io::Result<bool> {
         let timeout = self.timeout();
         let mut events = std::mem::take(&mut self.events);
+        let asleep_since = self.network.now();
         self.network.poll(&mut events, timeout)?;
-        let now = self.network.now();
-        self.meter.begin(now);
+        let awake_since = self.network.now();
+        if let Some(timeout) = timeout {
+            let asleep = awake_since.saturating_duration_since(asleep_since);
+            self.leave_out(asleep.saturating_sub(timeout));
+        }
+        let now = self.now();
+        self.meter.begin(awake_since);
         self.hub.set_wall_clock(self.network.wall_seconds());
         for event in events.drain(..) {
             self.note(event);
@@ -157,6 +173,8 @@ impl<N: Network> EventLoop<N> {
         self.reap(now);
         self.lap("reap");
         self.tell_the_operator();
+        let took = self.network.now().saturating_duration_since(awake_since);
+        self.leave_out(took);
         let done = match self.shutdown {
             Shutdown::Running | Shutdown::Asked => false,
             Shutdown::Draining(_) => self.hub.is_empty(),
@@ -165,13 +183,26 @@ impl<N: Network> EventLoop<N> {
         Ok(!done)
     }
 
+    /// The time, without what was left out of it.
+    fn now(&self) -> Instant {
+        let now = self.network.now();
+        now.checked_sub(self.left_out).unwrap_or(now)
+    }
+
+    /// The process was stopped, or a turn took far too long: for those who waited for us meanwhile, no time has passed.
+    fn leave_out(&mut self, late: Duration) {
+        if late >= LATE_MIN {
+            self.left_out += late;
+        }
+    }
+
     /// How long the poll may wait: not at all while a list has work that no edge will tell of.
     pub(super) fn timeout(&self) -> Option<Duration> {
         let listed = !self.ready.is_empty() || !self.leaving.is_empty();
         if listed {
             return Some(Duration::ZERO);
         }
-        let now = self.network.now();
+        let now = self.now();
         let stop = match self.shutdown {
             Shutdown::Draining(at) => Some(at),
             _ => None,
@@ -303,8 +334,19 @@ impl<N: Network> Sink<Carrier<N::Stream>> for Writer<'_, N> {
 /// What the simulation looks at.
 #[cfg(test)]
 impl<N: Network> EventLoop<N> {
-    pub(super) fn hub(&self) -> &Hub<Carrier<N::Stream>> {
-        &self.hub
+    /// How many sessions are in which state, and what they hold.
+    pub(super) fn census(&self) -> Census {
+        self.hub.census()
+    }
+
+    /// The record of opens and closes.
+    pub(super) fn ledger(&self) -> &Ledger {
+        self.hub.ledger()
+    }
+
+    /// What was done since it was last taken.
+    pub(super) fn take_diary(&mut self) -> Vec<Entry> {
+        std::mem::take(&mut self.hub.ledger_mut().diary)
     }
 
     pub(super) fn admission(&self) -> &Admission {

@@ -26,7 +26,6 @@ use log::warn;
 use rustix::io::Errno;
 use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
 
-use crate::dialect::Dialect;
 use crate::settings::Settings;
 use crate::stream;
 
@@ -35,8 +34,11 @@ use event_loop::EventLoop;
 use kernel::Kernel;
 use motd::MotdFile;
 
-pub use crate::report::Process;
-pub use event_loop::Report;
+pub use crate::dialect::Dialect;
+pub use crate::hub::Census;
+pub use crate::ledger::CloseReason;
+pub use crate::log::StderrLog;
+pub use crate::report::{Process, Report};
 pub use kernel::ShutdownHandle;
 
 /// 64 descriptors are kept back for listeners, the log, and connections that are refused.

@@ -18,6 +18,7 @@ use std::io::Read;
 
 use getopts::Options;
 
+pub use crate::dialect::{Dialect, UnknownDialect};
 pub use crate::limits::{Limits, QueueLimits};
 pub use crate::rate::Rate;
 

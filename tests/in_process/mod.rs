@@ -6,8 +6,7 @@ use std::net::SocketAddr;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use chatd::dialect::Dialect;
-use chatd::server::{Report, Server, ShutdownHandle};
+use chatd::server::{Dialect, Report, Server, ShutdownHandle};
 use chatd::settings::{self, Invocation};
 
 /// Nothing that a test waits for takes so long, however loaded the machine is.

@@ -4,7 +4,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::process::Command;
 
-use chatd::report::Process;
+use chatd::server::Process;
 
 use super::crowd::Watched;
 use super::{Counts, SETTINGS};

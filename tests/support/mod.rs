@@ -13,7 +13,6 @@
 pub(crate) mod person;
 pub(crate) mod planted;
 pub(crate) mod programs;
-#[path = "../sim/random.rs"]
 pub(crate) mod random;
 pub(crate) mod server;
 pub(crate) mod session;

@@ -131,8 +131,17 @@ fn between<'a>(line: &'a str, begin: &str, end: &str) -> Option<(Cow<'a, str>, C
 
 /// What stands behind a time of day; `None` if the line does not begin with one.
 fn without_time(line: &str) -> Option<&str> {
-    let (time, rest) = line.split_once(' ')?;
-    let (hours, minutes) = time.split_once(':')?;
+    let (first, rest) = line.split_once(' ')?;
+    if are_two_numbers(first, '-') {
+        let (time, rest) = rest.split_once(' ')?;
+        return are_two_numbers(time, ':').then_some(rest);
+    }
+    are_two_numbers(first, ':').then_some(rest)
+}
+
+/// Whether it is two numbers of two digits each.
+fn are_two_numbers(text: &str, between: char) -> bool {
     let two_digits = |text: &str| text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
-    (two_digits(hours) && two_digits(minutes)).then_some(rest)
+    let numbers = text.split_once(between);
+    numbers.is_some_and(|(one, other)| two_digits(one) && two_digits(other))
 }

@@ -14,6 +14,7 @@ use crate::dialect::{Codec, Dialect};
 use crate::hygiene;
 use crate::ledger::CloseReason;
 use crate::name::Name;
+use crate::work::Work;
 
 fn parse(dialect: Dialect, line: &[u8]) -> Option<Message<'static>> {
     let line = Line::Whole(Cow::Borrowed(line));
@@ -306,11 +307,12 @@ fn rubbish_is_unknown() {
 fn obeyed<T>(dialect: Dialect, line: &[u8], look: impl FnOnce(Input<'_>) -> T) -> T {
     let (mut input, mut text) = (line, String::new());
     let mut codec = Codec::new(dialect);
-    let (mut lines_in, mut out) = (0, Vec::new());
+    let (mut lines_in, mut work, mut out) = (0, Work::default(), Vec::new());
     let mut context = Context {
         age: Duration::ZERO,
         words_bytes_max: usize::MAX / 4,
         to: To::default(),
+        work: &mut work,
         lines_in: &mut lines_in,
         out: &mut out,
     };
@@ -326,7 +328,7 @@ fn understood(dialect: Dialect, line: &[u8]) -> Option<(bool, String)> {
     obeyed(dialect, line, |input| match input {
         Input::Request(Request::Say(words)) => Some((false, words.to_owned())),
         Input::Request(Request::Act(words)) => Some((true, words.to_owned())),
-        Input::Nothing | Input::Refused(request::Refusal::NoText) => None,
+        Input::Blank | Input::Refused(request::Refusal::NoText) => None,
         obeyed => panic!("{obeyed:?}"),
     })
 }

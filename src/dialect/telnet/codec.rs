@@ -15,6 +15,7 @@ use crate::dialect::telnet::options::Change;
 use crate::dialect::telnet::protocol::{Meaning, Protocol, ETX, IAC};
 use crate::dialect::telnet::text;
 use crate::hygiene;
+use crate::work::Work;
 
 /// The usual telnet client does not look at this bit when it looks for keys of its own. So it takes the byte 0x83 of
 /// `у` for Ctrl-C, and 0x9a of `的` for Ctrl-Z, and sends the command for the key in the middle of the character.
@@ -77,11 +78,11 @@ impl Codec {
             Some(Found::Line(line)) => Some(self.understand(&line, scratch, context)),
             Some(Found::Interrupt) => {
                 self.interrupt_waits = true;
-                Some(Input::Nothing)
+                Some(Input::Answered)
             }
             Some(Found::AreYouThere) => {
                 self.say_that_we_are_there(context);
-                Some(Input::Nothing)
+                Some(Input::Answered)
             }
             Some(Found::Input(input)) => Some(input),
         }
@@ -116,7 +117,7 @@ impl Codec {
     fn find<'a>(&mut self, input: &mut &'a [u8], context: &mut Context<'_>) -> Option<Found<'a>> {
         loop {
             if self.protocol.expects_text() {
-                if let Some(found) = self.find_in_text(input, context.words_bytes_max) {
+                if let Some(found) = self.find_in_text(input, context) {
                     return Some(found);
                 }
             }
@@ -134,6 +135,7 @@ impl Codec {
                 continue;
             }
             *input = rest;
+            context.work.add(Work::COMMAND_BYTE);
             let meaning = match self.protocol.byte(byte, context.out) {
                 Meaning::Key(key) if breaks_off(self.lines.partial()) => {
                     self.protocol.ask_for_eight_bits(context.out);
@@ -151,15 +153,16 @@ impl Codec {
     fn find_in_text<'a>(
         &mut self,
         input: &mut &'a [u8],
-        line_bytes_max: usize,
+        context: &mut Context<'_>,
     ) -> Option<Found<'a>> {
         let Some(Editing { editor, .. }) = self.editing() else {
-            let line = self.lines.next(input, line_bytes_max, Some(IAC));
+            let line = self.lines.next(input, context.words_bytes_max, Some(IAC));
             return line.map(Found::Line);
         };
         let (mut text, _) = input.split_at(memchr(IAC, input).unwrap_or(input.len()));
         let length = text.len();
         let outcome = editor.input(&mut text);
+        context.work.add(Work::KEY_BYTE.times(length - text.len()));
         *input = &input[length - text.len()..];
         outcome.map(found)
     }
@@ -183,7 +186,7 @@ impl Codec {
             }
             Meaning::Change(change) => {
                 let answered = self.change(change, context);
-                answered.then_some(Found::Input(Input::Nothing))
+                answered.then_some(Found::Input(Input::Answered))
             }
         }
     }
@@ -240,7 +243,7 @@ impl Codec {
         scratch.clear();
         scratch.push_str(&clean.text);
         match request::parse(scratch, clean.altered) {
-            Ok(None) => Input::Nothing,
+            Ok(None) => Input::Blank,
             Ok(Some(request)) => Input::Request(request),
             Err(refusal) => Input::Refused(refusal),
         }
@@ -426,11 +429,12 @@ mod tests {
     /// What a telnet session is found to say and answers when `bytes` come in packets of at most `packet` bytes.
     fn hear(bytes: &[u8], packet: usize) -> (Vec<Seen>, Vec<u8>) {
         let (mut codec, mut seen) = (Codec::default(), Vec::new());
-        let (mut lines_in, mut out) = (0, Vec::new());
+        let (mut lines_in, mut work, mut out) = (0, Work::default(), Vec::new());
         let mut context = Context {
             age: Duration::ZERO,
             words_bytes_max: 20,
             to: To::default(),
+            work: &mut work,
             lines_in: &mut lines_in,
             out: &mut out,
         };
@@ -585,11 +589,12 @@ mod tests {
 
         /// Reads a packet and sends a frame; gives how many code points were looked at, and what was drawn.
         fn turn(&mut self, mut input: &[u8]) -> (usize, Vec<u8>) {
-            let (mut scratch, mut out) = (String::new(), Vec::new());
+            let (mut scratch, mut work, mut out) = (String::new(), Work::default(), Vec::new());
             let mut context = Context {
                 age: Duration::ZERO,
                 words_bytes_max: 4_096,
                 to: To::default(),
+                work: &mut work,
                 lines_in: &mut self.lines_in,
                 out: &mut out,
             };

@@ -1,8 +1,8 @@
-//! The telnet dialect: people with telnet, PuTTY or nc.
+//! The telnet dialect: people with telnet, `PuTTY` or nc.
 
 mod cluster;
 pub(super) mod codec;
-pub mod editor;
+pub(crate) mod editor;
 mod fold;
 mod options;
 mod protocol;

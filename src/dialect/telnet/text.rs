@@ -6,10 +6,11 @@
 use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::Write;
+use std::time::{Duration, UNIX_EPOCH};
 
 use memchr::memrchr;
 
-use crate::dialect::event::{Event, Listed, Reply, To};
+use crate::dialect::event::{Event, Here, Listed, Reply, To};
 use crate::dialect::telnet::fold::fold;
 
 const NUL: u8 = 0x00;
@@ -21,6 +22,8 @@ const BS: u8 = 0x08;
 pub(crate) const NAK: u8 = 0x15;
 /// The backspace key of most terminals.
 pub(crate) const DEL: u8 = 0x7f;
+
+const DAY_SECONDS: u64 = 86_400;
 
 /// A line of names is at most so many bytes long.
 const WHO_LINE_BYTES_MAX: usize = 1000;
@@ -101,8 +104,13 @@ pub(in crate::dialect) fn encode_viewed(to: &To, seen: &[u8], rings: bool, out: 
 
 fn encode_unfolded(reply: &Reply<'_>, to: &To, out: &mut Vec<u8>) {
     if let Reply::Past(past) = reply {
-        // It has a time of its own.
-        encode_time(past.wall_seconds, to.clock.unwrap_or(0), out);
+        // It has a time of its own, and of another day the date.
+        let offset = to.clock.unwrap_or(0);
+        let [then, now] = [past.wall_seconds, to.wall_seconds].map(|at| shifted(at, offset));
+        if then / DAY_SECONDS != now / DAY_SECONDS {
+            encode_date(then, out);
+        }
+        encode_time(past.wall_seconds, offset, out);
         let (before, after): (&[u8], &[u8]) = if past.acts {
             (b"* ", b" ")
         } else {
@@ -112,8 +120,8 @@ fn encode_unfolded(reply: &Reply<'_>, to: &To, out: &mut Vec<u8>) {
         said(out, before, name, after, past.words);
         return;
     }
-    if let Reply::Here { here, listed } = *reply {
-        return encode_here(here, listed, to, out);
+    if let Reply::Here(here) = reply {
+        return encode_here(here, to, out);
     }
     let begin = out.len();
     begin_line(to, out);
@@ -138,22 +146,24 @@ fn encode_unfolded(reply: &Reply<'_>, to: &To, out: &mut Vec<u8>) {
             Some(words) => line(out, "-- ", words),
             None => {}
         },
-        Reply::Past(_) | Reply::Here { .. } => {}
+        Reply::Past(_) | Reply::Here(_) => {}
     }
     if out.len() == time_end {
         out.truncate(begin);
     }
 }
 
-/// Adds a list of those who are here, `here` in number: those `listed`, and how many more there are if not all.
-///
-/// The list goes on in further lines where one would become longer than 1,000 bytes.
-fn encode_here(here: usize, listed: &[Listed<'_>], to: &To, out: &mut Vec<u8>) {
+/// Adds a list of those who are here. It goes on in further lines where one would become longer than 1,000 bytes.
+fn encode_here(here: &Here<'_>, to: &To, out: &mut Vec<u8>) {
     begin_line(to, out);
     let mut line_begins = out.len();
-    push_display(out, format_args!("-- {here} here: "));
+    match here.here {
+        _ if !here.begins => out.extend_from_slice(b"-- "),
+        0 => out.extend_from_slice(b"-- nobody here yet"),
+        count => push_display(out, format_args!("-- {count} here: ")),
+    }
     let mut separator: &[u8] = b"";
-    for Listed { name, away } in listed {
+    for Listed { name, away } in here.listed {
         let before = out.len();
         out.extend_from_slice(separator);
         name.write_to(out);
@@ -167,8 +177,11 @@ fn encode_here(here: usize, listed: &[Listed<'_>], to: &To, out: &mut Vec<u8>) {
         }
         separator = b", ";
     }
-    if listed.len() < here {
-        push_display(out, format_args!(" and {} more", here - listed.len()));
+    if here.unlisted > 0 {
+        push_display(out, format_args!(" and {} more", here.unlisted));
+    }
+    if let Some(listening) = here.listening.filter(|listening| *listening > 0) {
+        push_display(out, format_args!("; {listening} listening"));
     }
     out.extend_from_slice(b"\r\n");
 }
@@ -180,10 +193,23 @@ fn begin_line(to: &To, out: &mut Vec<u8>) {
     }
 }
 
-/// Adds a time of day, so many minutes off UTC, and a space.
+/// A time of this many minutes off UTC, in seconds since 1970 there.
+fn shifted(wall_seconds: u64, offset_minutes: i16) -> u64 {
+    wall_seconds.saturating_add_signed(i64::from(offset_minutes) * 60)
+}
+
+/// Adds month and day, and a space.
+fn encode_date(seconds: u64, out: &mut Vec<u8>) {
+    let time = UNIX_EPOCH.checked_add(Duration::from_secs(seconds));
+    let date = humantime::format_rfc3339_seconds(time.unwrap_or(UNIX_EPOCH)).to_string();
+    if let Some(month_and_day) = date.get(5..10) {
+        push_display(out, format_args!("{month_and_day} "));
+    }
+}
+
+/// Adds a time of day, in minutes off UTC, and a space.
 fn encode_time(wall_seconds: u64, offset_minutes: i16, out: &mut Vec<u8>) {
-    let minutes_of_day = i64::try_from(wall_seconds / 60 % 1440).unwrap_or(0);
-    let minutes = (minutes_of_day + i64::from(offset_minutes)).rem_euclid(1440);
+    let minutes = shifted(wall_seconds, offset_minutes) / 60 % 1440;
     push_display(
         out,
         format_args!("{:02}:{:02} ", minutes / 60, minutes % 60),
@@ -229,6 +255,7 @@ fn push_display(out: &mut Vec<u8>, text: impl Display) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dialect::event::Past;
     use crate::name::Name;
 
     fn edited(line: &[u8]) -> String {
@@ -262,7 +289,15 @@ mod tests {
     fn here(count: usize, names: &[Name]) -> String {
         let mut out = Vec::new();
         let names = names.iter().map(|name| Listed { name, away: false });
-        encode_here(count, &names.collect::<Vec<_>>(), &To::default(), &mut out);
+        let listed: Vec<_> = names.collect();
+        let here = Here {
+            here: count,
+            begins: true,
+            listed: &listed,
+            unlisted: count - listed.len(),
+            listening: Some(0),
+        };
+        encode_here(&here, &To::default(), &mut out);
         String::from_utf8(out).unwrap()
     }
 
@@ -284,8 +319,15 @@ mod tests {
             name: &name,
             away: true,
         };
-        encode_here(1, &[away], &To::default(), &mut out);
-        assert_eq!(out, b"-- 1 here: guest7 (away)\r\n");
+        let here = Here {
+            here: 1,
+            begins: true,
+            listed: &[away],
+            unlisted: 0,
+            listening: Some(2),
+        };
+        encode_here(&here, &To::default(), &mut out);
+        assert_eq!(out, b"-- 1 here: guest7 (away); 2 listening\r\n");
     }
 
     #[test]
@@ -299,6 +341,34 @@ mod tests {
         assert_eq!(time(day + 14 * 3600 + 5 * 60 + 59, 0), "14:05 ");
         assert_eq!(time(day + 20 * 3600, 480), "04:00 ");
         assert_eq!(time(day, -30), "23:30 ");
+    }
+
+    #[test]
+    fn what_was_said_on_another_day_has_its_date() {
+        // 2026-11-26 00:10.
+        let now = 20_783 * DAY_SECONDS + 600;
+        let shown = |wall_seconds, clock| {
+            let past = Past {
+                wall_seconds,
+                name: "ann",
+                acts: false,
+                words: "hello",
+            };
+            let to = To {
+                clock,
+                wall_seconds: now,
+                ..To::default()
+            };
+            let mut out = Vec::new();
+            encode_reply(&Reply::Past(past), &to, &mut out);
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(shown(now - 60, None), "00:09 <ann> hello\r\n");
+        assert_eq!(shown(now - 660, None), "11-25 23:59 <ann> hello\r\n");
+        assert_eq!(shown(now - 660, Some(60)), "00:59 <ann> hello\r\n");
+        assert_eq!(shown(now - 60, Some(-30)), "23:39 <ann> hello\r\n");
+        let year = 365 * DAY_SECONDS;
+        assert_eq!(shown(now - year, None), "11-26 00:10 <ann> hello\r\n");
     }
 
     #[test]

@@ -36,6 +36,13 @@ impl Arrivals {
         ids.filter(|id| *id != GONE)
     }
 
+    /// Those who came behind this arrival, with theirs.
+    pub(super) fn after(&self, arrival: u64) -> impl Iterator<Item = (u64, SessionId)> + '_ {
+        let begin = self.entries.partition_point(|entry| entry.0 <= arrival);
+        let entries = self.entries.range(begin..).copied();
+        entries.filter(|(_, id)| *id != GONE)
+    }
+
     /// Adds somebody; gives the number of her arrival.
     pub(super) fn add(&mut self, id: SessionId) -> u64 {
         self.last += 1;

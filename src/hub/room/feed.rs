@@ -7,6 +7,8 @@
 //! Invariants: the skips of one member stand in the order of their places; no skip is in the feed but those of a
 //! member; who hears has heard the feed at least to its beginning.
 
+use std::cell::OnceCell;
+
 use bytes::Bytes;
 
 use crate::dialect::event::Event;
@@ -50,7 +52,7 @@ struct Skip {
 }
 
 /// What a view may know of a line without reading it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Entry {
     /// Where the line ends; the next one begins there.
     to: Place,
@@ -58,6 +60,8 @@ struct Entry {
     is_presence: bool,
     /// Where somebody's words begin in the line; 0 if nobody said any.
     words_begin: u16,
+    /// The words in lower case, worked out when the first view looks at them.
+    lower: OnceCell<Box<str>>,
 }
 
 /// One line that was said to all.
@@ -70,7 +74,16 @@ pub(in crate::hub) struct SaidLine<'a> {
     /// Whether it tells who came or went.
     pub(in crate::hub) is_presence: bool,
     /// What somebody said or did; empty if nobody did.
-    pub(in crate::hub) words: &'a [u8],
+    words: &'a [u8],
+    lower: &'a OnceCell<Box<str>>,
+}
+
+impl SaidLine<'_> {
+    /// What somebody said or did, in lower case; empty if nobody did.
+    pub(in crate::hub) fn words_in_lower_case(&self) -> &str {
+        let lower = || String::from_utf8_lossy(self.words).to_lowercase().into();
+        self.lower.get_or_init(lower)
+    }
 }
 
 /// How far one member has heard the feed, and what it does not hear of the rest.
@@ -177,6 +190,7 @@ impl Feed {
                 author,
                 is_presence: event.is_presence(),
                 words_begin: words_begin as u16,
+                lower: OnceCell::new(),
             });
         }
     }
@@ -272,6 +286,7 @@ impl Feed {
                     author: line.author,
                     is_presence: line.is_presence,
                     words,
+                    lower: &line.lower,
                 });
             }
         }
@@ -336,7 +351,7 @@ impl Feed {
 }
 
 /// What invariants are about.
-#[cfg(test)]
+#[cfg(any(test, feature = "internals"))]
 impl Feed {
     /// How many skips there are.
     pub(in crate::hub) fn skips(&self) -> usize {

@@ -43,7 +43,7 @@ impl<T> Default for Lists<T> {
 
 impl<T> Lists<T> {
     /// The length of all lists together.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "internals"))]
     pub(super) fn len(&self) -> usize {
         self.links.len()
     }
@@ -78,7 +78,7 @@ impl<T> Lists<T> {
     }
 
     /// The values of a list.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "internals"))]
     pub(super) fn iter(&self, list: List) -> impl Iterator<Item = &T> {
         let first = self.links.get(list.last as usize).map(|link| link.next);
         let next = move |at: &u32| (*at != list.last).then(|| self.links[*at as usize].next);

@@ -84,7 +84,7 @@ impl Members {
     }
 
     /// Whether the member at `place` has been told, or came later.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "internals"))]
     pub(in crate::hub) fn has_been_told(&self, place: u32) -> bool {
         place as usize >= self.untold
     }

@@ -3,24 +3,33 @@
 mod arrivals;
 pub(super) mod feed;
 pub(super) mod history;
+mod keeping_up;
 mod lists;
 pub(super) mod members;
 pub(super) mod pace;
 pub(super) mod presence;
+mod sorted_names;
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::dialect::event::{Event, Presence};
 use crate::dialect::Encoding;
 use crate::id::SessionId;
 use crate::name::Name;
+use crate::origin::Prefix;
 
 use arrivals::Arrivals;
 use feed::{Feed, Snapshot};
 use history::History;
+use keeping_up::KeepingUp;
 use members::{Member, Members};
 use pace::{Pace, Waiting};
 use presence::{Announced, Gate, Told};
+use sorted_names::SortedNames;
+
+/// At most this many who spoke last are known, to be offered first where a name is completed.
+const SPEAKERS_MAX: usize = 32;
 
 /// One room.
 ///
@@ -31,6 +40,11 @@ pub(super) struct Room {
     pub(super) listeners: [usize; Encoding::COUNT],
     /// Those announced, or about to be, by the order of their joining.
     arrivals: Arrivals,
+    /// Those of them who were sorted by name; the others are `unsorted`.
+    pub(super) names: SortedNames,
+    pub(super) unsorted: Vec<SessionId>,
+    /// Who spoke last, the latest behind; at most [`SPEAKERS_MAX`].
+    pub(super) speakers: VecDeque<SessionId>,
     joins: Gate,
     leaves: Gate,
     pub(super) history: History,
@@ -39,6 +53,7 @@ pub(super) struct Room {
     /// when the round is over.
     pub(super) round: Snapshot,
     pub(super) pace: Pace,
+    pub(super) keeping_up: KeepingUp,
 }
 
 impl Room {
@@ -48,12 +63,16 @@ impl Room {
             members: Members::default(),
             listeners: [0; Encoding::COUNT],
             arrivals: Arrivals::default(),
+            names: SortedNames::default(),
+            unsorted: Vec::new(),
+            speakers: VecDeque::new(),
             joins: Gate::default(),
             leaves: Gate::default(),
             history: History::new(history_lines),
             feed: Feed::default(),
             round: Snapshot::default(),
             pace: Pace::new(pace_max),
+            keeping_up: KeepingUp::default(),
         }
     }
 
@@ -67,8 +86,39 @@ impl Room {
         self.arrivals.iter()
     }
 
+    /// Those who are here and came behind this arrival, with theirs.
+    pub(super) fn arrivals_after(
+        &self,
+        arrival: u64,
+    ) -> impl Iterator<Item = (u64, SessionId)> + '_ {
+        self.arrivals.after(arrival)
+    }
+
+    /// How many hear the room and were not announced.
+    pub(super) fn listening(&self) -> usize {
+        self.members.len() - self.here()
+    }
+
+    /// Somebody has spoken.
+    pub(super) fn note_speaker(&mut self, id: SessionId) {
+        if self.speakers.back() == Some(&id) {
+            return;
+        }
+        self.speakers.retain(|speaker| *speaker != id);
+        if self.speakers.len() == SPEAKERS_MAX {
+            self.speakers.pop_front();
+        }
+        self.speakers.push_back(id);
+    }
+
     /// Adds a member, which hears what is said from now on; gives its place in the list, which its session must keep.
-    pub(super) fn enter(&mut self, id: SessionId, encoding: Encoding) -> u32 {
+    pub(super) fn enter(
+        &mut self,
+        id: SessionId,
+        encoding: Encoding,
+        prefix: Option<Prefix>,
+    ) -> u32 {
+        self.keeping_up.enter(prefix);
         self.listeners[encoding as usize] += 1;
         self.members.enter(Member {
             id,
@@ -83,8 +133,10 @@ impl Room {
     pub(super) fn leave(
         &mut self,
         place: u32,
+        prefix: Option<Prefix>,
         moved: impl FnMut(SessionId, u32),
     ) -> Option<Announced> {
+        self.keeping_up.leave(prefix);
         let member = self.members.leave(place, moved);
         self.listeners[member.encoding as usize] -= 1;
         self.feed.forget(member.cursor);
@@ -121,6 +173,7 @@ impl Room {
             arrival: self.arrivals.add(member.id),
             told,
         });
+        self.unsorted.push(member.id);
         if told == Told::ByName {
             let here = self.here();
             self.say_to_others(&Event::Presence(Presence::Joined { name, here }), place);
@@ -214,6 +267,7 @@ impl Room {
     pub(super) fn end_round(&mut self) {
         if self.members.is_round_over() {
             self.feed.trim(self.round);
+            self.keeping_up.end_round();
         }
     }
 }

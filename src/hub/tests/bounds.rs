@@ -1,37 +1,32 @@
 //! What one session may ask of all: how fast it is heard, how much memory waits for it, how often it is looked at.
 
-use std::io::{self, IoSlice};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::dialect::Dialect;
-use crate::hub::{Hub, Limits, Origin, SessionId, Sink};
+use crate::hub::{Limits, SessionId};
 use crate::ledger::CloseReason;
 use crate::rate::Rate;
-use crate::test_clock::outset;
-use crate::test_log;
 
-const LIMITS: Limits = Limits::WIDE;
-
-fn connect(hub: &mut Hub<()>, now: Instant) -> SessionId {
-    let id = hub.connect((), Dialect::Telnet, Origin::Local, now);
-    hub.flush(now, &mut Sockets { room: usize::MAX });
-    id
-}
+use super::world::{limits, World};
 
 /// Whether input waits to be understood.
-fn has_pending(hub: &mut Hub<()>, id: SessionId) -> bool {
-    let session = hub.sessions.get_mut(id);
+fn has_pending(world: &mut World, id: SessionId) -> bool {
+    let session = world.hub.sessions.get_mut(id);
     session.is_some_and(|session| session.has_pending())
 }
 
-/// Waits for the next deadline, and lets those go on whose pause it ends.
-fn wait(hub: &mut Hub<()>, now: &mut Instant) {
-    *now = hub.wake_at(*now).expect("there is a deadline");
-    hub.tick(*now);
-    for id in hub.take_resumed() {
-        hub.resume(id, *now);
+/// Lets those go on whose pause has ended.
+fn resume(world: &mut World) {
+    for id in world.hub.take_resumed() {
+        world.hub.resume(id, world.now);
     }
-    hub.flush(*now, &mut Sockets { room: usize::MAX });
+}
+
+/// Waits for the next deadline, and lets those go on whose pause it ends.
+fn wait(world: &mut World) {
+    world.now = world.hub.wake_at(world.now).expect("there is a deadline");
+    world.turn();
+    resume(world);
+    world.turn();
 }
 
 #[test]
@@ -42,44 +37,37 @@ fn who_is_paused_in_the_middle_of_what_they_say_is_not_silent() {
             per_second,
             burst: 1,
         };
-        let mut hub = Hub::new(Limits {
+        let mut world = World::new(Limits {
             line_rate,
             idle: Some(idle),
-            ..LIMITS
+            ..limits()
         });
-        let began_at = outset();
-        let mut now = began_at;
-        let id = connect(&mut hub, now);
-        hub.handle_input(id, &[b'\n'; 1000], now);
-        while has_pending(&mut hub, id) {
-            wait(&mut hub, &mut now);
+        let began_at = world.now;
+        let id = world.connect();
+        world.send(id, [b'\n'; 1000]);
+        while has_pending(&mut world, id) {
+            wait(&mut world);
         }
-        let said_at = now;
+        let said_at = world.now;
         let said_in = said_at - began_at;
         assert!(said_in >= ms(999_000) / per_second, "{said_in:?}");
-        while hub.open_sessions() > 0 {
-            wait(&mut hub, &mut now);
+        while world.hub.open_sessions() > 0 {
+            wait(&mut world);
         }
-        assert!(now >= said_at + idle, "{:?}", now - said_at);
+        assert!(world.now >= said_at + idle, "{:?}", world.now - said_at);
     }
 }
 
 /// How often all sessions are looked at while time passes in steps, each after `then` did something.
-fn looks(
-    hub: &mut Hub<()>,
-    now: &mut Instant,
-    steps: usize,
-    mut then: impl FnMut(&mut Hub<()>, Instant),
-) -> u32 {
+fn looks(world: &mut World, steps: usize, mut then: impl FnMut(&mut World)) -> u32 {
     let mut looks = 0;
     for _ in 0..steps {
-        then(hub, *now);
-        let until = *now + Duration::from_millis(1);
-        looks += u32::from(hub.core.wake_at.is_some_and(|at| at <= until));
-        *now = until;
-        hub.tick(until);
-        hub.flush(until, &mut Sockets { room: usize::MAX });
-        hub.check_invariants();
+        then(world);
+        let step = Duration::from_millis(1);
+        let until = world.now + step;
+        looks += u32::from(world.hub.core.wake_at.is_some_and(|at| at <= until));
+        world.pass(step);
+        world.check();
     }
     looks
 }
@@ -91,51 +79,42 @@ fn all_are_looked_at_twenty_times_a_second_at_most() {
         burst: 1,
     };
     let ms = Duration::from_millis;
-    let mut hub = Hub::new(Limits {
+    let mut world = World::new(Limits {
         line_rate,
         idle: Some(ms(100)),
         drain: ms(10),
-        ..LIMITS
+        ..limits()
     });
-    let mut now = outset();
-    let talker = connect(&mut hub, now);
-    hub.handle_input(talker, &[b'\n'; 500], now);
-    let said = looks(&mut hub, &mut now, 499, |hub, now| {
-        for id in hub.take_resumed() {
-            hub.resume(id, now);
-        }
-    });
+    let talker = world.connect();
+    world.send(talker, [b'\n'; 500]);
+    let said = looks(&mut world, 499, resume);
     assert!(said <= 11, "{said} times for one who talks");
-    for id in hub.take_resumed() {
-        hub.resume(id, now);
-    }
+    resume(&mut world);
     assert!(
-        !has_pending(&mut hub, talker),
+        !has_pending(&mut world, talker),
         "a thousand lines a second are heard"
     );
 
-    let came_and_went = looks(&mut hub, &mut now, 500, |hub, now| {
-        let id = connect(hub, now);
-        hub.begin_close(id, CloseReason::Quit, now);
+    let came_and_went = looks(&mut world, 500, |world| {
+        let id = world.connect();
+        world.hub.begin_close(id, CloseReason::Quit, world.now);
     });
     assert!(
         came_and_went <= 11,
         "{came_and_went} times for those who go"
     );
-    looks(&mut hub, &mut now, 200, |hub, now| {
-        hub.reap(now, |(), _| {});
-    });
-    assert!(hub.is_empty());
-    assert_eq!(hub.wake_at(now), None);
+    looks(&mut world, 200, |_| {});
+    world.hub.take_resumed();
+    assert!(world.hub.is_empty());
+    assert_eq!(world.hub.wake_at(world.now), None);
 }
 
 #[test]
 fn the_heaviest_go_first_and_of_these_the_last_slot() {
-    test_log::begin();
-    let (mut hub, now) = (Hub::new(LIMITS), outset());
+    let mut world = World::new(limits());
     for weight in [10, 30, 20, 30, 5] {
-        let id = connect(&mut hub, now);
-        hub.handle_input(id, &vec![b'x'; weight], now);
+        let id = world.connect();
+        world.send(id, vec![b'x'; weight]);
     }
     for (memory_max, expected) in [
         (95, &[][..]),
@@ -143,52 +122,39 @@ fn the_heaviest_go_first_and_of_these_the_last_slot() {
         (40, &["guest4", "guest2"]),
         (0, &["guest4", "guest2", "guest3", "guest1", "guest5"]),
     ] {
-        hub.core.limits.memory_max = memory_max;
-        hub.enforce_memory_limit(now);
-        hub.reap(now, |(), _| {});
-        hub.check_invariants();
-        let closes = test_log::closes();
-        let gone: Vec<&str> = closes.iter().map(|close| close.name.as_str()).collect();
+        world.hub.core.limits.memory_max = memory_max;
+        world.turn();
+        world.check();
+        let closes = world.closes();
+        let gone: Vec<&str> = closes.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(gone, expected, "{memory_max}");
     }
-}
-
-/// Sockets that take everything, or nothing.
-struct Sockets {
-    room: usize,
-}
-
-impl Sink<()> for Sockets {
-    fn write(&mut self, _: SessionId, (): &mut (), slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        match self.room {
-            0 => Err(io::ErrorKind::WouldBlock.into()),
-            room => Ok(room.min(slices.iter().map(|slice| slice.len()).sum())),
-        }
-    }
-
-    fn finish(&mut self, (): &mut ()) {}
 }
 
 #[test]
 fn a_flush_holds_one_copy_however_many_see_the_feed_in_their_own_way() {
     const VIEWERS: usize = 100;
-    let (mut hub, now) = (Hub::new(LIMITS), outset());
+    let mut world = World::new(limits());
     let mut viewers: Vec<SessionId> = Vec::new();
     for n in 0..VIEWERS {
-        let id = connect(&mut hub, now);
+        let id = world.connect();
         let view = [&b"/time on\n"[..], b"/edit on\r\n\xff\xfd\x01\xff\xfd\x03"][n % 2];
-        hub.handle_input(id, view, now);
+        world.send(id, view);
         viewers.push(id);
     }
-    let ann = connect(&mut hub, now);
-    for room in [usize::MAX, 7, 0] {
-        for _ in 0..10 {
-            hub.handle_input(ann, &[&[b'x'; 500], b"\n".as_slice()].concat(), now);
+    let ann = world.connect();
+    for (room, write_bytes_max) in [(usize::MAX, usize::MAX), (usize::MAX, 7), (0, 7)] {
+        for id in &viewers {
+            let pipe = world.pipe(*id);
+            (pipe.room, pipe.write_bytes_max) = (room, write_bytes_max);
         }
-        hub.flush(now, &mut Sockets { room });
-        hub.check_invariants();
-        assert_eq!(hub.core.room.feed.len(), 0);
-        let waits = hub.core.queued_bytes;
+        for _ in 0..10 {
+            world.hear(ann, [&[b'x'; 500], b"\n".as_slice()].concat());
+        }
+        world.turn();
+        world.check();
+        assert_eq!(world.hub.core.room.feed.len(), 0);
+        let waits = world.hub.core.queued_bytes;
         match room {
             0 => assert!(waits > VIEWERS * 5000, "all of it waits: {waits}"),
             _ => assert_eq!(waits, 0),

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::thread;
 use std::time::Duration;
 
-use crate::hub::{Limits, QueueLimits, Rate, SessionId};
+use crate::hub::{Limits, SessionId};
 use crate::ledger::CloseReason;
+use crate::limits::QueueLimits;
+use crate::rate::Rate;
 
 use super::random::Random;
 use super::world::{limits, World};
@@ -264,7 +266,7 @@ fn f049_the_largest_queue_goes_first_and_no_more_than_needed() {
     let closed = |name: &str| (name.to_owned(), CloseReason::SlowConsumer);
     assert_eq!(world.closes(), [closed("large")]);
     assert!(world.hub.memory() <= 20_000);
-    assert_eq!(world.closed[0].1, chatd::hub::Ending::Abrupt);
+    assert_eq!(world.closed[0].1, crate::hub::Ending::Abrupt);
     while world.closes().len() < 2 {
         say(&mut world);
     }
@@ -328,11 +330,11 @@ fn f054_what_was_too_much_is_not_counted_afterwards() {
         world.say(ann, &"x".repeat(1000));
         world.turn();
     }
-    // Her farewell is the last that waits for her.
+    // The farewell is the last that waits for a session.
     world.turn();
     let waits = world.hub.census().queued_bytes;
     assert!(waits < 10 * 1024, "{waits} bytes");
-    world.say(ann, "not for her any more");
+    world.say(ann, "not for it any more");
     world.turn();
     assert_eq!(world.hub.census().queued_bytes, waits);
     world.pass(seconds(5));
@@ -420,7 +422,7 @@ fn f091_five_hundred_leave_in_one_turn() {
     }
     world.turn();
     assert_eq!(world.closed.len(), 500);
-    // Nobody hears of her own leaving, nor of what comes behind it.
+    // Nobody hears of their own leaving, nor of what comes behind it.
     for (n, (pipe, _)) in world.closed.iter().enumerate() {
         let own = format!("-- p{n} left ");
         assert!(!pipe.lines().iter().any(|line| line.starts_with(&own)));
@@ -482,7 +484,7 @@ fn f093_coming_back_again_and_again_is_told_few_times() {
     world.check();
 }
 
-/// A line to many costs as much as they are, so it is her who says too many that has to wait.
+/// A line to many costs a write for each of them, so whoever says too many has to wait.
 #[test]
 fn f094_who_talks_fast_to_a_thousand_is_paused_and_the_others_are_not() {
     const HEARERS: usize = 1000;
@@ -515,7 +517,7 @@ fn f094_who_talks_fast_to_a_thousand_is_paused_and_the_others_are_not() {
         assert_eq!(said_by(&mut world, *id, "hasty"), BURST);
         assert_eq!(said_by(&mut world, *id, "calm"), 1);
     }
-    // From then on nobody has to do more work for her than that of five lines a second.
+    // From then on `hasty` causes the work of five lines a second and no more.
     for second in 1..=20 {
         for _ in 0..10 {
             world.pass(Duration::from_millis(100));

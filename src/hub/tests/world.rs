@@ -4,21 +4,29 @@ use std::io::{self, IoSlice};
 use std::time::{Duration, Instant};
 
 use crate::dialect::Dialect;
-use crate::hub::{Ending, Hub, Limits, Next, Origin, SessionId, Sink, Then};
+use crate::hub::{Ending, Hub, Limits, Next, SessionId, Sink, Then};
 use crate::ledger::CloseReason;
 use crate::limits::QueueLimits;
+use crate::origin::Origin;
 use crate::rate::Rate;
 use crate::test_clock::outset;
 use crate::test_log;
+
+/// 14:05:30 on some day, in seconds.
+pub(crate) const AFTERNOON: u64 = 86_400 * 20_000 + 14 * 3600 + 5 * 60 + 30;
 
 /// What stands for a session's socket.
 #[derive(Debug)]
 pub(crate) struct Pipe {
     /// What was taken from the hub.
     pub(crate) got: Vec<u8>,
-    /// So much it still takes before it blocks.
+    /// By this many writes.
+    pub(crate) writes: usize,
+    /// It takes this many bytes before it blocks.
     pub(crate) room: usize,
-    /// So often a write is interrupted before it takes anything.
+    /// At most this many bytes are taken by one write.
+    pub(crate) write_bytes_max: usize,
+    /// This many writes are interrupted before one takes anything.
     pub(crate) interruptions: usize,
     /// Every write fails.
     pub(crate) broken: bool,
@@ -53,9 +61,11 @@ impl Sink<Pipe> for Sockets {
         }
         let before = pipe.got.len();
         let bytes = slices.iter().flat_map(|slice| slice.iter());
-        pipe.got.extend(bytes.take(pipe.room));
+        pipe.got
+            .extend(bytes.take(pipe.room.min(pipe.write_bytes_max)));
         let taken = pipe.got.len() - before;
         pipe.room -= taken;
+        pipe.writes += 1;
         Ok(taken)
     }
 
@@ -66,6 +76,7 @@ impl Sink<Pipe> for Sockets {
 pub(crate) struct World {
     pub(crate) hub: Hub<Pipe>,
     pub(crate) now: Instant,
+    wall_seconds: u64,
     /// The transports that came back, and how they were to be closed.
     pub(crate) closed: Vec<(Pipe, Ending)>,
 }
@@ -92,23 +103,31 @@ pub(crate) fn limits() -> Limits {
 impl World {
     pub(crate) fn new(limits: Limits) -> Self {
         test_log::begin();
+        let mut hub = Hub::new(limits);
+        hub.set_wall_clock(AFTERNOON);
         Self {
-            hub: Hub::new(limits),
+            hub,
             now: outset(),
+            wall_seconds: AFTERNOON,
             closed: Vec::new(),
         }
     }
 
     /// Somebody connects, whose socket takes everything.
     pub(crate) fn connect(&mut self) -> SessionId {
+        self.connect_to(Dialect::Telnet)
+    }
+
+    pub(crate) fn connect_to(&mut self, dialect: Dialect) -> SessionId {
         let pipe = Pipe {
             got: Vec::new(),
+            writes: 0,
             room: usize::MAX,
+            write_bytes_max: usize::MAX,
             interruptions: 0,
             broken: false,
         };
-        self.hub
-            .connect(pipe, Dialect::Telnet, Origin::Local, self.now)
+        self.hub.connect(pipe, dialect, Origin::Local, self.now)
     }
 
     /// Somebody connects and takes a name.
@@ -124,18 +143,66 @@ impl World {
         id
     }
 
-    /// A line is read from a session.
-    pub(crate) fn say(&mut self, id: SessionId, line: &str) {
-        let line = format!("{line}\n");
-        let mut then = self.hub.handle_input(id, line.as_bytes(), self.now);
+    /// People connect and take these names; nothing of that is left to be read.
+    pub(crate) fn people<const N: usize>(&mut self, names: [&str; N]) -> [SessionId; N] {
+        let people = names.map(|name| self.join(name));
+        for id in people {
+            self.read(id);
+        }
+        people
+    }
+
+    /// Bytes are read from a session.
+    pub(crate) fn hear(&mut self, id: SessionId, bytes: impl AsRef<[u8]>) {
+        let mut then = self.hub.handle_input(id, bytes.as_ref(), self.now);
         while then == Then::Resume {
             then = self.hub.resume(id, self.now);
         }
     }
 
+    /// A line is read from a session.
+    pub(crate) fn say(&mut self, id: SessionId, line: &str) {
+        self.hear(id, format!("{line}\n"));
+    }
+
+    /// Bytes are read from a session, and the turn ends.
+    pub(crate) fn send(&mut self, id: SessionId, bytes: impl AsRef<[u8]>) {
+        self.hear(id, bytes);
+        self.turn();
+        self.check();
+    }
+
+    /// A line is read from a session, and the turn ends.
+    pub(crate) fn enter(&mut self, id: SessionId, line: &str) {
+        self.send(id, format!("{line}\r\n"));
+    }
+
+    /// A person enters a line; what they are told in the same turn.
+    pub(crate) fn ask(&mut self, id: SessionId, line: &str) -> Vec<String> {
+        self.read(id);
+        self.enter(id, line);
+        self.lines(id)
+    }
+
+    /// What a session was sent since it was last read.
+    #[track_caller]
+    pub(crate) fn read(&mut self, id: SessionId) -> Vec<u8> {
+        std::mem::take(&mut self.pipe(id).got)
+    }
+
+    /// The same as whole lines.
+    #[track_caller]
+    pub(crate) fn lines(&mut self, id: SessionId) -> Vec<String> {
+        let read = String::from_utf8(self.read(id)).expect("only whole characters are sent");
+        let mut lines: Vec<String> = read.split("\r\n").map(str::to_owned).collect();
+        let rest = lines.pop();
+        assert_eq!(rest.as_deref(), Some(""), "an unfinished line: {read:?}");
+        lines
+    }
+
     /// Whether the session has been heard enough for now.
     pub(crate) fn is_paused(&mut self, id: SessionId) -> bool {
-        matches!(self.hub.next(id), Some(Next::Wait(_)))
+        matches!(self.hub.next(id), Some(Next::Wait))
     }
 
     /// The rest of a turn, behind all reading.
@@ -150,6 +217,8 @@ impl World {
     /// Time passes, and then there is a turn.
     pub(crate) fn pass(&mut self, time: Duration) {
         self.now += time;
+        self.wall_seconds += time.as_secs();
+        self.hub.set_wall_clock(self.wall_seconds);
         self.turn();
     }
 
@@ -158,7 +227,7 @@ impl World {
         self.hub.transport(id).expect("the session is there")
     }
 
-    /// A session's socket takes so many bytes more.
+    /// A session's socket takes this many bytes more.
     pub(crate) fn drain(&mut self, id: SessionId, bytes: usize) {
         self.pipe(id).room = bytes;
         self.hub.handle_writable(id);
@@ -179,4 +248,9 @@ impl World {
     pub(crate) fn check(&self) {
         self.hub.check_invariants();
     }
+}
+
+/// Bytes as one reads them in a failure.
+pub(crate) fn shown(bytes: &[u8]) -> String {
+    bytes.escape_ascii().to_string()
 }

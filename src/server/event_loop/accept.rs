@@ -25,7 +25,7 @@ impl<N: Network> EventLoop<N> {
     /// who waits is left to whoever goes on to listen, or to [`EventLoop::stop`].
     pub(super) fn accept(&mut self, now: Instant) {
         for _ in 0..TURN_ACCEPTS_MAX {
-            if self.shutdown != Shutdown::Running || self.hub.has_said_enough() {
+            if self.shutdown != Shutdown::Running || self.hub.has_done_enough() {
                 return;
             }
             let Some(listener) = self.admission.next_ready(now) else {

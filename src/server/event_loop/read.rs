@@ -21,14 +21,14 @@ impl<N: Network> EventLoop<N> {
         // Who goes from one list to the other has had its turn.
         let leaving = self.leaving.len().min(TURN_LEAVES_MAX);
         for read in 0..self.ready.len() {
-            if read >= TURN_READS_MIN && self.hub.has_said_enough() {
+            if read >= TURN_READS_MIN && self.hub.has_done_enough() {
                 break;
             }
             let next = self.ready.pop_front();
             self.read_next(next, now);
         }
         for read in 0..leaving {
-            if read >= TURN_READS_MIN && self.hub.has_said_enough() {
+            if read >= TURN_READS_MIN && self.hub.has_done_enough() {
                 break;
             }
             let next = self.leaving.pop_front();
@@ -53,7 +53,7 @@ impl<N: Network> EventLoop<N> {
     fn read_session(&mut self, id: SessionId, now: Instant) {
         let then = match self.hub.next(id) {
             None => return,
-            Some(Next::Wait(_)) => Then::Wait,
+            Some(Next::Wait) => Then::Wait,
             Some(Next::Resume) => self.hub.resume(id, now),
             Some(Next::Read(carrier)) => {
                 let read = self.network.read(&mut carrier.stream, &mut self.buffer);

@@ -1,17 +1,27 @@
 //! One simulated TCP connection: what either side has given to its kernel, and what the kernels make of it.
 
-use std::io::{self, ErrorKind, IoSlice};
+use std::io::IoSlice;
 use std::net::SocketAddr;
 
 use crate::hub::{Ending, SessionId};
+use crate::stream::Edge;
 
-/// So much may lie unread in the server's kernel; the rest stays with the client.
+/// At most this much lies unread in the server's kernel; the rest stays with the client.
 const INBOX_BYTES_MAX: usize = 128 * 1024;
 
 /// How a client was told that no more comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
     Orderly,
+    Reset,
+}
+
+/// What a read of the server gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Got {
+    Bytes(usize),
+    Nothing,
+    End,
     Reset,
 }
 
@@ -59,25 +69,6 @@ impl Pipe {
     }
 }
 
-/// What an event tells of a stream, as the kernel computes it when it is asked.
-#[allow(
-    clippy::struct_excessive_bools,
-    reason = "the flags of an event, each for itself"
-)]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Mask {
-    pub(super) readable: bool,
-    pub(super) writable: bool,
-    pub(super) closed: bool,
-    pub(super) urgent: bool,
-}
-
-impl Mask {
-    pub(super) fn is_empty(self) -> bool {
-        !(self.readable || self.writable || self.closed || self.urgent)
-    }
-}
-
 /// Both ends of a connection, and both kernels between them. What a server must never do to one fails the test.
 #[derive(Debug)]
 #[allow(
@@ -85,6 +76,7 @@ impl Mask {
     reason = "each is a fact of its own about a connection"
 )]
 pub(super) struct Connection {
+    pub(super) listener: usize,
     pub(super) from: SocketAddr,
     pub(super) registered: Option<SessionId>,
     pub(super) ever_registered: bool,
@@ -113,6 +105,9 @@ pub(super) struct Connection {
     /// A write would have blocked, and no event was delivered since.
     pub(super) blocked: bool,
     pub(super) finished: bool,
+    /// What the server's kernel took since the model looked last, and whether a write failed for good.
+    pub(super) fresh: Vec<u8>,
+    pub(super) failed: bool,
     /// What the client has got.
     pub(super) received: Vec<u8>,
     pub(super) end: Option<End>,
@@ -120,8 +115,9 @@ pub(super) struct Connection {
 
 /// The client's side.
 impl Connection {
-    pub(super) fn new(from: SocketAddr, window: Option<usize>) -> Self {
+    pub(super) fn new(listener: usize, from: SocketAddr, window: Option<usize>) -> Self {
         Self {
+            listener,
             from,
             registered: None,
             ever_registered: false,
@@ -141,6 +137,8 @@ impl Connection {
             no_space: false,
             blocked: false,
             finished: false,
+            fresh: Vec::new(),
+            failed: false,
             received: Vec::new(),
             end: None,
         }
@@ -186,7 +184,7 @@ impl Connection {
                 || (self.to_send.is_empty() && self.end_wanted && !self.end_arrived))
     }
 
-    /// Lets so many bytes arrive, and the end behind them; gives whether the server's kernel must tell of it.
+    /// Lets at most this many bytes arrive, and the end behind them; gives whether the server's kernel must tell of it.
     pub(super) fn deliver(&mut self, bytes_max: usize) -> bool {
         if !self.is_deliverable() {
             return false;
@@ -213,6 +211,19 @@ impl Connection {
         self.end_arrived |= ends;
         let is_urgent = !had_urgent && self.next_urgent().is_some();
         (was_empty && length > 0) || ends || is_urgent
+    }
+
+    /// How many bytes of the client have arrived.
+    pub(super) fn arrived(&self) -> usize {
+        self.arrived as usize
+    }
+
+    /// Lets this many bytes more arrive, whether there is room or not.
+    pub(super) fn force(&mut self, bytes: usize) {
+        if !self.closed {
+            self.inbox.put(self.to_send.take(bytes));
+            self.arrived += bytes as u64;
+        }
     }
 
     /// The client resets the connection; what it sent before stays to be read, or is lost.
@@ -258,8 +269,9 @@ impl Connection {
         at.filter(|at| *at < self.arrived)
     }
 
-    pub(super) fn mask(&self) -> Mask {
-        Mask {
+    /// What an event tells of it at this time.
+    pub(super) fn edge(&self) -> Edge {
+        Edge {
             readable: !self.inbox.is_empty() || self.end_arrived || self.is_broken(),
             writable: self.has_room() || self.is_broken(),
             closed: self.end_arrived || self.is_broken(),
@@ -267,7 +279,7 @@ impl Connection {
         }
     }
 
-    pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> Got {
         let mut length = buffer.len().min(self.inbox.len());
         // A read stops in front of urgent data, unless it begins with it.
         if let Some(at) = self.urgent_at.iter().find(|at| **at > self.read) {
@@ -276,15 +288,15 @@ impl Connection {
         if length > 0 {
             buffer[..length].copy_from_slice(self.inbox.take(length));
             self.read += length as u64;
-            return Ok(length);
+            return Got::Bytes(length);
         }
         if self.take_break() {
-            return Err(ErrorKind::ConnectionReset.into());
+            return Got::Reset;
         }
         match self.broken {
-            Break::Fresh | Break::Told => Ok(0),
-            Break::No if self.end_arrived => Ok(0),
-            Break::No => Err(ErrorKind::WouldBlock.into()),
+            Break::Fresh | Break::Told => Got::End,
+            Break::No if self.end_arrived => Got::End,
+            Break::No => Got::Nothing,
         }
     }
 
@@ -297,17 +309,16 @@ impl Connection {
         fresh
     }
 
-    /// Takes at most `bite` bytes.
-    pub(super) fn write(&mut self, slices: &[IoSlice<'_>], bite: usize) -> io::Result<usize> {
+    /// Takes at most `bite` bytes: 0 if there is no room, `None` if it broke.
+    pub(super) fn write(&mut self, slices: &[IoSlice<'_>], bite: usize) -> Option<usize> {
         assert!(!self.finished, "written to behind the last byte");
+        assert!(!self.failed, "written to after it failed");
         assert!(!self.blocked, "written to without an edge");
         let offered: usize = slices.iter().map(|slice| slice.len()).sum();
         assert!(offered > 0, "written nothing");
-        if self.take_break() {
-            return Err(ErrorKind::ConnectionReset.into());
-        }
-        if self.broken == Break::Told {
-            return Err(ErrorKind::BrokenPipe.into());
+        if self.take_break() || self.is_broken() {
+            self.failed = true;
+            return None;
         }
         let room = self
             .window
@@ -315,7 +326,7 @@ impl Connection {
         if room == 0 {
             self.no_space = true;
             self.blocked = true;
-            return Err(ErrorKind::WouldBlock.into());
+            return Some(0);
         }
         let taken = offered.min(room).min(bite.max(1));
         self.no_space |= taken == room && taken < offered;
@@ -323,12 +334,13 @@ impl Connection {
         for slice in slices {
             let step = left.min(slice.len());
             self.outbox.put(&slice[..step]);
+            self.fresh.extend_from_slice(&slice[..step]);
             left -= step;
         }
         if self.window.is_none() {
             self.take(usize::MAX);
         }
-        Ok(taken)
+        Some(taken)
     }
 
     pub(super) fn finish(&mut self) {

@@ -2,32 +2,37 @@
 
 mod accepting;
 mod closing;
+mod hearing;
 mod pacing;
 mod reading;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::crowd::LISTENERS;
-use super::network::SimulatedNetwork;
-use crate::hub::{Limits, QueueLimits, SessionId};
-use crate::ledger::CloseReason;
+use super::network::{Clock, SimulatedNetwork};
+use super::{memory, Server, LISTENERS};
+use crate::hub::{Census, Limits, SessionId};
+use crate::ledger::{CloseReason, Entry};
+use crate::limits::QueueLimits;
 use crate::server::admission::AdmissionLimits;
-use crate::server::event_loop::EventLoop;
 use crate::server::motd::MotdFile;
 use crate::server::network::Wakeup;
-use crate::test_log;
+use crate::stream::Edge;
 
 const LIMITS: Limits = Limits::WIDE;
 
 const ADMISSION: AdmissionLimits = AdmissionLimits {
-    sessions_max: 5000,
+    sessions_max: 20_000,
     per_address_max: None,
 };
 
-/// A loop whose world does what the test says, and nothing else.
+/// A server whose world does what the test says, and nothing else.
 struct Bench {
-    event_loop: EventLoop<SimulatedNetwork<()>>,
+    server: Server,
+    /// Everything that must hold is looked at after each turn.
+    is_checked: bool,
+    /// Why sessions were closed, in order.
+    reasons: Vec<CloseReason>,
 }
 
 impl Bench {
@@ -40,23 +45,25 @@ impl Bench {
     }
 
     fn paced(limits: Limits, admission: AdmissionLimits, pace_max: Option<Duration>) -> Self {
-        test_log::begin();
-        let network = SimulatedNetwork::new(1, LISTENERS.len(), ());
-        let (dialects, message) = (LISTENERS.to_vec(), MotdFile(None));
-        let event_loop = EventLoop::new(
-            network,
-            dialects,
-            Limits { pace_max, ..limits },
-            admission,
-            message,
-        );
+        let network = SimulatedNetwork::new(Clock::new(), 1, LISTENERS.len());
         Self {
-            event_loop: event_loop.expect("no message is no error"),
+            server: Server::new(
+                network,
+                Limits { pace_max, ..limits },
+                admission,
+                MotdFile(None),
+            ),
+            is_checked: true,
+            reasons: Vec::new(),
         }
     }
 
-    fn network(&mut self) -> &mut SimulatedNetwork<()> {
-        self.event_loop.network_mut()
+    fn network(&mut self) -> &mut SimulatedNetwork {
+        self.server.network()
+    }
+
+    fn now(&self) -> Duration {
+        self.server.clock.elapsed()
     }
 
     /// Somebody knocks, who is not accepted before the next turn.
@@ -97,17 +104,27 @@ impl Bench {
         self.network().deliver(client, usize::MAX);
     }
 
-    /// One turn; gives whether there is to be another one.
+    /// One turn, as soon as there is a reason for it; gives whether there is to be another one.
     fn turn(&mut self) -> bool {
-        let goes_on = self.event_loop.turn().expect("no poll fails for good");
-        self.event_loop.check_invariants();
+        if let Some(wakes_at) = self.server.wakes_at() {
+            self.server.clock.pass_until(wakes_at);
+        }
+        let goes_on = self.server.turn();
+        if self.is_checked {
+            self.server.event_loop.check_invariants();
+        }
+        for entry in self.server.event_loop.take_diary() {
+            if let Entry::Closed(close) = entry {
+                self.reasons.push(close.reason);
+            }
+        }
         goes_on
     }
 
     /// Turns until nothing is to be done at this time.
     fn settle(&mut self) -> usize {
         let mut turns = 0;
-        while self.network().has_events() || self.event_loop.timeout() == Some(Duration::ZERO) {
+        while self.server.wakes_at() == Some(self.now()) {
             self.turn();
             turns += 1;
             assert!(turns < 10_000, "it does not settle");
@@ -117,24 +134,20 @@ impl Bench {
 
     /// Lets time pass, with all turns that it brings; gives how many.
     fn pass(&mut self, time: Duration) -> usize {
-        let until = self.network().elapsed + time;
+        let until = self.now() + time;
         let mut turns = self.settle();
-        while let Some(timeout) = self.event_loop.timeout() {
-            if self.network().elapsed + timeout > until {
-                break;
-            }
+        while self.server.wakes_at().is_some_and(|at| at <= until) {
             self.turn();
             turns += 1;
             assert!(turns < 10_000, "it spins");
         }
-        let elapsed = self.network().elapsed;
-        self.network().elapsed = elapsed.max(until);
+        self.server.clock.pass_until(until);
         turns
     }
 
     /// How much time has passed.
-    fn since(&mut self, began_at: Duration) -> Duration {
-        self.network().elapsed.saturating_sub(began_at)
+    fn since(&self, began_at: Duration) -> Duration {
+        self.now().saturating_sub(began_at)
     }
 
     /// What a client has got since the last look.
@@ -155,7 +168,7 @@ impl Bench {
     fn inject(&mut self, id: SessionId, [readable, writable, closed, urgent]: [bool; 4]) {
         self.network().injected.push_back(Wakeup::Session {
             id,
-            edge: crate::stream::Edge {
+            edge: Edge {
                 readable,
                 writable,
                 closed,
@@ -164,19 +177,24 @@ impl Bench {
         });
     }
 
-    /// Why sessions were closed, in order.
-    fn reasons(&self) -> Vec<CloseReason> {
-        let closes = test_log::closes();
-        assert_eq!(closes.len() as u64, self.event_loop.hub().ledger().closed());
-        closes.iter().map(|close| close.reason).collect()
+    fn reasons(&self) -> &[CloseReason] {
+        &self.reasons
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        self.server.event_loop.timeout()
+    }
+
+    fn census(&self) -> Census {
+        self.server.event_loop.census()
     }
 
     fn sessions(&self) -> usize {
-        self.event_loop.hub().len()
+        self.server.sessions()
     }
 
     fn opened(&self) -> u64 {
-        self.event_loop.hub().ledger().opened()
+        self.server.event_loop.ledger().opened()
     }
 }
 

@@ -1,53 +1,67 @@
-//! A simulation of the whole server but the kernel: the real loop over a simulated network.
+//! The simulation of the whole server but the kernel: the real loop, and the hub in it, over a simulated network.
 //!
-//! A seed decides the limits, who comes, what they do, and what befalls them and the kernel. After a time in which all
-//! goes wrong nothing does any more, and all must come to rest: whoever stayed has heard everything, and in the end
-//! nothing is left. What it must find is planted into the server by some tests, see [`crate::planted`].
+//! A seed decides the limits, who comes, what they do, and what befalls them and the kernel. A model that knows nothing
+//! of the hub's workings says after every turn who must have received what, who may end, and what is left. After a time
+//! in which all goes wrong nothing does any more, and all must come to rest: whoever stayed has heard everything, and in
+//! the end nothing is left. What it must find lies in `tests/mutants/`.
 //!
-//! `CHATD_SIM_SEED` replays one seed, `CHATD_SIM_SEEDS` and `CHATD_SIM_STEPS` widen the run.
+//! `CHATD_SIM_SEED` replays one seed and prints its last steps, `CHATD_SIM_SEEDS` and `CHATD_SIM_STEPS` widen the run.
 
 mod connection;
-mod crowd;
 mod directed;
-mod judge;
+mod model;
 mod network;
+mod people;
 mod profile;
-#[path = "../../../tests/sim/random.rs"]
+#[path = "../../../tests/support/random.rs"]
 mod random;
-#[path = "../../../tests/sim/trace.rs"]
+mod script;
 mod trace;
 
 use std::any::Any;
-use std::collections::BTreeMap;
 use std::env;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::time::Duration;
 
-use crate::hub::Limits;
+use crate::dialect::Dialect;
+use crate::hub::{Census, Limits};
 use crate::ledger::CloseReason;
-use crate::planted::{plant, Bug};
+use crate::server::admission::AdmissionLimits;
 use crate::server::event_loop::EventLoop;
 use crate::server::motd::MotdFile;
-use crate::test_log;
 
-use crowd::{Crowd, SimulatedWorld, Stage, LISTENERS};
-use network::{Faults, SimulatedNetwork};
+use connection::End;
+use network::{Act, Clock, Faults, Hits, SimulatedNetwork};
+use people::{People, Stage};
 use profile::Profile;
+use random::Random;
+
+/// The dialects of the listeners, by their number.
+const LISTENERS: [Dialect; 2] = [Dialect::Telnet, Dialect::Wire];
 
 const SEEDS: u64 = 200;
 const STEPS: u64 = 120;
 
 /// More turns than any run needs.
 const TURNS_MAX: usize = 200_000;
+/// When nothing is to happen for this long, all is at rest: longer than every deadline of a session that closes.
+const QUIET: Duration = Duration::from_secs(12);
 
-/// How often each thing was hit.
-type Hits = BTreeMap<&'static str, u64>;
+/// What newcomers are shown in some runs.
+const MESSAGE: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/src/server/simulation/motd.txt"
+);
 
 /// What the seeds of a normal run hit, all together, beside every reason to close.
-const EXPECTED_HITS: [&str; 28] = [
+const EXPECTED_HITS: &[&str] = &[
+    // The clock, the network and the machine.
     "leap of the clock",
+    "leap of a day",
+    "leap of the time of day",
     "accept: passing error",
     "accept: shortage",
+    "accept: budget spent",
     "register: fails",
     "read: interrupted",
     "read: end",
@@ -59,189 +73,287 @@ const EXPECTED_HITS: [&str; 28] = [
     "write: short",
     "write: blocks",
     "write: broken",
+    "write: takes nothing",
     "room again",
+    "urgent data",
     "poll: interrupted",
     "spurious event",
     "stale event",
     "event told twice",
     "more is ready than a batch takes",
-    "urgent data",
-    "leap of the time of day",
-    "accept: budget spent",
-    "a round goes on",
+    "slot used again",
+    // Who comes and goes.
+    "refused",
     "turned away",
+    "room is made",
+    "hard limit",
+    "soft limit",
+    "memory limit",
+    "ghost",
+    "second close does nothing",
+    "ended while draining",
+    "reset while draining",
+    "drain deadline",
+    "linger ends by eof",
+    "linger ends by bytes",
+    "linger ends by time",
+    "cut off",
     "stopped: drained",
     "stopped: at once",
     "stopped: by the deadline",
+    // What is said and heard.
+    "last lines of one who takes nothing",
+    "more lines than a turn takes",
+    "said enough",
+    "paused",
+    "last line without an end",
+    "last line is too long",
+    "greeting leaves names out",
+    "newcomer is shown what was said",
+    "sum of joins",
+    "sum of leaves",
+    "came and went unseen",
+    "name taken",
+    "name freed and taken in one turn",
+    "renamed",
+    "action",
+    "private",
+    "private, to oneself",
+    "private, but ignored",
+    "programs hear nothing in private",
+    "answered",
+    "told of being away",
+    "unwanted line",
+    "interrupted in earnest",
+    "both dialects hear one line",
+    "flush put off",
+    "only some are told",
+    "leaves before being told in the round",
 ];
+
+/// One server in its world. Several may share a clock.
+struct Server {
+    event_loop: EventLoop<SimulatedNetwork>,
+    clock: Clock,
+}
+
+impl Server {
+    fn new(
+        network: SimulatedNetwork,
+        limits: Limits,
+        admission: AdmissionLimits,
+        message: MotdFile,
+    ) -> Self {
+        let clock = network.clock.clone();
+        let dialects = LISTENERS.to_vec();
+        let event_loop = EventLoop::new(network, dialects, limits, admission, message);
+        Self {
+            event_loop: event_loop.expect("the message can be read"),
+            clock,
+        }
+    }
+
+    fn network(&mut self) -> &mut SimulatedNetwork {
+        self.event_loop.network_mut()
+    }
+
+    /// When it has something to do; `None` if it waits for ever. The kernel rounds up to milliseconds.
+    fn wakes_at(&self) -> Option<Duration> {
+        let now = self.clock.elapsed();
+        if self.event_loop.network().has_events() {
+            return Some(now);
+        }
+        let timeout = self.event_loop.timeout()?;
+        let timeout_ms = timeout.as_micros().div_ceil(1000) as u64;
+        Some(now + Duration::from_millis(timeout_ms))
+    }
+
+    /// One turn; gives whether there is to be another one.
+    fn turn(&mut self) -> bool {
+        self.event_loop.turn().expect("no poll fails for good")
+    }
+
+    fn sessions(&self) -> usize {
+        let census = self.event_loop.census();
+        census.open + census.draining + census.lingering
+    }
+}
+
+/// What all queues and buffers hold together.
+fn memory(census: Census) -> usize {
+    census.queued_bytes + census.input_bytes
+}
 
 /// A run under way.
 struct Simulation {
-    event_loop: EventLoop<SimulatedWorld>,
+    server: Server,
+    people: People,
 }
 
 impl Simulation {
     fn new(seed: u64, steps: usize) -> Self {
-        let mut random = random::Random::new(seed);
+        let mut random = Random::new(seed);
         let profile = Profile::any(&mut random, steps);
-        let Profile {
-            limits,
-            admission,
-            pace_max,
-            ..
-        } = profile;
-        let mut network =
-            SimulatedNetwork::new(random.next(), LISTENERS.len(), Crowd::new(profile, steps));
-        if let Some(crowd) = &network.world {
-            let profile = &crowd.profile;
-            network.trace.note(format_args!("{profile:?}"));
-            network.faults = Faults {
-                short_writes: profile.short_writes,
-                interrupted: profile.interrupted,
-                spurious: profile.spurious,
-                repeated_edges: profile.repeated_edges,
-                ..Faults::default()
-            };
-            network.batch_max = profile.batch_max;
-            network.write_cost = profile.write_cost;
-            network.descriptors_max = profile.descriptors_max;
-        }
-        test_log::begin();
-        let event_loop = EventLoop::new(
-            network,
-            LISTENERS.to_vec(),
-            Limits { pace_max, ..limits },
-            admission,
-            MotdFile(None),
-        );
+        let mut network = SimulatedNetwork::new(Clock::new(), random.next(), LISTENERS.len());
+        network.trace.note(format_args!("{profile:?}"));
+        network.faults = Faults {
+            short_writes: profile.short_writes,
+            interrupted: profile.interrupted,
+            spurious: profile.spurious,
+            repeated_edges: profile.repeated_edges,
+            ..Faults::default()
+        };
+        network.batch_max = profile.batch_max;
+        network.write_cost = profile.write_cost;
+        network.descriptors_max = profile.descriptors_max;
+        let (limits, admission) = (profile.limits, profile.admission);
+        let message = MotdFile(profile.has_message.then(|| MESSAGE.into()));
         Self {
-            event_loop: event_loop.expect("no message is no error"),
+            server: Server::new(network, limits, admission, message),
+            people: People::new(profile, random, steps),
         }
     }
 
     fn run(&mut self) {
         for _ in 0..TURNS_MAX {
-            let goes_on = self.event_loop.turn().expect("no poll fails for good");
+            let is_at_rest = self.wait();
+            let goes_on = self.server.turn();
             self.check();
             if !goes_on {
-                return self.stopped();
+                return self.check_stop();
             }
-            if self.event_loop.network().at_rest {
+            if is_at_rest {
                 self.rest();
             }
         }
         panic!("it does not come to an end");
     }
 
+    /// Lets time pass until the server has something to do; gives whether nothing will happen any more.
+    fn wait(&mut self) -> bool {
+        loop {
+            let now = self.server.clock.elapsed();
+            let acts_at = self.people.next_at(self.server.event_loop.network());
+            if acts_at.is_some_and(|at| at <= now) {
+                self.people.act(self.server.network());
+                continue;
+            }
+            let wakes_at = self.server.wakes_at();
+            if let Some(acts_at) = acts_at.filter(|at| wakes_at.is_none_or(|wakes| *at <= wakes)) {
+                self.server.clock.pass_until(acts_at);
+                continue;
+            }
+            let quiet_at = acts_at.map_or(now + QUIET, |_| Duration::MAX);
+            let until = wakes_at.map_or(quiet_at, |at| at.min(quiet_at));
+            self.server.clock.pass_until(until);
+            return wakes_at.is_none_or(|at| at > quiet_at);
+        }
+    }
+
     /// What must be so after every turn.
     fn check(&mut self) {
-        self.event_loop.check_invariants();
-        let hub = self.event_loop.hub();
-        let network = self.event_loop.network();
-        let held = network.descriptors.len();
-        assert_eq!(held, hub.len(), "descriptors and sessions");
-        let registered = (network.connections.iter())
-            .filter(|connection| connection.registered.is_some())
-            .count();
-        assert_eq!(registered, held, "registrations and descriptors");
-        let opened = hub.ledger().opened();
+        let event_loop = &mut self.server.event_loop;
+        event_loop.check_invariants();
+        let (census, diary) = (event_loop.census(), event_loop.take_diary());
+        let (opened, timeout) = (event_loop.ledger().opened(), event_loop.timeout());
+        let closed = CloseReason::ALL.map(|reason| event_loop.ledger().closed_for(reason));
+        let network = event_loop.network_mut();
         assert_eq!(opened, network.accepts, "opens and accepts");
-        assert!(hub.memory() <= hub_memory_max(network), "memory");
-        let in_a_round = hub.is_in_a_round();
-        let accepts = network.accepts_of_turn;
+        let memory_max = self.people.profile.limits.memory_max;
+        assert!(memory(census) <= memory_max, "memory");
+        let accepts = network.acts.iter();
+        let accepts = accepts.filter(|act| matches!(act, Act::Accept(_))).count();
         // Only when the door is closed all are taken in, to be told.
-        assert!(
-            accepts <= 64 || !network.listening,
-            "{accepts} accepts in one turn"
-        );
-        let network = self.event_loop.network_mut();
+        let is_within = accepts <= 64 || !network.listening;
+        assert!(is_within, "{accepts} accepts in one turn");
         if accepts == 64 {
             network.hit("accept: budget spent");
         }
-        if in_a_round {
-            network.hit("a round goes on");
-        }
+        let model = &mut self.people.model;
+        model.replay(network, diary, census);
+        assert_eq!(model.opened, opened, "opened");
+        assert_eq!(
+            CloseReason::ALL.map(|reason| model.closed_for(reason)),
+            closed
+        );
+        let held = network.descriptors.len();
+        assert_eq!(held, model.sessions.len(), "descriptors and sessions");
+        let is_registered =
+            |(_, client): &(usize, &usize)| network.connections[**client].registered.is_some();
+        let registered = network.descriptors.iter().filter(is_registered).count();
+        assert_eq!(registered, held, "registrations and descriptors");
+        model.check_deadlines(network.clock.elapsed(), timeout);
     }
 
     fn rest(&mut self) {
         assert_eq!(
-            self.event_loop.network().moved,
+            self.server.network().moved,
             0,
             "there was something to do, to which no edge and no timer led"
         );
-        let stage = self
-            .event_loop
-            .network()
-            .world
-            .as_ref()
-            .map(|crowd| crowd.stage);
-        match stage {
-            Some(Stage::Healing) => {
-                self.judge(true);
-                self.act(Crowd::leave_all);
+        self.people
+            .check_all_is_heard(self.server.event_loop.network());
+        let network = self.server.event_loop.network_mut();
+        match self.people.stage {
+            Stage::Healing => self.people.leave_all(network),
+            Stage::Leaving => {
+                self.people.stage = Stage::Stopping;
+                self.people.stop(network);
+                self.check_nothing_left();
             }
-            Some(Stage::Leaving) => {
-                self.judge(true);
-                let hub = self.event_loop.hub();
-                assert!(hub.is_empty(), "{} sessions stay", hub.len());
-                assert_eq!(hub.memory(), 0, "memory at rest");
-                self.act(|crowd, network| {
-                    crowd.stage = Stage::Stopping;
-                    crowd.stop(network);
-                });
-            }
-            _ => panic!("nothing happens any more at {stage:?}"),
+            stage => panic!("nothing happens any more at {stage:?}"),
         }
     }
 
-    fn stopped(&mut self) {
-        self.judge(false);
-        let hub = self.event_loop.hub();
-        assert!(hub.is_empty(), "{} sessions at the end", hub.len());
-        assert_eq!(
-            hub.ledger().opened(),
-            hub.ledger().closed(),
-            "opens, closes"
+    /// Everything is back to what it was before anybody came.
+    fn check_nothing_left(&mut self) {
+        let event_loop = &mut self.server.event_loop;
+        assert_eq!(event_loop.census(), Census::default());
+        assert_eq!(event_loop.ledger().opened(), event_loop.ledger().closed());
+        assert_eq!(event_loop.network().descriptors.len(), 0);
+    }
+
+    fn check_stop(&mut self) {
+        self.check_nothing_left();
+        let people = &self.people;
+        let drain = people.profile.limits.drain;
+        let stopped_at = people.stopped_at.expect("somebody stopped it");
+        let took = self.server.clock.elapsed().saturating_sub(stopped_at);
+        assert!(
+            took <= drain + Duration::from_secs(1),
+            "stopping took {took:?}"
         );
-        let closes =
-            CloseReason::ALL.map(|reason| (reason.as_str(), hub.ledger().closed_for(reason)));
-        self.act(|crowd, network| {
-            for (reason, count) in closes {
-                *network.hits.entry(reason).or_default() += count;
-            }
-            let stopped_at = crowd.stopped_at.expect("somebody stopped it");
-            let took = network.elapsed.saturating_sub(stopped_at);
-            let most = crowd.profile.limits.drain + Duration::from_secs(1);
-            assert!(took <= most, "stopping took {took:?}");
-            let turned_away = |client: &&crowd::Client| client.number.is_some();
-            let silent = (crowd.clients.iter().zip(&network.connections))
-                .filter(|(client, connection)| {
-                    turned_away(client) && !connection.ever_registered && connection.finished
-                })
-                .count();
-            *network.hits.entry("turned away").or_default() += silent as u64;
-            network.hit(if crowd.stops > 1 {
-                "stopped: at once"
-            } else if took >= crowd.profile.limits.drain {
-                "stopped: by the deadline"
-            } else {
-                "stopped: drained"
-            });
+        let network = self.server.event_loop.network_mut();
+        network.hit(if people.stops > 1 {
+            "stopped: at once"
+        } else if took >= drain {
+            "stopped: by the deadline"
+        } else {
+            "stopped: drained"
         });
-    }
-
-    fn act(&mut self, act: impl FnOnce(&mut Crowd, &mut SimulatedWorld)) {
-        let network = self.event_loop.network_mut();
-        if let Some(mut crowd) = network.world.take() {
-            act(&mut crowd, network);
-            network.world = Some(crowd);
+        for (client, reason) in &people.model.reasons {
+            let connection = &network.connections[*client];
+            let reads = connection.window.is_none() && !connection.is_broken();
+            let is_told = !matches!(reason, CloseReason::Reset | CloseReason::SlowConsumer);
+            // Who stops a server twice wants no words.
+            if reads && is_told && connection.ever_registered && people.stops < 2 {
+                assert_eq!(
+                    connection.end,
+                    Some(End::Orderly),
+                    "the end of {client}: {reason}"
+                );
+            }
         }
     }
-}
 
-fn hub_memory_max(network: &SimulatedWorld) -> usize {
-    let crowd = network.world.as_ref();
-    crowd.map_or(usize::MAX, |crowd| crowd.profile.limits.memory_max)
+    /// What was hit by all.
+    fn take_hits(&mut self) -> Hits {
+        let mut hits = std::mem::take(&mut self.server.network().hits);
+        for (what, count) in &self.people.model.hits {
+            *hits.entry(what).or_default() += count;
+        }
+        hits
+    }
 }
 
 fn number_of(variable: &str) -> Option<u64> {
@@ -254,24 +366,19 @@ fn steps() -> u64 {
     number_of("CHATD_SIM_STEPS").unwrap_or(STEPS)
 }
 
-/// Runs one seed; gives what it hit and a digest of its trace, or how it failed.
-fn try_seed(seed: u64) -> Result<(Hits, (u64, u64)), String> {
+/// Runs one seed; gives what it hit and a digest of its trace. A failure says which seed it was, and what came before.
+fn run_seed(seed: u64) -> (Hits, (u64, u64)) {
     let mut simulation = Simulation::new(seed, steps() as usize);
     let outcome = catch_unwind(AssertUnwindSafe(|| simulation.run()));
-    let network = simulation.event_loop.network_mut();
-    let trace = std::mem::take(&mut network.trace);
-    match outcome {
-        Ok(()) => Ok((std::mem::take(&mut network.hits), trace.digest())),
-        Err(failure) => Err(format!(
+    let trace = std::mem::take(&mut simulation.server.network().trace);
+    if let Err(failure) = outcome {
+        panic!(
             "{trace}CHATD_SIM_SEED={seed} CHATD_SIM_STEPS={} replays this: {}",
             steps(),
             words_of(&*failure)
-        )),
+        );
     }
-}
-
-fn run_seed(seed: u64) -> (Hits, (u64, u64)) {
-    try_seed(seed).unwrap_or_else(|failure| panic!("{failure}"))
+    (simulation.take_hits(), trace.digest())
 }
 
 fn words_of(failure: &(dyn Any + Send)) -> &str {
@@ -281,7 +388,7 @@ fn words_of(failure: &(dyn Any + Send)) -> &str {
 }
 
 #[test]
-fn all_comes_to_rest_whatever_befalls_the_loop() {
+fn everybody_gets_what_is_due_and_all_comes_to_rest_whatever_befalls() {
     if let Some(seed) = number_of("CHATD_SIM_SEED") {
         run_seed(seed);
         return;
@@ -296,7 +403,7 @@ fn all_comes_to_rest_whatever_befalls_the_loop() {
     println!("{hits:#?}");
     if seeds >= SEEDS && steps() >= STEPS {
         let reasons = CloseReason::ALL.map(CloseReason::as_str);
-        let missed: Vec<&str> = (EXPECTED_HITS.into_iter().chain(reasons))
+        let missed: Vec<&str> = (EXPECTED_HITS.iter().copied().chain(reasons))
             .filter(|what| hits.get(what).is_none_or(|count| *count == 0))
             .collect();
         assert!(missed.is_empty(), "no seed hit {missed:?}");
@@ -304,56 +411,9 @@ fn all_comes_to_rest_whatever_befalls_the_loop() {
 }
 
 #[test]
-fn a_seed_of_the_loop_replays_the_same_steps() {
-    let first = run_seed(7);
-    assert_eq!(first, run_seed(7));
-    assert_ne!(first.1, run_seed(8).1);
+fn a_seed_replays_the_same_steps() {
+    let first = run_seed(1);
+    assert_eq!(first, run_seed(1));
+    assert_ne!(first.1, run_seed(2).1);
     assert!(first.1 .0 > 500, "so few steps prove nothing");
-}
-
-/// Some seed of a normal run fails with this bug, for the reason that is meant.
-#[track_caller]
-fn finds(bug: Bug, symptoms: &[&str]) {
-    let _guard = plant(bug);
-    let failure = (0..SEEDS).find_map(|seed| try_seed(seed).err());
-    let failure = failure.unwrap_or_else(|| panic!("no seed finds {bug:?}"));
-    let (_, symptom) = failure
-        .split_once("replays this: ")
-        .expect("a failure says how to replay it");
-    println!("{bug:?}: {symptom}");
-    assert!(
-        symptoms.iter().any(|known| symptom.contains(known)),
-        "{bug:?} is found by something else: {symptom}"
-    );
-}
-
-#[test]
-fn a_planted_lost_edge_is_found() {
-    finds(Bug::LostEdge, &["is lost", "sessions stay"]);
-}
-
-#[test]
-fn a_planted_lack_of_serials_is_found() {
-    finds(Bug::NoSerialCheck, &["flush list", "nothing was told"]);
-}
-
-#[test]
-fn a_planted_double_close_is_found() {
-    let symptoms = ["subtract with overflow", "members", "swap_remove index"];
-    finds(Bug::DoubleClose, &symptoms);
-}
-
-#[test]
-fn a_planted_name_of_the_dead_is_found() {
-    finds(Bug::NameKeptByTheDead, &["names"]);
-}
-
-#[test]
-fn planted_bytes_that_nobody_counts_are_found() {
-    finds(Bug::UncountedQueueBytes, &["queued bytes"]);
-}
-
-#[test]
-fn a_planted_shortage_without_a_timer_is_found() {
-    finds(Bug::ShortageWithoutTimer, &["no edge and no timer"]);
 }

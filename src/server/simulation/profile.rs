@@ -3,17 +3,16 @@
 use std::time::Duration;
 
 use super::random::Random;
-use crate::hub::{Limits, QueueLimits, Rate};
+use crate::hub::Limits;
+use crate::limits::QueueLimits;
+use crate::rate::Rate;
 use crate::server::admission::AdmissionLimits;
-
-pub(super) const LINE_BYTES_MAX: usize = 200;
 
 /// The settings of one run.
 #[derive(Debug)]
 pub(super) struct Profile {
     pub(super) limits: Limits,
     pub(super) admission: AdmissionLimits,
-    pub(super) pace_max: Option<Duration>,
     pub(super) batch_max: usize,
     pub(super) write_cost: Duration,
     pub(super) descriptors_max: usize,
@@ -22,69 +21,34 @@ pub(super) struct Profile {
     pub(super) interrupted: usize,
     pub(super) spurious: usize,
     pub(super) repeated_edges: usize,
-    /// The server is stopped before so many steps are left, perhaps twice.
+    /// The server is stopped before this many steps are left, perhaps twice.
     pub(super) stops_at: Option<usize>,
     pub(super) stops_twice: bool,
     /// Somebody sends an endless line.
     pub(super) floods: bool,
+    /// Newcomers are shown a message.
+    pub(super) has_message: bool,
 }
 
 impl Profile {
     pub(super) fn any(random: &mut Random, steps: usize) -> Self {
         let floods = random.percent(3);
-        let seconds = |seconds: usize| Duration::from_secs(seconds as u64);
-        let bytes_max = random.pick(&[2_000, 8_000, 64_000]);
-        let idle = random.percent(25).then(|| seconds(random.within(20..=60)));
-        // Who is heard slowly must not seem idle to the witness, nor the witness to the server.
-        let slow_rate = random.pick(&[(10, 40), (5, 2), (100, 10)]);
-        let rate = idle.map_or(slow_rate, |_| (100, 10));
-        let line_rate = if !floods && random.percent(45) {
-            Rate {
-                per_second: rate.0,
-                burst: rate.1,
-            }
-        } else {
-            Rate::UNLIMITED
-        };
-        let limits = Limits {
-            line_bytes_max: LINE_BYTES_MAX,
-            queue: QueueLimits {
-                bytes_max,
-                bytes_soft: bytes_max / 2,
-                soft: seconds(random.within(1..=4)),
-                stall: random.percent(70).then(|| seconds(random.within(1..=8))),
-            },
-            line_rate,
-            memory_max: if random.percent(15) {
-                4_000
-            } else {
-                usize::MAX
-            },
-            idle,
-            drain: seconds(random.within(1..=5)),
-            history_lines: 0,
-            pace_max: None,
-        };
-        let admission = AdmissionLimits {
-            sessions_max: if random.percent(25) {
-                random.within(3..=12)
-            } else {
-                500
-            },
-            per_address_max: random.percent(25).then(|| random.within(2..=4) as u32),
-        };
         let calm = random.percent(20);
         let mut chance = |most: usize| if calm { 0 } else { random.within(0..=most) };
         let (short_writes, interrupted) = (chance(60), chance(10));
         let (spurious, repeated_edges) = (chance(40), chance(60));
-        // A server that is so slow would not hear the witness in time.
-        let dearest = if idle.is_some() { 400 } else { 1500 };
         Self {
-            limits,
-            admission,
-            pace_max: random.percent(50).then_some(Duration::from_millis(100)),
+            limits: any_limits(random, floods),
+            admission: AdmissionLimits {
+                sessions_max: if random.percent(25) {
+                    random.within(3..=12)
+                } else {
+                    500
+                },
+                per_address_max: random.percent(25).then(|| random.within(2..=4) as u32),
+            },
             batch_max: random.pick(&[1, 2, 3, 8, 1024]),
-            write_cost: Duration::from_micros(random.pick(&[0, 10, 400, dearest])),
+            write_cost: Duration::from_micros(random.pick(&[0, 10, 400, 1500])),
             descriptors_max: if random.percent(25) {
                 random.within(5..=15)
             } else {
@@ -94,9 +58,42 @@ impl Profile {
             interrupted,
             spurious,
             repeated_edges,
-            stops_at: random.percent(20).then(|| random.within(0..=steps)),
+            stops_at: random.percent(25).then(|| random.within(0..=steps)),
             stops_twice: random.percent(50),
             floods,
+            has_message: random.percent(30),
         }
+    }
+}
+
+fn any_limits(random: &mut Random, floods: bool) -> Limits {
+    let seconds = |seconds: usize| Duration::from_secs(seconds as u64);
+    let bytes_max = random.pick(&[960, 2_000, 8_000, 24_000, 64_000]);
+    let rate = random.pick(&[(10, 40), (5, 2), (100, 10)]);
+    Limits {
+        line_bytes_max: random.pick(&[96, 200, 512]),
+        queue: QueueLimits {
+            bytes_max,
+            bytes_soft: bytes_max / random.within(1..=8),
+            soft: seconds(random.within(1..=10)),
+            stall: random.percent(70).then(|| seconds(random.within(1..=30))),
+        },
+        line_rate: if !floods && random.percent(30) {
+            Rate {
+                per_second: rate.0,
+                burst: rate.1,
+            }
+        } else {
+            Rate::UNLIMITED
+        },
+        memory_max: if random.percent(12) {
+            random.pick(&[4_000, 20_000])
+        } else {
+            usize::MAX
+        },
+        idle: random.percent(35).then(|| seconds(random.within(10..=60))),
+        drain: seconds(random.within(1..=5)),
+        pace_max: random.percent(50).then_some(Duration::from_millis(100)),
+        history_lines: random.pick(&[0, 3, 20]),
     }
 }

@@ -10,12 +10,10 @@
 //! The owner keeps to three rules:
 //! 1. All that was typed goes through [`Editor::input`], called again until it returns `None`.
 //! 2. What others say is framed: [`Editor::erase`], the texts, [`Editor::draw`], in one write.
-//! 3. `draw` is called at the end of a turn in which [`Editor::is_stale`], unless the session ends or the editor is
-//!    put away. Both calls do nothing where there is nothing to do. Before the editor is put away: `erase`.
+//! 3. `draw` is called at the end of a turn after `erase`, or when [`Editor::is_stale`], unless the session ends or the
+//!    editor is put away. Both calls do nothing where there is nothing to do. Before the editor is put away: `erase`.
 //!
-//! ```
-//! use chatd::dialect::telnet::editor::{Editor, Outcome};
-//!
+//! ```text
 //! let mut editor = Editor::new(4096, b"");
 //! let mut screen = Vec::new();
 //! editor.draw(&mut screen);
@@ -34,8 +32,10 @@ mod buffer;
 mod history;
 mod keys;
 mod row;
+#[cfg(test)]
+mod tests;
 
-pub use crate::dialect::input::Word;
+pub(crate) use crate::dialect::input::Word;
 pub(crate) use buffer::CHARACTERS_MAX;
 pub(super) use row::is_sensible;
 
@@ -51,7 +51,7 @@ const BELL: u8 = 0x07;
 
 /// What a person wants done. The editor goes on behind it, with the bytes that are left.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// Enter: the line, perhaps empty.
     Line(String),
     /// Enter behind a line of which something was not taken and nothing was deleted since: it would have so many
@@ -67,7 +67,7 @@ pub enum Outcome {
 
 /// The line editor of one session.
 #[derive(Debug)]
-pub struct Editor {
+pub(crate) struct Editor {
     decoder: Decoder,
     buffer: Buffer,
     history: History,
@@ -109,7 +109,7 @@ impl Editor {
     /// An editor for lines of at most `line_bytes_max` bytes (and 2,000 characters) in a window of 80 columns.
     /// `typed` is what the person had half typed before: it is the beginning of the line.
     #[must_use]
-    pub fn new(line_bytes_max: usize, typed: &[u8]) -> Self {
+    pub(crate) fn new(line_bytes_max: usize, typed: &[u8]) -> Self {
         let mut editor = Editor {
             decoder: Decoder::default(),
             buffer: Buffer::new(line_bytes_max),
@@ -128,7 +128,7 @@ impl Editor {
 
     /// Takes keys from the front of the bytes until one of them has an outcome or they are used up. To be called again
     /// as long as there is an outcome.
-    pub fn input(&mut self, bytes: &mut &[u8]) -> Option<Outcome> {
+    pub(crate) fn input(&mut self, bytes: &mut &[u8]) -> Option<Outcome> {
         while let Some(key) = self.decoder.next_key(bytes) {
             let outcome = self.press(key);
             if outcome.is_some() {
@@ -139,27 +139,27 @@ impl Editor {
     }
 
     /// Follows the window's width; outside 8 to 1,000 columns it is taken for 80.
-    pub fn resize(&mut self, columns: u16) {
+    pub(crate) fn resize(&mut self, columns: u16) {
         if self.row.resize(columns) && self.is_drawn {
             self.mark_stale(Stale::Rows);
         }
     }
 
     /// The row in which the cursor stands is the editor's, with what was typed ahead in it.
-    pub fn take_over_row(&mut self) {
+    pub(crate) fn take_over_row(&mut self) {
         self.is_drawn = true;
         self.mark_stale(Stale::Rows);
     }
 
     /// What the line, the history and the names for Tab hold of memory, in bytes.
     #[must_use]
-    pub fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         let completion = self.completion.as_ref().map_or(0, Completion::bytes);
         self.buffer.bytes() + self.history.bytes() + completion
     }
 
     /// Forgets the line and the history, though the row may still be on the screen: it is only to be erased.
-    pub fn forget(&mut self) {
+    pub(crate) fn forget(&mut self) {
         self.buffer.take();
         self.lost = 0;
         self.row.rewind();
@@ -169,7 +169,7 @@ impl Editor {
 
     /// Answers [`Outcome::Complete`] with the names that fit, the best first: the first one and a space take the
     /// place of the word, and each further Tab that of the one before. Without any, Tab is a space.
-    pub fn complete(&mut self, candidates: &[String]) {
+    pub(crate) fn complete(&mut self, candidates: &[String]) {
         let mut candidates = candidates.to_vec();
         candidates.truncate(CANDIDATES_MAX);
         let start = self.buffer.word_start();
@@ -187,14 +187,14 @@ impl Editor {
         }
     }
 
-    /// Whether [`Editor::draw`] has something to do.
+    /// Whether the screen does not show yet what was typed.
     #[must_use]
-    pub fn is_stale(&self) -> bool {
-        !self.is_drawn || self.is_bell_due || self.stale != Stale::Nothing
+    pub(crate) fn is_stale(&self) -> bool {
+        self.is_bell_due || self.stale != Stale::Nothing
     }
 
     /// Makes the row empty, so that a text can take its place.
-    pub fn erase(&mut self, out: &mut Vec<u8>) {
+    pub(crate) fn erase(&mut self, out: &mut Vec<u8>) {
         self.make_place(out);
         if std::mem::take(&mut self.is_drawn) {
             Row::erase(out);
@@ -204,7 +204,7 @@ impl Editor {
     }
 
     /// Brings the screen up to date; below the texts that were written since the row was erased.
-    pub fn draw(&mut self, out: &mut Vec<u8>) {
+    pub(crate) fn draw(&mut self, out: &mut Vec<u8>) {
         self.make_place(out);
         let (text, cursor) = (self.buffer.text(), self.buffer.cursor());
         let stale = std::mem::replace(&mut self.stale, Stale::Nothing);

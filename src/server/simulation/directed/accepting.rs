@@ -35,14 +35,14 @@ fn f002_shortages_are_waited_out_longer_and_longer() {
             let client = bench.knock();
             for wait in [10, 20, 40, 80, 160, 320, 640, 1000, 1000] {
                 bench.turn();
-                assert_eq!(bench.event_loop.timeout(), Some(ms(wait)));
+                assert_eq!(bench.timeout(), Some(ms(wait)));
             }
             bench.network().faults.shortage = None;
             bench.pass(ms(1_000));
             // The next shortage begins anew.
             assert!(bench.screen(client).starts_with("-- Welcome"), "{shortage}");
         }
-        assert_eq!(bench.event_loop.admission().shortages, 18);
+        assert_eq!(bench.server.event_loop.admission().shortages, 18);
     }
 }
 
@@ -63,8 +63,8 @@ fn f003_errors_of_one_newcomer_do_not_keep_the_others_waiting() {
         let second = bench.knock();
         bench.turn();
         assert!(bench.screen(second).starts_with("-- Welcome"), "{error}");
-        assert_eq!(bench.event_loop.admission().passing_errors, 1);
-        assert_eq!(bench.event_loop.admission().shortages, 0);
+        assert_eq!(bench.server.event_loop.admission().passing_errors, 1);
+        assert_eq!(bench.server.event_loop.admission().shortages, 0);
     }
 }
 
@@ -113,7 +113,7 @@ fn f012_a_storm_of_newcomers_is_let_in_beside_other_work() {
     let storm: Vec<usize> = (0..500).map(|_| bench.knock()).collect();
     for turn in 1..=8 {
         bench.send(ann, "still here\n");
-        bench.event_loop.turn().expect("a turn");
+        bench.turn();
         assert!(bench.screen(bob).contains("still here"), "in turn {turn}");
         assert_eq!(bench.sessions(), 2 + (64 * turn).min(500));
     }
@@ -142,7 +142,7 @@ fn f012_newcomers_who_are_told_much_keep_nobody_waiting() {
         let before = bench.sessions();
         bench.send(ann, "still here\n");
         bench.screen(bob);
-        bench.event_loop.turn().expect("a turn");
+        bench.turn();
         turns += 1;
         assert!(bench.screen(bob).contains("still here"), "in turn {turns}");
         assert!(bench.sessions() > before, "in turn {turns}");
@@ -200,14 +200,14 @@ fn f021_interrupted_polls_change_nothing_and_deadlines_are_kept() {
     let idle = Some(ms(20_000));
     let mut bench = Bench::with(Limits { idle, ..LIMITS }, ADMISSION);
     let client = bench.join();
-    let due_at = bench.network().elapsed + ms(20_000);
+    let due_at = bench.now() + ms(20_000);
     bench.network().faults.interrupted = 100;
     for _ in 0..1000 {
-        bench.turn();
         bench.network().signals.push_back(Wakeup::Report);
+        bench.turn();
     }
     bench.network().faults.interrupted = 0;
-    let left = due_at.saturating_sub(bench.network().elapsed);
+    let left = due_at.saturating_sub(bench.now());
     bench.pass(left.saturating_sub(ms(100)));
     assert!(!bench.is_closed(client));
     bench.pass(ms(200));
@@ -219,6 +219,7 @@ fn a_poll_that_fails_for_good_ends_the_loop_with_its_error() {
     let mut bench = Bench::new();
     bench.network().faults.poll = true;
     let error = bench
+        .server
         .event_loop
         .run()
         .expect_err("nothing can be waited for");
@@ -229,7 +230,7 @@ fn a_poll_that_fails_for_good_ends_the_loop_with_its_error() {
 fn a_message_that_cannot_be_read_again_leaves_the_old_one() {
     let mut bench = Bench::new();
     let nowhere = MotdFile(Some("/nowhere/at/all".into()));
-    bench.event_loop.set_message_file(nowhere);
+    bench.server.event_loop.set_message_file(nowhere);
     bench.network().signals.push_back(Wakeup::Reload);
     bench.settle();
     bench.join();
@@ -237,7 +238,7 @@ fn a_message_that_cannot_be_read_again_leaves_the_old_one() {
 
 #[test]
 fn f116_stopping_keeps_its_bound_under_every_kind_of_trouble() {
-    let line_rate = crate::hub::Rate {
+    let line_rate = crate::rate::Rate {
         per_second: 1,
         burst: 1,
     };
@@ -264,7 +265,7 @@ fn f116_stopping_keeps_its_bound_under_every_kind_of_trouble() {
     bench.network().faults.shortage = Some(Errno::MFILE);
     bench.knock();
     bench.settle();
-    let began_at = bench.network().elapsed;
+    let began_at = bench.now();
     bench.network().signals.push_back(Wakeup::Stop);
     while bench.turn() {}
     let took = bench.since(began_at);

@@ -59,8 +59,7 @@ fn a_room_under_load_is_told_in_steps_and_others_are_answered_in_between() {
         let told = who_hears(&mut bench, &crowd[2..]).len();
         assert!(told < CROWD / 2, "{told} in one turn");
         steps += usize::from(told > 0);
-        let elapsed = bench.network().elapsed;
-        bench.network().elapsed = elapsed + ms(5);
+        bench.server.clock.pass(ms(5));
     }
     assert!(steps > 5);
 }
@@ -143,7 +142,7 @@ fn a_storm_of_newcomers_is_no_reason_to_tell_the_room_more_often() {
         bench.pass(ms(100));
     }
     who_hears(&mut bench, &crowd);
-    let began_at = bench.network().elapsed;
+    let began_at = bench.now();
     let (mut turns, mut rounds) = (0, 0);
     while bench.since(began_at) < 20 * ROUND {
         // What they are told alone is more than the feed may hold.

@@ -1,112 +1,48 @@
-//! Waiting: what the kernel tells the server, and when.
+//! What the kernel tells the server.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
-use super::super::connection::Mask;
-use super::{Edge, SimulatedNetwork, World};
+use super::{Act, SimulatedNetwork, Source};
 use crate::hub::SessionId;
 use crate::server::network::Wakeup;
+use crate::stream::Edge;
 
-/// So many turns in a row may come to nothing.
+/// At most this many turns in a row may come to nothing.
 const IDLE_TURNS_MAX: u32 = 1000;
-/// A turn that waited so long for its timer did not spin.
+/// A turn that waited this long for its timer did not spin.
 const REAL_WAIT: Duration = Duration::from_millis(10);
-/// When nothing has moved for so long, all is at rest: longer than every deadline of a session that closes.
-const QUIET: Duration = Duration::from_secs(12);
 
-/// Polling.
-impl<W: World> SimulatedNetwork<W> {
-    /// Lets the world go on until something is to be told, or the time is over.
-    pub(super) fn wait(&mut self, events: &mut Vec<Wakeup>, timeout: Option<Duration>) {
-        self.end_turn();
-        self.timeout = timeout;
-        // A turn takes its time, and the kernel rounds up to milliseconds.
-        self.elapsed += Duration::from_micros(20);
-        let began_at = self.elapsed;
-        let until = timeout.map(|timeout| {
-            self.elapsed + Duration::from_millis(timeout.as_micros().div_ceil(1000) as u64)
-        });
-        if self.interrupts() {
-            self.hit("poll: interrupted");
+impl SimulatedNetwork {
+    /// Looks back at the turn that ends with a poll.
+    pub(super) fn begin_turn(&mut self) {
+        let now = self.clock.elapsed();
+        if self.moved > 0 || now >= self.turn_at + REAL_WAIT {
             self.idle_turns = 0;
-            return;
         }
-        while self.act_until(began_at) {}
-        loop {
-            self.collect(events);
-            if !events.is_empty() {
-                self.trace.note(format_args!("{events:?}"));
-                return;
-            }
-            let waits = until.is_none_or(|until| until > began_at);
-            if waits && self.act_until(until.unwrap_or(Duration::MAX)) {
-                continue;
-            }
-            let world = self.world.as_ref();
-            let quiet_at = match world.and_then(|world| world.next_at(self)) {
-                Some(_) => Duration::MAX,
-                None => self.quiet_since.max(began_at) + QUIET,
-            };
-            self.at_rest = until.is_none_or(|until| until > quiet_at);
-            self.moved = 0;
-            let ends_at = until.map_or(quiet_at, |until| until.min(quiet_at));
-            self.elapsed = self.elapsed.max(ends_at);
-            if self.at_rest || self.elapsed >= began_at + REAL_WAIT {
-                self.idle_turns = 0;
-            }
-            let micros = self.elapsed.as_micros();
-            self.trace.note(format_args!("timer at {micros}"));
-            return;
-        }
-    }
-
-    /// Looks back at the turn that ends with this poll.
-    fn end_turn(&mut self) {
-        self.accepts_of_turn = self.accepts - self.accepts_before;
-        self.accepts_before = self.accepts;
-        self.reads_of_turn.clear();
-        if self.moved > 0 {
-            self.idle_turns = 0;
-            self.quiet_since = self.elapsed;
-        } else {
-            self.idle_turns += 1;
-            assert!(
-                self.idle_turns < IDLE_TURNS_MAX,
-                "{IDLE_TURNS_MAX} turns have come to nothing"
-            );
-        }
+        self.idle_turns += 1;
+        assert!(
+            self.idle_turns < IDLE_TURNS_MAX,
+            "{IDLE_TURNS_MAX} turns have come to nothing"
+        );
         self.moved = 0;
-        self.at_rest = false;
+        self.acts.clear();
+        // A turn takes its time.
+        self.clock.pass(Duration::from_micros(20));
+        self.turn_at = self.clock.elapsed();
     }
 
-    fn act_until(&mut self, until: Duration) -> bool {
-        let Some(mut world) = self.world.take() else {
-            return false;
-        };
-        let acts = world.next_at(self).filter(|at| *at <= until);
-        if let Some(at) = acts {
-            self.elapsed = self.elapsed.max(at);
-            world.act(self);
-            self.quiet_since = self.elapsed;
-        }
-        self.world = Some(world);
-        acts.is_some()
-    }
-
-    fn collect(&mut self, events: &mut Vec<Wakeup>) {
-        while let Some(event) = self.injected.pop_front() {
-            events.push(event);
-        }
+    pub(super) fn collect(&mut self, events: &mut Vec<Wakeup>) {
+        events.extend(self.injected.drain(..));
         while events.len() < self.batch_max {
-            if let Some(signal) = self.signals.pop_front() {
-                self.moved += 1;
-                events.push(signal);
-                continue;
-            }
-            let Some(edge) = self.edges.pop_front() else {
-                break;
+            let event = match self.signals.pop_front() {
+                Some(signal) => Some(signal),
+                None => match self.edges.pop_front() {
+                    Some(source) => self.event_of(source),
+                    None => break,
+                },
             };
-            if let Some(event) = self.event_of(edge) {
+            if let Some(event) = event {
                 self.moved += 1;
                 events.push(event);
             }
@@ -117,30 +53,41 @@ impl<W: World> SimulatedNetwork<W> {
         if self.faults.spurious > 0 && self.random.percent(self.faults.spurious) {
             self.invent(events);
         }
-        let mut told = Vec::new();
+        if !events.is_empty() {
+            self.trace.note(format_args!("{events:?}"));
+        }
+        let (mut told, mut writable_ones) = (HashSet::new(), HashSet::new());
         for event in &*events {
-            if let Wakeup::Session { id, .. } = event {
-                told.push(*id);
+            match event {
+                Wakeup::Session { id, edge } => {
+                    told.insert(*id);
+                    writable_ones.extend(edge.writable.then_some(*id));
+                }
+                Wakeup::Stop => self.acts.push(Act::Stop),
+                _ => {}
             }
         }
-        for connection in &mut self.connections {
-            if connection.registered.is_some_and(|id| told.contains(&id)) {
-                connection.told_of = true;
-                connection.blocked = false;
+        for (_, client) in &self.descriptors {
+            let connection = &mut self.connections[*client];
+            if let Some(id) = connection.registered {
+                connection.told_of |= told.contains(&id);
+                connection.blocked &= !writable_ones.contains(&id);
             }
         }
     }
 
-    fn event_of(&self, edge: Edge) -> Option<Wakeup> {
-        match edge {
-            Edge::Listener(listener) => {
+    fn event_of(&mut self, source: Source) -> Option<Wakeup> {
+        self.raised.remove(&source);
+        match source {
+            Source::Listener(listener) => {
                 (!self.queues[listener].is_empty()).then_some(Wakeup::Listener(listener))
             }
-            Edge::Stream(client) => {
+            Source::Stream(client) => {
                 let connection = &self.connections[client];
-                let mask = connection.mask();
+                let edge = connection.edge();
                 let id = connection.registered?;
-                (!mask.is_empty()).then(|| session_event(id, mask))
+                let tells = edge.readable || edge.writable || edge.closed || edge.urgent;
+                tells.then_some(Wakeup::Session { id, edge })
             }
         }
     }
@@ -149,27 +96,31 @@ impl<W: World> SimulatedNetwork<W> {
     fn invent(&mut self, events: &mut Vec<Wakeup>) {
         let mut flag = || self.random.percent(50);
         // That a stream has ended is never told of one that has not.
-        let mask = Mask {
+        let edge = Edge {
             readable: flag(),
             writable: flag(),
             closed: false,
             urgent: flag(),
         };
-        let registered: Vec<SessionId> = self
-            .connections
-            .iter()
-            .filter_map(|connection| connection.registered)
+        let clients = self.descriptors.iter().map(|(_, client)| *client);
+        let registered: Vec<SessionId> = clients
+            .filter_map(|client| self.connections[client].registered)
             .collect();
         match self.random.within(0..=3) {
             0 if !registered.is_empty() => {
                 let id = self.random.pick(&registered);
-                events.push(session_event(id, mask));
+                events.push(Wakeup::Session { id, edge });
                 self.hit("spurious event");
             }
             1 if !self.stale.is_empty() => {
                 let place = self.random.within(0..=self.stale.len() - 1);
-                let closed = true;
-                events.push(session_event(self.stale[place], Mask { closed, ..mask }));
+                events.push(Wakeup::Session {
+                    id: self.stale[place],
+                    edge: Edge {
+                        closed: true,
+                        ..edge
+                    },
+                });
                 self.hit("stale event");
             }
             2 if !events.is_empty() => {
@@ -181,17 +132,5 @@ impl<W: World> SimulatedNetwork<W> {
             }
             _ => events.push(Wakeup::Listener(0)),
         }
-    }
-}
-
-fn session_event(id: SessionId, mask: Mask) -> Wakeup {
-    Wakeup::Session {
-        id,
-        edge: crate::stream::Edge {
-            readable: mask.readable,
-            writable: mask.writable,
-            closed: mask.closed,
-            urgent: mask.urgent,
-        },
     }
 }

@@ -1,0 +1,91 @@
+//! What a half-typed word may stand for: commands, and the names of those here.
+
+use std::cmp::Reverse;
+
+use crate::dialect::input::Word;
+use crate::dialect::request::{Command, COMMANDS};
+use crate::hub::Hub;
+use crate::id::SessionId;
+use crate::work::Work;
+
+/// At most this many names are offered for a word …
+const CANDIDATES_MAX: usize = 50;
+/// … out of those who spoke last, and at most this many others whose names begin so.
+const LOOKED_AT_MAX: usize = 500;
+
+impl<T> Hub<T> {
+    /// Answers Tab: with commands, or the names of those here, whoever spoke last first.
+    pub(super) fn complete(&mut self, id: SessionId, word: &Word) {
+        let prefix = word.prefix.to_lowercase();
+        let candidates: Vec<String> = match prefix.strip_prefix('/') {
+            Some(prefix) if word.is_at_line_start => {
+                let words = COMMANDS.iter().map(Command::word);
+                let fitting = words.filter(|word| word.starts_with(prefix));
+                fitting.map(|word| format!("/{word}")).collect()
+            }
+            _ => self.names_that_begin(&prefix, id),
+        };
+        if let Some(session) = self.session(id) {
+            session.codec.complete(&candidates);
+        }
+    }
+
+    /// The names of those here, but for `own`, that begin with `prefix`, which is in lower case.
+    fn names_that_begin(&mut self, prefix: &str, own: SessionId) -> Vec<String> {
+        let Self { sessions, core } = self;
+        let name_of = |id| sessions.get(id).map(|session| &session.name);
+        let begins = |id: &SessionId| {
+            name_of(*id).is_some_and(|name| name.text().to_lowercase().starts_with(prefix))
+        };
+        let room = &core.room;
+        let others = room.names.from(prefix, name_of).iter();
+        let others = others.take_while(|id| begins(id)).take(LOOKED_AT_MAX);
+        let speakers = room.speakers.iter().filter(|id| begins(id));
+        let mut named: Vec<_> = speakers
+            .chain(others)
+            .filter(|id| **id != own)
+            .filter_map(|id| {
+                let session = sessions.get(*id)?;
+                let spoke = room.members.get(session.member)?.spoke;
+                Some((Reverse(spoke), session.name.text()))
+            })
+            .collect();
+        core.work
+            .add(Work::PERSON.times(named.len() + room.speakers.len()));
+        named.sort_unstable();
+        named.dedup();
+        named.truncate(CANDIDATES_MAX);
+        named
+            .into_iter()
+            .map(|(_, name)| name.into_owned())
+            .collect()
+    }
+
+    /// Sorts the names of those who have just been announced or renamed.
+    pub(super) fn sort_names(&mut self) {
+        let Self { sessions, core } = self;
+        while let Some(id) = core.room.unsorted.pop() {
+            let name_of = |id| sessions.get(id).map(|session| &session.name);
+            if let Some(name) = name_of(id) {
+                core.room.names.insert(id, name, name_of);
+                core.work.add(Work::SORTED_NAME);
+            }
+        }
+    }
+
+    /// Takes the name of somebody who is here out of the sorted ones; gives whether it was there.
+    pub(super) fn unsort_name(&mut self, id: SessionId) -> bool {
+        let Self { sessions, core } = self;
+        let Some(session) = sessions.get(id) else {
+            return false;
+        };
+        let member = core.room.members.get(session.member);
+        if member.is_none_or(|member| member.announced.is_none()) {
+            return false;
+        }
+        let name_of = |id| sessions.get(id).map(|session| &session.name);
+        core.room.names.remove(id, &session.name, name_of);
+        core.work.add(Work::SORTED_NAME);
+        true
+    }
+}

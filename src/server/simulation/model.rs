@@ -1,0 +1,268 @@
+//! Who must have received what, told by PROTOCOL.md and without a look at how the hub does it.
+//!
+//! The model is told what everybody types and, after each turn, what the server did at the network and in which order
+//! it heard and ended sessions (the diary of the ledger). That order is all that it takes over; what comes of it, it
+//! knows by itself: what is said to whom, who is let in, who must end or may, and what then is left.
+
+mod comings;
+mod deadlines;
+mod due;
+mod input;
+mod prefs;
+mod presence;
+mod session;
+mod words;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use self::prefs::History;
+use self::presence::Telling;
+use self::session::{Ended, Session};
+use super::connection::Got;
+use super::network::{Act, Hits, SimulatedNetwork};
+use super::script::Typed;
+use crate::hub::{Census, Limits};
+use crate::ledger::{CloseReason, Closed, Entry};
+use crate::server::admission::AdmissionLimits;
+
+pub(super) use self::session::Phase;
+
+pub(super) struct Model {
+    pub(super) limits: Limits,
+    admission: AdmissionLimits,
+    /// Those who hold a descriptor, by their number.
+    pub(super) sessions: BTreeMap<u64, Session>,
+    /// What each client types.
+    pub(super) typed: Vec<Typed>,
+    /// Why clients were closed.
+    pub(super) reasons: BTreeMap<usize, CloseReason>,
+    /// Those who took a name or spoke, in this order.
+    here: Vec<u64>,
+    joins: Telling,
+    leaves: Telling,
+    pub(super) opened: u64,
+    closed: BTreeMap<&'static str, u64>,
+    /// The time of the turn.
+    now: Duration,
+    wall_seconds: u64,
+    history: History,
+    /// What newcomers are shown.
+    pub(super) message: Vec<String>,
+    /// How often the server was told to stop, and whether everybody has been told so.
+    pub(super) stops: u32,
+    stopped_at: Option<Duration>,
+    going_down: bool,
+    /// Those who are told at the door that they cannot come in.
+    turned_away: Vec<(u64, usize, CloseReason)>,
+    // Of the turn at hand.
+    diary: VecDeque<Entry>,
+    closes: BTreeMap<u64, Closed>,
+    /// The sums were told.
+    ticked: bool,
+    /// Something was said to somebody.
+    said: bool,
+    /// Kinds of name given up, to see that they are free in the same turn.
+    freed: BTreeSet<usize>,
+    /// Those who began to end.
+    ending: BTreeSet<u64>,
+    pub(super) hits: Hits,
+}
+
+impl Model {
+    pub(super) fn new(limits: Limits, admission: AdmissionLimits) -> Self {
+        Self {
+            limits,
+            admission,
+            sessions: BTreeMap::new(),
+            typed: Vec::new(),
+            reasons: BTreeMap::new(),
+            here: Vec::new(),
+            joins: Telling::default(),
+            leaves: Telling::default(),
+            opened: 0,
+            closed: BTreeMap::new(),
+            now: Duration::ZERO,
+            wall_seconds: 0,
+            history: History::new(limits.history_lines),
+            message: Vec::new(),
+            stops: 0,
+            stopped_at: None,
+            going_down: false,
+            turned_away: Vec::new(),
+            diary: VecDeque::new(),
+            closes: BTreeMap::new(),
+            ticked: false,
+            said: false,
+            freed: BTreeSet::new(),
+            ending: BTreeSet::new(),
+            hits: Hits::new(),
+        }
+    }
+
+    fn hit(&mut self, what: &'static str) {
+        *self.hits.entry(what).or_default() += 1;
+    }
+
+    fn line_bytes_max(&self) -> usize {
+        self.limits.line_bytes_max
+    }
+
+    fn it(&mut self, number: u64) -> &mut Session {
+        self.sessions.get_mut(&number).expect("the model knows it")
+    }
+
+    /// The number of a client that is held, and its session.
+    pub(super) fn of_client(&self, client: usize) -> Option<(u64, &Session)> {
+        let mut sessions = self.sessions.iter();
+        let found = sessions.find(|(_, it)| it.client == client);
+        found.map(|(number, it)| (*number, it))
+    }
+}
+
+/// A turn, as it was seen from outside.
+impl Model {
+    /// Does what the server did, and compares.
+    pub(super) fn replay(
+        &mut self,
+        network: &mut SimulatedNetwork,
+        diary: Vec<Entry>,
+        census: Census,
+    ) {
+        self.begin_turn(network, diary);
+        let acts = network.acts.clone();
+        for (place, act) in acts.iter().enumerate() {
+            self.see(*act, acts.get(place + 1), network);
+        }
+        while let Some(entry) = self.diary.pop_front() {
+            self.follow(entry);
+        }
+        self.tick();
+        let told = self.take(network);
+        for act in &acts {
+            match *act {
+                Act::Finish(client) => self.finish(client),
+                Act::Close(client, ending) => self.free(client, ending),
+                _ => {}
+            }
+        }
+        self.compare(census);
+        self.look_at_queues(census.queued_bytes, told);
+    }
+
+    fn begin_turn(&mut self, network: &SimulatedNetwork, diary: Vec<Entry>) {
+        let before = self.time();
+        self.now = network.turn_at;
+        self.wall_seconds = network.wall_offset + self.now.as_secs();
+        self.diary = diary.into();
+        (self.ticked, self.said) = (false, false);
+        self.freed.clear();
+        self.ending.clear();
+        let time = self.time();
+        if time != before {
+            for it in self.sessions.values_mut() {
+                let mut due = std::mem::take(&mut it.due);
+                due.see(|public| it.show(public, &time));
+                it.due = due;
+            }
+        }
+    }
+
+    /// What the server did before it heard anybody, or what it read.
+    fn see(&mut self, act: Act, next: Option<&Act>, network: &SimulatedNetwork) {
+        match act {
+            Act::Stop => {
+                self.stops += 1;
+                self.stopped_at.get_or_insert(self.now);
+            }
+            Act::Accept(client) => {
+                let registered = match next {
+                    Some(Act::Register(_, id)) => Some(id.is_some()),
+                    _ => None,
+                };
+                self.admit(client, registered, &network.connections[client]);
+            }
+            Act::Read(client, got) => self.read(client, got),
+            Act::Broken(client) => self.read(client, Got::Reset),
+            Act::Register(..) | Act::Finish(_) | Act::Close(..) => {}
+        }
+    }
+
+    fn read(&mut self, client: usize, got: Got) {
+        let (number, _) = self.of_client(client).expect("who is read is held");
+        let it = self.it(number);
+        it.ended = match got {
+            Got::Bytes(bytes) => {
+                it.given += bytes;
+                if it.phase == Phase::Lingering {
+                    it.dropped += bytes;
+                }
+                return;
+            }
+            Got::End => Ended::Orderly,
+            Got::Reset => Ended::Broken,
+            Got::Nothing if it.dead => Ended::Drained,
+            Got::Nothing => return,
+        };
+        match (it.phase, got) {
+            (Phase::Draining, Got::End) => self.hit("ended while draining"),
+            (Phase::Draining, Got::Reset) => self.hit("reset while draining"),
+            _ => {}
+        }
+    }
+
+    /// Takes over in which order the server heard and ended sessions.
+    fn follow(&mut self, entry: Entry) {
+        match entry {
+            Entry::Heard { id, kept } => self.hear(id, kept),
+            Entry::Ended { id, reason } => {
+                self.diary.push_front(entry);
+                self.prepare_end(id, reason);
+                assert!(self.sessions[&id].is_open(), "{id} ends twice: {reason}");
+                self.close(id, reason, "");
+            }
+            Entry::Closed(close) => {
+                self.closes.insert(close.id, close);
+            }
+        }
+    }
+
+    fn set_closes_aside(&mut self) {
+        while let Some(Entry::Closed(close)) = self.diary.front().cloned() {
+            self.closes.insert(close.id, close);
+            self.diary.pop_front();
+        }
+    }
+
+    /// The ledger says what the model knows.
+    fn close_in_ledger(&mut self, number: u64, expected: &Closed) {
+        self.set_closes_aside();
+        let close = self.closes.remove(&number);
+        assert_eq!(close.as_ref(), Some(expected), "the close of {number}");
+        *self.closed.entry(expected.reason.as_str()).or_default() += 1;
+    }
+
+    fn compare(&mut self, census: Census) {
+        let number_in = |phase| {
+            let sessions = self.sessions.values();
+            sessions.filter(|it| it.phase == phase).count()
+        };
+        let expected = Census {
+            open: number_in(Phase::Open),
+            draining: number_in(Phase::Draining),
+            lingering: number_in(Phase::Lingering),
+            names: number_in(Phase::Open),
+            here: self.here.len(),
+            ..census
+        };
+        assert_eq!(census, expected);
+        assert!(self.closes.is_empty(), "{:?} are freed", self.closes);
+        let closed: u64 = self.closed.values().sum();
+        assert_eq!(self.opened, closed + self.sessions.len() as u64);
+    }
+
+    /// How often sessions were closed for each reason.
+    pub(super) fn closed_for(&self, reason: CloseReason) -> u64 {
+        self.closed.get(reason.as_str()).copied().unwrap_or(0)
+    }
+}

@@ -1,0 +1,354 @@
+//! Who comes, who goes, and how it ends.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::due::Due;
+use super::session::{Ended, Phase, Session};
+use super::words::{class_of, list, refusal};
+use super::Model;
+use crate::dialect::Dialect;
+use crate::hub::Ending;
+use crate::ledger::{CloseReason, Closed, Entry};
+use crate::server::simulation::connection::Connection;
+use crate::server::simulation::LISTENERS;
+
+/// A session that was told everything may send this much more.
+const LINGER_BYTES_MAX: usize = 64 * 1024;
+/// A session that was told everything has this long to close its own side.
+const LINGER: Duration = Duration::from_secs(1);
+/// At most this many who are refused are held until they have read why.
+const REFUSED_MAX: usize = 32;
+/// Guests who never took a name nor spoke make room for newcomers after this time.
+const SILENT_MAX: Duration = Duration::from_secs(10);
+/// How many names a greeting has at most.
+const GREETING_NAMES_MAX: usize = 20;
+
+/// What becomes of a newcomer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Admit,
+    Refuse(CloseReason),
+    TurnAway(CloseReason),
+}
+
+impl Model {
+    /// A newcomer; `registered` is `None` if it was not even taken in, and tells else whether events come of it.
+    pub(super) fn admit(
+        &mut self,
+        client: usize,
+        registered: Option<bool>,
+        connection: &Connection,
+    ) {
+        let address = connection.from.ip();
+        let dialect = LISTENERS[connection.listener];
+        let mut verdict = self.judge_newcomer(address);
+        let full = [
+            Verdict::Refuse(CloseReason::Full),
+            Verdict::TurnAway(CloseReason::Full),
+        ];
+        if let Some(silent) = self.oldest_silent().filter(|_| full.contains(&verdict)) {
+            self.hit("room is made");
+            self.close(silent, CloseReason::Idle, "");
+            verdict = self.judge_newcomer(address);
+        }
+        self.opened += 1;
+        let number = self.opened;
+        let was_turned_away = matches!(verdict, Verdict::TurnAway(_));
+        assert_eq!(
+            registered.is_none(),
+            was_turned_away,
+            "{client}: {verdict:?}"
+        );
+        if let Verdict::TurnAway(reason) = verdict {
+            return self.turn_away(number, client, dialect, reason, connection);
+        }
+        let session = Session::new(number, client, connection, dialect, self.now);
+        self.sessions.insert(number, session);
+        match verdict {
+            Verdict::Refuse(reason) => {
+                self.it(number).refused = true;
+                self.expect_end(number, reason);
+                self.bid_farewell(number, reason);
+                self.hit("refused");
+            }
+            _ => self.greet(number),
+        }
+        if registered == Some(false) {
+            self.it(number).ended = Ended::Broken;
+            if verdict == Verdict::Admit {
+                self.close(number, CloseReason::Reset, "");
+            }
+        }
+    }
+
+    fn judge_newcomer(&self, address: IpAddr) -> Verdict {
+        let refused = self.sessions.values().filter(|it| it.refused).count();
+        let same = |it: &&Session| !it.refused && it.address == address;
+        let of_address = self.sessions.values().filter(same).count();
+        let of_address_max = self.admission.per_address_max;
+        let open = self.sessions.values().filter(|it| it.is_open()).count();
+        let reason = if self.stops > 0 {
+            return Verdict::TurnAway(CloseReason::Shutdown);
+        } else if !address.is_loopback()
+            && of_address_max.is_some_and(|max| of_address >= max as usize)
+        {
+            CloseReason::PerAddress
+        } else if open >= self.admission.sessions_max {
+            CloseReason::Full
+        } else {
+            return Verdict::Admit;
+        };
+        if refused < REFUSED_MAX {
+            Verdict::Refuse(reason)
+        } else {
+            Verdict::TurnAway(reason)
+        }
+    }
+
+    fn oldest_silent(&self) -> Option<u64> {
+        let is_silent =
+            |(number, it): &(&u64, &Session)| it.is_open() && !self.here.contains(number);
+        let (number, it) = self.sessions.iter().find(is_silent)?;
+        (it.opened_at + SILENT_MAX <= self.now).then_some(*number)
+    }
+
+    fn turn_away(
+        &mut self,
+        number: u64,
+        client: usize,
+        dialect: Dialect,
+        reason: CloseReason,
+        connection: &Connection,
+    ) {
+        let mut due = Due::default();
+        due.push(farewell(dialect, reason, 0));
+        if let Err(why) = due.take(&connection.fresh) {
+            panic!("{number} was turned away and {why}");
+        }
+        self.hit("turned away");
+        self.hit(reason.as_str());
+        self.reasons.insert(client, reason);
+        self.turned_away.push((number, client, reason));
+    }
+
+    fn greet(&mut self, number: u64) {
+        if self.sessions[&number].dialect != Dialect::Telnet {
+            return;
+        }
+        let name = self.it(number).name.clone();
+        let mut names = self.names_here();
+        names.push(name.clone());
+        let count = names.len();
+        let more = count.saturating_sub(GREETING_NAMES_MAX);
+        let mut end = String::new();
+        if more > 0 {
+            self.hit("greeting leaves names out");
+            end = format!(" and {more} more");
+        }
+        names.truncate(GREETING_NAMES_MAX);
+        self.tell(number, &format!("-- Welcome to chatd. You are {name}: /name NAME changes that, /help lists the commands."));
+        self.tell(number, &list(count, &names, &end));
+        for line in self.message.clone() {
+            self.tell(number, &format!("-- {line}"));
+        }
+        if !self.history.is_empty() {
+            self.hit("newcomer is shown what was said");
+            self.show_history(number);
+        }
+    }
+
+    /// The next thing that the server did is to end this session.
+    pub(super) fn expect_end(&mut self, number: u64, reason: CloseReason) {
+        self.set_closes_aside();
+        let next = self.diary.pop_front();
+        let expected = Entry::Ended { id: number, reason };
+        assert_eq!(next, Some(expected), "what was done next");
+        self.hit(reason.as_str());
+    }
+
+    pub(super) fn close(&mut self, number: u64, reason: CloseReason, words: &str) {
+        if !self.sessions[&number].is_open() {
+            return self.hit("second close does nothing");
+        }
+        self.expect_end(number, reason);
+        let it = &self.sessions[&number];
+        self.freed.extend(class_of(&it.name));
+        if it.unheard {
+            self.hit("leaves before being told in the round");
+        }
+        self.bid_farewell(number, reason);
+        let was_here = self.here.contains(&number);
+        self.here.retain(|here| *here != number);
+        if !was_here || self.going_down {
+            return;
+        }
+        if self.joins.forget(number) {
+            return self.hit("came and went unseen");
+        }
+        if self.leaves.is_by_name(number, self.now) {
+            let name = &self.sessions[&number].name;
+            let here = self.here.len();
+            let colon = if words.is_empty() { "" } else { ": " };
+            let line = format!("-- {name} left{colon}{words} ({here} here)");
+            self.announce(Some(number), &line);
+        }
+    }
+
+    fn bid_farewell(&mut self, number: u64, reason: CloseReason) {
+        let (now, is_paced) = (self.now, !self.limits.line_rate.is_unlimited());
+        let it = &self.sessions[&number];
+        let (dialect, client) = (it.dialect, it.client);
+        let silent = now.saturating_sub(it.heard_at).as_secs();
+        // Who is heard slowly is not silent meanwhile.
+        let shortest = silent.saturating_sub(u64::from(is_paced && reason == CloseReason::Idle));
+        let time = if it.prefs.clock {
+            self.time()
+        } else {
+            String::new()
+        };
+        let ways = (shortest..=silent)
+            .map(|silent| farewell(dialect, reason, silent))
+            .filter(|farewell| !farewell.is_empty())
+            .map(|farewell| [time.as_bytes(), &farewell].concat());
+        let ways: Vec<_> = ways.collect();
+        let until = now + self.limits.drain;
+        let it = self.it(number);
+        if !ways.is_empty() {
+            it.due.push_either(ways);
+        }
+        it.reason = Some(reason);
+        it.until = until;
+        it.phase = Phase::Draining;
+        self.ending.insert(number);
+        self.reasons.insert(client, reason);
+    }
+
+    pub(super) fn finish(&mut self, client: usize) {
+        let Some((number, _)) = self.of_client(client) else {
+            return;
+        };
+        let now = self.now;
+        let it = self.it(number);
+        assert_eq!(it.phase, Phase::Draining, "{number} is finished");
+        assert_eq!(it.due.range().0, 0, "{number} is finished, but due more");
+        it.phase = Phase::Lingering;
+        it.until = it.until.min(now + LINGER);
+        it.due.clear();
+    }
+
+    pub(super) fn free(&mut self, client: usize, ending: Ending) {
+        let Some((number, it)) = self.of_client(client) else {
+            let place = self.turned_away.iter().position(|it| it.1 == client);
+            let (number, _, reason) = self.turned_away.remove(place.expect("it was turned away"));
+            let close = Closed {
+                id: number,
+                name: format!("guest{number}"),
+                reason,
+                lasted: Duration::ZERO,
+                lines_in: 0,
+                bytes_out: 0,
+            };
+            return self.close_in_ledger(number, &close);
+        };
+        let (cause, expected) = self.cause_of_end(number, it);
+        if !cause.is_empty() {
+            self.hit(cause);
+        }
+        if let Some(expected) = expected {
+            assert_eq!(ending, expected, "{number} {cause}");
+        }
+        let it = self.sessions.remove(&number).expect("it was just there");
+        let reason = it.reason.expect("it is ending");
+        let mut close = Closed {
+            id: number,
+            name: it.name,
+            reason,
+            lasted: self.now.saturating_sub(it.opened_at),
+            lines_in: it.lines_in,
+            bytes_out: it.bytes_out as u64,
+        };
+        if reason == CloseReason::WrongProtocol {
+            // Whether its first line counts depends on how much of it came at once.
+            close.lines_in = self
+                .closes
+                .get(&number)
+                .map_or(0, |close| close.lines_in.min(1));
+        }
+        self.close_in_ledger(number, &close);
+    }
+
+    /// Why a session is freed now, and how its connection then is to end, if that is known.
+    fn cause_of_end(&self, number: u64, it: &Session) -> (&'static str, Option<Ending>) {
+        let (fewest, most) = it.due.range();
+        let unless_due = match (fewest, most) {
+            (_, 0) => Some(Ending::Orderly),
+            (0, _) => None,
+            _ => Some(Ending::Abrupt),
+        };
+        let late = it.until <= self.now;
+        let is_over = |stopped_at| stopped_at + self.limits.drain <= self.now;
+        let cut_off = self.stops > 1 || self.stopped_at.is_some_and(is_over);
+        let has_ended = it.ended != Ended::No;
+        if it.is_hopeless() {
+            return ("", unless_due.filter(|ending| *ending == Ending::Orderly));
+        }
+        match it.phase {
+            Phase::Open => panic!("{number} is freed, but open"),
+            Phase::Lingering if has_ended => ("linger ends by eof", Some(Ending::Orderly)),
+            Phase::Lingering if it.dropped > LINGER_BYTES_MAX => {
+                ("linger ends by bytes", Some(Ending::Orderly))
+            }
+            // What a slow one was given may still be on its way, and a reset would throw that away.
+            Phase::Lingering if late => {
+                let ending = match it.slow {
+                    [_, true] => Some(Ending::Orderly),
+                    [false, _] => Some(Ending::Abrupt),
+                    _ => None,
+                };
+                ("linger ends by time", ending.filter(|_| !cut_off))
+            }
+            Phase::Lingering if cut_off => ("cut off", Some(Ending::Orderly)),
+            Phase::Draining if has_ended && fewest == 0 => {
+                ("", Some(Ending::Orderly).filter(|_| most == 0 && !late))
+            }
+            Phase::Draining if late => {
+                ("drain deadline", Some(Ending::Abrupt).filter(|_| !cut_off))
+            }
+            Phase::Draining if cut_off => ("cut off", unless_due),
+            Phase::Draining if it.reason == Some(CloseReason::SlowConsumer) => {
+                let has_limit = self.limits.memory_max < usize::MAX;
+                assert!(has_limit, "{number} is not given the time to drain");
+                ("memory limit", Some(Ending::Abrupt))
+            }
+            Phase::Draining if self.limits.memory_max < usize::MAX && fewest > 0 => {
+                ("memory limit", Some(Ending::Abrupt))
+            }
+            phase => panic!("{number} is freed too early: {phase:?}, {:?}", it.reason),
+        }
+    }
+}
+
+/// The last thing that a session is told.
+fn farewell(dialect: Dialect, reason: CloseReason, silent_seconds: u64) -> Vec<u8> {
+    let words = match reason {
+        CloseReason::Quit => "goodbye".to_owned(),
+        CloseReason::Shutdown => "goodbye: the server is going down".to_owned(),
+        CloseReason::SlowConsumer | CloseReason::WriteStall => {
+            "goodbye: too slow to keep up".to_owned()
+        }
+        CloseReason::Full => "goodbye: the server is full".to_owned(),
+        CloseReason::PerAddress => "goodbye: too many connections from your address".to_owned(),
+        CloseReason::Idle => format!("goodbye: nothing heard for {silent_seconds} s"),
+        CloseReason::Flood => "goodbye: too much at once".to_owned(),
+        CloseReason::WrongProtocol => "goodbye: this is a chat in plain text".to_owned(),
+        CloseReason::Reset | CloseReason::Eof => return Vec::new(),
+    };
+    match (dialect, reason) {
+        (Dialect::Telnet, CloseReason::Quit | CloseReason::Shutdown) => {
+            format!("-- {words}\r\n").into_bytes()
+        }
+        (Dialect::Wire, CloseReason::Quit) => Vec::new(),
+        _ => refusal(dialect, &words),
+    }
+}

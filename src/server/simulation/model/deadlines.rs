@@ -1,0 +1,202 @@
+//! The model in time: when a session may end by itself, when it must, and what the sockets took.
+
+use std::time::Duration;
+
+use super::session::{Phase, Session};
+use super::Model;
+use crate::ledger::CloseReason;
+use crate::server::simulation::network::SimulatedNetwork;
+
+/// Deadlines of sessions are looked at together, at most this much late.
+const TICK: Duration = Duration::from_millis(50);
+
+impl Model {
+    /// Tells the sums of joins and leaves, once a turn and behind what was said.
+    pub(super) fn tick(&mut self) {
+        if std::mem::replace(&mut self.ticked, true) {
+            return;
+        }
+        let (here, now) = (self.here.len(), self.now);
+        if let Some(count) = self.joins.sum(now) {
+            self.announce(None, &format!("-- {count} more joined ({here} here)"));
+            self.hit("sum of joins");
+        }
+        if let Some(count) = self.leaves.sum(now) {
+            self.announce(None, &format!("-- {count} more left ({here} here)"));
+            self.hit("sum of leaves");
+        }
+    }
+
+    pub(super) fn begin_shutdown(&mut self) {
+        self.going_down = true;
+        if self.sessions.values().any(|it| !it.is_open()) {
+            self.hit("second close does nothing");
+        }
+    }
+
+    /// Nobody is told to be too slow or too silent who is not.
+    pub(super) fn justify(&mut self, number: u64, reason: CloseReason) {
+        let (limits, now) = (self.limits, self.now);
+        let it = &self.sessions[&number];
+        let (_, most) = it.due.range();
+        let passed = |since: Duration, limit| since + limit <= now;
+        let has_memory_limit = limits.memory_max < usize::MAX;
+        let is_right = match reason {
+            CloseReason::Idle => limits.idle.is_some_and(|idle| passed(it.heard_at, idle)),
+            CloseReason::WriteStall => {
+                let stall = limits.queue.stall;
+                most > 0 && stall.is_some_and(|stall| passed(it.taken_at[0], stall))
+            }
+            _ if most > limits.queue.bytes_max => {
+                self.hit("hard limit");
+                true
+            }
+            _ => {
+                let soft = it.above_soft[0];
+                let is_long = soft.is_some_and(|since| passed(since, limits.queue.soft));
+                self.hit(if is_long {
+                    "soft limit"
+                } else {
+                    "memory limit"
+                });
+                is_long || has_memory_limit
+            }
+        };
+        let it = &self.sessions[&number];
+        assert!(
+            is_right,
+            "{number} is closed, {reason}, and due {most}: {it:?}"
+        );
+        let may_be_slow = reason == CloseReason::Idle || has_memory_limit || !it.reads;
+        assert!(may_be_slow, "{number} reads, but is closed, {reason}");
+    }
+
+    /// Takes over what the sockets took; gives whether anybody heard anything.
+    pub(super) fn take(&mut self, network: &mut SimulatedNetwork) -> bool {
+        let now = self.now;
+        let mut told = false;
+        for (number, it) in &mut self.sessions {
+            let connection = &mut network.connections[it.client];
+            let fresh = std::mem::take(&mut connection.fresh);
+            let waited = it.waits();
+            let hopeless = it.is_hopeless() && !it.is_open();
+            assert!(
+                fresh.is_empty() || !hopeless,
+                "{number} gets a byte too many"
+            );
+            if let Err(why) = it.due.take(&fresh) {
+                panic!("{number} ({}) {why}", it.client);
+            }
+            told |= !fresh.is_empty();
+            it.bytes_out += fresh.len();
+            it.surely_waits = it.surely_waits.saturating_sub(fresh.len());
+            if !fresh.is_empty() || !waited {
+                it.taken_at[0] = now;
+            }
+            if !fresh.is_empty() {
+                it.taken_at[1] = now;
+            }
+            it.blocked = connection.blocked;
+            if connection.failed {
+                it.dead = true;
+                it.due.clear();
+                it.surely_waits = 0;
+            }
+        }
+        told
+    }
+
+    /// Sees that what waits is counted, bounded, and told in time.
+    pub(super) fn look_at_queues(&mut self, queued_bytes: usize, told: bool) {
+        let (now, queue) = (self.now, self.limits.queue);
+        let ranges = self.sessions.values().map(|it| it.due.range());
+        let (fewest, most) = ranges.fold((0, 0), |sum, range| (sum.0 + range.0, sum.1 + range.1));
+        assert!(
+            queued_bytes <= most,
+            "{queued_bytes} bytes wait, but {most} are due"
+        );
+        // Then all that is due waits in the queues, and nothing to be told.
+        let is_exact = queued_bytes == fewest && fewest == most;
+        let (mut waits, mut is_untold) = (false, false);
+        for (number, it) in &mut self.sessions {
+            let (fewest, most) = it.due.range();
+            if is_exact {
+                it.due.settle();
+                if it.surely_waits == 0 {
+                    it.taken_at[1] = now;
+                }
+                it.surely_waits = most;
+            }
+            for (since, bytes) in it.above_soft.iter_mut().zip([most, it.surely_waits]) {
+                *since = (bytes > queue.bytes_soft).then(|| since.unwrap_or(now));
+            }
+            it.unheard &= fewest > 0 && !it.blocked && it.is_open();
+            is_untold |= it.unheard;
+            waits |= it.is_open() && fewest == 0 && !it.unheard;
+            if it.phase == Phase::Draining && most > 0 {
+                let ends_now = self.ending.contains(number);
+                it.slow = [true, it.slow[1] || !ends_now];
+            }
+            let is_within = it.surely_waits <= queue.bytes_max;
+            assert!(!it.is_open() || is_within, "{number} has too much");
+            let hangs = !it.is_open() && it.is_hopeless();
+            assert!(!hangs, "{number} is not freed: {it:?}");
+        }
+        if is_untold && self.said && !told {
+            self.hit("flush put off");
+        }
+        if is_untold && waits && told {
+            self.hit("only some are told");
+        }
+    }
+
+    /// Sees that nothing is late, and that the server wakes in time for what comes next. `timeout` is how long it would
+    /// sleep from `now` on.
+    pub(crate) fn check_deadlines(&self, now: Duration, timeout: Option<Duration>) {
+        let wakes_at = timeout.map(|timeout| now + timeout);
+        let sums = [self.joins.due_at, self.leaves.due_at];
+        for due_at in sums.into_iter().flatten() {
+            let is_in_time = wakes_at.is_some_and(|at| at <= due_at.max(now));
+            assert!(
+                is_in_time,
+                "a sum is due at {due_at:?}, it wakes at {wakes_at:?}"
+            );
+        }
+        for (number, it) in &self.sessions {
+            let flows = it.due.range().0 == 0 || it.blocked;
+            assert!(
+                flows || timeout.is_some(),
+                "{number} is due {:?} bytes and nothing will wake it",
+                it.due.range()
+            );
+            let Some((deadline, what)) = self.deadline(it) else {
+                continue;
+            };
+            let latest = deadline + TICK;
+            assert!(latest > self.now, "{number}: {what} was at {deadline:?}");
+            let is_in_time = wakes_at.is_some_and(|at| at <= latest.max(now));
+            assert!(
+                is_in_time,
+                "{number}: {what} is at {deadline:?}, it wakes at {wakes_at:?}"
+            );
+        }
+    }
+
+    /// When a session ends by itself at the latest, if nothing is done.
+    fn deadline(&self, it: &Session) -> Option<(Duration, &'static str)> {
+        let queue = self.limits.queue;
+        if !it.is_open() {
+            return Some((it.until, "the end of its time"));
+        }
+        let soft_at = it.above_soft[1].map(|since| (since + queue.soft, "the soft limit"));
+        let stall = queue.stall.filter(|_| it.surely_waits > 0);
+        let stall_at = stall.map(|stall| (it.taken_at[1] + stall, "the stall"));
+        // Who is heard slowly is not silent meanwhile.
+        let idle = self
+            .limits
+            .idle
+            .filter(|_| self.limits.line_rate.is_unlimited());
+        let idle_at = idle.map(|idle| (it.heard_at + idle, "the silence"));
+        [soft_at, stall_at, idle_at].into_iter().flatten().min()
+    }
+}

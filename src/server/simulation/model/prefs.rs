@@ -1,0 +1,219 @@
+//! What people set for themselves, in the model: being away, ignoring, and their own view of what is said.
+
+use std::collections::VecDeque;
+
+use super::due::Public;
+use super::session::Session;
+use super::Model;
+use crate::server::simulation::script::Item;
+
+#[derive(Debug, Default)]
+pub(crate) struct Prefs {
+    pub(crate) away: Option<String>,
+    pub(crate) ignored: Vec<u64>,
+    teller: Option<u64>,
+    pub(crate) quiet: bool,
+    pub(crate) clock: bool,
+}
+
+impl Prefs {
+    pub(crate) fn leaves_out(&self, public: &Public) -> bool {
+        let is_ignored = public
+            .about
+            .is_some_and(|about| self.ignored.contains(&about));
+        is_ignored || (self.quiet && public.is_presence)
+    }
+}
+
+/// What was said, for those who come later.
+#[derive(Debug)]
+pub(crate) struct History {
+    lines_max: usize,
+    /// Who said each, and how it reads with its time.
+    lines: VecDeque<(u64, String)>,
+}
+
+impl History {
+    pub(crate) fn new(lines_max: usize) -> Self {
+        Self {
+            lines_max,
+            lines: VecDeque::new(),
+        }
+    }
+
+    /// Keeps a line that was said at `time`.
+    pub(crate) fn keep(&mut self, author: u64, time: &str, line: &str) {
+        self.lines.push_back((author, format!("{time}{line}")));
+        while self.lines.len() > self.lines_max {
+            self.lines.pop_front();
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+}
+
+impl Model {
+    /// The time as it stands before a line, in UTC.
+    pub(crate) fn time(&self) -> String {
+        let minutes = self.wall_seconds / 60 % 1440;
+        format!("{:02}:{:02} ", minutes / 60, minutes % 60)
+    }
+
+    /// A name in a list.
+    pub(crate) fn listing(&self, number: u64) -> String {
+        let it = &self.sessions[&number];
+        let away = if it.prefs.away.is_some() {
+            " (away)"
+        } else {
+            ""
+        };
+        format!("{}{away}", it.name)
+    }
+
+    /// Does what concerns one person alone.
+    pub(crate) fn set_pref(&mut self, number: u64, item: &Item) -> Result<(), String> {
+        match item {
+            Item::Away(reason) => {
+                self.it(number).prefs.away = Some(reason.clone());
+                self.tell(number, "-- you are away");
+            }
+            Item::Back => {
+                self.it(number).prefs.away = None;
+                self.tell(number, "-- you are back");
+            }
+            Item::Quiet(on) => {
+                self.set(number, |prefs| prefs.quiet = *on);
+                let state = if *on { "off" } else { "on" };
+                self.tell(number, &format!("-- presence {state}"));
+            }
+            Item::Clock(on) => {
+                self.set(number, |prefs| prefs.clock = *on);
+                let state = if *on { "on, +00:00" } else { "off" };
+                self.tell(number, &format!("-- times {state}"));
+            }
+            Item::History => {
+                self.show_history(number);
+            }
+            Item::Ignore(name) => self.ignore(number, name)?,
+            Item::Unignore(name) => {
+                let found = self.find_or_say(name)?;
+                self.set(number, |prefs| {
+                    prefs.ignored.retain(|ignored| *ignored != found);
+                });
+                let name = &self.sessions[&found].name;
+                self.tell(number, &format!("-- no longer ignoring {name}"));
+            }
+            Item::Ignored => self.list_ignored(number),
+            Item::Answer(words) => {
+                let teller = self.sessions[&number].prefs.teller;
+                let teller = teller.filter(|teller| self.is_open(*teller));
+                let teller = teller.ok_or_else(|| "nobody has written to you".to_owned())?;
+                self.deliver(number, teller, words);
+                self.hit("answered");
+            }
+            _ => unreachable!("{item:?} is no such thing"),
+        }
+        Ok(())
+    }
+
+    /// What those have said whom this person does not ignore; each line has its own time and no other one.
+    pub(crate) fn show_history(&mut self, number: u64) {
+        let ignored = &self.sessions[&number].prefs.ignored;
+        let lines = self.history.lines.iter();
+        let wanted = lines.filter(|(author, _)| !ignored.contains(author));
+        let wanted: Vec<String> = wanted.map(|(_, line)| format!("{line}\r\n")).collect();
+        self.tell(number, "-- earlier:");
+        for line in wanted {
+            self.tell_protocol(number, line.into_bytes());
+        }
+        self.tell(number, "-- now");
+    }
+
+    /// Changes what somebody wants to see, also of what they have not heard yet.
+    fn set(&mut self, number: u64, change: impl FnOnce(&mut Prefs)) {
+        let time = self.time();
+        let it = self.it(number);
+        change(&mut it.prefs);
+        let mut due = std::mem::take(&mut it.due);
+        due.see(|public| it.show(public, &time));
+        it.due = due;
+    }
+
+    fn ignore(&mut self, number: u64, name: &str) -> Result<(), String> {
+        let found = self.find_or_say(name)?;
+        if found == number {
+            return Err("that is you".to_owned());
+        }
+        self.set(number, |prefs| {
+            if !prefs.ignored.contains(&found) {
+                prefs.ignored.push(found);
+            }
+        });
+        let name = &self.sessions[&found].name;
+        self.tell(number, &format!("-- ignoring {name}"));
+        Ok(())
+    }
+
+    fn list_ignored(&mut self, number: u64) {
+        let ignored = self.sessions[&number].prefs.ignored.iter();
+        let names: Vec<&str> = ignored
+            .filter(|other| self.is_open(**other))
+            .map(|other| self.sessions[other].name.as_str())
+            .collect();
+        let line = if names.is_empty() {
+            "-- ignoring nobody".to_owned()
+        } else {
+            format!("-- ignoring: {}", names.join(", "))
+        };
+        self.tell(number, &line);
+    }
+
+    pub(crate) fn find_or_say(&self, name: &str) -> Result<u64, String> {
+        self.find(name)
+            .ok_or_else(|| format!("nobody here is called {name}"))
+    }
+
+    /// Says something to one person, unless they do not want to hear it.
+    pub(crate) fn deliver(&mut self, number: u64, receiver: u64, words: &str) {
+        let from = self.sessions[&number].name.clone();
+        let to = self.sessions[&receiver].name.clone();
+        let prefs = &mut self.it(receiver).prefs;
+        let away = prefs.away.clone();
+        if prefs.ignored.contains(&number) {
+            self.hit("private, but ignored");
+        } else {
+            prefs.teller = Some(number);
+            self.tell(receiver, &format!("[{from}] {words}"));
+        }
+        self.tell(number, &format!("[to {to}] {words}"));
+        let Some(reason) = away else { return };
+        self.hit("told of being away");
+        let colon = if reason.is_empty() { "" } else { ": " };
+        self.tell(number, &format!("-- {to} is away{colon}{reason}"));
+    }
+
+    fn is_open(&self, number: u64) -> bool {
+        self.sessions.get(&number).is_some_and(Session::is_open)
+    }
+}
+
+impl Item {
+    /// How a person asks for what concerns them alone.
+    pub(crate) fn spell_pref(&self) -> Option<String> {
+        let switch = |on: &bool| if *on { "on" } else { "off" };
+        Some(match self {
+            Self::Away(reason) => format!("/away {reason}"),
+            Self::Back => "/back".to_owned(),
+            Self::Quiet(on) => format!("/quiet {}", switch(on)),
+            Self::Clock(on) => format!("/time {}", switch(on)),
+            Self::History => "/history".to_owned(),
+            Self::Ignore(name) => format!("/ignore {name}"),
+            Self::Unignore(name) => format!("/unignore {name}"),
+            Self::Ignored => "/ignore".to_owned(),
+            Self::Answer(words) => format!("/reply {words}"),
+            _ => return None,
+        })
+    }
+}

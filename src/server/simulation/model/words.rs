@@ -1,0 +1,339 @@
+//! What comes of what somebody says: the words of PROTOCOL.md, in both dialects.
+
+use std::rc::Rc;
+
+use super::due::Public;
+use super::session::Session;
+use super::Model;
+use crate::dialect::Dialect;
+use crate::ledger::CloseReason;
+use crate::server::simulation::script::{wire_line, wire_line_bytes_max, Item, NAMES};
+
+/// The longest line of a list of names.
+const LIST_LINE_BYTES_MAX: usize = 1000;
+
+const HELP: &[&str] = &[
+    "/name NAME   take a name",
+    "/who   see who is here",
+    "/me TEXT   say what you are doing",
+    "/msg NAME TEXT   tell one person only",
+    "/reply TEXT   answer who wrote to you last",
+    "/whois NAME   see how long somebody is here, and silent",
+    "/away [TEXT]   let it be known that you are away",
+    "/back   and that you are back",
+    "/ignore [NAME]   hear nothing of somebody, or see whom you ignore",
+    "/unignore NAME   hear of somebody again",
+    "/quiet on|off   hear nothing of who comes and goes",
+    "/time on [+HH:MM]|off   see the time in every line, in UTC or so far from it",
+    "/bell on|off   be rung for when you are named or written to",
+    "/history [N]   see what was said before",
+    "/edit [on|off]   keep your half-typed line whole, with telnet or PuTTY",
+    "/help [COMMAND]   list the commands, or explain one",
+    "/quit [TEXT]   leave, with a last word if you like",
+];
+
+/// What is said.
+impl Model {
+    pub(crate) fn obey(&mut self, number: u64, item: &Item) {
+        if item.is_line() {
+            let it = self.it(number);
+            it.lines_in += 1;
+            it.interrupted = false;
+        }
+        let dialect = self.sessions[&number].dialect;
+        match outcome(self, number, dialect, item) {
+            Ok(()) => {}
+            Err(words) => self.tell_bytes(number, refusal(dialect, &words)),
+        }
+    }
+
+    /// Presses Ctrl-C; the second time in a row means it.
+    pub(crate) fn interrupt(&mut self, number: u64) {
+        if std::mem::replace(&mut self.it(number).interrupted, true) {
+            self.hit("interrupted in earnest");
+            self.close(number, CloseReason::Quit, "");
+        } else {
+            self.tell(number, "-- Ctrl-C again, or /quit, to leave");
+        }
+    }
+
+    /// Is told of, if it was not before.
+    pub(crate) fn join(&mut self, number: u64) {
+        if self.here.contains(&number) {
+            return;
+        }
+        self.here.push(number);
+        let now = self.now;
+        if self.joins.is_by_name(number, now) {
+            let name = &self.sessions[&number].name;
+            let line = format!("-- {name} joined ({} here)", self.here.len());
+            self.announce(Some(number), &line);
+        }
+    }
+
+    pub(crate) fn take_name(&mut self, number: u64, name: &str) -> Result<(), String> {
+        let class = class_of(name);
+        let is_taken = |(other, it): (&u64, &Session)| {
+            *other != number && it.is_open() && class_of(&it.name) == class
+        };
+        if self.sessions.iter().any(is_taken) {
+            self.hit("name taken");
+            return Err(format!("{name} is taken"));
+        }
+        if class.is_some_and(|class| self.freed.contains(&class)) {
+            self.hit("name freed and taken in one turn");
+        }
+        let from = std::mem::replace(&mut self.it(number).name, name.to_owned());
+        self.freed.extend(class_of(&from));
+        if !self.here.contains(&number) {
+            self.join(number);
+        } else if from != name && !self.joins.waiting.contains(&number) {
+            self.announce(Some(number), &format!("-- {from} is now known as {name}"));
+            self.hit("renamed");
+        }
+        Ok(())
+    }
+
+    /// Who has this name, or one that nobody could tell apart from it.
+    pub(crate) fn find(&self, name: &str) -> Option<u64> {
+        let class = class_of(name);
+        let mut open = self.sessions.iter().filter(|it| it.1.is_open());
+        let found =
+            open.find(|it| it.1.name == name || (class.is_some() && class_of(&it.1.name) == class));
+        found.map(|it| *it.0)
+    }
+
+    pub(crate) fn names_here(&self) -> Vec<String> {
+        let here = self.here.iter();
+        here.map(|number| self.listing(*number)).collect()
+    }
+
+    /// Tells everybody with a terminal, but the one whom it is about, who came or went.
+    pub(crate) fn announce(&mut self, about: Option<u64>, line: &str) {
+        let bytes = [format!("{line}\r\n").into_bytes(), Vec::new()];
+        self.publish(Public {
+            about,
+            is_presence: true,
+            bytes,
+        });
+    }
+
+    /// Says a line, as people and as programs hear it, to everybody but its author.
+    fn say(&mut self, author: u64, line: &str, wire: String) {
+        let time = self.time();
+        self.history.keep(author, &time, line);
+        self.publish(Public {
+            about: Some(author),
+            is_presence: false,
+            bytes: [
+                format!("{line}\r\n").into_bytes(),
+                (wire + "\n").into_bytes(),
+            ],
+        });
+    }
+
+    fn publish(&mut self, public: Public) {
+        let public = Rc::new(public);
+        let time = self.time();
+        let (mut heard, mut unwanted) = ([false; 2], 0);
+        for (number, it) in &mut self.sessions {
+            let is_for = it.is_open() && Some(*number) != public.about;
+            if !is_for || public.bytes[it.dialect as usize].is_empty() {
+                continue;
+            }
+            heard[it.dialect as usize] = true;
+            let shown = it.show(&public, &time);
+            unwanted += u64::from(shown.is_empty());
+            it.unheard |= !shown.is_empty() && !it.blocked && !it.dead;
+            it.due.push_public(&public, shown);
+        }
+        *self.hits.entry("unwanted line").or_default() += unwanted;
+        if heard == [true; 2] {
+            self.hit("both dialects hear one line");
+        }
+        self.said = true;
+    }
+
+    /// Tells one session a line of the telnet dialect.
+    pub(crate) fn tell(&mut self, number: u64, line: &str) {
+        self.tell_bytes(number, format!("{line}\r\n").into_bytes());
+    }
+
+    /// Tells one session a line, as it wants to see it.
+    pub(crate) fn tell_bytes(&mut self, number: u64, mut line: Vec<u8>) {
+        if self.sessions[&number].prefs.clock && !line.is_empty() {
+            line.splice(0..0, self.time().into_bytes());
+        }
+        self.tell_protocol(number, line);
+    }
+
+    /// Tells one session what its person does not see.
+    pub(crate) fn tell_protocol(&mut self, number: u64, told: Vec<u8>) {
+        self.it(number).due.push(told);
+    }
+}
+
+pub(crate) fn refusal(dialect: Dialect, words: &str) -> Vec<u8> {
+    match dialect {
+        Dialect::Telnet => format!("!! {words}\r\n"),
+        Dialect::Wire => wire_line("FAIL", &[words]) + "\n",
+    }
+    .into_bytes()
+}
+
+/// What a chosen name shares with those that look like it.
+pub(crate) fn class_of(name: &str) -> Option<usize> {
+    let known = NAMES.iter().find(|known| known.0 == name);
+    known.map(|known| known.1)
+}
+
+/// A list of names in as many lines as it needs.
+pub(crate) fn list(count: usize, names: &[String], end: &str) -> String {
+    let mut lines = vec![format!("-- {count} here: ")];
+    for (place, name) in names.iter().enumerate() {
+        let line = lines.last_mut().expect("there is one");
+        let comma = if place > 0 { ", " } else { "" };
+        if line.len() + comma.len() + name.len() > LIST_LINE_BYTES_MAX {
+            lines.push(format!("-- {name}"));
+        } else {
+            line.push_str(comma);
+            line.push_str(name);
+        }
+    }
+    lines.join("\r\n") + end
+}
+
+/// Does what `item` asks for; gives the reason if that cannot be.
+pub(crate) fn outcome(
+    model: &mut Model,
+    number: u64,
+    dialect: Dialect,
+    item: &Item,
+) -> Result<(), String> {
+    let too_long = |bytes: usize, most: usize| {
+        Err(format!(
+            "line too long: {bytes} bytes, at most {most}; not sent"
+        ))
+    };
+    let most = model.line_bytes_max();
+    match item {
+        Item::Say(words) | Item::SaySlash(words) => say(model, number, words),
+        Item::Act(words) => act(model, number, dialect, words),
+        Item::Name(name) => {
+            model.take_name(number, name)?;
+            match dialect {
+                Dialect::Telnet => model.tell(number, &format!("-- you are {name}")),
+                Dialect::Wire => {
+                    let line = wire_line("NAME", &[name]) + "\n";
+                    model.tell_bytes(number, line.into_bytes());
+                }
+            }
+        }
+        Item::MalformedName(_) => {
+            return Err(
+                "a name is 1 to 24 letters, digits or _ - . and begins with a letter or digit"
+                    .to_owned(),
+            );
+        }
+        Item::ReservedName(name) => return Err(format!("{name} is reserved")),
+        Item::Who => who(model, number),
+        Item::Tell(to, words) => tell(model, number, to, words)?,
+        Item::Help => {
+            for line in HELP {
+                model.tell(number, &format!("-- {line}"));
+            }
+        }
+        Item::Quit(words) => {
+            let words = match dialect {
+                Dialect::Telnet => words.as_str(),
+                Dialect::Wire => "",
+            };
+            model.close(number, CloseReason::Quit, words);
+        }
+        Item::Empty | Item::DataMark => {}
+        Item::Foreign | Item::Endless => {
+            unreachable!("{item:?} ends a session, see `Model::foresee`")
+        }
+        Item::TooLong(bytes) => {
+            return match dialect {
+                Dialect::Telnet => too_long(*bytes, most),
+                Dialect::Wire => too_long(*bytes, wire_line_bytes_max(most)),
+            }
+        }
+        Item::LongWords(bytes) => return too_long(*bytes, most),
+        Item::Unknown => return Err("no such command: /frobnicate; /help lists them".to_owned()),
+        Item::NoText => return Err("you have no text to send".to_owned()),
+        Item::Away(_)
+        | Item::Back
+        | Item::Quiet(_)
+        | Item::Clock(_)
+        | Item::History
+        | Item::Ignore(_)
+        | Item::Unignore(_)
+        | Item::Ignored
+        | Item::Answer(_) => model.set_pref(number, item)?,
+        Item::AreYouThere => {
+            let now = model.now;
+            let it = model.it(number);
+            if it
+                .reassured
+                .insert(now.saturating_sub(it.opened_at).as_secs())
+            {
+                model.tell(number, "-- yes, still here");
+            }
+        }
+        Item::TimingMark => model.tell_protocol(number, vec![0xff, 0xfb, 6]),
+        Item::Interrupt => model.interrupt(number),
+        Item::Ping(token) => model.tell_bytes(number, format!("PONG {token}\n").into_bytes()),
+        Item::Garbage => {
+            return Err("no such command: a line begins with NAME, CHAT, PING or QUIT".to_owned())
+        }
+        Item::SeveralLines => return Err("a message is one line; not sent".to_owned()),
+    }
+    Ok(())
+}
+
+fn say(model: &mut Model, number: u64, words: &str) {
+    model.join(number);
+    let name = model.sessions[&number].name.clone();
+    let wire = wire_line("CHAT", &[&name, words]);
+    model.say(number, &format!("<{name}> {words}"), wire);
+}
+
+fn act(model: &mut Model, number: u64, dialect: Dialect, words: &str) {
+    model.join(number);
+    let name = model.sessions[&number].name.clone();
+    let line = format!("* {name} {words}");
+    let wire = wire_line("CHAT", &[&name, &format!("/me {words}")]);
+    model.say(number, &line, wire);
+    match dialect {
+        Dialect::Telnet => model.tell(number, &line),
+        // A program does not hear itself in any way; it only is looked at.
+        Dialect::Wire => model.tell_bytes(number, Vec::new()),
+    }
+    model.hit("action");
+}
+
+fn who(model: &mut Model, number: u64) {
+    let mut names = model.names_here();
+    if !model.here.contains(&number) {
+        names.push(model.listing(number));
+    }
+    let line = list(names.len(), &names, "");
+    model.tell(number, &line);
+}
+
+fn tell(model: &mut Model, number: u64, to: &str, words: &str) -> Result<(), String> {
+    let receiver = model.find_or_say(to)?;
+    if model.sessions[&receiver].dialect == Dialect::Wire {
+        model.hit("programs hear nothing in private");
+        return Err(format!("{to} is a program and hears nothing in private"));
+    }
+    model.deliver(number, receiver, words);
+    model.hit(if receiver == number {
+        "private, to oneself"
+    } else {
+        "private"
+    });
+    Ok(())
+}

@@ -1,0 +1,73 @@
+//! How much a session makes the server do: counted, not timed, so that it is the same in every run.
+
+/// Work, in units of about a nanosecond.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Work(u64);
+
+impl Work {
+    /// One read from a socket.
+    pub(crate) const READ: Self = Self(2_000);
+    /// A byte of input, whatever it is part of.
+    pub(crate) const BYTE: Self = Self(10);
+    /// One thing that was found in the input: a line, a key with an outcome, a question of the protocol.
+    pub(crate) const INPUT: Self = Self(1_000);
+    /// A byte of a telnet command, beside that.
+    pub(crate) const COMMAND_BYTE: Self = Self(20);
+    /// A byte that a line editor takes, beside that.
+    pub(crate) const KEY_BYTE: Self = Self(200);
+    /// A byte that is drawn or answered for one session alone.
+    pub(crate) const OUTPUT_BYTE: Self = Self(2);
+    /// A name that is looked up: its keys are derived and found.
+    pub(crate) const LOOK_UP: Self = Self(5_000);
+    /// Somebody who is looked at: in a list, or as what a word may stand for.
+    pub(crate) const PERSON: Self = Self(100);
+    /// Adding a name to the sorted ones of a room, or taking it out: those behind it move.
+    pub(crate) const SORTED_NAME: Self = Self(5_000);
+
+    /// What one session may make the server do in one call. The rest of its input waits for the next turn.
+    pub(crate) const CALL_MAX: Self = Self(1_000_000);
+    /// What all sessions together may make the server do in the read phase of one turn. The rest waits for the next one.
+    pub(crate) const TURN_MAX: Self = Self(10_000_000);
+    /// As much work as this costs a session what a line does.
+    const LINE: Self = Self(100_000);
+
+    /// This, `count` times.
+    pub(crate) fn times(self, count: usize) -> Self {
+        Self(self.0.saturating_mul(count as u64))
+    }
+
+    /// Counts `more` in.
+    pub(crate) fn add(&mut self, more: Self) {
+        self.0 = self.0.saturating_add(more.0);
+    }
+
+    /// What has come since it was `before`.
+    pub(crate) fn since(self, before: Self) -> Self {
+        Self(self.0.saturating_sub(before.0))
+    }
+
+    /// What it costs a session, in thousandths of a line.
+    pub(crate) fn millilines(self) -> u64 {
+        self.0 / (Self::LINE.0 / 1000)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_much_work_as_a_line_costs_one() {
+        let mut work = Work::default();
+        work.add(Work::LINE.times(2));
+        assert_eq!(work.millilines(), 2000);
+        let before = work;
+        work.add(Work::BYTE.times(10));
+        assert_eq!(work.since(before), Work(100));
+        assert_eq!(work.since(before).millilines(), 1);
+        assert!(before < work && work < Work::CALL_MAX && Work::CALL_MAX < Work::TURN_MAX);
+        work.add(Work(u64::MAX));
+        work.add(Work::READ);
+        assert_eq!(work, Work(u64::MAX), "it does not begin anew");
+    }
+}
