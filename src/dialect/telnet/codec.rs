@@ -259,7 +259,7 @@ impl Codec {
 
     /// Bytes that are kept of an unfinished line, and all that an editor holds.
     pub(in crate::dialect) fn buffered(&self) -> usize {
-        let editing = self.editing.as_ref();
+        let editing = self.editing.as_ref().filter(|editing| !editing.ended);
         let edited = editing.map_or(0, |it| size_of::<Editing>() + it.editor.bytes());
         self.lines.partial().len() + edited
     }
@@ -326,6 +326,7 @@ impl Codec {
             }
             Change::Ends => {
                 if let Some(editing) = self.editing() {
+                    editing.editor.forget();
                     editing.ended = true;
                 }
                 false
