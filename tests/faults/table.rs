@@ -8,7 +8,7 @@ use super::Test;
 
 pub(crate) const TESTS: &[Test] = tests![the_table_of_faults_is_true];
 
-/// The numbers of the catalogue, which leaves out some.
+/// The numbers of the catalogue, which leaves out some. Those behind them have a row as soon as they have a test.
 const NUMBERS_MAX: u32 = 118;
 const LEFT_OUT: [u32; 12] = [4, 10, 24, 39, 42, 63, 65, 78, 86, 99, 105, 117];
 
@@ -16,7 +16,8 @@ fn the_table_of_faults_is_true() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let table = fs::read_to_string(root.join("tests/faults/README.md")).expect("it is there");
     let rows: BTreeMap<u32, &str> = table.lines().filter_map(row).collect();
-    let numbers: BTreeSet<u32> = rows.keys().copied().collect();
+    let numbers = rows.keys().copied();
+    let numbers: BTreeSet<u32> = numbers.filter(|number| *number <= NUMBERS_MAX).collect();
     let wanted: BTreeSet<u32> = (1..=NUMBERS_MAX)
         .filter(|number| !LEFT_OUT.contains(number))
         .collect();
