@@ -52,6 +52,8 @@ pub(crate) struct To {
     pub(crate) bell: bool,
     /// The time of day, in seconds since 1970 in UTC.
     pub(crate) wall_seconds: u64,
+    /// How many columns the window has to which lines are folded; `None` where it is not known.
+    pub(crate) columns: Option<u16>,
 }
 
 /// What one session alone is told.

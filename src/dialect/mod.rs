@@ -147,6 +147,14 @@ impl Codec {
         matches!(self, Self::Telnet(codec) if codec.is_editing())
     }
 
+    /// To how many columns what the session reads is folded; `None` if the width of its window is not known.
+    pub(crate) fn fold_columns(&self) -> Option<u16> {
+        match self {
+            Self::Telnet(codec) => codec.fold_columns(),
+            Self::Wire(_) => None,
+        }
+    }
+
     /// Takes bytes from `input` until they ask for something; `None` when they are used up. `scratch` lends room for
     /// the words of a request.
     pub(crate) fn next<'a>(
@@ -224,12 +232,12 @@ impl Codec {
         matches!(self, Self::Telnet(codec) if codec.has_frame())
     }
 
-    /// Whether something was drawn that has not been sent.
-    pub(crate) fn has_drawn(&self) -> bool {
-        matches!(self, Self::Telnet(codec) if codec.has_drawn())
+    /// Whether a frame has something to draw, even without texts.
+    pub(crate) fn is_stale(&self) -> bool {
+        matches!(self, Self::Telnet(codec) if codec.is_stale())
     }
 
-    /// Adds what was drawn since the last frame, and makes place on the screen if texts follow.
+    /// Makes place on the screen if texts follow.
     pub(crate) fn begin_frame(&mut self, texts_follow: bool, out: &mut Vec<u8>) {
         if let Self::Telnet(codec) = self {
             codec.begin_frame(texts_follow, out);
@@ -244,13 +252,10 @@ impl Codec {
     }
 }
 
-/// Adds what stands before each line that `to` is told, and the line; with a bell if `rings`. Only people have a view.
+/// Adds what stands before each line that `to` is told, and the line, folded to the window of `to`; with a bell if
+/// `rings`. Only people have a view.
 pub(crate) fn encode_viewed(to: &To, line: &[u8], rings: bool, out: &mut Vec<u8>) {
-    text::begin_line(to, out);
-    out.extend_from_slice(line);
-    if rings {
-        text::ring(out);
-    }
+    text::encode_viewed(to, line, rings, out);
 }
 
 /// What a client says and hears.

@@ -171,13 +171,14 @@ impl Core {
     /// Puts parts of the feed into a session's outbox.
     pub(super) fn enqueue<T>(&mut self, session: &mut Session<T>, parts: &[Part], now: Instant) {
         let feed = &mut self.room.feed;
-        if let Some(prefs) = session.view() {
-            let to = prefs.to(self.wall_seconds);
+        let prefs = session.view();
+        if prefs.is_some() || session.codec.fold_columns().is_some() {
+            let to = session.to(self.wall_seconds);
             let name = session.name.text().to_lowercase();
             let mut copy = Vec::new();
             feed.show_lines(parts, |line| {
-                if prefs.wants(&line) {
-                    let rings = prefs.rings(&line, session.id, &name);
+                if prefs.is_none_or(|prefs| prefs.wants(&line)) {
+                    let rings = prefs.is_some_and(|prefs| prefs.rings(&line, session.id, &name));
                     encode_viewed(&to, line.bytes, rings, &mut copy);
                 }
             });

@@ -151,7 +151,7 @@ impl<T> Hub<T> {
         session.keep_input(input, paused_until, now);
         core.count_input(session);
         core.tell_of_waiting(session, now);
-        if session.codec.has_drawn() {
+        if session.codec.is_stale() {
             session.hear_until(now);
             core.list(session);
         }

@@ -40,6 +40,7 @@ impl Prefs {
             clock: self.clock,
             bell: self.bell,
             wall_seconds,
+            columns: None,
         }
     }
 

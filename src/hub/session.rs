@@ -262,7 +262,10 @@ impl<T> Session<T> {
             ..To::default()
         };
         let prefs = self.prefs.as_deref();
-        prefs.map_or(plain, |prefs| prefs.to(wall_seconds))
+        To {
+            columns: self.codec.fold_columns(),
+            ..prefs.map_or(plain, |prefs| prefs.to(wall_seconds))
+        }
     }
 
     /// What its person has set, if they see the feed otherwise than everybody.
