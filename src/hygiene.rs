@@ -23,30 +23,66 @@ pub(crate) struct Clean<'a> {
     /// it can be seen. At most three times as long as the line, for U+FFFD is three bytes and
     /// normalising can spell one character as three.
     pub text: Cow<'a, str>,
-    /// Whether anything invisible or forbidden was taken out. Trimmed white space, a Tab that
-    /// became a space, bytes that became U+FFFD and another spelling of the same character do not
-    /// count.
+    /// Whether anything invisible or forbidden was taken out. White space that was shortened, a Tab
+    /// that became a space, bytes that became U+FFFD and another spelling of the same character do
+    /// not count.
     pub altered: bool,
+    /// Whether some bytes of the line were not UTF-8, so that nobody can read what was meant.
+    pub unreadable: bool,
 }
+
+/// A run of blanks of any kind is at most this many columns wide, so that what follows it cannot be
+/// pushed to where it looks like a line of its own.
+const BLANK_COLUMNS_MAX: usize = 16;
 
 /// Makes a line (without its line end) fit to be shown to others.
 ///
-/// In this order: bytes that are not UTF-8 become U+FFFD; escape sequences (ECMA-48) are swallowed
-/// whole, to the line's end if they do not end before; a Tab becomes a space; invisible and
-/// forbidden characters go; the rest is put into NFC; of more than four characters in a row that
-/// take no column the rest goes; white space is trimmed from both ends.
+/// In this order: each run of bytes that are not UTF-8 becomes one U+FFFD; escape sequences
+/// (ECMA-48) are swallowed whole, to the line's end if they do not end before; a Tab and every other
+/// control that separates lines or words becomes a space; invisible and forbidden characters go;
+/// the rest is put into NFC; of a run of blanks only 16 columns stay, and of a row of characters
+/// that take no column only four; white space is trimmed from the end. At the beginning it stays:
+/// pasted code keeps its indentation.
 #[must_use]
 pub(crate) fn clean(line: &[u8]) -> Clean<'_> {
-    if is_printable_ascii(line) {
+    if is_printable_ascii(line) && !has_wide_gap(line) {
         if let Ok(text) = std::str::from_utf8(line) {
-            let text = Cow::Borrowed(text.trim_matches(' '));
+            let text = text.trim_end_matches(' ');
             return Clean {
-                text,
+                text: Cow::Borrowed(text),
                 altered: false,
+                unreadable: false,
             };
         }
     }
-    clean_slowly(&String::from_utf8_lossy(line))
+    match std::str::from_utf8(line) {
+        Ok(line) => clean_slowly(line),
+        Err(_) => Clean {
+            unreadable: true,
+            ..clean_slowly(&decode(line))
+        },
+    }
+}
+
+/// What the bytes spell in UTF-8, with one U+FFFD for each run of bytes that spell nothing.
+///
+/// One for each byte would let a line grow to three times its length on its way to everybody.
+#[must_use]
+pub(crate) fn decode(bytes: &[u8]) -> Cow<'_, str> {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return Cow::Borrowed(text);
+    }
+    let mut text = String::with_capacity(bytes.len() + char::REPLACEMENT_CHARACTER.len_utf8());
+    let mut in_run = false;
+    for chunk in bytes.utf8_chunks() {
+        in_run &= chunk.valid().is_empty();
+        text.push_str(chunk.valid());
+        if !in_run && !chunk.invalid().is_empty() {
+            text.push(char::REPLACEMENT_CHARACTER);
+            in_run = true;
+        }
+    }
+    Cow::Owned(text)
 }
 
 /// Whether every byte is in 0x20..=0x7e. A chunk is folded without an early exit, which lets the
@@ -59,30 +95,58 @@ fn is_printable_ascii(line: &[u8]) -> bool {
     })
 }
 
+/// Whether a line of ASCII has more than 16 spaces in a row. Every such run covers a multiple of 17,
+/// so only these bytes are looked at, and the neighbours of those that are a space.
+fn has_wide_gap(line: &[u8]) -> bool {
+    let step = BLANK_COLUMNS_MAX + 1;
+    (BLANK_COLUMNS_MAX..line.len()).step_by(step).any(|at| {
+        if line[at] != b' ' {
+            return false;
+        }
+        let (before, after) = line.split_at(at);
+        let spaces_after = after.iter().take_while(|byte| **byte == b' ').count();
+        let spaces_before = before.iter().rev().take_while(|byte| **byte == b' ');
+        spaces_after + spaces_before.count() > BLANK_COLUMNS_MAX
+    })
+}
+
 /// What [`clean`] does to a line that is not plain ASCII.
 fn clean_slowly<'a>(line: &str) -> Clean<'a> {
     let mut stripper = Stripper::default();
-    let mut pile = Pile::default();
+    let (mut gap, mut pile) = (Gap::default(), Pile::default());
     let mut too_high = false;
     let mut allowed = String::with_capacity(line.len());
     allowed.extend(line.chars().filter_map(|c| stripper.strip(c)));
     let mut text = String::with_capacity(allowed.len());
     text.extend(allowed.nfc().filter(|&c| {
+        if is_plain(c) {
+            (gap, pile) = (Gap::default(), Pile::default());
+            return true;
+        }
+        let blank = is_blank(c);
+        if blank && !gap.admits(c) {
+            return false;
+        }
         let fits = pile.admits(c);
         too_high |= !fits;
+        if fits && blank {
+            gap.widen(c);
+        } else if fits {
+            gap = Gap::default();
+        }
         fits
     }));
     let mut altered = stripper.altered || too_high;
 
     text.truncate(text.trim_end().len());
-    text.drain(..text.len() - text.trim_start().len());
-    if !text.is_empty() && text.chars().all(is_blank) {
-        altered = true;
+    if text.chars().all(is_blank) {
+        altered |= !text.trim_start().is_empty();
         text = String::new();
     }
     Clean {
         text: Cow::Owned(text),
         altered,
+        unreadable: false,
     }
 }
 
@@ -132,10 +196,32 @@ pub(crate) fn is_joiner_or_selector(c: char) -> bool {
     )
 }
 
+/// Whether a character is one that most lines are made of, takes columns and is no mark: it is not looked up.
+fn is_plain(c: char) -> bool {
+    matches!(c, '!'..='~' | '\u{4e00}'..='\u{9fff}')
+}
+
 /// Whether a character shows nothing by itself: white space, joiners, and the two letters that are
 /// drawn as nothing.
-fn is_blank(c: char) -> bool {
+pub(crate) fn is_blank(c: char) -> bool {
     c.is_whitespace() || is_joiner_or_selector(c) || matches!(c, '\u{2800}' | '\u{1d159}')
+}
+
+/// Measures a run of blanks. A joiner neither widens nor ends it.
+#[derive(Default)]
+struct Gap {
+    columns: usize,
+}
+
+impl Gap {
+    /// Whether one more blank is not too many.
+    fn admits(&self, blank: char) -> bool {
+        self.columns + blank.width().unwrap_or(0) <= BLANK_COLUMNS_MAX
+    }
+
+    fn widen(&mut self, blank: char) {
+        self.columns += blank.width().unwrap_or(0);
+    }
 }
 
 /// Counts what is piled upon one column of the screen, so that a tower of marks cannot cover the
@@ -169,6 +255,15 @@ impl Pile {
     }
 }
 
+/// Whether a character ends a line, a page or a field (Unicode's `Bidi_Class` B and S, VT and FF),
+/// which is a space between two words of one line.
+fn is_separator(c: char) -> bool {
+    matches!(
+        c,
+        '\t'..='\r' | '\u{1c}'..='\u{1f}' | '\u{85}' | '\u{2028}' | '\u{2029}'
+    )
+}
+
 /// Takes escape sequences and forbidden characters out of a line, one character after the other.
 #[derive(Default)]
 struct Stripper {
@@ -182,8 +277,7 @@ impl Stripper {
         (self.place, is_text) = self.place.after(c);
         let kept = match c {
             _ if !is_text => None,
-            '\t' => Some(' '),
-            c if is_forbidden(c) => None,
+            c if is_forbidden(c) => is_separator(c).then_some(' '),
             c => Some(c),
         };
         self.altered |= kept.is_none();
@@ -297,7 +391,7 @@ mod tests {
     fn every_ascii_byte() {
         for byte in 0..=0x7f {
             let (text, altered) = match byte {
-                b'\t' => ("a b".to_owned(), false),
+                b'\t'..=b'\r' | 0x1c..=0x1f => ("a b".to_owned(), false),
                 0x1b => ("a".to_owned(), true),
                 b' '..=b'~' => (format!("a{}b", char::from(byte)), false),
                 _ => ("ab".to_owned(), true),
@@ -362,6 +456,10 @@ mod tests {
     #[test]
     fn bytes_that_are_not_utf8_become_replacement_characters() {
         assert_clean(b"a\xffb", "a\u{fffd}b", false);
+        assert_clean(b"a\xff\xfe\x80b\xc0c", "a\u{fffd}b\u{fffd}c", false);
+        assert_clean(b"\xcf\xf0\xe8\xe2\xe5\xf2", "\u{fffd}", false);
+        assert!(clean(b"\xcf\xf0\xe8\xe2\xe5\xf2").unreadable);
+        assert!(!clean("\u{fffd}".as_bytes()).unreadable);
         assert_clean(b"\xe8\x80", "\u{fffd}", false);
         assert_clean(b"\x9b31m", "\u{fffd}31m", false);
         // An overlong NUL and a surrogate are not UTF-8 either.
@@ -374,7 +472,6 @@ mod tests {
             ("a\u{202e}dcb", "adcb"),
             ("\u{feff}a", "a"),
             ("a\u{200b}b\u{2060}c\u{ad}d", "abcd"),
-            ("a\u{2028}b\u{2029}c\u{85}d", "abcd"),
             ("a\u{e0061}\u{e0100}b", "ab"),
             ("a\u{e000}\u{10fffd}\u{fdd0}\u{1ffff}\u{fffe}b", "ab"),
             ("\u{3164}\u{115f}\u{1160}\u{ffa0}", ""),
@@ -392,9 +489,50 @@ mod tests {
         assert_clean("", "", false);
         assert_clean("    ", "", false);
         assert_clean("\t \u{3000}\u{a0}", "", false);
-        assert_clean("  a b  ", "a b", false);
-        assert_clean("\u{3000}é\t", "é", false);
+        assert_clean(" \u{200d}", "", true);
+    }
+
+    #[test]
+    fn blanks_at_the_beginning_stay_and_those_at_the_end_go() {
+        assert_clean("  a b  ", "  a b", false);
+        assert_clean("\tif é {\t", " if é {", false);
+        assert_clean("\u{3000}é\t", "\u{3000}é", false);
         assert_clean("\u{2800}x", "\u{2800}x", false);
+    }
+
+    #[test]
+    fn what_separates_lines_or_words_is_a_space() {
+        for separator in "\t\n\u{b}\u{c}\r\u{1c}\u{1d}\u{1e}\u{1f}\u{85}\u{2028}\u{2029}".chars() {
+            assert_clean(format!("a{separator}b"), "a b", false);
+            assert_clean(format!("é{separator}b{separator}"), "é b", false);
+        }
+    }
+
+    #[test]
+    fn f130_a_run_of_blanks_is_at_most_16_wide() {
+        let sixteen = " ".repeat(16);
+        for spaces in [0, 1, 15, 16, 17, 18, 33, 72, 1000] {
+            let kept = " ".repeat(spaces.min(16));
+            for (before, after) in [("", "x"), ("x", "y"), ("12345", "é"), ("é", "x z")] {
+                let line = format!("{before}{}{after}", " ".repeat(spaces));
+                assert_clean(line, &format!("{before}{kept}{after}"), false);
+            }
+        }
+        assert_clean(
+            "a".to_owned() + &"\t".repeat(40) + "b",
+            &format!("a{sixteen}b"),
+            false,
+        );
+        let wide = "\u{3000}".repeat(8);
+        assert_clean(format!("a{wide}\u{3000}b"), &format!("a{wide}b"), false);
+        assert_clean(
+            format!("a{sixteen}\u{2800}\u{2003}b"),
+            &format!("a{sixteen}b"),
+            false,
+        );
+        // A joiner does not begin a new run.
+        let joined = format!("a{sixteen}\u{200d}{sixteen}b");
+        assert_clean(joined, &format!("a{sixteen}\u{200d}b"), false);
     }
 
     #[test]
@@ -430,6 +568,15 @@ mod tests {
                     "{composite:?}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn whatever_is_plain_takes_a_column_and_is_no_mark() {
+        for c in ('\0'..=char::MAX).filter(|c| is_plain(*c)) {
+            let columns = c.width().unwrap_or(0);
+            let is_mark = canonical_combining_class(c) != 0 || is_combining_mark(c);
+            assert!(columns > 0 && !is_mark && !is_blank(c), "{c:?}");
         }
     }
 
@@ -508,6 +655,9 @@ mod tests {
                 "\u{16d67}",
                 "\u{16d63}",
                 "\u{2028}",
+                "        ",
+                "\u{3000}",
+                "\u{2800}",
                 "\u{202e}",
                 "\u{2126}",
                 "\u{1fef}",
@@ -527,13 +677,24 @@ mod tests {
         }
 
         #[test]
+        fn a_run_of_bytes_that_are_not_utf8_is_one_character(line in prop::collection::vec(any::<u8>(), 0..40)) {
+            let mut expected = String::new();
+            for chunk in String::from_utf8_lossy(&line).split_inclusive(char::REPLACEMENT_CHARACTER) {
+                if chunk.len() > 3 || !expected.ends_with(char::REPLACEMENT_CHARACTER) || !chunk.ends_with(char::REPLACEMENT_CHARACTER) {
+                    expected.push_str(chunk);
+                }
+            }
+            prop_assert_eq!(decode(&line), expected);
+        }
+
+        #[test]
         fn nothing_forbidden_passes(line in any_line()) {
             let clean = clean(&line);
             prop_assert!(!clean.text.chars().any(is_forbidden));
             prop_assert!(!clean.text.chars().any(char::is_control));
             prop_assert!(is_nfc(&clean.text));
             prop_assert!(clean.text.len() <= 3 * line.len());
-            prop_assert_eq!(clean.text.trim(), &*clean.text);
+            prop_assert_eq!(clean.text.trim_end(), &*clean.text);
         }
 
         #[test]
@@ -545,10 +706,12 @@ mod tests {
         }
 
         #[test]
-        fn the_fast_path_agrees_with_the_slow_one(line in "[ -~\t]{0,200}") {
+        fn the_fast_path_agrees_with_the_slow_one(line in "([ -~\t]{1,20} {0,40}){0,10}") {
             prop_assert_eq!(clean(line.as_bytes()), clean_slowly(&line));
             let plain = line.replace('\t', " ");
-            prop_assert!(matches!(clean(plain.as_bytes()).text, Cow::Borrowed(text) if text == plain.trim()));
+            let gap = plain.contains(&" ".repeat(17));
+            prop_assert_eq!(has_wide_gap(plain.as_bytes()), gap);
+            prop_assert!(gap || matches!(clean(plain.as_bytes()).text, Cow::Borrowed(text) if text == plain.trim_end()));
         }
 
         #[test]
@@ -560,7 +723,8 @@ mod tests {
         #[test]
         fn valid_visible_text_keeps_every_character(line in "[a-zäéß老罗ไทย]{1,40}") {
             let expected: String = line.nfc().collect();
-            prop_assert_eq!(clean(line.as_bytes()), Clean { text: Cow::Owned(expected), altered: false });
+            let expected = Clean { text: Cow::Owned(expected), altered: false, unreadable: false };
+            prop_assert_eq!(clean(line.as_bytes()), expected);
         }
     }
 }

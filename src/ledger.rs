@@ -1,4 +1,4 @@
-//! Every session's open and close, counted and written to the log.
+//! Every session's open, names and close, counted and written to the log.
 //!
 //! Invariant: a session has one open and one close, and [`Ledger::opened`] less the closes is the number of sessions
 //! that hold a slot.
@@ -87,6 +87,8 @@ pub(crate) struct Close<'a> {
     pub(crate) name: &'a Name,
     /// Why it ended.
     pub(crate) reason: CloseReason,
+    /// Where it came from, as in its open.
+    pub(crate) from: Origin,
     /// How long it lasted.
     pub(crate) lasted: Duration,
     /// Lines that were heard of it.
@@ -149,10 +151,11 @@ impl Ledger {
     pub(crate) fn close(&mut self, close: &Close<'_>, sessions: usize) {
         let tenths = close.lasted.as_millis() / 100;
         info!(
-            "close id={} name={} reason={} seconds={}.{} lines_in={} bytes_out={} sessions={sessions}",
+            "close id={} name={} reason={} from={} seconds={}.{} lines_in={} bytes_out={} sessions={sessions}",
             close.id,
             close.name,
             close.reason,
+            close.from,
             tenths / 10,
             tenths % 10,
             close.lines_in,
@@ -199,6 +202,11 @@ impl Ledger {
     }
 }
 
+/// Writes down that a session has taken another name. Names have no blanks, so nothing is to be escaped.
+pub(crate) fn log_name(id: u64, from: &Name, to: &Name) {
+    info!("name id={id} from={from} to={to}");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -222,6 +230,7 @@ mod tests {
                 id,
                 name: &Name::guest(id),
                 reason: CloseReason::Eof,
+                from: Origin::Local,
                 lasted: Duration::from_millis(1290),
                 lines_in: 5,
                 bytes_out: 6,

@@ -1,7 +1,7 @@
 //! The log on standard error, which can neither stop nor flood the server.
 //!
 //! If a write waited for whoever reads the log, a reader that stalls would stop every session; and many lines in a short
-//! time would bury what matters. So lines wait in a buffer of 128 KiB, are written as the system takes them without
+//! time would bury what matters. So lines wait in a buffer of 256 KiB, are written as the system takes them without
 //! waiting, and at most 200 in any second: five hundred users who come at once are in the log, every one of them, within
 //! some seconds. Lines that find no room are counted, and the count is logged behind those that found some. A report
 //! that was asked for goes before lines that wait for their time.
@@ -9,19 +9,21 @@
 //! What passes is decided by `RUST_LOG`, as `env_logger` reads it.
 
 use std::collections::VecDeque;
-use std::io::{self, IsTerminal, Write};
+use std::env;
+use std::io::{self, IsTerminal};
+use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use log::{Level, Log, Metadata, Record, SetLoggerError};
+use log::{warn, Level, Log, Metadata, Record, SetLoggerError};
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
 
 use crate::rate::Window;
 use crate::report;
 
-/// Bytes that may wait to be written: the lines of five hundred users who come and go at once.
-const WAITING_BYTES_MAX: usize = 128 * 1024;
+/// Bytes that may wait to be written: the lines of five hundred users who come, take a name and go at once.
+const WAITING_BYTES_MAX: usize = 256 * 1024;
 
 /// At most 200 lines are written in any second.
 const SECOND_LINES_MAX: usize = 200;
@@ -36,6 +38,9 @@ const LAST_READ_WITHIN: Duration = Duration::from_millis(100);
 /// … and no longer than this.
 const LAST_READS_MAX: Duration = Duration::from_secs(1);
 
+/// What passes where `RUST_LOG` does not say.
+const DEFAULT_LEVEL: &str = "info";
+
 /// Some of the log waits to be written.
 static IS_BEHIND: AtomicBool = AtomicBool::new(false);
 
@@ -48,18 +53,35 @@ pub(crate) fn is_behind() -> bool {
 #[derive(Debug)]
 pub struct StderrLog {
     filter: env_logger::Logger,
+    /// What is wrong with `RUST_LOG`.
+    complaint: Option<String>,
     queue: Mutex<Queue>,
 }
 
 impl StderrLog {
-    /// A logger that lets pass what `RUST_LOG` says, or `info` and above.
+    /// A logger that lets pass what `RUST_LOG` says, or `info` and above where it says nothing that can be understood.
     #[must_use]
     pub fn from_env() -> Self {
-        let level = env_logger::Env::default().default_filter_or("info");
-        let filter = env_logger::Builder::from_env(level).build();
+        let wanted = env::var("RUST_LOG").unwrap_or_else(|_| DEFAULT_LEVEL.to_owned());
+        // env_logger itself would write to standard error, and wait for whoever reads that.
+        let understood = env_filter::Builder::new().try_parse(&wanted).map(|_| ());
+        let complaint = understood.err().map(|error| error.to_string());
+        let filters = if complaint.is_some() {
+            DEFAULT_LEVEL
+        } else {
+            &wanted
+        };
         Self {
-            filter,
+            filter: env_logger::Builder::new().parse_filters(filters).build(),
+            complaint,
             queue: Mutex::default(),
+        }
+    }
+
+    /// Warns of a `RUST_LOG` that could not be understood.
+    pub fn warn_of_filter(&self) {
+        if let Some(complaint) = &self.complaint {
+            warn!("RUST_LOG is not followed: {complaint}");
         }
     }
 
@@ -77,10 +99,11 @@ impl StderrLog {
     /// Writes what is left before the process ends, and waits a moment for a reader that is slow.
     pub fn finish(&self) {
         let give_up_at = now() + LAST_READS_MAX;
+        let stderr = Stream(io::stderr());
         self.with_queue(|queue, _| queue.rate = None);
         while is_behind()
             && now() < give_up_at
-            && Stderr::is_ready_within(LAST_READ_WITHIN).unwrap_or(false)
+            && stderr.is_ready_within(LAST_READ_WITHIN).unwrap_or(false)
         {
             self.flush();
         }
@@ -90,7 +113,7 @@ impl StderrLog {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         let now = now();
         act(&mut queue, now);
-        queue.write_out(&mut Stderr, now);
+        queue.write_out(&mut Stream(io::stderr()), now);
         IS_BEHIND.store(queue.is_behind(), Ordering::Relaxed);
     }
 }
@@ -150,33 +173,56 @@ trait Writer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize>;
 }
 
-struct Stderr;
+/// Standard error, or standard output.
+struct Stream<S>(S);
 
-impl Stderr {
-    /// Waits until standard error takes bytes or fails, at most for `timeout`.
-    fn is_ready_within(timeout: Duration) -> io::Result<bool> {
+impl<S: io::Write + IsTerminal + AsFd> Stream<S> {
+    /// Waits until it takes bytes or fails, at most for `timeout`.
+    fn is_ready_within(&self, timeout: Duration) -> io::Result<bool> {
         let timeout = Timespec {
             tv_sec: timeout.as_secs().try_into().unwrap_or(i64::MAX),
             tv_nsec: timeout.subsec_nanos().into(),
         };
-        let stderr = io::stderr();
-        Ok(poll(&mut [PollFd::new(&stderr, PollFlags::OUT)], Some(&timeout))? > 0)
+        Ok(poll(&mut [PollFd::new(&self.0, PollFlags::OUT)], Some(&timeout))? > 0)
     }
 }
 
-impl Writer for Stderr {
+impl<S: io::Write + IsTerminal + AsFd> Writer for Stream<S> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if !Self::is_ready_within(Duration::ZERO)? {
+        if !self.is_ready_within(Duration::ZERO)? {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        let mut stderr = io::stderr().lock();
-        let bytes_max = if stderr.is_terminal() {
+        let bytes_max = if self.0.is_terminal() {
             TERMINAL_WRITE_BYTES_MAX
         } else {
             PIPE_WRITE_BYTES_MAX
         };
-        stderr.write(&bytes[..bytes.len().min(bytes_max)])
+        self.0.write(&bytes[..bytes.len().min(bytes_max)])
     }
+}
+
+/// Writes text to standard output or standard error, which whoever started the process has closed, filled or given to
+/// somebody who does not read: it waits at most for a second.
+///
+/// # Errors
+/// If not all of the text can be written.
+pub fn print(stream: impl io::Write + IsTerminal + AsFd, text: &str) -> io::Result<()> {
+    let mut stream = Stream(stream);
+    let mut rest = text.as_bytes();
+    while !rest.is_empty() {
+        match stream.write(rest) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(taken) => rest = &rest[taken..],
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                if !stream.is_ready_within(LAST_READS_MAX)? {
+                    return Err(error);
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    stream.0.flush()
 }
 
 /// The lines that are not written yet, and the count of those that will not be.
@@ -350,7 +396,7 @@ mod tests {
     #[test]
     fn what_a_stalled_reader_misses_is_counted_and_told() {
         let ((mut queue, outset), mut writer) = (queue(), Taking(0, Vec::new()));
-        let line = format!("{}\n", "x".repeat(1023));
+        let line = format!("{}\n", "x".repeat(2047));
         // One line is due, and 128 more fit behind it.
         for _ in 0..1 + 128 + 36 {
             queue.add(&line, outset);
@@ -400,7 +446,7 @@ mod tests {
     #[test]
     fn too_many_lines_are_suppressed_and_counted() {
         let ((mut queue, mut now), mut writer) = (queue(), Taking(usize::MAX, Vec::new()));
-        let line = format!("{}\n", "x".repeat(1023));
+        let line = format!("{}\n", "x".repeat(2047));
         // In a storm without end, too, it is told from time to time.
         for _ in 0..3 {
             let before = writer.text().len();

@@ -1,15 +1,22 @@
 //! chatd: settings, then a server, then an exit status.
 
-use std::io::{self, Write};
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
 use std::net::TcpListener;
 use std::process::ExitCode;
 
-use chatd::server::{Dialect, Server, StderrLog};
+use chatd::server::{block_signals, print, Dialect, Server, StderrLog};
 use chatd::settings::{self, Invocation, Settings};
 use listenfd::ListenFd;
-use sd_notify::NotifyState;
+use log::warn;
+
+/// At most 1024 listeners are taken over: each would be looked at, and a larger number is a mistake.
+const INHERITED_MAX: u64 = 1024;
 
 fn main() -> ExitCode {
+    if let Err(error) = block_signals() {
+        return complain(&error, 1);
+    }
     match settings::parse(std::env::args_os().skip(1)) {
         Ok(Invocation::Print(text)) => finish(io::stdout().write_all(text.as_bytes())),
         Ok(Invocation::Run(settings)) => finish(serve(&settings)),
@@ -26,14 +33,17 @@ fn serve(settings: &Settings) -> io::Result<()> {
         Server::adopt(settings, inherited)?
     };
     server.handle_signals()?;
-    let mut stdout = io::stdout().lock();
+    log.warn_of_filter();
+    let mut listening = String::new();
     for (dialect, address) in server.addresses() {
-        writeln!(stdout, "listening {dialect}://{address}")?;
+        // Writing to a String cannot fail.
+        let _ = writeln!(listening, "listening {dialect}://{address}");
     }
-    stdout.flush()?;
-    drop(stdout);
-    // Who did not start us does not listen, and need not.
-    let _ = sd_notify::notify(&[NotifyState::Ready]);
+    // People can come all the same.
+    if let Err(error) = print(io::stdout(), &listening) {
+        warn!("cannot write to standard output where it listens: {error}");
+    }
+    server.tell_ready();
     let outcome = server.run();
     log.finish();
     outcome
@@ -42,6 +52,12 @@ fn serve(settings: &Settings) -> io::Result<()> {
 /// The listeners that whoever started us has opened already (`LISTEN_FDS`, see `sd_listen_fds(3)`). One that is named
 /// `wire` is for programs, and any other for people.
 fn inherited_listeners() -> io::Result<Vec<(Dialect, TcpListener)>> {
+    let count = std::env::var("LISTEN_FDS").ok();
+    let count = count.and_then(|count| count.parse::<u64>().ok());
+    if count.is_some_and(|count| count > INHERITED_MAX) {
+        let what = format!("LISTEN_FDS: more than {INHERITED_MAX}");
+        return Err(io::Error::other(what));
+    }
     let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
     let mut names = names.split(':');
     let mut inherited = ListenFd::from_env();
@@ -51,7 +67,8 @@ fn inherited_listeners() -> io::Result<Vec<(Dialect, TcpListener)>> {
             .next()
             .and_then(|name| name.parse().ok())
             .unwrap_or(Dialect::Telnet);
-        if let Some(listener) = inherited.take_tcp_listener(index)? {
+        let explain = |error| io::Error::other(format!("LISTEN_FDS: {error}"));
+        if let Some(listener) = inherited.take_tcp_listener(index).map_err(explain)? {
             listeners.push((dialect, listener));
         }
     }
@@ -67,6 +84,6 @@ fn finish(outcome: io::Result<()>) -> ExitCode {
 
 /// One line that says why; standard error may be closed, and then nobody wants to know.
 fn complain(error: &dyn std::error::Error, status: u8) -> ExitCode {
-    let _ = writeln!(io::stderr(), "chatd: {error}");
+    let _ = print(io::stderr(), &format!("chatd: {error}\n"));
     ExitCode::from(status)
 }

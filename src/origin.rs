@@ -1,13 +1,21 @@
 //! Where a connection comes from.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 /// The far end of a connection, as the log tells it.
+///
+/// A session keeps it, so it is small: a `SocketAddr` would take 32 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Origin {
     /// An address and a port.
-    Inet(SocketAddr),
+    Inet {
+        /// The bits of an IPv6 address, in which an IPv4 address is mapped (RFC 4291, section 2.5.5.2). The interface
+        /// of a link-local address is not kept.
+        address: [u8; 16],
+        /// The port.
+        port: u16,
+    },
     /// A process of this machine, over a Unix socket.
     Local,
 }
@@ -16,22 +24,33 @@ impl Origin {
     /// The prefix that it is counted under; `None` if it is exempt: from this machine.
     pub(crate) fn prefix(self) -> Option<Prefix> {
         match self {
-            Self::Inet(address) => Prefix::of(address.ip()),
+            Self::Inet { address, .. } => Prefix::of(canonical(address)),
             Self::Local => None,
         }
     }
 }
 
+fn canonical(address: [u8; 16]) -> IpAddr {
+    Ipv6Addr::from(address).to_canonical()
+}
+
 impl From<SocketAddr> for Origin {
     fn from(address: SocketAddr) -> Self {
-        Self::Inet(address)
+        let bits = match address.ip() {
+            IpAddr::V4(address) => address.to_ipv6_mapped(),
+            IpAddr::V6(address) => address,
+        };
+        Self::Inet {
+            address: bits.octets(),
+            port: address.port(),
+        }
     }
 }
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Inet(address) => address.fmt(f),
+            Self::Inet { address, port } => SocketAddr::new(canonical(*address), *port).fmt(f),
             Self::Local => f.write_str("local"),
         }
     }
@@ -47,7 +66,6 @@ pub(crate) struct Prefix([u32; 2]);
 impl Prefix {
     /// `None` for loopback, which is never counted.
     fn of(address: IpAddr) -> Option<Self> {
-        let address = address.to_canonical();
         let halves = match address {
             IpAddr::V4(address) => [0, address.into()],
             IpAddr::V6(address) => {
@@ -81,10 +99,25 @@ mod tests {
 
     #[test]
     fn the_log_tells_the_address_with_its_port() {
-        for text in ["127.0.0.1:51234", "[::1]:3333", "[::ffff:192.0.2.1]:1"] {
-            let address: SocketAddr = text.parse().unwrap();
-            assert_eq!(Origin::from(address).to_string(), text);
+        let told = |text: &str| Origin::from(text.parse::<SocketAddr>().unwrap()).to_string();
+        for text in ["127.0.0.1:51234", "[::1]:3333", "[2001:db8::7]:65535"] {
+            assert_eq!(told(text), text);
         }
         assert_eq!(Origin::Local.to_string(), "local");
+    }
+
+    #[test]
+    fn f133_an_address_of_ipv4_is_told_as_one_whatever_socket_it_came_by() {
+        let by_either = ["192.0.2.1:1", "[::ffff:192.0.2.1]:1"].map(|text| {
+            let address: SocketAddr = text.parse().unwrap();
+            Origin::from(address)
+        });
+        assert_eq!(by_either[0], by_either[1]);
+        assert_eq!(by_either[1].to_string(), "192.0.2.1:1");
+    }
+
+    #[test]
+    fn a_session_keeps_it_in_little_room() {
+        assert!(size_of::<Origin>() <= 20);
     }
 }

@@ -24,14 +24,19 @@ const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(60);
 /// Five hundred clients that connect during one slow turn must find room; mio's own default is 128.
 const BACKLOG: i32 = 1024;
 
-/// Listens on an address. A server that was stopped a moment ago does not hold it any more.
-pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+/// Listens on an address; `[::]` takes connections of IPv4, too, unless `only_v6`. A server that was stopped a moment ago
+/// does not hold the address any more.
+pub(crate) fn listen(address: SocketAddr, only_v6: bool) -> io::Result<TcpListener> {
     let socket = socket2::Socket::new(
         Domain::for_address(address),
         Type::STREAM,
         Some(Protocol::TCP),
     )?;
     socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        // Whatever the system does by default.
+        socket.set_only_v6(only_v6)?;
+    }
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())

@@ -6,16 +6,20 @@ mod support;
 use std::env;
 use std::fs;
 use std::io::{BufRead, BufReader, ErrorKind};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixDatagram;
-use std::path::PathBuf;
-use std::process::Command;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{UnixDatagram, UnixListener};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 use command_fds::{CommandFdExt, FdMapping};
-use rustix::process::Signal;
+use rustix::io::ioctl_fionbio;
+use rustix::pipe::pipe;
+use rustix::process::{kill_process, Pid, Signal};
+use socket2::{Domain, Socket, Type};
 use support::person::{NoLine, Person};
 use support::server::{chatd, Server};
 use support::session::deafen;
@@ -40,39 +44,90 @@ impl Supervisor {
     /// Starts a server with the listeners, by their names, and waits until it serves them.
     #[track_caller]
     fn start(&self, names: &str, settings: &[&str]) -> Server {
-        // The shell becomes the server, and knows its process id before that.
-        let mut command = Command::new("/bin/sh");
-        command
-            .args(["-c", r#"LISTEN_PID=$$ exec "$0" "$@""#])
-            .arg(env!("CARGO_BIN_EXE_chatd"))
-            .env_remove("RUST_LOG")
-            .env("LISTEN_FDS", self.0.len().to_string())
-            .env("LISTEN_FDNAMES", names);
+        let copy = |listener: &TcpListener| listener.try_clone().expect("a descriptor").into();
+        let mut command = handing_on(self.0.iter().map(copy).collect());
+        command.env("LISTEN_FDNAMES", names);
         for setting in ["history-lines=0", "lines-per-second=0"]
             .iter()
             .chain(settings)
         {
             command.args(["-o", setting]);
         }
-        let mappings = self
-            .0
-            .iter()
-            .zip(FIRST_LISTENER..)
-            .map(|(listener, child_fd)| {
-                let parent_fd = OwnedFd::from(listener.try_clone().expect("a descriptor"));
-                FdMapping {
-                    parent_fd,
-                    child_fd,
-                }
-            });
-        let mappings = mappings.collect();
-        command
-            .fd_mappings(mappings)
-            .expect("each has its own number");
         let server = Server::spawn(&mut command);
         server.output.wait_for_count("listening ", self.0.len());
         server
     }
+}
+
+/// A server that is handed on these descriptors.
+fn handing_on(descriptors: Vec<OwnedFd>) -> Command {
+    // The shell becomes the server, and knows its process id before that.
+    let mut command = Command::new("/bin/sh");
+    command
+        .args(["-c", r#"LISTEN_PID=$$ exec "$0" "$@""#])
+        .arg(env!("CARGO_BIN_EXE_chatd"))
+        .env_remove("RUST_LOG")
+        .env("LISTEN_FDS", descriptors.len().to_string());
+    let mappings = descriptors.into_iter().zip(FIRST_LISTENER..);
+    let mappings = mappings.map(|(parent_fd, child_fd)| FdMapping {
+        parent_fd,
+        child_fd,
+    });
+    command
+        .fd_mappings(mappings.collect())
+        .expect("each has its own number");
+    command
+}
+
+#[test]
+fn f131_what_is_handed_on_and_does_not_listen_is_told_in_one_line() {
+    let listener = || TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let connected = TcpStream::connect(listener().local_addr().expect("it listens"));
+    let strangers: [(&str, OwnedFd); 5] = [
+        (
+            "does not listen",
+            connected.map_or_else(|_| unbound(), OwnedFd::from),
+        ),
+        ("does not listen", unbound()),
+        (
+            "tcp socket",
+            UdpSocket::bind("127.0.0.1:0").expect("a port").into(),
+        ),
+        (
+            "tcp socket",
+            UnixDatagram::unbound().expect("a socket").into(),
+        ),
+        (
+            "not a socket",
+            fs::File::open("/dev/null").expect("it is there").into(),
+        ),
+    ];
+    for (why, stranger) in strangers {
+        let mut server = Server::spawn(&mut handing_on(vec![listener().into(), stranger]));
+        assert_eq!(server.wait().code(), Some(1), "{why}");
+        let log = server.log.all();
+        assert_eq!(log.len(), 1, "{log:#?}");
+        assert!(
+            log[0].starts_with("chatd: ") && log[0].contains(why),
+            "{log:#?}"
+        );
+        assert_eq!(server.output.all(), [""; 0]);
+    }
+}
+
+#[test]
+fn f131_a_number_of_listeners_that_cannot_be_is_told_in_one_line() {
+    for count in ["4000000000", "99999999999"] {
+        let mut server = Server::spawn(handing_on(Vec::new()).env("LISTEN_FDS", count));
+        assert_eq!(server.wait().code(), Some(1), "{count}");
+        assert_eq!(server.log.all(), ["chatd: LISTEN_FDS: more than 1024"]);
+    }
+}
+
+/// A socket of TCP that is nothing yet.
+fn unbound() -> OwnedFd {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None);
+    socket.expect("a socket").into()
 }
 
 #[test]
@@ -120,7 +175,7 @@ impl Knocker {
             stream.set_read_timeout(Some(DEADLINE)).expect("a socket");
             let mut line = String::new();
             let read = BufReader::new(stream).read_line(&mut line);
-            if read.is_err() || !line.starts_with("-- Welcome ") {
+            if read.is_err() || !line.starts_with("-- Welcome! ") {
                 return Err(format!("{read:?}: {line:?}"));
             }
             self.served.fetch_add(1, Ordering::Relaxed);
@@ -242,6 +297,131 @@ fn f118_ready_is_told_when_it_listens_and_stopping_while_it_drains() {
     drop(deaf);
 }
 
+/// A shell that changes something in the world of the server before it becomes the server.
+fn in_a_world(change: &str, notifications: &Notifications) -> Command {
+    let mut command = Command::new("/bin/sh");
+    command
+        .args(["-c", &format!(r#"{change} exec "$0" "$@""#)])
+        .arg(env!("CARGO_BIN_EXE_chatd"))
+        .args(["-l", "127.0.0.1:0"])
+        .env_remove("RUST_LOG")
+        .env("NOTIFY_SOCKET", &notifications.path);
+    command
+}
+
+#[test]
+fn f131_closed_and_full_descriptors_do_not_keep_it_from_serving() {
+    let notifications = Notifications::new("descriptors");
+    for change in [
+        "exec <&- >&- 2>&-;",
+        "exec >/dev/full;",
+        "exec >/dev/full 2>/dev/full;",
+        "export RUST_LOG=a=b=c; exec 2>/dev/full;",
+        "ulimit -f 0; exec >/dev/full;",
+    ] {
+        let mut server = Server::spawn(&mut in_a_world(change, &notifications));
+        notifications.expect("READY=1");
+        server.signal(Signal::TERM);
+        notifications.expect("STOPPING=1");
+        assert_eq!(server.wait().code(), Some(0), "{change}");
+    }
+    let mut server = Server::spawn(&mut in_a_world("exec >/dev/full;", &notifications));
+    notifications.expect("READY=1");
+    server
+        .log
+        .wait_for("WARN cannot write to standard output where it listens: ");
+    assert_eq!(server.stop().code(), Some(0));
+}
+
+/// Standard output and standard error are pipes without room, and nobody reads them.
+#[test]
+fn f131_pipes_that_nobody_reads_do_not_keep_it_from_serving() {
+    let notifications = Notifications::new("pipes");
+    let full = || {
+        let (reader, writer) = pipe().expect("a pipe");
+        ioctl_fionbio(&writer, true).expect("a pipe");
+        while rustix::io::write(&writer, &[0; 4096]).is_ok() {}
+        ioctl_fionbio(&writer, false).expect("a pipe");
+        (reader, writer)
+    };
+    let (out, err) = (full(), full());
+    let mut child = in_a_world("", &notifications)
+        .stdin(Stdio::null())
+        .stdout(out.1)
+        .stderr(err.1)
+        .spawn()
+        .expect("it can be run");
+    notifications.expect("READY=1");
+    kill_process(Pid::from_child(&child), Signal::TERM).expect("it runs");
+    notifications.expect("STOPPING=1");
+    let status = child.wait().expect("our child");
+    assert_eq!(status.code(), Some(0));
+    // And what cannot start ends.
+    let err = full();
+    let status = chatd().arg("--nosuch").stderr(err.1).status();
+    assert_eq!(status.expect("it can be run").code(), Some(2));
+    drop((out.0, err.0));
+}
+
+#[test]
+fn f131_a_limit_on_files_ends_the_log_and_not_the_server() {
+    let notifications = Notifications::new("files");
+    let log = env::temp_dir().join(format!("chatd-limited-{}.log", std::process::id()));
+    let change = format!("ulimit -f 0; exec 2>{};", log.display());
+    let mut server = Server::spawn(&mut in_a_world(&change, &notifications));
+    notifications.expect("READY=1");
+    server.join("ann").expect_silence();
+    assert_eq!(server.stop().code(), Some(0));
+    assert_eq!(fs::read(&log).expect("it was made"), b"");
+    fs::remove_file(&log).expect("it is there");
+}
+
+#[test]
+fn f131_a_supervisor_of_any_kind_does_not_keep_it_from_serving() {
+    let mut notifications = Notifications::new("kinds");
+    // A queue that nobody empties.
+    let filler = UnixDatagram::unbound().expect("a socket");
+    filler.set_nonblocking(true).expect("a socket");
+    while filler.send_to(b"full", &notifications.path).is_ok() {}
+    let stream = notifications.path.with_extension("stream");
+    let _listener = UnixListener::bind(&stream).expect("a socket");
+    let full = notifications.path.clone();
+    for place in [
+        full.as_path(),
+        &stream,
+        Path::new("/dev/null"),
+        Path::new("/nonexistent"),
+        Path::new("@chatd-nobody"),
+        Path::new("vsock:2:3"),
+        Path::new("x"),
+    ] {
+        notifications.path = place.to_owned();
+        let mut server = Server::spawn(&mut in_a_world("", &notifications));
+        let warning = format!("WARN cannot tell NOTIFY_SOCKET {}: ", place.display());
+        server.log.wait_for(&warning);
+        server.join("ann").expect_silence();
+        assert_eq!(server.stop().code(), Some(0), "{warning}");
+        assert_eq!(server.log.matching(" WARN ").len(), 1);
+    }
+    for path in [&full, &stream] {
+        fs::remove_file(path).expect("it is there");
+    }
+}
+
+#[test]
+fn a_supervisor_with_an_abstract_name_is_told() {
+    let name = format!("chatd-notify-{}", std::process::id());
+    let address = std::os::unix::net::SocketAddr::from_abstract_name(&name).expect("a name");
+    let notifications = Notifications {
+        socket: UnixDatagram::bind_addr(&address).expect("a socket"),
+        path: format!("@{name}").into(),
+    };
+    let mut server = Server::spawn(&mut in_a_world("", &notifications));
+    notifications.expect("READY=1");
+    assert_eq!(server.stop().code(), Some(0));
+    notifications.expect("STOPPING=1");
+}
+
 #[test]
 fn f109_what_cannot_start_is_never_ready() {
     let other = TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -344,7 +524,7 @@ fn f116_sigterm_without_a_free_descriptor_ends_it_in_time() {
     drop((deaf, late));
 }
 
-/// Who sends faster than she is heard is paused; that must not hold up the end.
+/// Who sends faster than they are heard is paused; that must not hold up the end.
 #[test]
 fn f116_sigterm_while_a_session_is_paused_ends_it_in_time() {
     let mut command = chatd();
@@ -364,7 +544,7 @@ fn f116_sigterm_while_a_session_is_paused_ends_it_in_time() {
     for _ in 0..1000 {
         hasty.say("/nosuch");
     }
-    hasty.expect("!! no such command: /nosuch; /help lists them");
+    hasty.expect("!! no such command: /nosuch; /help lists them, // says a slash");
     server.signal(Signal::TERM);
     hasty.skip_until("-- goodbye: the server is going down");
     assert_eq!(hasty.read_line(), Err(NoLine::Ended));

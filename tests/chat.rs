@@ -62,7 +62,7 @@ fn the_last_lines_are_shown_to_newcomers() {
     ann.say("/me two");
     ann.expect("* ann two");
     ann.say("three");
-    // Her answer shows that all has been said, and who comes is no part of it.
+    // The answer shows that all has been said, and who comes is no part of it.
     ann.expect_silence();
     let mut bob = server.connect();
     bob.skip_greeting();
@@ -135,7 +135,7 @@ fn a_message_of_the_day_follows_the_greeting_and_is_read_anew_at_sighup() {
     ann.expect_silence();
     fs::write(&path, "Be patient.\n").expect("it can be written");
     server.signal(Signal::HUP);
-    server.report();
+    server.log.wait_for(" INFO reloaded");
     let mut bob = server.connect();
     bob.skip_greeting();
     bob.expect("-- Be patient.");

@@ -79,7 +79,7 @@ fn help_and_version_go_to_standard_output() {
     let help = output(&["--help"]);
     assert!(help.status.success());
     let help = String::from_utf8(help.stdout).expect("UTF-8");
-    for part in ["-l", "-o", "-f", "-h", "-V", "queue-bytes-max", "256k"] {
+    for part in ["-l", "-o", "-f", "-h", "-V", "queue-bytes-max", "1m"] {
         assert!(help.contains(part), "no {part} in:\n{help}");
     }
     assert_eq!(output(&["-h"]).stdout, help.as_bytes());
@@ -159,6 +159,29 @@ fn the_log_is_as_loud_as_it_is_told_to_be() {
     assert_eq!(server.log.all(), [""; 0]);
 }
 
+#[test]
+fn the_log_begins_with_what_is_in_force() {
+    let mut command = chatd();
+    command
+        .args(["-l", "127.0.0.1:0", "-o", "history-lines=50"])
+        .args(["-o", "sessions-max=7", "-o", "idle-seconds=600"]);
+    let mut server = Server::spawn(&mut command);
+    server.output.wait_for("listening ");
+    let pid = server.pid();
+    assert_eq!(server.stop().code(), Some(0));
+    let log = server.log.all();
+    let (_, start) = log[0].split_once(" INFO ").expect("a level");
+    let (before, behind) = start.split_once(" descriptors=").expect("the limit");
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!(
+        before,
+        format!("start version={version} pid={pid} sessions-max=7")
+    );
+    let (_, changed) = behind.split_once(' ').expect("what is set");
+    let changed_here = "listen=telnet://127.0.0.1:0 idle-seconds=600 history-lines=50";
+    assert_eq!(changed, changed_here);
+}
+
 /// What people say is not the log's business, at any level.
 #[test]
 fn the_log_tells_who_came_and_went_and_not_what_was_said() {
@@ -177,20 +200,23 @@ fn the_log_tells_who_came_and_went_and_not_what_was_said() {
     bob.say("/quit with a secret");
     bob.expect("-- goodbye");
     bob.expect_end();
+    let bob_from = bob.address();
     drop(bob);
     let from = ann.address();
     server
         .log
         .wait_for(&format!("open id=1 dialect=telnet from={from} sessions=1"));
-    let close = server
-        .log
-        .wait_for("close id=2 name=bob reason=quit seconds=");
+    server.log.wait_for("name id=1 from=guest1 to=ann");
+    server.log.wait_for("name id=2 from=guest2 to=bob");
+    let close = server.log.wait_for(&format!(
+        "close id=2 name=bob reason=quit from={bob_from} seconds="
+    ));
     assert!(close.contains(" lines_in=2 bytes_out="), "{close}");
     assert!(close.ends_with(" sessions=1"), "{close}");
     server.stop();
-    server
-        .log
-        .wait_for("close id=1 name=ann reason=shutdown seconds=");
+    server.log.wait_for(&format!(
+        "close id=1 name=ann reason=shutdown from={from} seconds="
+    ));
     assert_eq!(server.log.matching("secret"), [""; 0]);
 }
 

@@ -178,7 +178,7 @@ fn every_letter_passes(client: &[&str]) {
         ann.press(line);
         ann.press("\r");
         bob.expect(&format!("<ann> {line}"));
-        // What is on the screen came behind the request for eight bits, so that her client has heard of that.
+        // What is on the screen came behind the request for eight bits, so that their client has heard of that.
         let seen = format!("seen: {}", line.len());
         bob.say(&seen);
         ann.screen.wait_for(&seen);

@@ -1,4 +1,4 @@
-//! What `dist/` brings for the system: the units of systemd and the manual page. What needs a tool that is not
+//! What `dist/` brings for the system: the units of systemd, manual pages, the container, packages. What needs a tool that is not
 //! installed is reported as ignored.
 
 mod support;
@@ -7,8 +7,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use chatd::settings::{self, Invocation};
 use libtest_mimic::{Arguments, Trial};
 use support::programs::is_installed;
+use support::server::Server;
 use support::settings_table;
 
 /// The exposure that `systemd-analyze security` may find, in tenths.
@@ -28,15 +30,37 @@ fn main() {
             service_is_confined,
         ),
         trial(
-            "the manual page has no warnings",
+            "the manual pages have no warnings",
             "groff",
-            manual_page_is_clean,
+            manual_pages_are_clean,
         ),
         trial(
             "the manual page tells all of the help",
             "groff",
             manual_page_tells_all,
         ),
+        trial(
+            "the manual page lists what people type",
+            "groff",
+            manual_page_lists_commands,
+        ),
+        trial(
+            "the manual page of the load test tells all of its help",
+            "groff",
+            manual_page_of_the_load_is_whole,
+        ),
+        trial("the container is as it is said", "", container_is_as_said),
+        trial(
+            "what the package brings is there",
+            "",
+            package_brings_what_is_there,
+        ),
+        trial("the workflow runs the checks", "", workflow_runs_the_checks),
+        Trial::test("the container can be built", || {
+            container_can_be_built();
+            Ok(())
+        })
+        .with_ignored_flag(!has_engine()),
         trial(
             "the sockets have names that are dialects",
             "",
@@ -70,8 +94,9 @@ const UNITS: [&str; 3] = ["chatd.service", "chatd.socket", "chatd-wire.socket"];
 fn units(purpose: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(purpose);
     fs::create_dir_all(&folder).expect("a folder");
+    let start = format!("ExecStart={}", env!("CARGO_BIN_EXE_chatd"));
     for unit in UNITS {
-        let text = read(unit).replace("/usr/local/bin/chatd", env!("CARGO_BIN_EXE_chatd"));
+        let text = read(unit).replace("ExecStart=chatd", &start);
         fs::write(folder.join(unit), text).expect("it can be written");
     }
     folder
@@ -112,39 +137,204 @@ fn service_is_confined() {
     );
 }
 
-/// The manual page as it is read.
-fn manual_page() -> String {
+/// A manual page as it is read.
+fn manual_page(name: &str) -> String {
     let mut command = Command::new("groff");
     command.args(["-man", "-Tutf8", "-ww", "-P-cbou", "-rLL=100n"]);
-    let output = run(command.arg(dist("chatd.1")));
+    let output = run(command.arg(dist(name)));
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
     String::from_utf8(output.stdout).expect("UTF-8")
 }
 
-fn manual_page_is_clean() {
-    let page = manual_page();
-    for part in [
-        "NAME",
-        "SYNOPSIS",
-        "OPTIONS",
-        "SETTINGS",
-        "EXIT STATUS",
-        "SECURITY",
+fn manual_pages_are_clean() {
+    const BOTH: [&str; 4] = ["NAME", "SYNOPSIS", "OPTIONS", "EXIT STATUS"];
+    const SERVER: [&str; 4] = ["SETTINGS", "COMMANDS", "FILES", "SECURITY"];
+    for (name, parts) in [
+        ("chatd.1", [&BOTH[..], &SERVER].concat()),
+        ("chatload.1", BOTH.to_vec()),
     ] {
+        let page = manual_page(name);
+        for part in parts {
+            assert!(
+                page.contains(&format!("\n{part}\n")),
+                "no {part} in:\n{page}"
+            );
+        }
+    }
+}
+
+fn manual_page_lists_commands() {
+    let page = words(&manual_page("chatd.1"));
+    let server = Server::start(&[]);
+    let mut ann = server.connect();
+    ann.say("/help");
+    ann.say("/nosuch");
+    let mut listed = 0;
+    loop {
+        let line = ann.read_line().expect("it is listed");
+        if line.starts_with("!! ") {
+            break;
+        }
+        // The greeting stands before the list.
+        let command = line
+            .strip_prefix("-- /")
+            .and_then(|row| row.split(' ').next());
+        if let Some(command) = command {
+            let there = page.contains(&format!("/{command}"));
+            assert!(there, "put /{command} into dist/chatd.1");
+            listed += 1;
+        }
+    }
+    assert!(listed > 10, "{listed} commands");
+}
+
+/// The options as its source has them, for the program itself is built with a feature only.
+fn manual_page_of_the_load_is_whole() {
+    let page = words(&manual_page("chatload.1"));
+    let source = include_str!("../src/bin/chatload/options.rs");
+    let (_, rows) = source.split_once("const OPTIONS").expect("its options");
+    let (rows, _) = rows.split_once("];").expect("an end");
+    let rows: Vec<Vec<&str>> = rows
+        .lines()
+        .filter(|line| line.starts_with("    (\""))
+        .map(|row| row.split('"').skip(1).step_by(2).collect())
+        .collect();
+    assert!(rows.len() > 10, "{rows:?}");
+    for row in rows {
+        let [option, value, meaning] = row[..] else {
+            panic!("{row:?}");
+        };
+        let told = words(&format!("--{option} {value} {meaning}"));
         assert!(
-            page.contains(&format!("\n{part}\n")),
-            "no {part} in:\n{page}"
+            page.contains(&told),
+            "put this into dist/chatload.1: {told}"
         );
     }
 }
 
+/// Whether there is something that builds and runs containers.
+fn has_engine() -> bool {
+    let info = Command::new("docker").arg("info").output();
+    info.is_ok_and(|info| info.status.success())
+}
+
+/// The instructions of the Dockerfile, each with its arguments.
+fn instructions() -> Vec<(String, String)> {
+    let text = read("Dockerfile");
+    let lines = text
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let pairs = lines.map(|line| line.split_once(' ').expect("an instruction"));
+    pairs
+        .map(|(what, how)| (what.to_owned(), how.to_owned()))
+        .collect()
+}
+
+fn container_is_as_said() {
+    let all = instructions();
+    let known = [
+        "FROM",
+        "RUN",
+        "WORKDIR",
+        "COPY",
+        "USER",
+        "EXPOSE",
+        "STOPSIGNAL",
+        "ENTRYPOINT",
+        "CMD",
+    ];
+    assert!(
+        all.iter().all(|(what, _)| known.contains(&what.as_str())),
+        "{all:?}"
+    );
+    let last = all.iter().rposition(|(what, _)| what == "FROM");
+    let image = &all[last.expect("it is made from something")..];
+    let how = |wanted: &str| {
+        let found = image.iter().find(|(what, _)| what == wanted);
+        &found.unwrap_or_else(|| panic!("no {wanted}")).1
+    };
+    assert_eq!(how("FROM"), "scratch");
+    let user = how("USER")
+        .split(':')
+        .next()
+        .and_then(|user| user.parse().ok());
+    assert!(user.is_some_and(|user: u32| user > 0), "not root");
+    assert!(how("COPY").ends_with(" /chatd"));
+    assert_eq!(how("ENTRYPOINT"), r#"["/chatd"]"#);
+    let arguments = how("CMD").trim_matches(['[', ']']).split(", ");
+    let arguments = arguments.map(|argument| argument.trim_matches('"'));
+    // `[::]` begins and ends with brackets itself.
+    let arguments = arguments.map(|argument| match argument.strip_prefix("::]") {
+        Some(rest) => format!("[::]{rest}"),
+        None => argument.to_owned(),
+    });
+    let parsed = settings::parse(arguments).expect("they are understood");
+    let Invocation::Run(settings) = parsed else {
+        panic!("it prints something");
+    };
+    let ports: Vec<String> = settings
+        .listen
+        .iter()
+        .map(|it| it.port.to_string())
+        .collect();
+    assert_eq!(ports.join(" "), *how("EXPOSE"));
+}
+
+fn container_can_be_built() {
+    let root = env!("CARGO_MANIFEST_DIR");
+    let tag = format!("chatd-test-{}", std::process::id());
+    let mut build = Command::new("docker");
+    run(build
+        .args(["build", "-q", "-f", "dist/Dockerfile", "-t", &tag, root])
+        .current_dir(root));
+    let output = Command::new("docker")
+        .args(["run", "--rm", &tag, "--version"])
+        .output();
+    let _ = Command::new("docker").args(["rmi", &tag]).output();
+    let version = String::from_utf8(output.expect("it was there").stdout).expect("UTF-8");
+    assert_eq!(version, format!("chatd {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+fn package_brings_what_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let manifest = fs::read_to_string(root.join("Cargo.toml")).expect("it is there");
+    let (_, package) = manifest
+        .split_once("[package.metadata.deb]")
+        .expect("it is described");
+    let assets = package
+        .lines()
+        .filter_map(|line| line.strip_prefix("  [\""));
+    let assets: Vec<&str> = assets.filter_map(|line| line.split('"').next()).collect();
+    for wanted in UNITS.iter().chain(&["chatd.1", "chatload.1"]) {
+        let path = format!("dist/{wanted}");
+        assert!(assets.contains(&path.as_str()), "{wanted}");
+    }
+    for asset in assets.iter().filter(|asset| !asset.starts_with("target/")) {
+        assert!(root.join(asset).is_file(), "{asset}");
+    }
+}
+
+fn workflow_runs_the_checks() {
+    let workflow = Path::new(env!("CARGO_MANIFEST_DIR")).join(".github/workflows/ci.yml");
+    // A package of the sources has none.
+    let Ok(text) = fs::read_to_string(workflow) else {
+        return;
+    };
+    let steps: Vec<&str> = text.lines().filter(|line| line.contains("run: ")).collect();
+    assert!(
+        steps.iter().any(|step| step.ends_with(" .ci/run")),
+        "{steps:?}"
+    );
+    assert!(!text.contains('\t'), "YAML has no tabs");
+}
+
 fn manual_page_tells_all() {
-    let page = words(&manual_page());
+    let page = words(&manual_page("chatd.1"));
     for row in settings_table::rows() {
         let told = format!("{} ({}) {}.", row.key, row.default, row.meaning);
         assert!(page.contains(&told), "put this into dist/chatd.1: {told}");
     }
-    let help = chatd::settings::help();
+    let help = settings::help();
     let options = help.lines().filter(|line| line.starts_with("    -"));
     for option in options {
         let option = option.trim().split("  ").next().unwrap_or_default();
@@ -167,7 +357,7 @@ fn sockets_are_named() {
             .lines()
             .find_map(|line| line.strip_prefix("FileDescriptorName="));
         assert_eq!(name, Some(dialect), "{unit}");
-        let known: Result<chatd::settings::Dialect, _> = dialect.parse();
+        let known: Result<settings::Dialect, _> = dialect.parse();
         assert!(known.is_ok());
     }
 }

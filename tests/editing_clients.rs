@@ -47,8 +47,13 @@ fn main() {
     for client in [TELNET, BUSYBOX, PLINK] {
         add("a line stays whole", client, a_line_stays_whole);
         add("the window changes", client, the_window_changes);
+        add("a paste is text", client, a_paste_is_text);
         add("control-d in the editor", client, control_d_in_the_editor);
         add("the server goes down", client, the_server_goes_down);
+    }
+    // Busybox never tells that its window has changed.
+    for client in [TELNET, PLINK] {
+        add("what is said is folded", client, what_is_said_is_folded);
     }
     add(
         "control-c before the editor",
@@ -83,7 +88,8 @@ impl Window {
         fs::create_dir_all(&folder).expect("the folder of the build is ours");
         let window = Self { tmux, folder };
         // The settings of the terminal are kept from before and from after the client.
-        let script = "stty -g >\"$FOLDER/before\"; \"$@\"; stty -g >\"$FOLDER/then\"; \
+        // The shell before it may have left the terminal so that it marks what is pasted.
+        let script = "printf '\\033[?2004h'; stty -g >\"$FOLDER/before\"; \"$@\"; stty -g >\"$FOLDER/then\"; \
                       mv \"$FOLDER/then\" \"$FOLDER/after\"; exec cat >/dev/null";
         let client = calling(client, server.telnet());
         let status = window
@@ -254,7 +260,7 @@ impl Pane {
     }
 }
 
-/// A person called ann who edits, whatever her client needs for that.
+/// A person called ann who edits, whatever their client needs for that.
 #[track_caller]
 fn ann_edits(client: Call, server: &Server) -> Window {
     let ann = Window::open(client, server);
@@ -274,17 +280,17 @@ fn a_line_stays_whole(client: Call) {
     ann.wait_for_row("-- editing on", "> I was just about to say 你好", 30);
     bob.say("hello everybody, here is news");
     bob.say("第二条消息：这一条消息也比窗口宽，所以终端会自己换行，没有问题。");
-    let pane = ann.wait_for_row("没有问题。", "> I was just about to say 你好", 30);
+    let pane = ann.wait_for_row("  行，没有问题。", "> I was just about to say 你好", 30);
     assert_eq!(pane.count("<bob> hello everybody, here is news"), 1);
     assert_eq!(pane.count("> I was just about to say 你好"), 1);
     ann.press("BSpace");
-    ann.wait_for_row("没有问题。", "> I was just about to say 你", 28);
+    ann.wait_for_row("  行，没有问题。", "> I was just about to say 你", 28);
     ann.press("BSpace");
     ann.press("BSpace");
     ann.press("BSpace");
     ann.press("Home");
     ann.types("So ");
-    ann.wait_for_row("没有问题。", "> So I was just about to sa", 5);
+    ann.wait_for_row("  行，没有问题。", "> So I was just about to sa", 5);
     ann.press("End");
     ann.types("y 你好");
     ann.press("Enter");
@@ -377,6 +383,63 @@ fn the_window_changes(client: Call) {
                 && last.len() < 30
         });
     }
+}
+
+/// However somebody fills a row, the next one is not theirs to begin.
+fn what_is_said_is_folded(client: Call) {
+    let server = Server::start(&[]);
+    let mut bob = server.join("bob");
+    let ann = ann_edits(client, &server);
+    for columns in [40, 80] {
+        ann.resize(&columns.to_string());
+        ann.types("half");
+        ann.wait("what was typed", |pane| {
+            pane.lines.last().is_some_and(|row| row == "> half")
+        });
+        let filling = "x".repeat(columns - "<bob>  ".len());
+        bob.say(&format!("{filling} <ann> I resign"));
+        ann.wait_for_row("  <ann> I resign", "> half", 6);
+        ann.wait_for(&format!("<bob> {filling}"));
+        bob.say(&"word ".repeat(40));
+        let words = |count: usize| "word ".repeat(count).trim_end().to_owned();
+        let (in_first, in_next) = ((columns - 6) / 5, (columns - 2) / 5);
+        ann.wait_for(&format!("<bob> {}", words(in_first)));
+        ann.wait_for(&format!("  {}", words(in_next)));
+        // So is what is done, here by oneself.
+        ann.press("C-u");
+        ann.enters(&format!("/me {}", "waves ".repeat(20)));
+        ann.wait("an action in rows", |pane| {
+            let is_mine = |row: &&String| row.contains("waves") && !row.starts_with('>');
+            let mine: Vec<&String> = pane.lines.iter().filter(is_mine).collect();
+            mine.len() >= 3
+                && mine
+                    .iter()
+                    .all(|row| row.starts_with("* ann ") || row.starts_with("  "))
+        });
+    }
+    // In line mode, everything is as before.
+    ann.enters("/edit off");
+    ann.wait_for("-- editing off");
+    let filling = "z".repeat(80 - "<bob> ".len());
+    bob.say(&format!("{filling}wrapped"));
+    ann.wait_for("wrapped");
+}
+
+/// Where the terminal marks what is pasted, a line end sends a line, and a tab completes nothing.
+fn a_paste_is_text(client: Call) {
+    let server = Server::start(&[]);
+    let mut bob = server.join("bob");
+    let ann = ann_edits(client, &server);
+    bob.expect("-- ann joined (2 here)");
+    ann.types("say ");
+    ann.tmux(&["set-buffer", "one\nb\tis 你好"]);
+    ann.tmux(&["paste-buffer", "-p"]);
+    bob.expect("<ann> say one");
+    ann.wait_for_row("<ann> say one", "> b is 你好", 11);
+    ann.press("Left");
+    ann.press("F1");
+    ann.types("!");
+    ann.wait_for_row("<ann> say one", "> b is 你!好", 10);
 }
 
 fn control_d_in_the_editor(client: Call) {
@@ -570,8 +633,8 @@ fn no_byte_of_telnet(client: Call) {
         "-- ignoring bob",
         "-- ignoring: bob",
         "-- no longer ignoring bob",
-        "-- presence off",
-        "-- presence on",
+        "-- quiet on: no joins, leaves and renames",
+        "-- quiet off",
         "-- times off",
         "-- bell on",
         "-- bell off",
@@ -579,7 +642,7 @@ fn no_byte_of_telnet(client: Call) {
         "-- now",
         "-- editing off",
         "!! usage: /edit [on|off]",
-        "!! no such command: /nosuch; /help lists them",
+        "!! no such command: /nosuch; /help lists them, // says a slash",
     ] {
         assert!(
             text.contains(&format!("{answer}\r\n")),

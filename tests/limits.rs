@@ -58,7 +58,7 @@ fn f007_loopback_is_exempt_from_the_limit_on_addresses() {
     assert_eq!(server.report()["sessions"], 5);
 }
 
-/// Without a descriptor for the next newcomer the server goes on, does not spin, and lets her in when there is one.
+/// Without a descriptor for the next newcomer the server goes on, does not spin, and lets them in when there is one.
 #[test]
 #[cfg(target_os = "linux")]
 fn f001_a_shortage_of_descriptors_is_waited_out() {
@@ -123,7 +123,7 @@ fn f058_ten_megabytes_without_a_line_end_cost_nothing() {
 }
 
 /// Programs that speak something else, and noise: whatever becomes of it, the others hear nothing but lines of the
-/// protocol, each said by the stranger or about her.
+/// protocol, each said by the newcomer or about them.
 #[test]
 fn other_protocols_and_noise_disturb_nobody() {
     const HTTP: &[u8] =

@@ -106,7 +106,7 @@ fn events(lines: &[String]) -> usize {
 #[test]
 fn f104_a_log_that_nobody_reads_does_not_stop_the_server_and_tells_later_what_it_misses() {
     // Two lines each: more than the pipe and the buffer before it hold.
-    const VISITORS: usize = 1000;
+    const VISITORS: usize = 2000;
     let (mut server, stderr) = Unheard::start(&mut chatd());
     fcntl_setpipe_size(&stderr, 4096).expect("a pipe");
     server.visit(VISITORS);
@@ -170,7 +170,7 @@ fn f104_a_server_without_standard_error_serves() {
 fn rush(address: SocketAddr, count: usize) {
     let visit = |_| {
         let mut stream = TcpStream::connect(address).expect("it listens");
-        // Who goes before she is greeted may be one whom the kernel has never told the server of.
+        // Who goes before they are greeted may be one whom the kernel has never told the server of.
         stream.read_exact(&mut [0]).expect("a greeting");
         reset(stream);
     };

@@ -191,6 +191,7 @@ fn f070_f071_negotiation_is_never_text_however_it_is_cut() {
         told.chunks(packet).for_each(|packet| ann.send(packet));
         bob.expect("<ann> hello 你好\u{fffd}!");
     }
+    ann.expect("!! what you type is not UTF-8 and is not readable here");
     ann.expect_silence();
 }
 

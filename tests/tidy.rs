@@ -12,7 +12,7 @@ const BELOW: &[(&str, &[&str])] = &[
         "server",
         &[
             "log", "report", "hub", "settings", "dialect", "ledger", "origin", "rate", "id",
-            "stream",
+            "stream", "file",
         ],
     ),
     (
@@ -29,8 +29,8 @@ const BELOW: &[(&str, &[&str])] = &[
             "work",
         ],
     ),
-    ("settings", &["dialect", "limits", "rate"]),
-    ("dialect", &["ledger", "name", "hygiene"]),
+    ("settings", &["dialect", "limits", "rate", "file"]),
+    ("dialect", &["ledger", "name", "hygiene", "work"]),
     // The leaves.
     ("outbox", &["limits", "ledger"]),
     ("limits", &["rate"]),
@@ -41,6 +41,8 @@ const BELOW: &[(&str, &[&str])] = &[
     ("rate", &[]),
     ("id", &[]),
     ("stream", &[]),
+    ("file", &[]),
+    ("work", &[]),
 ];
 
 /// Where other crates may be used: whatever begins with one of these paths.
@@ -57,11 +59,14 @@ const CRATES: &[(&str, &[&str])] = &[
             "src/bin/chatload/load/",
             "src/server/admission.rs",
             "src/server/mod.rs",
+            "src/server/notify.rs",
             "src/log.rs",
+            "src/file.rs",
         ],
     ),
     ("listenfd", &["src/main.rs"]),
-    ("sd_notify", &["src/main.rs", "src/server/kernel.rs"]),
+    ("nix", &["src/server/signals.rs"]),
+    ("env_filter", &["src/log.rs"]),
     ("env_logger", &["src/log.rs", "src/bin/"]),
 ];
 

@@ -248,6 +248,9 @@ impl Slot {
         let Self {
             connection, stream, ..
         } = self;
+        if let Some(name) = connection.wants_addresses(now) {
+            connection.handle_addresses(name.resolve(), now, handler);
+        }
         if let Some(address) = connection.wants_dial(now) {
             match driver.connect(address, connection) {
                 Ok(dialled) => {

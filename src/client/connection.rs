@@ -107,6 +107,8 @@ pub struct Connection {
     pub(super) target: Target,
     /// Which of its addresses is dialled.
     pub(super) address: usize,
+    /// Its addresses were dialled before, and it may have others by now.
+    pub(super) moved: bool,
     pub(super) options: Options,
     pub(super) backoff: Option<Backoff>,
     pub(super) phase: Phase,

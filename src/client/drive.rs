@@ -1,12 +1,14 @@
 //! How a [`Connection`] is driven: the socket comes and goes, bytes pass, deadlines come.
 //!
-//! Who owns the socket asks [`Connection::wants_dial`], says what came of it ([`Connection::handle_dialing`],
+//! Who owns the socket asks [`Connection::wants_addresses`] (answered by [`Connection::handle_addresses`]) and
+//! [`Connection::wants_dial`], says what came of it ([`Connection::handle_dialing`],
 //! [`Connection::handle_unreachable`]), passes hints on ([`Connection::note`]), gives it its turns
 //! ([`Connection::turn`]), and closes the socket when [`Connection::has_stream`] says so.
 
 use std::borrow::Cow;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::client::backoff::Backoff;
@@ -18,6 +20,7 @@ use crate::client::queue::{Outgoing, Queue, What};
 use crate::client::unanswered::Unanswered;
 use crate::dialect::line::LineBuffer;
 use crate::dialect::message::{Ask, Message};
+use crate::settings::Listen;
 use crate::stream::{Edge, Read, Readiness, Socket, Write};
 
 /// At most this many slices go into one write.
@@ -26,8 +29,8 @@ const SLICES_MAX: usize = 16;
 /// Room in a line for what is not words: a name, marks, the server's notices.
 const FRAME_BYTES_MAX: usize = 1024;
 
-/// Words may come three times as long as they were sent, for the server cleans them: a byte that is not UTF-8 becomes
-/// U+FFFD, which has three.
+/// Words may come three times as long as they were sent, for the server cleans them, and normalizing spells some
+/// characters as three.
 const CLEANING_FACTOR: usize = 3;
 
 /// Who hears of events.
@@ -47,6 +50,7 @@ impl Connection {
             id,
             target: target.clone(),
             address: 0,
+            moved: false,
             backoff: options.reconnect.clone().map(Backoff::new),
             memory: (options.keep_max > 0).then(Box::default),
             options,
@@ -70,18 +74,29 @@ impl Connection {
         }
     }
 
+    /// What is to be looked up before an address can be dialled, if one is to be dialled now.
+    pub(super) fn wants_addresses(&self, now: Instant) -> Option<Arc<Listen>> {
+        let name = self.target.name.as_ref().filter(|_| self.moved);
+        name.filter(|_| self.dials_at(now)).cloned()
+    }
+
     /// The address to be dialled now, if one is.
     pub(super) fn wants_dial(&self, now: Instant) -> Option<SocketAddr> {
+        if self.moved || !self.dials_at(now) {
+            return None;
+        }
+        self.target.addresses.get(self.address).copied()
+    }
+
+    fn dials_at(&self, now: Instant) -> bool {
         let wanted = match self.phase {
             Phase::Open => true,
             Phase::Leaving { how, .. } => how != Leave::Reset && self.queue.messages() > 0,
             Phase::Closed(_) => false,
         };
         match self.link {
-            Link::Down(at) if wanted && at.is_none_or(|at| at <= now) => {
-                self.target.addresses.get(self.address).copied()
-            }
-            _ => None,
+            Link::Down(at) => wanted && at.is_none_or(|at| at <= now),
+            Link::Dialing(_) | Link::Up(_) => false,
         }
     }
 
@@ -134,6 +149,22 @@ impl Connection {
             Link::Up(_) => None,
         };
         leave_at.into_iter().chain(link_at).min()
+    }
+
+    /// The name was looked up; a failure counts as a failed attempt.
+    pub(super) fn handle_addresses(
+        &mut self,
+        found: io::Result<Vec<SocketAddr>>,
+        now: Instant,
+        handler: &mut Handler<'_>,
+    ) {
+        match found {
+            Ok(addresses) => {
+                self.target.addresses = addresses.into();
+                self.moved = false;
+            }
+            Err(error) => self.lose(Why::Unreachable(error.kind()), now, handler),
+        }
     }
 
     /// A socket for it is under way.
@@ -411,6 +442,7 @@ impl Connection {
             return self.finish(if all_done { Why::Left } else { why }, handler);
         };
         self.link = Link::Down(Some(now + retry_in));
+        self.moved = self.target.name.is_some();
         self.unanswered.clear();
         let name = self.written_name.clone();
         let name =

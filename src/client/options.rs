@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,9 +10,13 @@ use crate::dialect::Dialect;
 use crate::settings::Listen;
 
 /// Where a server listens: a dialect, and addresses that are tried in turn.
+///
+/// A client that dials again ([`Options::reconnect`]) looks the host up again, because a server may have moved.
 #[derive(Debug, Clone)]
 pub struct Target {
     pub(super) dialect: Dialect,
+    /// What is looked up before dialling again; `None` where that gives the same for ever.
+    pub(super) name: Option<Arc<Listen>>,
     pub(super) addresses: Arc<[SocketAddr]>,
 }
 
@@ -28,8 +32,10 @@ impl Target {
         let addresses = listen
             .resolve()
             .map_err(|error| io::Error::new(error.kind(), format!("{address}: {error}")))?;
+        let is_address = listen.host.parse::<IpAddr>().is_ok();
         Ok(Self {
             dialect: listen.dialect,
+            name: (!is_address).then(|| Arc::new(listen)),
             addresses: addresses.into(),
         })
     }
@@ -39,6 +45,7 @@ impl Target {
     pub fn new(dialect: Dialect, address: SocketAddr) -> Self {
         Self {
             dialect,
+            name: None,
             addresses: [address].into(),
         }
     }
@@ -48,7 +55,7 @@ impl Target {
         self.dialect
     }
 
-    /// Its addresses, at least one.
+    /// Its addresses, at least one, as they were when it was made.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
@@ -123,6 +130,10 @@ impl Options {
     }
 
     /// Whether to dial again after a connection failed or broke. Default: `None`, that is the end.
+    ///
+    /// A host that was given by name is looked up anew each time, within the poll, which blocks all clients of that
+    /// poll for as long as the system's resolver takes (up to 30 s or so where it cannot be reached). A look-up that
+    /// fails counts as a failed attempt.
     #[must_use]
     pub fn reconnect(mut self, reconnect: impl Into<Option<Reconnect>>) -> Self {
         self.reconnect = reconnect.into();

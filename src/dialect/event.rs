@@ -54,6 +54,8 @@ pub(crate) struct To {
     pub(crate) bell: bool,
     /// The time of day, in seconds since 1970 in UTC.
     pub(crate) wall_seconds: u64,
+    /// How many columns the window has to which lines are folded; `None` where it is not known.
+    pub(crate) columns: Option<u16>,
 }
 
 /// What one session alone is told.
@@ -176,4 +178,28 @@ pub(crate) struct Farewell {
     pub(crate) reason: CloseReason,
     /// How many seconds of silence ended the session, for [`CloseReason::Idle`].
     pub(crate) idle_seconds: u64,
+    /// What was spoken instead of the listener's dialect, for [`CloseReason::WrongProtocol`].
+    pub(crate) foreign: Foreign,
+    /// Where that may be spoken.
+    pub(crate) elsewhere: Elsewhere,
+}
+
+/// What somebody speaks who is at the wrong port.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Foreign {
+    /// Text, but not in UTF-8.
+    Utf16,
+    /// What programs speak.
+    Wire,
+    Irc,
+    /// What is spoken at none of our listeners.
+    #[default]
+    Other,
+}
+
+/// The ports of the listeners to which those can be sent who speak their dialects elsewhere.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Elsewhere {
+    pub(crate) wire: Option<u16>,
+    pub(crate) irc: Option<u16>,
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::dialect::event::To;
+use crate::dialect::event::{Foreign, To};
 use crate::dialect::request::{Refusal, Request};
 use crate::work::Work;
 
@@ -22,7 +22,7 @@ pub(crate) enum Input<'a> {
     /// A wish to leave that is no request: Ctrl-D, the second Ctrl-C.
     Leave,
     /// Another protocol is spoken.
-    Foreign,
+    Foreign(Foreign),
     /// A line that never ends.
     Flood,
 }

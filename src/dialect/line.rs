@@ -15,7 +15,7 @@ use memchr::{memchr2, memchr3};
 pub(crate) enum Line<'a> {
     /// The bytes of the line without its end.
     Whole(Cow<'a, [u8]>),
-    /// The line was longer than allowed and is gone; it had so many bytes.
+    /// The line was longer than allowed and is gone; its length in bytes.
     TooLong(usize),
 }
 

@@ -283,6 +283,7 @@ impl Reason {
             _ if words.starts_with("usage: ") => Self::Usage,
             _ if words.starts_with("line too long: ") => Self::TooLong,
             _ if words.starts_with("nobody here is called ") => Self::Nobody,
+            _ if is_about_name(" has left") => Self::Nobody,
             _ if is_about_name(" is taken") => Self::NameTaken,
             _ if is_about_name(" is reserved") => Self::NameReserved,
             _ => Self::Other,
@@ -305,6 +306,16 @@ pub(super) fn may_be_name(text: &str) -> bool {
 /// Whether it can be a name in a line of the server: one word.
 pub(super) fn is_one_word(text: &str) -> bool {
     !text.is_empty() && !text.contains(char::is_whitespace)
+}
+
+/// Whether a server that refuses something in these words closes then.
+pub(super) fn is_goodbye(words: &str) -> bool {
+    words.starts_with("goodbye: ")
+        || words.starts_with("this port is for ")
+        || matches!(
+            words,
+            "this is a chat in plain text" | "this is UTF-16; chatd speaks UTF-8"
+        )
 }
 
 /// What a client asks of a server, one line each. Nothing in it has a line end.
@@ -366,7 +377,10 @@ mod tests {
             (Refused::NoText, Reason::NoText),
             (Refused::SeveralLines, Reason::SeveralLines),
             (Refused::Yourself, Reason::Yourself),
-            (Refused::NobodyWrote, Reason::Nobody),
+            (Refused::NameTooWide(26), Reason::MalformedName),
+            (Refused::HasLeft(ann()), Reason::Nobody),
+            (Refused::NobodyWrote, Reason::Other),
+            (Refused::Unreadable, Reason::Other),
             (Refused::IgnoresTooMany(9), Reason::Other),
             (Refused::NoEditing, Reason::Other),
         ] {
@@ -376,9 +390,7 @@ mod tests {
                 reason,
                 "{refusal}"
             );
-            if refusal != Refused::NobodyWrote {
-                assert_eq!(Reason::of(&words), reason, "{refusal}");
-            }
+            assert_eq!(Reason::of(&words), reason, "{refusal}");
             // A code that is not known says nothing that the words do not.
             let later = Refusal::coded(words.as_str(), "later").reason;
             assert_eq!(later, Reason::of(&words));

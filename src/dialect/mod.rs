@@ -14,9 +14,10 @@ pub(crate) mod wire;
 mod words;
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::str::FromStr;
 
-use event::{Event, Reply, To};
+use event::{Elsewhere, Event, Reply, To};
 use input::{Context, Input};
 use line::Line;
 use message::{Ask, Inexpressible, Message};
@@ -63,6 +64,20 @@ impl Dialect {
     /// Adds what the room hears in this dialect.
     pub(crate) fn encode_event(self, event: &Event<'_>, out: &mut Vec<u8>) {
         Codec::new(self).encoding().encode_event(event, out);
+    }
+}
+
+impl Elsewhere {
+    /// Where each dialect is spoken: at its first listener.
+    pub(crate) fn of(listeners: &[(Dialect, SocketAddr)]) -> Self {
+        let port = |wanted| {
+            let first = listeners.iter().find(|(dialect, _)| *dialect == wanted);
+            first.map(|(_, address)| address.port())
+        };
+        Self {
+            wire: port(Dialect::Wire),
+            irc: None,
+        }
     }
 }
 
@@ -134,6 +149,14 @@ impl Codec {
     /// Whether the session hears its own lines like those of others.
     pub(crate) fn hears_own(&self) -> bool {
         matches!(self, Self::Telnet(codec) if codec.is_editing())
+    }
+
+    /// To how many columns what the session reads is folded; `None` if the width of its window is not known.
+    pub(crate) fn fold_columns(&self) -> Option<u16> {
+        match self {
+            Self::Telnet(codec) => codec.fold_columns(),
+            Self::Wire(_) => None,
+        }
     }
 
     /// Takes bytes from `input` until they ask for something; `None` when they are used up. `scratch` lends room for
@@ -228,12 +251,12 @@ impl Codec {
         matches!(self, Self::Telnet(codec) if codec.has_frame())
     }
 
-    /// Whether something was drawn that has not been sent.
-    pub(crate) fn has_drawn(&self) -> bool {
-        matches!(self, Self::Telnet(codec) if codec.has_drawn())
+    /// Whether a frame has something to draw, even without texts.
+    pub(crate) fn is_stale(&self) -> bool {
+        matches!(self, Self::Telnet(codec) if codec.is_stale())
     }
 
-    /// Adds what was drawn since the last frame, and makes place on the screen if texts follow.
+    /// Makes place on the screen if texts follow.
     pub(crate) fn begin_frame(&mut self, texts_follow: bool, out: &mut Vec<u8>) {
         if let Self::Telnet(codec) = self {
             codec.begin_frame(texts_follow, out);
@@ -248,13 +271,10 @@ impl Codec {
     }
 }
 
-/// Adds what stands before each line that `to` is told, and the line; with a bell if `rings`. Only people have a view.
+/// Adds what stands before each line that `to` is told, and the line, folded to the window of `to`; with a bell if
+/// `rings`. Only people have a view.
 pub(crate) fn encode_viewed(to: &To, line: &[u8], rings: bool, out: &mut Vec<u8>) {
-    text::begin_line(to, out);
-    out.extend_from_slice(line);
-    if rings {
-        text::ring(out);
-    }
+    text::encode_viewed(to, line, rings, out);
 }
 
 /// What a client says and hears.

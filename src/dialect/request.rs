@@ -1,5 +1,8 @@
 //! What people and programs can ask for, why it may be refused, and the table of the commands that people type.
 
+use std::ops::Range;
+
+use crate::hygiene::is_blank;
 use crate::name::{Name, NameError};
 
 /// What a session asks for, whatever its dialect. It is complete: whatever is missing or wrong has become a [`Refusal`]
@@ -68,8 +71,13 @@ impl Request<'_> {
 /// Why a line could not be understood or obeyed. `words` has the English for each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// There is no such command, or the short form stands for several.
+    /// There is no such command.
     NoSuchCommand(Box<str>),
+    /// The short form of a command stands for any of these words, which are in the order of the alphabet.
+    Ambiguous {
+        typed: Box<str>,
+        words: Box<[&'static str]>,
+    },
     /// Arguments of a command are missing or wrong.
     Usage(&'static Command),
     /// Nobody here has that name.
@@ -78,20 +86,26 @@ pub(crate) enum Refusal {
     Taken(Box<str>),
     /// That is not a name.
     MalformedName,
+    /// It would be a name if it were not this many columns wide.
+    NameTooWide(usize),
     /// A name that nobody can take.
     Reserved(Box<str>),
     /// The line was too long and is gone. In bytes (of an editor's line that has too many characters, these).
     LineTooLong { bytes: usize, bytes_max: usize },
     /// There is nothing to say.
     NoText,
-    /// Nobody has written to this session privately, or whoever did has left.
+    /// Nobody has written to this session privately.
     NobodyWrote,
+    /// Whoever wrote to this session privately last, and was called so then, has left.
+    HasLeft(Box<str>),
     /// Nobody can do that to themselves.
     Yourself,
     /// This many people are ignored already, and more cannot be.
     IgnoresTooMany(usize),
     /// The client does not agree to line editing.
     NoEditing,
+    /// Something of what was typed is not UTF-8; the rest of it was obeyed.
+    Unreadable,
     /// A program's line begins with no known verb.
     NoSuchVerb,
     /// A program's line lacks a value, or has one that is wrong or too many: this is how it is made.
@@ -104,16 +118,20 @@ impl Refusal {
     /// The word by which a program knows it.
     pub(crate) fn code(&self) -> &'static str {
         match self {
-            Self::NoSuchCommand(_) | Self::NoSuchVerb => "unknown",
+            Self::NoSuchCommand(_) | Self::Ambiguous { .. } | Self::NoSuchVerb => "unknown",
             Self::Usage(_) | Self::WireUsage(_) => "usage",
-            Self::Nobody(_) | Self::NobodyWrote => "nobody",
+            Self::Nobody(_) | Self::HasLeft(_) => "nobody",
             Self::Taken(_) => "taken",
             Self::Reserved(_) => "reserved",
-            Self::MalformedName => "malformed-name",
+            Self::MalformedName | Self::NameTooWide(_) => "malformed-name",
             Self::LineTooLong { .. } => "too-long",
             Self::NoText => "no-text",
             Self::SeveralLines => "several-lines",
-            Self::Yourself | Self::IgnoresTooMany(_) | Self::NoEditing => "not-allowed",
+            Self::NobodyWrote
+            | Self::Yourself
+            | Self::IgnoresTooMany(_)
+            | Self::NoEditing
+            | Self::Unreadable => "not-allowed",
         }
     }
 }
@@ -122,6 +140,7 @@ impl From<NameError> for Refusal {
     fn from(error: NameError) -> Self {
         match error {
             NameError::Malformed => Self::MalformedName,
+            NameError::TooWide(columns) => Self::NameTooWide(columns),
             NameError::Reserved(name) => Self::Reserved(name),
         }
     }
@@ -200,7 +219,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         },
     },
     Command {
-        words: &["who", "names", "list"],
+        words: &["who", "w", "names", "list", "users"],
         arguments: "",
         summary: "see who is here",
         parse: |arguments| arguments.none(Request::Who),
@@ -212,7 +231,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         parse: |arguments| Ok(Request::Act(some_text(arguments.text)?)),
     },
     Command {
-        words: &["msg"],
+        words: &["msg", "m", "tell", "pm", "whisper"],
         arguments: "NAME TEXT",
         summary: "tell one person only",
         parse: |arguments| match split_word(arguments.text) {
@@ -304,41 +323,66 @@ pub(crate) const COMMANDS: &[Command] = &[
         },
     },
     Command {
-        words: &["help"],
+        words: &["help", "h", "?"],
         arguments: "[COMMAND]",
         summary: "list the commands, or explain one",
-        parse: |arguments| match without_slash(arguments.text) {
+        parse: |arguments| match arguments.text.trim_start_matches(is_slash) {
             "" => Ok(Request::Help(None)),
             word => Ok(Request::Help(Some(find(word)?))),
         },
     },
     Command {
-        words: &["quit", "exit"],
+        words: &["quit", "q", "exit", "bye"],
         arguments: "[TEXT]",
         summary: "leave, with a last word if you like",
         parse: |arguments| Ok(Request::Quit(arguments.text)),
     },
 ];
 
-/// Understands a line of a person, which is clean and has no blanks around it. `altered` says whether cleaning took
-/// something invisible out of it. `None` is an empty line, which asks for nothing.
+/// Understands a line of a person, which is clean. `altered` says whether cleaning took something invisible out of it.
+/// `None` is an empty line, which asks for nothing. Of two slashes at the beginning the first is taken away.
 ///
 /// # Errors
 /// A [`Refusal`] says what is wrong with a line that begins with a slash.
-pub(crate) fn parse(line: &str, altered: bool) -> Result<Option<Request<'_>>, Refusal> {
-    let Some(slashed) = line.strip_prefix('/') else {
+pub(crate) fn parse(line: &mut String, altered: bool) -> Result<Option<Request<'_>>, Refusal> {
+    let Some(slash) = find_slash(line) else {
         return Ok((!line.is_empty()).then_some(Request::Say(line)));
     };
-    if slashed.starts_with('/') {
-        return Ok(Some(Request::Say(slashed)));
+    if line[slash.end..].starts_with(is_slash) {
+        // Pasted code may be a comment, and keeps what stands before it.
+        line.replace_range(slash, "");
+        return Ok(Some(Request::Say(line)));
     }
-    let (word, text) = split_word(slashed);
+    let (word, text) = split_word(&line[slash.end..]);
     let command = find(word)?;
     let parsed = (command.parse)(Arguments { text, altered });
     parsed.map(Some).map_err(|wrong| match wrong {
         Wrong::Usage => Refusal::Usage(command),
         Wrong::Refused(refusal) => refusal,
     })
+}
+
+/// Where the slash stands that makes a clean line a command, if one does: nothing but blanks stands before it.
+pub(crate) fn find_slash(line: &str) -> Option<Range<usize>> {
+    let words = line.trim_start_matches(is_blank);
+    let slash = words.chars().next().filter(|c| is_slash(*c))?;
+    let begin = line.len() - words.len();
+    Some(begin..begin + slash.len_utf8())
+}
+
+/// Whether a person may take this for a slash. Nothing private is to be said aloud because of a key of an Asian
+/// keyboard.
+fn is_slash(c: char) -> bool {
+    matches!(
+        c,
+        '/' | '\u{2044}'
+            | '\u{2215}'
+            | '\u{2571}'
+            | '\u{27cb}'
+            | '\u{29f8}'
+            | '\u{ff0f}'
+            | '\u{1f67c}'
+    )
 }
 
 impl<'a> Arguments<'a> {
@@ -410,42 +454,37 @@ fn parse_offset(text: &str) -> Option<i16> {
     Some(sign * (number(hours, 14)? * 60 + number(minutes, 59)?))
 }
 
-fn without_slash(text: &str) -> &str {
-    text.strip_prefix('/').unwrap_or(text)
-}
-
 /// The first word and, without the white space between, the rest.
 fn split_word(text: &str) -> (&str, &str) {
     text.split_once(char::is_whitespace)
         .map_or((text, ""), |(word, rest)| (word, rest.trim_start()))
 }
 
-/// The command that is called `word`, or the only one that begins with it; letter case does not matter. What a command
-/// is called first counts before its other names, so that `/na` is `/name` and not `/names`.
+/// The command that is called `word`, or the only one of which a word begins so; letter case does not matter.
 fn find(word: &str) -> Result<&'static Command, Refusal> {
     let is = |known: &str| known.eq_ignore_ascii_case(word);
-    let begins = |known: &str| known.get(..word.len()).is_some_and(is);
-    if let Some(command) = COMMANDS
+    let whole = COMMANDS
         .iter()
-        .find(|command| command.words.iter().any(|known| is(known)))
-    {
+        .find(|command| command.words.iter().any(|known| is(known)));
+    if let Some(command) = whole {
         return Ok(command);
     }
-    let first: Vec<&Command> = COMMANDS
+    let begins = |known: &str| !word.is_empty() && known.get(..word.len()).is_some_and(is);
+    let mut candidates = COMMANDS
         .iter()
-        .filter(|command| begins(command.words[0]))
-        .collect();
-    let other = COMMANDS
-        .iter()
-        .filter(|command| command.words[1..].iter().any(|known| begins(known)));
-    let candidates = if first.is_empty() {
-        other.collect()
-    } else {
-        first
-    };
-    match candidates[..] {
-        [command] if !word.is_empty() => Ok(command),
-        _ => Err(Refusal::NoSuchCommand(word.into())),
+        .filter(|command| command.words.iter().any(|known| begins(known)));
+    match (candidates.next(), candidates.next()) {
+        (None, _) => Err(Refusal::NoSuchCommand(word.into())),
+        (Some(command), None) => Ok(command),
+        (Some(_), Some(_)) => {
+            let all = COMMANDS.iter().flat_map(|command| command.words);
+            let mut words: Vec<_> = all.copied().filter(|known| begins(known)).collect();
+            words.sort_unstable();
+            Err(Refusal::Ambiguous {
+                typed: word.into(),
+                words: words.into(),
+            })
+        }
     }
 }
 
@@ -455,8 +494,10 @@ mod tests {
 
     use super::*;
 
-    fn parse(text: &str) -> Result<Option<Request<'_>>, String> {
-        super::parse(text, false).map_err(|refusal| refusal.to_string())
+    fn parse(text: &str) -> Result<Option<Request<'static>>, String> {
+        // What is understood borrows from the line.
+        let line = Box::leak(Box::new(text.to_owned()));
+        super::parse(line, false).map_err(|refusal| refusal.to_string())
     }
 
     #[test]
@@ -471,23 +512,65 @@ mod tests {
     }
 
     #[test]
+    fn blanks_before_the_words_stay_and_make_no_command_into_chat() {
+        for line in ["    if (x) {", "  1/2", "\u{3000}ja", "  \\o/"] {
+            assert_eq!(parse(line), Ok(Some(Request::Say(line))), "{line}");
+        }
+        for line in [
+            "/who",
+            " /who",
+            "\u{3000}/who",
+            "\u{200d}/who",
+            " \u{2800} /w",
+        ] {
+            assert_eq!(parse(line), Ok(Some(Request::Who)), "{line}");
+        }
+        let comment = Request::Say("    / a comment");
+        assert_eq!(parse("    // a comment"), Ok(Some(comment)));
+        assert_eq!(parse(" /foo").unwrap_err(), parse("/foo").unwrap_err());
+    }
+
+    #[test]
+    fn what_looks_like_a_slash_begins_a_command() {
+        for slash in "/／⁄∕╱⟋⧸🙼".chars() {
+            let tell = Request::Tell {
+                to: "bob",
+                words: "psst",
+            };
+            assert_eq!(parse(&format!("{slash}msg bob psst")), Ok(Some(tell)));
+            assert!(parse(&format!("{slash}foo")).is_err(), "{slash}");
+            assert_eq!(parse(&format!("/help {slash}msg")), parse("/help msg"));
+        }
+        assert_eq!(parse("／／x"), Ok(Some(Request::Say("／x"))));
+        assert_eq!(parse("ノ丿\\"), Ok(Some(Request::Say("ノ丿\\"))));
+    }
+
+    #[test]
     fn commands_have_other_names_short_forms_and_any_case() {
         let ann = || Ok(Some(Request::TakeName(Name::parse("ann").unwrap())));
-        for line in ["/name ann", "/nick  ann", "/NAME ann", "/na ann"] {
+        for line in ["/name ann", "/nick  ann", "/NAME ann", "/ni ann"] {
             assert_eq!(parse(line), ann(), "{line}");
         }
-        for line in ["/who", "/names", "/list", "/l", "/Who"] {
+        for line in [
+            "/who", "/names", "/list", "/l", "/Who", "/w", "/users", "/us",
+        ] {
             assert_eq!(parse(line), Ok(Some(Request::Who)), "{line}");
         }
         assert_eq!(parse("/me waves"), Ok(Some(Request::Act("waves"))));
-        assert_eq!(
-            parse("/msg bob  a b"),
-            Ok(Some(Request::Tell {
+        for word in ["msg", "m", "tell", "pm", "whisper", "whisp", "te", "Ms"] {
+            let tell = Request::Tell {
                 to: "bob",
-                words: "a b"
-            }))
-        );
-        assert_eq!(parse("/quit"), Ok(Some(Request::Quit(""))));
+                words: "a b",
+            };
+            let line = format!("/{word} bob  a b");
+            assert_eq!(parse(&line), Ok(Some(tell)), "{line}");
+        }
+        for line in ["/quit", "/q", "/exit", "/bye", "/by"] {
+            assert_eq!(parse(line), Ok(Some(Request::Quit(""))), "{line}");
+        }
+        for line in ["/help", "/h", "/?", "/HE"] {
+            assert_eq!(parse(line), Ok(Some(Request::Help(None))), "{line}");
+        }
         assert_eq!(parse("/exit see you"), Ok(Some(Request::Quit("see you"))));
         assert_eq!(parse("/help"), Ok(Some(Request::Help(None))));
         assert_eq!(
@@ -499,10 +582,29 @@ mod tests {
     #[test]
     fn what_cannot_be_understood_is_refused_in_words() {
         for (line, words) in [
-            ("/foo", "no such command: /foo; /help lists them"),
-            ("/", "no such command: /; /help lists them"),
-            ("/z", "no such command: /z; /help lists them"),
-            ("/help foo", "no such command: /foo; /help lists them"),
+            (
+                "/foo",
+                "no such command: /foo; /help lists them, // says a slash",
+            ),
+            ("/", "no such command: /; /help lists them, // says a slash"),
+            (
+                "/z",
+                "no such command: /z; /help lists them, // says a slash",
+            ),
+            (
+                "/help foo",
+                "no such command: /foo; /help lists them, // says a slash",
+            ),
+            (
+                "／etc/passwd is a file",
+                "no such command: /etc/passwd; /help lists them, // says a slash",
+            ),
+            ("/qui", "/qui could be /quiet or /quit"),
+            ("/QUI on", "/QUI could be /quiet or /quit"),
+            ("/wh", "/wh could be /whisper, /who or /whois"),
+            ("/na ann", "/na could be /name or /names"),
+            ("/b", "/b could be /back, /bell or /bye"),
+            ("/help t", "/t could be /tell or /time"),
             ("/name", "usage: /name NAME"),
             ("/msg", "usage: /msg NAME TEXT"),
             ("/msg bob", "you have no text to send"),
@@ -512,6 +614,10 @@ mod tests {
                 "a name is 1 to 24 letters, digits or _ - . and begins with a letter or digit",
             ),
             ("/name Server", "Server is reserved"),
+            (
+                "/name 一二三四五六七八九十一二三",
+                "a name is 1 to 24 columns wide, and this one is 26",
+            ),
             ("/who bob", "usage: /who"),
             ("/names x", "usage: /who"),
             ("/back now", "usage: /back"),
@@ -571,20 +677,30 @@ mod tests {
                 "{line}"
             );
         }
-        assert!(parse("/wh").is_err(), "it may be /who or /whois");
     }
 
     #[test]
     fn a_name_with_something_invisible_in_it_is_refused() {
-        let refused = super::parse("/name ann", true);
+        let mut line = "/name ann".to_owned();
+        let refused = super::parse(&mut line, true);
         assert_eq!(refused, Err(Refusal::MalformedName));
+    }
+
+    /// Every word is fixed, so that no command to come can take it from those who are used to it.
+    #[test]
+    fn a_whole_word_is_its_command_whatever_begins_so() {
+        for command in COMMANDS {
+            for word in command.words {
+                assert_eq!(find(word), Ok(command), "/{word}");
+            }
+        }
     }
 
     proptest! {
         #[test]
-        fn parsing_never_panics(text in "/?\\PC{0,40}", altered: bool) {
+        fn parsing_never_panics(mut text in "[ ／]?/?\\PC{0,40}", altered: bool) {
             // The result is looked at so that nothing of it is optimised away.
-            let described = format!("{:?}", super::parse(text.trim(), altered));
+            let described = format!("{:?}", super::parse(&mut text, altered));
             prop_assert!(!described.is_empty());
         }
     }

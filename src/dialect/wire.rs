@@ -7,8 +7,8 @@ use std::fmt::Display;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use base64::Engine;
 
-use crate::dialect::event::{Event, Here, Note, Presence, Reply};
-use crate::dialect::foreign::{self, is_foreign};
+use crate::dialect::event::{Event, Foreign, Here, Note, Presence, Reply};
+use crate::dialect::foreign::{self, Opening};
 use crate::dialect::input::{Context, Input};
 use crate::dialect::line::{Line, LineBuffer};
 use crate::dialect::message::is_one_word;
@@ -51,6 +51,7 @@ pub(super) fn listed_bytes(name_bytes: usize) -> usize {
 /// What a program has sent and is not understood yet, and what it wants to hear.
 #[derive(Debug, Default)]
 pub(crate) struct Codec {
+    opening: Opening,
     lines: LineBuffer,
     /// It hears who comes and goes, and what the server says unasked.
     watching: bool,
@@ -68,9 +69,15 @@ impl Codec {
         let line_bytes_max = line_bytes_max(context.words_bytes_max);
         let begun = *context.lines_in > 0;
         if !begun && foreign::is_endless(&self.lines, input, line_bytes_max) {
-            return Some(Input::Foreign);
+            return Some(Input::Foreign(Foreign::Other));
         }
-        let Some(line) = self.lines.next(input, line_bytes_max, None) else {
+        if let Some(foreign) = self.opening.look(input) {
+            return Some(Input::Foreign(foreign));
+        }
+        let length = input.len();
+        let line = self.lines.next(input, line_bytes_max, None);
+        self.opening.handle_taken(length - input.len());
+        let Some(line) = line else {
             return foreign::judge_unfinished(&self.lines, begun);
         };
         Some(understand(&line, line_bytes_max, scratch, context))
@@ -140,7 +147,12 @@ fn understand<'a>(
 ) -> Input<'a> {
     *context.lines_in += 1;
     let line = match line {
-        Line::Whole(line) if *context.lines_in == 1 && is_foreign(line) => return Input::Foreign,
+        Line::Whole(line) if *context.lines_in == 1 => {
+            if let Some(foreign) = foreign::judge(line) {
+                return Input::Foreign(foreign);
+            }
+            foreign::without_byte_order_mark(line)
+        }
         Line::Whole(line) => line,
         Line::TooLong(bytes) => {
             return Input::Refused(Refusal::LineTooLong {

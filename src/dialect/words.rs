@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
-use crate::dialect::event::{Farewell, Note, Presence};
+use crate::dialect::event::{Elsewhere, Farewell, Foreign, Note, Presence};
 use crate::dialect::request::{Command, Refusal};
 use crate::ledger::CloseReason;
 use crate::name::NameError;
@@ -65,7 +65,8 @@ impl Display for Note<'_> {
                 }
                 Ok(())
             }
-            Self::Quiet(on) => write!(f, "presence {}", on_or_off(!on)),
+            Self::Quiet(true) => f.write_str("quiet on: no joins, leaves and renames"),
+            Self::Quiet(false) => f.write_str("quiet off"),
             Self::Times(None) => f.write_str("times off"),
             Self::Times(Some(offset)) => {
                 let sign = if offset < 0 { '-' } else { '+' };
@@ -95,11 +96,16 @@ impl Display for Command {
 impl Display for Refusal {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoSuchCommand(word) => write!(f, "no such command: /{word}; /help lists them"),
+            Self::NoSuchCommand(word) => write!(
+                f,
+                "no such command: /{word}; /help lists them, // says a slash"
+            ),
+            Self::Ambiguous { typed, words } => ambiguous(f, typed, words),
             Self::Usage(command) => write!(f, "usage: {command}"),
             Self::Nobody(name) => write!(f, "nobody here is called {name}"),
             Self::Taken(name) => write!(f, "{name} is taken"),
             Self::MalformedName => NameError::Malformed.fmt(f),
+            Self::NameTooWide(columns) => NameError::TooWide(*columns).fmt(f),
             Self::Reserved(name) => write!(f, "{name} is reserved"),
             Self::LineTooLong { bytes, bytes_max } => write!(
                 f,
@@ -107,11 +113,13 @@ impl Display for Refusal {
             ),
             Self::NoText => f.write_str("you have no text to send"),
             Self::NobodyWrote => f.write_str("nobody has written to you"),
+            Self::HasLeft(name) => write!(f, "{name} has left"),
             Self::Yourself => f.write_str("that is you"),
             Self::IgnoresTooMany(most) => write!(f, "you ignore {most} people already"),
             Self::NoEditing => {
                 f.write_str("your client does not speak telnet; staying in line mode")
             }
+            Self::Unreadable => f.write_str("what you type is not UTF-8 and is not readable here"),
             Self::NoSuchVerb => f.write_str(
                 "no such command: a line begins with NAME, CHAT, TELL, WATCH, WHO, PING or QUIT",
             ),
@@ -119,6 +127,20 @@ impl Display for Refusal {
             Self::SeveralLines => f.write_str("a message is one line; not sent"),
         }
     }
+}
+
+/// `/wh could be /whisper, /who or /whois`
+fn ambiguous(f: &mut Formatter<'_>, typed: &str, words: &[&str]) -> fmt::Result {
+    write!(f, "/{typed} could be ")?;
+    for (index, word) in words.iter().enumerate() {
+        let separator = match index {
+            0 => "",
+            _ if index + 1 == words.len() => " or ",
+            _ => ", ",
+        };
+        write!(f, "{separator}/{word}")?;
+    }
+    Ok(())
 }
 
 impl Farewell {
@@ -137,10 +159,27 @@ impl Farewell {
                 )))
             }
             CloseReason::Flood => "goodbye: too much at once",
-            CloseReason::WrongProtocol => "goodbye: this is a chat in plain text",
+            CloseReason::WrongProtocol => return Some(self.directions()),
             // Nobody is there to hear it, or its own side has ended the stream.
             CloseReason::Reset | CloseReason::Eof => return None,
         }))
+    }
+
+    /// Where to go with what was spoken.
+    fn directions(self) -> Cow<'static, str> {
+        let Elsewhere { wire, irc } = self.elsewhere;
+        match (self.foreign, wire, irc) {
+            (Foreign::Utf16, _, _) => "this is UTF-16; chatd speaks UTF-8".into(),
+            (Foreign::Wire, Some(port), _) => {
+                format!("this port is for people; programs use port {port}").into()
+            }
+            (Foreign::Irc, _, Some(port)) => {
+                format!("this port is for telnet; IRC is at port {port}").into()
+            }
+            (Foreign::Wire | Foreign::Irc | Foreign::Other, _, _) => {
+                "this is a chat in plain text".into()
+            }
+        }
     }
 
     /// Whether it tells of something that went wrong.
@@ -162,6 +201,34 @@ fn span(time: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn f135_who_is_at_the_wrong_port_is_told_the_right_one_if_there_is_one() {
+        let words = |foreign, wire, irc| {
+            let farewell = Farewell {
+                reason: CloseReason::WrongProtocol,
+                idle_seconds: 0,
+                foreign,
+                elsewhere: Elsewhere { wire, irc },
+            };
+            assert!(farewell.is_error());
+            farewell.words().unwrap()
+        };
+        let plain = "this is a chat in plain text";
+        for (foreign, at_ports) in [
+            (
+                Foreign::Wire,
+                "this port is for people; programs use port 3334",
+            ),
+            (Foreign::Irc, "this port is for telnet; IRC is at port 6667"),
+            (Foreign::Other, plain),
+        ] {
+            assert_eq!(words(foreign, Some(3334), Some(6667)), at_ports);
+            assert_eq!(words(foreign, None, None), plain);
+        }
+        let utf16 = "this is UTF-16; chatd speaks UTF-8";
+        assert_eq!(words(Foreign::Utf16, Some(3334), None), utf16);
+    }
 
     #[test]
     fn spans_are_told_in_their_largest_unit() {

@@ -7,7 +7,7 @@ use std::collections::BinaryHeap;
 use std::mem;
 use std::time::{Duration, Instant};
 
-use crate::dialect::event::{Farewell, Here, Note, Reply};
+use crate::dialect::event::{Farewell, Foreign, Here, Note, Reply};
 use crate::dialect::{Codec, Dialect};
 use crate::hub::core::Core;
 use crate::hub::room::members::NOWHERE;
@@ -26,6 +26,25 @@ const GREETING_NAMES_MAX: usize = 20;
 
 /// A session that was never announced makes place for a newcomer when it is this old.
 const UNANNOUNCED_AGE_MIN: Duration = Duration::from_secs(10);
+
+/// Why a session ends, and what is said of that.
+pub(super) struct Parting<'a> {
+    pub(super) reason: CloseReason,
+    /// Its last words to the others, which may be empty.
+    pub(super) words: &'a str,
+    /// What it spoke, for [`CloseReason::WrongProtocol`].
+    pub(super) foreign: Foreign,
+}
+
+impl From<CloseReason> for Parting<'_> {
+    fn from(reason: CloseReason) -> Self {
+        Self {
+            reason,
+            words: "",
+            foreign: Foreign::default(),
+        }
+    }
+}
 
 impl<T> Hub<T> {
     /// Takes in a session and greets it.
@@ -46,7 +65,7 @@ impl<T> Hub<T> {
         debug_assert_eq!(claimed, Ok(()));
         session.member = core
             .room
-            .enter(id, session.codec.encoding(), session.prefix);
+            .enter(id, session.codec.encoding(), session.prefix());
         if let Some(idle) = core.limits.idle {
             core.wake_by(now + idle);
         }
@@ -66,7 +85,7 @@ impl<T> Hub<T> {
         let id = self.insert(transport, dialect, from, now);
         let Self { sessions, core } = self;
         if let Some(session) = sessions.get_mut(id) {
-            core.bid_farewell(session, reason, now);
+            core.bid_farewell(session, &reason.into(), now);
         }
         id
     }
@@ -85,6 +104,7 @@ impl<T> Hub<T> {
             id: number,
             name: &Name::guest(number),
             reason,
+            from,
             lasted: Duration::ZERO,
             lines_in: 0,
             bytes_out: 0,
@@ -94,6 +114,8 @@ impl<T> Hub<T> {
         let reply = Reply::Farewell(Farewell {
             reason,
             idle_seconds: 0,
+            foreign: Foreign::default(),
+            elsewhere: self.core.elsewhere,
         });
         dialect.encode_reply(&reply, &mut farewell);
         farewell
@@ -121,7 +143,7 @@ impl<T> Hub<T> {
 
     /// Ends a session: the one way out. The first reason stays; a second call does nothing.
     pub(crate) fn begin_close(&mut self, id: SessionId, reason: CloseReason, now: Instant) {
-        self.close(id, reason, "", now);
+        self.close(id, &reason.into(), now);
     }
 
     /// Ends all sessions, because the server goes down.
@@ -143,7 +165,7 @@ impl<T> Hub<T> {
         let Self { sessions, core } = self;
         let number = core.ledger.open(dialect, from, sessions.len() + 1);
         let (codec, prefix) = (Codec::new(dialect), from.prefix());
-        let session = sessions.insert(|id| Session::new(transport, id, number, prefix, codec, now));
+        let session = sessions.insert(|id| Session::new(transport, id, number, from, codec, now));
         let owes_until = prefix.and_then(|prefix| core.debts.paid_at(prefix, now));
         if let Some(paid_at) = owes_until {
             session.bucket = Bucket::owing(paid_at, now);
@@ -188,7 +210,7 @@ impl<T> Hub<T> {
         }
     }
 
-    pub(super) fn close(&mut self, id: SessionId, reason: CloseReason, words: &str, now: Instant) {
+    pub(super) fn close(&mut self, id: SessionId, parting: &Parting<'_>, now: Instant) {
         if !self.sessions.get(id).is_some_and(Session::is_open) {
             return;
         }
@@ -199,12 +221,12 @@ impl<T> Hub<T> {
         };
         core.roster.release(id, &session.name);
         session.long = None;
-        if let Some(prefix) = session.prefix {
+        if let Some(prefix) = session.prefix() {
             let paid_at = session.bucket.full_at(session.opened_at);
             core.debts.note(prefix, paid_at, now);
         }
-        core.bid_farewell(session, reason, now);
-        let (place, prefix) = (mem::replace(&mut session.member, NOWHERE), session.prefix);
+        core.bid_farewell(session, parting, now);
+        let (place, prefix) = (mem::replace(&mut session.member, NOWHERE), session.prefix());
         let announced = core.room.leave(place, prefix, |moved, place| {
             if let Some(moved) = sessions.get_mut(moved) {
                 moved.member = place;
@@ -215,7 +237,7 @@ impl<T> Hub<T> {
         }
         if let Some(session) = sessions.get(id) {
             core.room
-                .tell_leave(id, announced, &session.name, words, now);
+                .tell_leave(id, announced, &session.name, parting.words, now);
         }
     }
 
@@ -252,8 +274,8 @@ impl<T> Hub<T> {
         }
     }
 
-    /// Frees the sessions that are closed and gives their transports back.
-    pub(crate) fn reap(&mut self, now: Instant, mut close: impl FnMut(T, Ending)) {
+    /// Frees the sessions that are closed and gives their transports back, each with where it came from.
+    pub(crate) fn reap(&mut self, now: Instant, mut close: impl FnMut(T, Origin, Ending)) {
         for id in mem::take(&mut self.core.closed) {
             let Self { sessions, core } = self;
             let Some(session) = sessions.remove(id) else {
@@ -273,6 +295,7 @@ impl<T> Hub<T> {
                     id: session.number,
                     name: &session.name,
                     reason: closing.reason,
+                    from: session.from,
                     lasted: now.saturating_duration_since(session.opened_at),
                     lines_in: session.lines_in,
                     bytes_out: session.bytes_out,
@@ -280,14 +303,15 @@ impl<T> Hub<T> {
                 sessions.len(),
             );
             let ending = if waits > 0 { Ending::Abrupt } else { ending };
-            close(session.transport, ending);
+            close(session.transport, session.from, ending);
         }
     }
 }
 
 impl Core {
     /// Tells a session why it ends, behind all that it is still to hear, and lets it drain.
-    fn bid_farewell<T>(&mut self, session: &mut Session<T>, reason: CloseReason, now: Instant) {
+    fn bid_farewell<T>(&mut self, session: &mut Session<T>, parting: &Parting<'_>, now: Instant) {
+        let reason = parting.reason;
         self.drop_input(session);
         let hopeless = session.flow == Flow::Dead
             || matches!(reason, CloseReason::Reset | CloseReason::WriteStall);
@@ -296,6 +320,8 @@ impl Core {
             let farewell = Reply::Farewell(Farewell {
                 reason,
                 idle_seconds: silent.as_secs(),
+                foreign: parting.foreign,
+                elsewhere: self.elsewhere,
             });
             self.reply(session, &farewell, now);
             // Without a farewell, too, it still hears what was said before.

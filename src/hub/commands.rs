@@ -5,11 +5,12 @@ use std::time::Instant;
 
 use crate::dialect::event::{Event, Note, Reply};
 use crate::dialect::request::{Command, Refusal, Request, COMMANDS};
+use crate::hub::close::Parting;
 use crate::hub::core::Core;
 use crate::hub::session::Session;
 use crate::hub::Hub;
 use crate::id::SessionId;
-use crate::ledger::CloseReason;
+use crate::ledger::{log_name, CloseReason};
 use crate::name::Name;
 use crate::work::Work;
 
@@ -31,7 +32,13 @@ impl<T> Hub<T> {
             Request::Say(words) => core.say(session, words, now),
             Request::Act(words) => core.act(session, words, now),
             Request::TakeName(name) => self.take_name(id, name, now)?,
-            Request::Quit(words) => self.close(id, CloseReason::Quit, words, now),
+            Request::Quit(words) => {
+                let parting = Parting {
+                    words,
+                    ..Parting::from(CloseReason::Quit)
+                };
+                self.close(id, &parting, now);
+            }
             Request::Help(command) => core.help(session, command, now),
             Request::Away(reason) => core.set_away(session, reason, now),
             Request::Quiet(on) => core.set_quiet(session, on, now),
@@ -108,6 +115,7 @@ impl Core {
         }
         let from = mem::replace(&mut session.name, name);
         if session.name != from {
+            log_name(session.number, &from, &session.name);
             self.room.rename(session.member, &from, &session.name, now);
         }
         self.room.announce(session.member, &session.name, now);
@@ -234,9 +242,18 @@ impl<T> Hub<T> {
 
     fn tell_back(&mut self, id: SessionId, words: &str, now: Instant) -> Result<(), Refusal> {
         let prefs = self.sessions.get(id).and_then(|it| it.prefs.as_deref());
-        let teller = prefs.and_then(|prefs| prefs.last_teller);
-        let teller = teller.filter(|teller| self.is_open(*teller));
-        self.deliver(id, teller.ok_or(Refusal::NobodyWrote)?, words, now);
+        let teller = prefs.and_then(|prefs| prefs.last_teller.as_ref());
+        let (teller, name) = teller.ok_or(Refusal::NobodyWrote)?;
+        let teller = *teller;
+        if !self.is_open(teller) {
+            return Err(Refusal::HasLeft(name.text().into()));
+        }
+        self.deliver(id, teller, words, now);
+        // They may have another name by now.
+        let name = self.sessions.get(teller).map(|it| it.name.clone());
+        if let (Some(session), Some(name)) = (self.session(id), name) {
+            session.prefs().last_teller = Some((teller, name));
+        }
         Ok(())
     }
 
@@ -256,7 +273,7 @@ impl<T> Hub<T> {
         if !is_ignored {
             // A program has no `/reply`, and owns nothing for having been written to.
             if receiver.codec.is_for_people() {
-                receiver.prefs().last_teller = Some(from);
+                receiver.prefs().last_teller = Some((from, sender.clone()));
             }
             let told = Reply::Told {
                 from: &sender,

@@ -5,7 +5,7 @@ use std::collections::BinaryHeap;
 use std::time::Instant;
 
 use crate::dialect::encode_viewed;
-use crate::dialect::event::{Note, Reply};
+use crate::dialect::event::{Elsewhere, Note, Reply};
 use crate::hub::debts::Debts;
 use crate::hub::room::feed::Part;
 use crate::hub::room::Room;
@@ -16,8 +16,11 @@ use crate::ledger::Ledger;
 use crate::limits::Limits;
 use crate::work::Work;
 
-/// A feed of this size is told to all before more is read: it must fit into everybody's socket buffer.
+/// A feed of this size is full.
 const FEED_BYTES_MAX: usize = 64 * 1024;
+
+/// When single sessions were sent this many bytes in a turn, no more is read in it.
+const PRIVATE_BYTES_MAX: usize = 64 * 1024;
 
 /// All of a hub but its sessions.
 ///
@@ -26,6 +29,8 @@ const FEED_BYTES_MAX: usize = 64 * 1024;
 #[derive(Debug)]
 pub(super) struct Core {
     pub(super) limits: Limits,
+    /// Where other dialects are spoken.
+    pub(super) elsewhere: Elsewhere,
     pub(super) roster: Roster,
     pub(super) room: Room,
     pub(super) ledger: Ledger,
@@ -69,6 +74,7 @@ impl Core {
     pub(super) fn new(limits: Limits) -> Self {
         Self {
             limits,
+            elsewhere: Elsewhere::default(),
             roster: Roster::default(),
             room: Room::new(limits.history_lines, limits.pace_max),
             ledger: Ledger::default(),
@@ -92,20 +98,20 @@ impl Core {
         }
     }
 
-    /// Whether so much was said that it should be told before more is read.
-    pub(super) fn has_said_enough(&self) -> bool {
-        let said = self.room.feed.len() + self.private_bytes;
-        said >= FEED_BYTES_MAX.min(self.limits.queue.bytes_max / 4)
+    /// Whether the feed is full: it must fit into everybody's socket buffer. Those who talk wait until it is told, and
+    /// nobody else.
+    pub(super) fn is_full(&self) -> bool {
+        self.room.feed.len() >= FEED_BYTES_MAX.min(self.limits.queue.bytes_max / 4)
     }
 
-    /// Whether so much was said, or done for those who asked, that no more is to be read in this turn.
+    /// Whether this turn has done its share of work, so that no more is to be read in it.
     pub(super) fn has_done_enough(&self) -> bool {
-        self.work >= Work::TURN_MAX || self.has_said_enough()
+        self.work >= Work::TURN_MAX || self.private_bytes >= PRIVATE_BYTES_MAX
     }
 
-    /// Whether what was said must be told before anything else is done.
+    /// Whether what was said must be told as soon as there is time.
     pub(super) fn is_urgent(&self) -> bool {
-        self.has_said_enough() || self.going_down
+        self.is_full() || self.going_down
     }
 
     /// Queues what one session alone is told.
@@ -165,13 +171,14 @@ impl Core {
     /// Puts parts of the feed into a session's outbox.
     pub(super) fn enqueue<T>(&mut self, session: &mut Session<T>, parts: &[Part], now: Instant) {
         let feed = &mut self.room.feed;
-        if let Some(prefs) = session.view() {
-            let to = prefs.to(self.wall_seconds);
+        let prefs = session.view();
+        if prefs.is_some() || session.codec.fold_columns().is_some() {
+            let to = session.to(self.wall_seconds);
             let name = session.name.text().to_lowercase();
             let mut copy = Vec::new();
             feed.show_lines(parts, |line| {
-                if prefs.wants(&line) {
-                    let rings = prefs.rings(&line, session.id, &name);
+                if prefs.is_none_or(|prefs| prefs.wants(&line)) {
+                    let rings = prefs.is_some_and(|prefs| prefs.rings(&line, session.id, &name));
                     encode_viewed(&to, line.bytes, rings, &mut copy);
                 }
             });

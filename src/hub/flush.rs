@@ -235,7 +235,7 @@ impl Core {
             unfinished.push(session.id);
         }
         if session.is_open() && session.outbox.is_behind(now) {
-            self.room.keeping_up.note_slow(session.prefix);
+            self.room.keeping_up.note_slow(session.prefix());
         }
         told
     }

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use crate::dialect::event::Reply;
 use crate::dialect::input::Input;
+use crate::hub::close::Parting;
 use crate::hub::session::{Ending, Flow, Phase, Stage};
 use crate::hub::{Hub, Next, Then};
 use crate::id::SessionId;
@@ -21,9 +22,12 @@ const LINGER_BYTES_MAX: usize = 64 * 1024;
 impl<T> Hub<T> {
     /// What is to be done with a session that may have something to be read; `None` if it is gone.
     pub(crate) fn next(&mut self, id: SessionId) -> Option<Next<'_, T>> {
+        let is_full = self.core.is_full();
         let session = self.session(id)?;
         Some(if session.is_paused() {
             Next::Wait
+        } else if is_full && session.talks {
+            Next::Later
         } else if session.has_pending() {
             Next::Resume
         } else {
@@ -147,7 +151,7 @@ impl<T> Hub<T> {
         session.keep_input(input, paused_until, now);
         core.count_input(session);
         core.tell_of_waiting(session, now);
-        if session.codec.has_drawn() {
+        if session.codec.is_stale() {
             session.hear_until(now);
             core.list(session);
         }
@@ -191,11 +195,19 @@ impl<T> Hub<T> {
                 return core.charge(session, 0, work, now);
             };
             work.add(Work::INPUT);
+            let talks = found.spoken_bytes().is_some();
+            session.talks = talks;
             let paused_until = self.charge_and_act(id, found, work, now);
             work = Work::default();
             let is_enough = self.core.work.since(began) >= Work::CALL_MAX;
             let waits = self.session(id).is_some_and(|it| it.long.is_some());
-            if paused_until.is_some() || waits || is_enough || self.core.has_done_enough() {
+            let is_full = talks && self.core.is_full();
+            if paused_until.is_some()
+                || waits
+                || is_enough
+                || is_full
+                || self.core.has_done_enough()
+            {
                 self.settle(id, now);
                 return paused_until;
             }
@@ -292,7 +304,13 @@ impl<T> Hub<T> {
                 Ok(())
             }
             Input::Leave => return self.begin_close(id, CloseReason::Quit, now),
-            Input::Foreign => return self.begin_close(id, CloseReason::WrongProtocol, now),
+            Input::Foreign(foreign) => {
+                let parting = Parting {
+                    foreign,
+                    ..Parting::from(CloseReason::WrongProtocol)
+                };
+                return self.close(id, &parting, now);
+            }
             Input::Flood => return self.begin_close(id, CloseReason::Flood, now),
         };
         if let Err(refusal) = outcome {
@@ -308,8 +326,11 @@ impl<T> Hub<T> {
 mod tests {
     use std::time::Duration;
 
+    use crate::dialect::Dialect;
     use crate::hub::tests::world::{limits, shown, World};
-    use crate::hub::Limits;
+    use crate::hub::{Hub, Limits};
+    use crate::origin::Origin;
+    use crate::test_clock::outset;
 
     /// What a person sees who sends these packets, each in a turn of its own, from the last one on.
     fn seen(packets: &[&[u8]]) -> String {
@@ -328,6 +349,42 @@ mod tests {
             world.send(id, packet);
         }
         shown(&world.read(id))
+    }
+
+    /// Whether what a session sends is a sign of whoever has it.
+    fn is_a_sign(dialect: Dialect, bytes: &[u8]) -> bool {
+        let idle = Duration::from_secs(10);
+        let limits = Limits {
+            idle: Some(idle),
+            ..limits()
+        };
+        let (mut hub, outset) = (Hub::new(limits), outset());
+        let id = hub.connect((), dialect, Origin::Local, outset);
+        hub.handle_input(id, bytes, outset + idle / 2);
+        hub.tick(outset + idle);
+        hub.open_sessions() == 1
+    }
+
+    #[test]
+    fn keepalives_do_not_hold_off_the_close_of_who_is_idle() {
+        let (telnet, wire) = (Dialect::Telnet, Dialect::Wire);
+        for (dialect, keepalive) in [
+            (telnet, &b"\xff\xf1"[..]),
+            (telnet, b"\xff\xf6"),
+            (telnet, b"\xff\xfd\x06"),
+            (wire, b"PING x\n"),
+        ] {
+            assert!(!is_a_sign(dialect, keepalive), "{keepalive:?}");
+        }
+        for (dialect, line) in [
+            (telnet, &b"hello\r\n"[..]),
+            (telnet, b"/who\r\n"),
+            (telnet, b"/nosuch\r\n"),
+            (wire, b"NAME YW5u\n"),
+            (wire, b"nonsense\n"),
+        ] {
+            assert!(is_a_sign(dialect, line), "{line:?}");
+        }
     }
 
     #[test]

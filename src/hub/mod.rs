@@ -43,6 +43,7 @@ mod tests;
 use std::cmp::Reverse;
 use std::time::Instant;
 
+use crate::dialect::event::Elsewhere;
 use crate::hygiene;
 use crate::ledger::Ledger;
 
@@ -62,6 +63,8 @@ pub(crate) enum Next<'a, T> {
     Read(&'a mut T),
     /// Go on with what was read, by [`Hub::resume`].
     Resume,
+    /// Nothing in this turn: it talks, and the room must be told first what was said.
+    Later,
     /// Nothing, until it is among [`Hub::take_resumed`]. Its end may hide behind what it has sent.
     Wait,
 }
@@ -128,6 +131,11 @@ impl<T> Hub<T> {
         self.core.motd = clean.filter(|line| !line.is_empty()).collect();
     }
 
+    /// Tells the hub where other dialects are spoken.
+    pub(crate) fn set_elsewhere(&mut self, elsewhere: Elsewhere) {
+        self.core.elsewhere = elsewhere;
+    }
+
     /// How many sessions hold a slot.
     #[must_use]
     pub(crate) fn len(&self) -> usize {
@@ -188,7 +196,7 @@ impl<T> Hub<T> {
         self.sessions.iter().map(|session| session.id)
     }
 
-    /// Whether so much was said, or done for those who asked, that no more is to be read in this turn.
+    /// Whether this turn has done its share of work, so that no more is to be read in it.
     #[must_use]
     pub(crate) fn has_done_enough(&self) -> bool {
         self.core.has_done_enough()

@@ -3,6 +3,7 @@
 use crate::dialect::event::To;
 use crate::hub::room::feed::SaidLine;
 use crate::id::{PersonId, SessionId};
+use crate::name::Name;
 
 /// What one person has set.
 #[derive(Debug, Default)]
@@ -11,8 +12,8 @@ pub(super) struct Prefs {
     pub(super) away: Option<Box<str>>,
     /// Of these they hear nothing. Ids are never used again, so one who has gone stays harmless.
     pub(super) ignored: Vec<PersonId>,
-    /// Who wrote to them privately last.
-    pub(super) last_teller: Option<SessionId>,
+    /// Who wrote to them privately last, and what they were called then.
+    pub(super) last_teller: Option<(SessionId, Name)>,
     /// Without who comes and goes.
     pub(super) quiet: bool,
     /// With the time before each line, in minutes off UTC.
@@ -39,6 +40,7 @@ impl Prefs {
             clock: self.clock,
             bell: self.bell,
             wall_seconds,
+            columns: None,
         }
     }
 

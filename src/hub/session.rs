@@ -13,7 +13,7 @@ use crate::id::SessionId;
 use crate::ledger::CloseReason;
 use crate::limits::Limits;
 use crate::name::Name;
-use crate::origin::Prefix;
+use crate::origin::{Origin, Prefix};
 use crate::outbox::Outbox;
 use crate::rate::Bucket;
 use crate::work::Work;
@@ -132,8 +132,10 @@ pub(super) struct Session<T> {
     pub(super) flow: Flow,
     /// It is on the flush list, once.
     pub(super) listed: bool,
-    /// The address that it counts under; `None` if it is exempt.
-    pub(super) prefix: Option<Prefix>,
+    /// The last that it sent was for all to hear.
+    pub(super) talks: bool,
+    /// Where it comes from.
+    pub(super) from: Origin,
     /// How often the room had fallen behind when it was last told of that.
     pub(super) room_told: u32,
     /// The number that the ledger gave it.
@@ -163,7 +165,7 @@ impl<T> Session<T> {
         transport: T,
         id: SessionId,
         number: u64,
-        prefix: Option<Prefix>,
+        from: Origin,
         codec: Codec,
         now: Instant,
     ) -> Self {
@@ -173,7 +175,8 @@ impl<T> Session<T> {
             member: NOWHERE,
             flow: Flow::Ready,
             listed: false,
-            prefix,
+            talks: false,
+            from,
             room_told: 0,
             number,
             phase: Phase::Open,
@@ -190,6 +193,11 @@ impl<T> Session<T> {
             bytes_out: 0,
             prefs: None,
         }
+    }
+
+    /// The address that it counts under; `None` if it is exempt.
+    pub(super) fn prefix(&self) -> Option<Prefix> {
+        self.from.prefix()
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -254,7 +262,10 @@ impl<T> Session<T> {
             ..To::default()
         };
         let prefs = self.prefs.as_deref();
-        prefs.map_or(plain, |prefs| prefs.to(wall_seconds))
+        To {
+            columns: self.codec.fold_columns(),
+            ..prefs.map_or(plain, |prefs| prefs.to(wall_seconds))
+        }
     }
 
     /// What its person has set, if they see the feed otherwise than everybody.
@@ -392,11 +403,11 @@ mod tests {
             size_of::<Outbox>(),
             size_of::<Phase>(),
             size_of::<Bucket>(),
-            size_of::<Session<[u32; 6]>>(),
+            size_of::<Session<[u32; 3]>>(),
             size_of::<crate::hub::room::members::Member>(),
             size_of::<Option<Prefix>>()
         );
-        let bytes = size_of::<Session<[u32; 6]>>();
+        let bytes = size_of::<Session<[u32; 3]>>();
         assert!(bytes <= 248, "{bytes}");
     }
 }

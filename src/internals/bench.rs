@@ -110,9 +110,7 @@ impl Room {
         let id = self.sessions[number];
         let mut then = self.hub.handle_input(id, bytes, self.now);
         while then == Then::Resume {
-            if self.hub.has_done_enough() {
-                self.flush();
-            }
+            self.flush();
             then = self.hub.resume(id, self.now);
         }
         self.flush();

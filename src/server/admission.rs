@@ -52,9 +52,13 @@ pub(super) enum CountedAs {
 }
 
 impl CountedAs {
-    /// The count of a session that is let in.
-    pub(super) fn admitted(prefix: Option<Prefix>) -> Self {
-        prefix.map_or(Self::Exempt, Self::Of)
+    /// The count of a session that is let in, or is not.
+    pub(super) fn of(admitted: bool, prefix: Option<Prefix>) -> Self {
+        match prefix {
+            _ if !admitted => Self::Refused,
+            None => Self::Exempt,
+            Some(prefix) => Self::Of(prefix),
+        }
     }
 }
 
@@ -246,7 +250,7 @@ mod tests {
         let here = prefix("192.0.2.1");
         for _ in 0..2 {
             assert_eq!(admission.decide(here, 0), Decision::Admit);
-            admission.hold(CountedAs::admitted(here));
+            admission.hold(CountedAs::of(true, here));
         }
         assert_eq!(
             admission.decide(here, 2),
@@ -260,7 +264,7 @@ mod tests {
             Decision::Refuse(CloseReason::PerAddress)
         );
         for _ in 0..2 {
-            admission.release(CountedAs::admitted(here));
+            admission.release(CountedAs::of(true, here));
         }
         assert!(admission.per_address.is_empty());
     }
@@ -271,8 +275,10 @@ mod tests {
         let mut held = VecDeque::new();
         for n in 0..100_000_u128 {
             let address = Ipv6Addr::from(n.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835));
-            let place =
-                CountedAs::admitted(Origin::from(SocketAddr::new(address.into(), 1)).prefix());
+            let place = CountedAs::of(
+                true,
+                Origin::from(SocketAddr::new(address.into(), 1)).prefix(),
+            );
             admission.hold(place);
             held.push_back(place);
             if held.len() > LIMITS.sessions_max {

@@ -10,8 +10,9 @@ use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::time::{Duration, Instant};
 
-use log::warn;
+use log::{info, warn};
 
+use crate::dialect::event::Elsewhere;
 use crate::dialect::Dialect;
 #[cfg(test)]
 use crate::hub::Census;
@@ -42,7 +43,8 @@ const LATE_MIN: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Carrier<S> {
     stream: S,
-    counted_as: CountedAs,
+    /// It was let in, and not only to be told why it cannot stay.
+    admitted: bool,
     /// It is on a list of those to be read exactly while this says that it is to be read.
     readiness: Readiness,
 }
@@ -85,6 +87,11 @@ enum Shutdown {
 }
 
 impl<N: Network> EventLoop<N> {
+    /// Tells it where other dialects are spoken.
+    pub(super) fn set_elsewhere(&mut self, elsewhere: Elsewhere) {
+        self.hub.set_elsewhere(elsewhere);
+    }
+
     pub(super) fn new(
         network: N,
         dialects: Vec<Dialect>,
@@ -264,8 +271,9 @@ impl<N: Network> EventLoop<N> {
             admission,
             ..
         } = self;
-        hub.reap(now, |carrier, ending| {
-            admission.release(carrier.counted_as);
+        hub.reap(now, |carrier, from, ending| {
+            let prefix = from.prefix();
+            admission.release(CountedAs::of(carrier.admitted, prefix));
             network.close(carrier.stream, ending);
         });
     }
@@ -289,7 +297,10 @@ impl<N: Network> EventLoop<N> {
         }
         if std::mem::take(&mut self.reload_wanted) {
             match self.message.read() {
-                Ok(text) => self.hub.set_motd(&text),
+                Ok(text) => {
+                    self.hub.set_motd(&text);
+                    info!("reloaded");
+                }
                 Err(error) => warn!("{error}; the old one stays"),
             }
         }

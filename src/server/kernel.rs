@@ -1,6 +1,6 @@
 //! The real network: mio's poll, listeners and streams, signals, and the waker of a [`ShutdownHandle`].
 
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, IsTerminal};
 use std::iter;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -9,7 +9,6 @@ use std::time::{Duration, Instant, SystemTime};
 
 use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Token, Waker};
-use sd_notify::NotifyState;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook_mio::v1_0::Signals;
 use socket2::SockRef;
@@ -17,6 +16,8 @@ use socket2::SockRef;
 use crate::hub::{Ending, SessionId};
 use crate::origin::Origin;
 use crate::server::network::{Network, Wakeup};
+use crate::server::notify::notify;
+use crate::server::signals::unblock_handled;
 use crate::stream::{Edge, Read, Socket, Stream, Write};
 
 /// Tokens of sessions are below the half of the range, see [`SessionId::to_bits`]; listeners count from here.
@@ -34,6 +35,8 @@ pub(super) struct Kernel {
     listeners: Vec<TcpListener>,
     remote: Arc<Remote>,
     signals: Option<Signals>,
+    /// What SIGHUP asks for.
+    on_hangup: Wakeup,
     held_elsewhere: bool,
 }
 
@@ -94,6 +97,7 @@ impl Kernel {
             listeners: Vec::new(),
             remote,
             signals: None,
+            on_hangup: Wakeup::Reload,
             held_elsewhere,
         })
     }
@@ -115,18 +119,23 @@ impl Kernel {
             .registry()
             .register(&mut listener, token, Interest::READABLE)?;
         let address = listener.local_addr()?;
+        let address = SocketAddr::new(address.ip().to_canonical(), address.port());
         self.listeners.push(listener);
         Ok(address)
     }
 
-    /// Lets signals come as events.
+    /// Lets signals come as events. Whoever closes the window in which the server runs does not leave it behind: then
+    /// SIGHUP is the same as SIGTERM.
     pub(super) fn handle_signals(&mut self) -> io::Result<()> {
         let mut signals = Signals::new([SIGTERM, SIGINT, SIGUSR1, SIGHUP])?;
         self.poll
             .registry()
             .register(&mut signals, SIGNALS, Interest::READABLE)?;
         self.signals = Some(signals);
-        Ok(())
+        if io::stderr().is_terminal() {
+            self.on_hangup = Wakeup::Stop;
+        }
+        unblock_handled()
     }
 
     pub(super) fn shutdown_handle(&self) -> ShutdownHandle {
@@ -167,7 +176,7 @@ impl Network for Kernel {
                     let pending = self.signals.iter_mut().flat_map(Signals::pending);
                     events.extend(pending.map(|signal| match signal {
                         SIGUSR1 => Wakeup::Report,
-                        SIGHUP => Wakeup::Reload,
+                        SIGHUP => self.on_hangup,
                         _ => Wakeup::Stop,
                     }));
                 }
@@ -228,7 +237,7 @@ impl Network for Kernel {
 
     fn stop_listening(&mut self) {
         self.listeners.clear();
-        // Who did not start us does not listen, and need not.
-        let _ = sd_notify::notify(&[NotifyState::Stopping]);
+        // Where nobody can be told, that was said at the start.
+        let _ = notify("STOPPING=1", Duration::ZERO);
     }
 }

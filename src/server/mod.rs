@@ -16,33 +16,49 @@ mod kernel;
 mod meter;
 mod motd;
 mod network;
+mod notify;
+mod signals;
 #[cfg(test)]
 mod simulation;
 
+use std::fmt::Write;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::AsRawFd;
+use std::process;
+use std::time::Duration;
 
-use log::warn;
+use log::{info, warn};
 use rustix::io::Errno;
 use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
+use socket2::SockRef;
 
-use crate::settings::Settings;
+use crate::dialect::event::Elsewhere;
+use crate::settings::{Listen, Settings};
 use crate::stream;
 
 use admission::AdmissionLimits;
 use event_loop::EventLoop;
 use kernel::Kernel;
 use motd::MotdFile;
+use notify::notify;
 
 pub use crate::dialect::Dialect;
 pub use crate::hub::Census;
 pub use crate::ledger::CloseReason;
-pub use crate::log::StderrLog;
+pub use crate::log::{print, StderrLog};
 pub use crate::report::{Process, Report};
 pub use kernel::ShutdownHandle;
+pub use signals::block_signals;
 
 /// 64 descriptors are kept back for listeners, the log, and connections that are refused.
 const RESERVED_DESCRIPTORS: u64 = 64;
+
+/// A descriptor limit below this is worth a warning, unless `sessions-max` wants no more than it allows.
+const DESCRIPTORS_LOW: u64 = 1024;
+
+/// How long a supervisor whose queue is full is waited for when the server is ready.
+const READY_PATIENCE: Duration = Duration::from_secs(1);
 
 /// A chat server, bound and ready to run.
 pub struct Server {
@@ -58,13 +74,18 @@ impl Server {
     /// If an address cannot be resolved or listened on, or the message of the day cannot be read; the error names it.
     /// If the descriptor limit leaves none for sessions.
     pub fn bind(settings: &Settings) -> io::Result<Self> {
-        let mut listeners = Vec::new();
+        let explain = |listen: &Listen, error: io::Error| {
+            io::Error::new(error.kind(), format!("cannot listen on {listen}: {error}"))
+        };
+        let mut resolved = Vec::new();
         for listen in &settings.listen {
-            let explain = |error: io::Error| {
-                io::Error::new(error.kind(), format!("cannot listen on {listen}: {error}"))
-            };
-            let addresses = listen.resolve().map_err(explain)?;
-            let bound = listen_on_all(&addresses).map_err(explain)?;
+            let addresses = listen.resolve().map_err(|error| explain(listen, error))?;
+            resolved.push((listen, addresses));
+        }
+        let all: Vec<_> = resolved.iter().flat_map(|(_, all)| all).copied().collect();
+        let mut listeners = Vec::new();
+        for (listen, addresses) in resolved {
+            let bound = listen_on_all(&addresses, &all).map_err(|error| explain(listen, error))?;
             listeners.extend(bound.into_iter().map(|listener| (listen.dialect, listener)));
         }
         Self::new(settings, listeners, false)
@@ -73,8 +94,15 @@ impl Server {
     /// Serves listeners that somebody else has opened and goes on to hold, whatever `settings.listen` says.
     ///
     /// # Errors
-    /// If a listener cannot be used, or the message of the day cannot be read.
+    /// If a listener cannot be used, a socket that does not listen among them, or the message of the day cannot be read.
     pub fn adopt(settings: &Settings, listeners: Vec<(Dialect, TcpListener)>) -> io::Result<Self> {
+        for (_, listener) in &listeners {
+            if !SockRef::from(listener).is_listener()? {
+                let descriptor = listener.as_raw_fd();
+                let what = format!("descriptor {descriptor}, which was handed on, does not listen");
+                return Err(io::Error::other(what));
+            }
+        }
         Self::new(settings, listeners, true)
     }
 
@@ -83,6 +111,8 @@ impl Server {
         listeners: Vec<(Dialect, TcpListener)>,
         held_elsewhere: bool,
     ) -> io::Result<Self> {
+        let descriptors = Descriptors::raise_limit();
+        let sessions_max = descriptors.sessions_max(settings.sessions_max)?;
         let mut kernel = Kernel::new(held_elsewhere)?;
         let mut addresses = Vec::new();
         for (dialect, listener) in listeners {
@@ -92,12 +122,15 @@ impl Server {
             ));
         }
         let admission = AdmissionLimits {
-            sessions_max: sessions_max(settings.sessions_max)?,
+            sessions_max,
             per_address_max: settings.sessions_per_address_max,
         };
         let dialects = addresses.iter().map(|(dialect, _)| *dialect).collect();
         let message = MotdFile(settings.motd_file.clone());
-        let event_loop = EventLoop::new(kernel, dialects, settings.limits, admission, message)?;
+        let mut event_loop = EventLoop::new(kernel, dialects, settings.limits, admission, message)?;
+        log_start(settings, sessions_max, descriptors.limit);
+        descriptors.warn(settings.sessions_max, sessions_max);
+        event_loop.set_elsewhere(Elsewhere::of(&addresses));
         Ok(Self {
             event_loop,
             addresses,
@@ -117,12 +150,19 @@ impl Server {
     }
 
     /// Lets SIGTERM and SIGINT stop this server, SIGUSR1 write a report into the log, and SIGHUP read the message of
-    /// the day again.
+    /// the day again, or, where standard error is a terminal, stop it: the window is closed.
     ///
     /// # Errors
     /// If the handlers cannot be installed.
     pub fn handle_signals(&mut self) -> io::Result<()> {
         self.event_loop.network_mut().handle_signals()
+    }
+
+    /// Tells the supervisor that started the process, if there is one, that the server accepts connections.
+    pub fn tell_ready(&self) {
+        if let Err(error) = notify("READY=1", READY_PATIENCE) {
+            warn!("{error}");
+        }
     }
 
     /// Serves until the server is told to stop, and everybody has been told, or `drain-seconds` are over.
@@ -140,13 +180,16 @@ impl Server {
     }
 }
 
-/// Listens on all addresses that a name stands for (`localhost` for two, where there is IPv6). One that this machine does
-/// not have is a reason to stop only if it has none of them.
-fn listen_on_all(addresses: &[SocketAddr]) -> io::Result<Vec<TcpListener>> {
+/// Listens on all addresses that a name stands for (`localhost` for two, where there is IPv6), which are some of `all`
+/// that are listened on. One that this machine does not have is a reason to stop only if it has none of them.
+fn listen_on_all(addresses: &[SocketAddr], all: &[SocketAddr]) -> io::Result<Vec<TcpListener>> {
     let mut listeners = Vec::new();
     let mut absent = None;
     for address in addresses {
-        match stream::listen(*address) {
+        // Where nobody else has the port, `[::]` takes connections of both families.
+        let has_port = |other: &SocketAddr| other.is_ipv4() && other.port() == address.port();
+        let only_v6 = address.port() != 0 && all.iter().any(has_port);
+        match stream::listen(*address, only_v6) {
             Ok(listener) => listeners.push(listener),
             Err(error) if is_absent(&error) => absent = Some(error),
             Err(error) => return Err(error),
@@ -164,32 +207,73 @@ fn is_absent(error: &io::Error) -> bool {
         || Errno::from_io_error(error) == Some(Errno::AFNOSUPPORT)
 }
 
-/// Raises the soft descriptor limit to the hard one where that is permitted; gives the soft limit from then on.
-fn raise_descriptor_limit() -> u64 {
-    let limit = getrlimit(Resource::Nofile);
-    let mut current = limit.maximum;
-    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current, ..limit }) {
-        warn!("cannot raise the descriptor limit: {error}");
-        current = limit.current;
+/// The first line of the log: the version, the process, the limits in force, and what is set otherwise than by default.
+fn log_start(settings: &Settings, sessions_max: usize, descriptors: u64) {
+    let mut line = format!(
+        "start version={} pid={} sessions-max={sessions_max} descriptors={descriptors}",
+        env!("CARGO_PKG_VERSION"),
+        process::id()
+    );
+    for (key, value) in settings.changed() {
+        if key != "sessions-max" {
+            // Writing to a String cannot fail.
+            let _ = write!(line, " {key}={value}");
+        }
     }
-    current.unwrap_or(u64::MAX)
+    info!("{line}");
 }
 
-/// How many sessions the descriptor limit allows, at most as many as are `wanted`.
-fn sessions_max(wanted: Option<usize>) -> io::Result<usize> {
-    let limit = raise_descriptor_limit();
-    let allowed = limit.saturating_sub(RESERVED_DESCRIPTORS);
-    let allowed = usize::try_from(allowed).unwrap_or(usize::MAX);
-    match wanted {
-        _ if allowed == 0 => Err(io::Error::other(format!(
-            "a descriptor limit of {limit} leaves none for sessions: {RESERVED_DESCRIPTORS} are kept back"
-        ))),
-        Some(wanted) if wanted > allowed => {
-            warn!("sessions-max is lowered from {wanted} to {allowed}: the descriptor limit is {limit}");
-            Ok(allowed)
+/// How many descriptors this process may have.
+struct Descriptors {
+    limit: u64,
+    /// Why the soft limit could not be raised to the hard one.
+    refused: Option<Errno>,
+}
+
+impl Descriptors {
+    /// Raises the soft limit to the hard one where that is permitted.
+    fn raise_limit() -> Self {
+        let limit = getrlimit(Resource::Nofile);
+        let current = limit.maximum;
+        let refused = setrlimit(Resource::Nofile, Rlimit { current, ..limit }).err();
+        let in_force = refused.map_or(current, |_| limit.current);
+        Self {
+            limit: in_force.unwrap_or(u64::MAX),
+            refused,
         }
-        Some(wanted) => Ok(wanted),
-        None => Ok(allowed),
+    }
+
+    fn allowed(&self) -> usize {
+        let allowed = self.limit.saturating_sub(RESERVED_DESCRIPTORS);
+        usize::try_from(allowed).unwrap_or(usize::MAX)
+    }
+
+    /// How many sessions the limit allows, at most as many as are `wanted`.
+    fn sessions_max(&self, wanted: Option<usize>) -> io::Result<usize> {
+        match self.allowed() {
+            0 => Err(io::Error::other(format!(
+                "a descriptor limit of {} leaves none for sessions: {RESERVED_DESCRIPTORS} are kept back",
+                self.limit
+            ))),
+            allowed => Ok(wanted.map_or(allowed, |wanted| wanted.min(allowed))),
+        }
+    }
+
+    /// Warns of a limit that is low: below what `wanted` takes, or, where nobody wants a number, below 1024.
+    fn warn(&self, wanted: Option<usize>, sessions_max: usize) {
+        let limit = self.limit;
+        if let Some(error) = self.refused {
+            warn!("cannot raise the descriptor limit: {error}");
+        }
+        match wanted {
+            Some(wanted) if wanted > sessions_max => warn!(
+                "sessions-max is lowered from {wanted} to {sessions_max}: the descriptor limit is {limit}"
+            ),
+            None if limit < DESCRIPTORS_LOW => {
+                warn!("the descriptor limit is {limit}: at most {sessions_max} sessions");
+            }
+            _ => {}
+        }
     }
 }
 
@@ -203,7 +287,7 @@ mod tests {
     fn listen(addresses: &[&str]) -> io::Result<usize> {
         let addresses = addresses.iter().map(|address| address.parse());
         let addresses: Vec<SocketAddr> = addresses.map(Result::unwrap).collect();
-        listen_on_all(&addresses).map(|listeners| listeners.len())
+        listen_on_all(&addresses, &[]).map(|listeners| listeners.len())
     }
 
     #[test]

@@ -13,10 +13,11 @@
 use std::error::Error;
 use std::ffi::OsStr;
 use std::fmt::{self, Write};
-use std::fs::File;
-use std::io::Read;
+use std::path::Path;
 
 use getopts::Options;
+
+use crate::file::read_regular;
 
 pub use crate::dialect::{Dialect, UnknownDialect};
 pub use crate::limits::{Limits, QueueLimits};
@@ -32,7 +33,7 @@ mod listen;
 mod number;
 mod table;
 
-/// A settings file longer than this is a mistake, `/dev/zero` for one. In bytes.
+/// A settings file may have 1 MiB; a longer one is a mistake.
 const FILE_BYTES_MAX: u64 = MIB;
 
 /// A line grows on its way out: a name before it, base64 around it, U+FFFD for what was not UTF-8.
@@ -227,19 +228,10 @@ impl Entry {
 }
 
 fn read_file(name: &str) -> Result<Vec<u8>, SettingsError> {
-    let mut content = Vec::new();
-    // One byte more than may be tells a file that is too long from one that just fits.
-    let read =
-        File::open(name).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut content));
-    let why = match read {
-        Ok(length) if length as u64 <= FILE_BYTES_MAX => return Ok(content),
-        Ok(_) => format!("longer than {}", show_bytes(FILE_BYTES_MAX)),
-        Err(error) => error.to_string(),
-    };
-    let name = one_line(name);
-    Err(SettingsError::Unreadable(format!(
-        "settings file {name}: {why}"
-    )))
+    read_regular(Path::new(name), FILE_BYTES_MAX).map_err(|error| {
+        let name = one_line(name);
+        SettingsError::Unreadable(format!("settings file {name}: {error}"))
+    })
 }
 
 /// The entries of a settings file: `KEY = VALUE` lines, between them comments and blank lines.
@@ -378,9 +370,9 @@ mod tests {
                 pace_max: Some(Duration::from_millis(100)),
                 line_bytes_max: 4096,
                 queue: QueueLimits {
-                    bytes_max: 262_144,
-                    bytes_soft: 65_536,
-                    soft: Duration::from_secs(10),
+                    bytes_max: 1_048_576,
+                    bytes_soft: 262_144,
+                    soft: Duration::from_secs(30),
                     stall: Some(Duration::from_secs(30)),
                 },
                 line_rate: Rate {
@@ -543,7 +535,7 @@ mod tests {
             (&["-o", "queue-bytes-max=8k"],
                 "queue-bytes-max: 8k is too little for line-bytes-max 4k, at least 16k"),
             (&["-o", "memory-max=8k"], "memory-max: 8k is too little for line-bytes-max 4k, at least 16k"),
-            (&["-o", "queue-bytes-soft=257k"], "queue-bytes-soft: 257k is more than queue-bytes-max 256k"),
+            (&["-o", "queue-bytes-soft=1025k"], "queue-bytes-soft: 1025k is more than queue-bytes-max 1m"),
             (&["-l", "3333"], "listen: 3333: not [DIALECT://]HOST:PORT"),
             (&["-l", ""], "listen: no value given"),
             (&["-l", ":3333"], "listen: :3333: not [DIALECT://]HOST:PORT"),

@@ -79,6 +79,14 @@ impl Range {
         self
     }
 
+    /// As `read` would take it.
+    pub(super) fn show(&self, n: u64) -> String {
+        match self.zero {
+            Zero::Written(word) if n == 0 => word.to_owned(),
+            _ => self.unit.show(n),
+        }
+    }
+
     /// The error says what is wrong with the value, without the value itself.
     pub(super) fn read(&self, value: &str) -> Result<u64, String> {
         if matches!(self.zero, Zero::Written(word) if word == value) {

@@ -2,7 +2,7 @@
 //!
 //! It must not know where a value was written.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::listen::{Listen, ListenError};
@@ -65,6 +65,7 @@ pub(super) static TABLE: &[Setting] = &[
         count(1, 1_000_000).zero_written("auto"),
         "at most so many sessions; auto: what the descriptor limit allows, less 64",
         |settings, n| settings.sessions_max = unless_zero(length(n)),
+        |settings| or_zero(settings.sessions_max),
     ),
     number(
         "sessions-per-address-max",
@@ -72,6 +73,7 @@ pub(super) static TABLE: &[Setting] = &[
         count(1, 1_000_000).zero_means("off"),
         "at most so many from one IPv4 address or IPv6 /64; loopback is exempt",
         |settings, n| settings.sessions_per_address_max = unless_zero(n as u32),
+        |settings| u64::from(settings.sessions_per_address_max.unwrap_or(0)),
     ),
     number(
         "line-bytes-max",
@@ -79,29 +81,33 @@ pub(super) static TABLE: &[Setting] = &[
         bytes(64, 64 * KIB),
         "longer lines are refused, never cut, and the session goes on",
         |settings, n| settings.limits.line_bytes_max = length(n),
+        |settings| settings.limits.line_bytes_max as u64,
     ),
     number(
         "queue-bytes-max",
-        "256k",
+        "1m",
         bytes(KIB, 1024 * MIB),
         "unsent bytes of one session; above: closed, slow-consumer; at least 4 times \
          line-bytes-max",
         |settings, n| settings.limits.queue.bytes_max = length(n),
+        |settings| settings.limits.queue.bytes_max as u64,
     ),
     number(
         QUEUE_BYTES_SOFT,
-        "64k",
+        "256k",
         bytes(KIB, 1024 * MIB),
         "above it for longer than queue-soft-seconds: closed, slow-consumer; at most \
          queue-bytes-max, to which the default gives way",
         |settings, n| settings.limits.queue.bytes_soft = length(n),
+        |settings| settings.limits.queue.bytes_soft as u64,
     ),
     number(
         "queue-soft-seconds",
-        "10",
+        "30",
         seconds(10, DAY),
         "how long a session may stay above queue-bytes-soft",
         |settings, n| settings.limits.queue.soft = Duration::from_millis(n),
+        |settings| milliseconds_of(Some(settings.limits.queue.soft)),
     ),
     number(
         "stall-seconds",
@@ -109,6 +115,7 @@ pub(super) static TABLE: &[Setting] = &[
         seconds(10, DAY).zero_means("off"),
         "bytes wait, and none was taken for so long: closed, write-stall",
         |settings, n| settings.limits.queue.stall = unless_zero(n).map(Duration::from_millis),
+        |settings| milliseconds_of(settings.limits.queue.stall),
     ),
     number(
         "send-buffer-bytes",
@@ -116,6 +123,7 @@ pub(super) static TABLE: &[Setting] = &[
         bytes(2 * KIB, 64 * MIB).zero_means("the system's"),
         "SO_SNDBUF of each session",
         |settings, n| settings.send_buffer_bytes = unless_zero(length(n)),
+        |settings| or_zero(settings.send_buffer_bytes),
     ),
     number(
         "lines-per-second",
@@ -123,6 +131,7 @@ pub(super) static TABLE: &[Setting] = &[
         count(1, 1_000_000).zero_means("off"),
         "beyond it the session's input is paused, nothing is lost",
         |settings, n| settings.limits.line_rate.per_second = n as u32,
+        |settings| u64::from(settings.limits.line_rate.per_second),
     ),
     number(
         "lines-burst",
@@ -130,13 +139,15 @@ pub(super) static TABLE: &[Setting] = &[
         count(1, 1_000_000).zero_means("off"),
         "so many lines at once before lines-per-second counts",
         |settings, n| settings.limits.line_rate.burst = n as u32,
+        |settings| u64::from(settings.limits.line_rate.burst),
     ),
     number(
         "idle-seconds",
         "0",
         seconds(10, 365 * DAY).zero_means("off"),
-        "nothing heard for so long: closed, idle",
+        "nothing said or asked for so long (keepalives do not count): closed, idle",
         |settings, n| settings.limits.idle = unless_zero(n).map(Duration::from_millis),
+        |settings| milliseconds_of(settings.limits.idle),
     ),
     number(
         "drain-seconds",
@@ -144,19 +155,24 @@ pub(super) static TABLE: &[Setting] = &[
         seconds(10, HOUR),
         "a closing session gets so long to take its last bytes",
         |settings, n| settings.limits.drain = Duration::from_millis(n),
+        |settings| milliseconds_of(Some(settings.limits.drain)),
     ),
     number(
         "history-lines",
         "20",
         count(1, 1000).zero_means("off"),
-        "so many of the last lines are shown to a newcomer",
+        "so many of the last lines are shown to a newcomer and by /history",
         |settings, n| settings.limits.history_lines = length(n),
+        |settings| settings.limits.history_lines as u64,
     ),
     Setting {
         key: "motd-file",
         default: NO_FILE,
-        meaning: "a file that is shown after the greeting",
-        kind: Kind::File(|settings, path| settings.motd_file = path),
+        meaning: "shown in the greeting; a regular file of at most 16k, else an error at the start and a warning later",
+        kind: Kind::File(
+            |settings, path| settings.motd_file = path,
+            |settings| settings.motd_file.as_deref(),
+        ),
     },
     number(
         "pace-ms-max",
@@ -164,6 +180,7 @@ pub(super) static TABLE: &[Setting] = &[
         milliseconds(1, 10 * SECOND).zero_means("off"),
         "how long a line to a crowded room may wait to share its sends with others",
         |settings, n| settings.limits.pace_max = unless_zero(n).map(Duration::from_millis),
+        |settings| milliseconds_of(settings.limits.pace_max),
     ),
     number(
         "memory-max",
@@ -172,6 +189,7 @@ pub(super) static TABLE: &[Setting] = &[
         "all queues and buffers together; above: the session with the largest queue is closed, \
          slow-consumer; at least 4 times line-bytes-max",
         |settings, n| settings.limits.memory_max = length(n),
+        |settings| settings.limits.memory_max as u64,
     ),
 ];
 
@@ -185,12 +203,15 @@ pub(super) struct Setting {
     kind: Kind,
 }
 
-/// What values a setting takes, and where they go.
+/// What values a setting takes, where they go, and how they are found there.
 enum Kind {
     /// A number, stored in the base unit of its range, with 0 for what that says of 0.
-    Number(Range, fn(&mut Settings, u64)),
+    Number(Range, fn(&mut Settings, u64), fn(&Settings) -> u64),
     /// A path, or [`NO_FILE`].
-    File(fn(&mut Settings, Option<PathBuf>)),
+    File(
+        fn(&mut Settings, Option<PathBuf>),
+        fn(&Settings) -> Option<&Path>,
+    ),
     /// One more [`Listen`](super::Listen).
     Listener,
 }
@@ -204,12 +225,13 @@ const fn number(
     range: Range,
     meaning: &'static str,
     store: fn(&mut Settings, u64),
+    stored: fn(&Settings) -> u64,
 ) -> Setting {
     Setting {
         key,
         default,
         meaning,
-        kind: Kind::Number(range, store),
+        kind: Kind::Number(range, store, stored),
     }
 }
 
@@ -221,13 +243,15 @@ impl Setting {
             return Err(format!("{key}: no value given"));
         }
         match &self.kind {
-            Kind::Number(range, store) => {
+            Kind::Number(range, store, _) => {
                 let n = range
                     .read(value)
                     .map_err(|what| format!("{key}: {} {what}", one_line(value)))?;
                 store(settings, n);
             }
-            Kind::File(store) => store(settings, (value != NO_FILE).then(|| PathBuf::from(value))),
+            Kind::File(store, _) => {
+                store(settings, (value != NO_FILE).then(|| PathBuf::from(value)));
+            }
             Kind::Listener => {
                 let wrong = |error: ListenError| format!("{key}: {}: {error}", one_line(value));
                 settings.listen.push(value.parse().map_err(wrong)?);
@@ -236,14 +260,35 @@ impl Setting {
         Ok(())
     }
 
+    /// The value that the settings hold for this row, as it would be given.
+    pub(super) fn value(&self, settings: &Settings) -> String {
+        match &self.kind {
+            Kind::Number(range, _, stored) => range.show(stored(settings)),
+            Kind::File(_, stored) => stored(settings)
+                .map_or_else(|| NO_FILE.to_owned(), |path| path.display().to_string()),
+            Kind::Listener => {
+                let listeners = settings.listen.iter().map(ToString::to_string);
+                listeners.collect::<Vec<_>>().join(",")
+            }
+        }
+    }
+
     /// Key, default and meaning with the range, as they are listed.
     pub(super) fn cells(&self) -> (&'static str, &'static str, String) {
         let meaning = match &self.kind {
-            Kind::Number(range, _) => format!("{} ({range})", self.meaning),
-            Kind::File(_) | Kind::Listener => self.meaning.to_owned(),
+            Kind::Number(range, ..) => format!("{} ({range})", self.meaning),
+            Kind::File(..) | Kind::Listener => self.meaning.to_owned(),
         };
         (self.key, self.default, meaning)
     }
+}
+
+fn or_zero(n: Option<usize>) -> u64 {
+    n.unwrap_or(0) as u64
+}
+
+fn milliseconds_of(time: Option<Duration>) -> u64 {
+    time.map_or(0, |time| time.as_millis() as u64)
 }
 
 fn unless_zero<N: Default + PartialEq>(n: N) -> Option<N> {
@@ -273,6 +318,33 @@ pub(super) fn one_line(text: &str) -> String {
     line
 }
 
+/// Text as the value of one field of a log line: without blanks, which end it.
+fn one_word(text: &str) -> String {
+    let is_plain = |character: &char| !character.is_control() && !character.is_whitespace();
+    text.chars().fold(String::new(), |mut word, character| {
+        if is_plain(&character) && character != '\\' {
+            word.push(character);
+        } else if character == ' ' {
+            word.push_str("\\x20");
+        } else {
+            word.extend(character.escape_default());
+        }
+        word
+    })
+}
+
+impl Settings {
+    /// The settings whose values are not the defaults: keys and values, in the order of the table. A value is one word,
+    /// whatever was given: blanks and control characters are escaped.
+    pub fn changed(&self) -> impl Iterator<Item = (&'static str, String)> + '_ {
+        let default = Self::default();
+        TABLE.iter().filter_map(move |setting| {
+            let value = setting.value(self);
+            (value != setting.value(&default)).then(|| (setting.key, one_word(&value)))
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::number::Zero;
@@ -289,13 +361,46 @@ mod tests {
             }
             assert_eq!(setting.apply(setting.default, &mut settings), Ok(()));
             assert_eq!(settings, Settings::default(), "{}", setting.key);
+            let told = setting.value(&settings);
+            if setting.key == LISTEN {
+                settings.listen.clear();
+            }
+            assert_eq!(setting.apply(&told, &mut settings), Ok(()));
+            assert_eq!(settings, Settings::default(), "{told}");
         }
+    }
+
+    #[test]
+    fn what_is_not_the_default_is_told_in_one_word_each() {
+        assert_eq!(Settings::default().changed().next(), None);
+        let mut settings = Settings::default();
+        for (key, value) in [
+            (LISTEN, "wire://[::1]:7"),
+            ("sessions-max", "5"),
+            ("lines-burst", "0"),
+            ("stall-seconds", "0.5"),
+            ("motd-file", "a b=\\\u{85}c"),
+            ("memory-max", "1024k"),
+        ] {
+            let setting = TABLE.iter().find(|setting| setting.key == key).unwrap();
+            setting.apply(value, &mut settings).unwrap();
+        }
+        let changed: Vec<_> = settings.changed().collect();
+        let told = [
+            (LISTEN, "telnet://127.0.0.1:3333,wire://[::1]:7"),
+            ("sessions-max", "5"),
+            ("stall-seconds", "0.5"),
+            ("lines-burst", "0"),
+            ("motd-file", r"a\x20b=\\\u{85}c"),
+            ("memory-max", "1m"),
+        ];
+        assert_eq!(changed, told.map(|(key, value)| (key, value.to_owned())));
     }
 
     #[test]
     fn every_number_is_shown_as_it_is_read() {
         for setting in TABLE {
-            let Kind::Number(range, _) = &setting.kind else {
+            let Kind::Number(range, ..) = &setting.kind else {
                 continue;
             };
             let key = setting.key;

@@ -34,7 +34,7 @@ fn f030_a_reset_of_one_who_is_on_her_way_out_changes_nothing() {
     let server = Server::start(&DEAF);
     let mut deaf = deafen(&server, 1).remove(0);
     deaf.say("/quit");
-    eventually("she is on her way out", || server.report()["draining"] == 1);
+    eventually("bob is on the way out", || server.report()["draining"] == 1);
     let address = deaf.address();
     deaf.reset();
     // The drain would take an hour; the first reason stays.
@@ -73,7 +73,7 @@ fn f031_a_write_to_one_who_has_gone_is_a_reset() {
         }
         ann.skip_until("-- carl left (2 here)");
         bob.say("/nosuch");
-        bob.skip_until("!! no such command: /nosuch; /help lists them");
+        bob.skip_until("!! no such command: /nosuch; /help lists them, // says a slash");
     }
 }
 

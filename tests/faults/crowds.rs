@@ -38,7 +38,7 @@ fn f012_a_crowd_at_the_door_is_let_in_by_and_by() {
     let close = log.iter().position(|line| line.contains(" name=ann "));
     let before = &log[..close.expect("it is there")];
     let let_in = before.iter().filter(|line| line.contains(" open id="));
-    // She is found to have gone in the same turn as the first of the crowd are let in, or in the next one.
+    // Their session is found to have gone in the same turn as the first of the crowd are let in, or in the next one.
     let let_in = let_in.count();
     assert!(
         let_in <= 2 + 2 * 64,
@@ -129,7 +129,7 @@ fn f089_an_old_and_silent_stranger_makes_room_for_a_newcomer() {
         assert!(std::time::Instant::now() < give_up_at, "never let in");
         thread::sleep(Duration::from_millis(100));
     };
-    assert!(refused > 0, "a stranger who has just come keeps her place");
+    assert!(refused > 0, "somebody who has just come keeps their place");
     let farewell = silent.read_line().expect("a farewell");
     let begins = "!! goodbye: nothing heard for 1";
     assert!(farewell.starts_with(begins), "{farewell}");

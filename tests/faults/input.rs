@@ -7,7 +7,7 @@ use std::thread;
 use rustix::process::Signal;
 
 use super::support::person::Person;
-use super::support::server::Server;
+use super::support::server::{chatd, Server};
 use super::support::session::{
     ann_and_bob, close_line, close_line_at, connect_narrow, expect_close, kernel_queues, reset,
     value,
@@ -27,6 +27,9 @@ pub(crate) const TESTS: &[Test] = tests![
     f066_other_protocols_are_never_heard,
     f066_a_request_of_a_browser_does_not_speak,
     f066_a_request_longer_than_a_line_does_not_speak,
+    f135_other_protocols_are_sent_away_before_anything_is_said,
+    f135_who_is_at_the_wrong_port_is_told_the_right_one,
+    f135_a_byte_order_mark_is_dropped,
     f087_a_flood_is_paused_and_nothing_of_it_is_lost,
     f088_a_ghost_behind_its_own_flood_is_noticed,
     f088_a_broken_ghost_is_noticed,
@@ -182,22 +185,23 @@ fn f061_f062_f068_f076_odd_bytes_make_clean_lines() {
         (b"\x1b]0;title\x07a\x1b[31mb\x9b1mc\n", "ab\u{fffd}1mc"),
         (b"a\x7f\x08\x07b\n", "b"),
         (b"\xe8\x80\x81 \xe8\x80\n", "\u{8001} \u{fffd}"),
-        ("a\u{202e}b\u{200b}c\u{85}d\n".as_bytes(), "abcd"),
+        ("a\u{202e}b\u{200b}c\u{85}d\n".as_bytes(), "abc d"),
     ] {
         for packet in [sent.len(), 1] {
             sent.chunks(packet).for_each(|packet| bob.send(packet));
             ann.expect(&format!("<bob> {heard}"));
         }
     }
+    bob.expect("!! what you type is not UTF-8 and is not readable here");
     // Nothing to be seen is nothing said.
     bob.send(b"   \r\n\t\n\0\0\n\x1b[2J\n\xe2\x80\x8b\n");
     bob.expect_silence();
     ann.expect_silence();
 }
 
-/// Connects, sends, and sees what the stranger is told: one line, and the end.
+/// Connects, sends, and sees what the stranger is told: one line, which is given, and the end.
 #[track_caller]
-fn foreign(server: &Server, to: SocketAddr, bytes: &[u8]) {
+fn sent_away(server: &Server, to: SocketAddr, bytes: &[u8]) -> String {
     let mut stranger = TcpStream::connect(to).expect("the server listens");
     let deadline = stranger.set_read_timeout(Some(DEADLINE));
     deadline.expect("a socket");
@@ -208,15 +212,20 @@ fn foreign(server: &Server, to: SocketAddr, bytes: &[u8]) {
         assert_eq!(error.kind(), ErrorKind::ConnectionReset);
     }
     let told = String::from_utf8(told).expect("UTF-8");
-    let last = told.lines().last().unwrap_or_default();
-    let farewell = [
-        "!! goodbye: this is a chat in plain text",
-        // The same in base64, for programs.
-        "FAIL Z29vZGJ5ZTogdGhpcyBpcyBhIGNoYXQgaW4gcGxhaW4gdGV4dA==",
-    ];
-    assert!(farewell.contains(&last), "{told}");
     let line = close_line_at(server, to, stranger.local_addr().expect("connected"));
     assert_eq!(value(&line, "reason"), "wrong-protocol", "{line}");
+    told.lines().last().unwrap_or_default().to_owned()
+}
+
+#[track_caller]
+fn foreign(server: &Server, to: SocketAddr, bytes: &[u8]) {
+    let told = sent_away(server, to, bytes);
+    let farewell = [
+        "!! this is a chat in plain text",
+        // The same in base64, for programs.
+        "FAIL dGhpcyBpcyBhIGNoYXQgaW4gcGxhaW4gdGV4dA==",
+    ];
+    assert!(farewell.contains(&&*told), "{told}");
 }
 
 #[track_caller]
@@ -247,6 +256,74 @@ fn f066_other_protocols_are_never_heard() {
         b"GET / HTTP/1.1\r\nHost: 127.0.0.1:3333\r\nUser-Agent: hello\r\n\r\n",
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     ]);
+}
+
+/// The header of a balancer that looks whether the port is open, and of one that passes somebody on.
+const PROXY_HEADERS: [&[u8]; 2] = [
+    b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0",
+    b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\x7f\0\0\x01\x7f\0\0\x01\0\x50\x0d\x05hello\r\n",
+];
+
+fn f135_other_protocols_are_sent_away_before_anything_is_said() {
+    expect_unheard(&PROXY_HEADERS);
+    expect_unheard(&[
+        b"EHLO mail.example.net\r\nMAIL FROM:<ann@example.net>\r\n",
+        b"HELO x\r\n",
+        b"CAP LS 302\r\nNICK ann\r\nUSER ann 0 * :Ann\r\n",
+        b"PASS secret\r\nNICK ann\r\n",
+        b"NICK ann\r\nUSER ann 0 * :Ann\r\n",
+        b"USER ann 0 * :Ann\r\n",
+        b"a001 CAPABILITY\r\n",
+        b"USER anonymous\r\n",
+        b"OPTIONS rtsp://127.0.0.1/ RTSP/1.0\r\nCSeq: 1\r\n\r\n",
+        b"OPTIONS sip:nm SIP/2.0\r\nVia: SIP/2.0/TCP nm\r\n\r\n",
+        b"*1\r\n$4\r\nPING\r\n",
+        b"GET /\r\n",
+    ]);
+}
+
+fn f135_who_is_at_the_wrong_port_is_told_the_right_one() {
+    let ours = b"NAME YW5u\nCHAT YW5u aGVsbG8=\n";
+    let server = Server::start(&[]);
+    let (mut ann, mut bob) = ann_and_bob(&server);
+    let port = server.wire().port();
+    assert_eq!(
+        sent_away(&server, server.telnet(), ours),
+        format!("!! this port is for people; programs use port {port}")
+    );
+    for utf16 in [
+        &b"\xff\xfeh\0i\0\r\0\n\0"[..],
+        b"\xfe\xff\0h\0i\0\r\0\n",
+        b"h\0i\0\r\0\n\0",
+    ] {
+        assert_eq!(
+            sent_away(&server, server.telnet(), utf16),
+            "!! this is UTF-16; chatd speaks UTF-8"
+        );
+        assert_eq!(
+            sent_away(&server, server.wire(), utf16),
+            "FAIL dGhpcyBpcyBVVEYtMTY7IGNoYXRkIHNwZWFrcyBVVEYtOA=="
+        );
+    }
+    ann.expect_silence();
+    bob.expect_silence();
+    let alone = Server::spawn(chatd().args(["-l", "127.0.0.1:0"]));
+    let mut program = alone.connect();
+    program.skip_greeting();
+    program.send(ours);
+    program.expect("!! this is a chat in plain text");
+}
+
+fn f135_a_byte_order_mark_is_dropped() {
+    let server = Server::start(&[]);
+    let (mut person, mut program) = (server.connect(), Person::program(server.wire()));
+    person.skip_greeting();
+    for packet in [b"\xef".as_slice(), b"\xbb\xbf/name cle", b"o\r\n"] {
+        person.send(packet);
+    }
+    person.expect("-- you are cleo");
+    program.send(b"\xef\xbb\xbfNAME Ym90\n");
+    program.expect("NAME Ym90");
 }
 
 const BROWSER: &str = "Host: 127.0.0.1:3333\r\nOrigin: https://example.org\r\n\
@@ -338,7 +415,7 @@ fn f088_a_ghost_behind_its_own_flood_is_noticed() {
     assert_eq!(server.report()["input_bytes"], 0);
 }
 
-/// The same without being reset by what it is told: one has only shut its side, the other resets it herself.
+/// The same without being reset by what it is told: one has only shut its side, the other resets it itself.
 fn f088_a_broken_ghost_is_noticed() {
     let server = Server::start(&["lines-per-second=1", "lines-burst=5"]);
     let (mut half, mut broken) = (server.connect(), server.connect());

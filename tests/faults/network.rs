@@ -14,13 +14,14 @@ use socket2::{Domain, Socket, TcpKeepalive, Type};
 use super::support::eventually;
 use super::support::person::Person;
 use super::support::server::{chatd, Server};
-use super::support::session::{expect_close, server_inode};
+use super::support::session::{expect_close, server_inode, value};
 use super::{trial_if, Test};
 
 const TESTS: &[Test] = tests![
     f005_five_hundred_connect_while_the_server_stalls,
     f007_one_too_many_from_an_address_is_told_so_and_the_next_one_has_her_place,
     f038_who_vanishes_without_a_word_is_noticed,
+    f133_both_families_have_listeners_on_one_port,
 ];
 
 /// Set where a test runs in a network of its own.
@@ -76,7 +77,7 @@ fn f005_five_hundred_connect_while_the_server_stalls() {
     assert_eq!(server.report()["open"], 500);
 }
 
-/// Whoever connects from this machine to 192.0.2.1 has that address herself, and that is not loopback.
+/// Whoever connects from this machine to 192.0.2.1 has that address themselves, and that is not loopback.
 fn f007_one_too_many_from_an_address_is_told_so_and_the_next_one_has_her_place() {
     // An address for documentation (RFC 5737), and with it all of its network.
     let added = Command::new("ip")
@@ -154,6 +155,38 @@ fn f038_who_vanishes_without_a_word_is_noticed() {
     expect_close(&server, asks.address(), "reset");
     expect_close(&server, silent.address(), "reset");
     eventually("nothing is left", || server.report()["sessions"] == 0);
+}
+
+/// Nobody else is in this network, so any port is free.
+fn f133_both_families_have_listeners_on_one_port() {
+    const BY_EITHER: [&str; 2] = ["127.0.0.1:3333", "[::1]:3333"];
+    for listeners in [
+        &["0.0.0.0:3333", "[::]:3333"][..],
+        &["[::]:3333", "0.0.0.0:3333"],
+        &["[::]:3333", "127.0.0.1:3333"],
+        &["[::]:3333"],
+    ] {
+        let mut command = chatd();
+        for listener in listeners {
+            command.args(["-l", listener]);
+        }
+        let mut server = Server::spawn(&mut command);
+        server.output.wait_for_count("listening ", listeners.len());
+        for (at, address) in BY_EITHER.into_iter().enumerate() {
+            let mut person = Person::connect(address.parse().expect("an address"));
+            person.skip_greeting();
+            person.say("/quit");
+            person.skip_until("-- goodbye");
+            let close = server.log.wait_for(&format!(" close id={} ", at + 1));
+            let host = address.trim_end_matches("3333");
+            assert!(
+                value(&close, "from").starts_with(host),
+                "{listeners:?}: {close}"
+            );
+        }
+        assert_eq!(server.stop().code(), Some(0), "{listeners:?}");
+        assert_eq!(server.log.matching("::ffff:"), [""; 0]);
+    }
 }
 
 /// The server's own end of a session.

@@ -8,7 +8,8 @@ use super::Test;
 
 pub(crate) const TESTS: &[Test] = tests![the_table_of_faults_is_true];
 
-/// The numbers of the catalogue, which leaves out some.
+/// The numbers of the catalogue, which leaves out some. What attacks have found has higher ones, and a row once it is
+/// stood.
 const NUMBERS_MAX: u32 = 118;
 const LEFT_OUT: [u32; 12] = [4, 10, 24, 39, 42, 63, 65, 78, 86, 99, 105, 117];
 
@@ -16,11 +17,11 @@ fn the_table_of_faults_is_true() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let table = fs::read_to_string(root.join("tests/faults/README.md")).expect("it is there");
     let rows: BTreeMap<u32, &str> = table.lines().filter_map(row).collect();
-    let numbers: BTreeSet<u32> = rows.keys().copied().collect();
     let wanted: BTreeSet<u32> = (1..=NUMBERS_MAX)
         .filter(|number| !LEFT_OUT.contains(number))
         .collect();
-    assert_eq!(numbers, wanted);
+    let found = rows.range(..=NUMBERS_MAX).map(|(number, _)| *number);
+    assert_eq!(found.collect::<BTreeSet<u32>>(), wanted);
 
     let sources: BTreeMap<String, String> = ["src", "tests"]
         .into_iter()

@@ -127,7 +127,7 @@ impl Person {
     /// Reads the two lines of the greeting.
     #[track_caller]
     pub(crate) fn skip_greeting(&mut self) {
-        for begins in ["-- Welcome to chatd. You are guest", "-- "] {
+        for begins in ["-- Welcome! You are guest", "-- "] {
             let line = self.read_line().expect("a greeting");
             assert!(line.starts_with(begins), "{line:?}");
         }
@@ -151,7 +151,7 @@ impl Person {
             return format!("PONG silence-{n}");
         }
         self.say(&format!("/silence-{n}"));
-        format!("!! no such command: /silence-{n}; /help lists them")
+        format!("!! no such command: /silence-{n}; /help lists them, // says a slash")
     }
 
     /// Reads these very bytes next.

@@ -2,15 +2,15 @@
 //!
 //! ```text
 //! # a comment
-//! * connect ann            she connects; the greeting is hers to read
+//! * connect ann            they connect; the greeting is theirs to read
 //! * connect bot wire       a program connects
 //! * join bob carl          they connect and take names, and everybody there is told so
-//! ann> hello               she sends a line
-//! ann>> hel                she sends just these bytes
+//! ann> hello               they send a line
+//! ann>> hel                they send just these bytes
 //! bob< <ann> hello         the next line that he reads, to the byte
-//! * finish ann             she sends nothing more, but reads on
-//! * end ann                the server has closed her connection, with nothing more to say
-//! * reset ann              she breaks the connection
+//! * finish ann             they send nothing more, but read on
+//! * end ann                the server has closed their connection, with nothing more to say
+//! * reset ann              they break the connection
 //! * quiet                  nobody has anything unread
 //! ```
 //!

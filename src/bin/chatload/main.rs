@@ -29,7 +29,7 @@ mod verdict;
 
 use std::env;
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{IpAddr, Shutdown, TcpListener, TcpStream};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -128,6 +128,11 @@ fn play<'a>(
     })
 }
 
+/// Whether this machine has the address: then it can be listened on.
+fn is_own(address: IpAddr) -> bool {
+    address.is_loopback() || TcpListener::bind((address, 0)).is_ok()
+}
+
 /// Finds the server that is named: on this machine, and listening.
 ///
 /// # Errors
@@ -137,7 +142,7 @@ fn find(address: &str) -> Result<Target, (String, u8)> {
         io::ErrorKind::InvalidInput => (error.to_string(), USAGE),
         _ => (error.to_string(), 1),
     })?;
-    if let Some(far) = target.addresses().iter().find(|to| !to.ip().is_loopback()) {
+    if let Some(far) = target.addresses().iter().find(|to| !is_own(to.ip())) {
         let far = far.ip();
         let why = format!("{address}: {far} is not this machine, and others are not to be loaded");
         return Err((why, USAGE));
@@ -197,4 +202,20 @@ fn complain(what: &str, status: u8) -> ExitCode {
 )]
 fn clock() -> Instant {
     Instant::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    #[test]
+    fn every_address_of_this_machine_is_its_own() {
+        for own in ["127.0.0.1", "127.0.0.9", "0.0.0.0"] {
+            assert!(is_own(own.parse().unwrap()), "{own}");
+        }
+        // An address for documentation (RFC 5737).
+        assert!(!is_own(Ipv4Addr::new(192, 0, 2, 1).into()));
+    }
 }

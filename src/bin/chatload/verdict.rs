@@ -162,7 +162,7 @@ mod tests {
         }
     }
 
-    /// The faults of the last round that leaves so much.
+    /// The faults of the last round that leaves this.
     fn judged(levels: &[u64]) -> Vec<String> {
         let mut rounds = Vec::new();
         for (number, level) in (1..).zip(levels) {

@@ -1,6 +1,7 @@
 //! Clients whose server is not there, or not any more: other addresses, and dialling again.
 
 use super::*;
+use crate::settings::Listen;
 
 #[test]
 fn an_unreachable_server_is_told_of() {
@@ -23,6 +24,7 @@ fn every_address_is_tried() {
     let addresses = [1, 2].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
     let target = Target {
         dialect: Dialect::Wire,
+        name: None,
         addresses: addresses.into(),
     };
     let mut talk = Talk::new(Dialect::Wire, Options::default());
@@ -45,6 +47,55 @@ fn every_address_is_tried() {
     talk.turn();
     talk.edge();
     assert_eq!(talk.take_events(), [Event::Connected]);
+}
+
+#[test]
+fn f134_a_name_is_looked_up_anew_before_it_is_dialled_anew() {
+    let [old, new] = [1, 2].map(|host| SocketAddr::from(([127, 0, 0, host], 1)));
+    let listen: Listen = "wire://chat.example:1".parse().unwrap();
+    let target = Target {
+        dialect: Dialect::Wire,
+        name: Some(listen.clone().into()),
+        addresses: [old].into(),
+    };
+    let mut talk = Talk::new(Dialect::Wire, again());
+    talk.connection = Connection::new(ClientId::any(), &target, again());
+    assert_eq!(talk.connection.wants_addresses(talk.now), None);
+    assert_eq!(talk.connection.wants_dial(talk.now), Some(old));
+    talk.turn();
+    talk.edge();
+    talk.end(Ok(()));
+    let events = talk.take_events();
+    let [Event::Connected, Event::Interrupted { retry_in, .. }] = events[..] else {
+        panic!("{events:?}");
+    };
+    assert_eq!(talk.connection.wants_addresses(talk.now), None, "not yet");
+
+    // A look-up that fails is a failed attempt, with a wait behind it.
+    talk.now += retry_in;
+    let wanted = talk.connection.wants_addresses(talk.now);
+    assert_eq!(wanted.as_deref(), Some(&listen));
+    assert_eq!(talk.connection.wants_dial(talk.now), None);
+    let (now, events) = (talk.now, &mut talk.events);
+    let unknown = Err(io::ErrorKind::NotFound.into());
+    talk.connection
+        .handle_addresses(unknown, now, &mut |_, event| {
+            events.push(event.into_owned());
+        });
+    let events = talk.take_events();
+    let [Event::Interrupted { why, retry_in }] = events[..] else {
+        panic!("{events:?}");
+    };
+    assert_eq!(why, Why::Unreachable(io::ErrorKind::NotFound));
+    assert!(talk.connection.wants_addresses(talk.now).is_none());
+
+    talk.now += retry_in;
+    assert!(talk.connection.wants_addresses(talk.now).is_some());
+    let found = Ok(vec![new]);
+    talk.connection
+        .handle_addresses(found, talk.now, &mut |_, event| panic!("{event:?}"));
+    assert_eq!(talk.connection.wants_addresses(talk.now), None);
+    assert_eq!(talk.connection.wants_dial(talk.now), Some(new));
 }
 
 #[test]

@@ -5,7 +5,10 @@
 
 use std::borrow::Cow;
 
-use crate::dialect::message::{is_one_word, may_be_name, Ask, Inexpressible, Message, Refusal};
+use crate::dialect::message::{
+    is_goodbye, is_one_word, may_be_name, Ask, Inexpressible, Message, Refusal,
+};
+use crate::dialect::request::find_slash;
 use crate::hygiene;
 
 /// Adds the line that asks for this.
@@ -20,12 +23,9 @@ pub(in crate::dialect) fn encode(ask: Ask<'_>, out: &mut Vec<u8>) -> Result<(), 
             let clean = hygiene::clean(words.as_bytes()).text;
             // To a program's words only `/me ` is a command.
             let acts = clean == "/me" || clean.starts_with("/me ");
-            let escape = if clean.starts_with('/') && !acts {
-                "/"
-            } else {
-                ""
-            };
-            push(out, &[escape, &clean]);
+            let slash = find_slash(&clean).filter(|_| !acts);
+            let (blanks, rest) = clean.split_at(slash.as_ref().map_or(0, |slash| slash.start));
+            push(out, &[blanks, slash.map_or("", |_| "/"), rest]);
         }
         Ask::Tell { to, words } => {
             if !may_be_name(to) {
@@ -55,7 +55,7 @@ pub(in crate::dialect) fn parse(line: &[u8]) -> Option<Message<'_>> {
         return Some(parse_note(text));
     }
     if let Some(words) = line.strip_prefix("!! ") {
-        return Some(if words.starts_with("goodbye: ") {
+        return Some(if is_goodbye(words) {
             Message::Goodbye(words.into())
         } else {
             Message::Refused(Refusal::new(words))

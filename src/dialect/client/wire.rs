@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::dialect::message::{may_be_name, Ask, Inexpressible, Message, Refusal};
+use crate::dialect::message::{is_goodbye, may_be_name, Ask, Inexpressible, Message, Refusal};
 use crate::dialect::wire;
 use crate::ledger::CloseReason;
 
@@ -111,7 +111,7 @@ fn parse_presence<'a>(
 fn parse_fail<'a>(words: Cow<'a, str>, code: Option<&[u8]>) -> Message<'a> {
     let code = code.and_then(|code| std::str::from_utf8(code).ok());
     let is_close = |code| CloseReason::ALL.iter().any(|known| known.as_str() == code);
-    if words.starts_with("goodbye: ") || code.is_some_and(is_close) {
+    if is_goodbye(&words) || code.is_some_and(is_close) {
         return Message::Goodbye(words);
     }
     Message::Refused(Refusal::coded(words, code.unwrap_or_default()))

@@ -5,12 +5,12 @@ use std::mem;
 
 use memchr::memchr;
 
-use crate::dialect::event::{Note, Reply};
-use crate::dialect::foreign::{self, is_foreign};
+use crate::dialect::event::{Foreign, Note, Reply};
+use crate::dialect::foreign::{self, Opening};
 use crate::dialect::input::{Context, Input};
 use crate::dialect::line::{Line, LineBuffer};
 use crate::dialect::request::{self, Refusal};
-use crate::dialect::telnet::editor::{Editor, Outcome, CHARACTERS_MAX};
+use crate::dialect::telnet::editor::{is_sensible, Editor, Outcome, CHARACTERS_MAX};
 use crate::dialect::telnet::options::Change;
 use crate::dialect::telnet::protocol::{Meaning, Protocol, ETX, IAC};
 use crate::dialect::telnet::text;
@@ -26,6 +26,7 @@ const EIGHTH_BIT: u8 = 0x80;
 /// Invariant: there is an editor that has not ended exactly while the client sends every key by itself.
 #[derive(Debug, Default)]
 pub(crate) struct Codec {
+    opening: Opening,
     lines: LineBuffer,
     protocol: Protocol,
     editing: Option<Box<Editing>>,
@@ -37,15 +38,15 @@ pub(crate) struct Codec {
     /// The last second of the session's life in which Are You There was answered, counted from 1; 0 for never. After
     /// 18 hours the count begins anew, and all that suffers is one answer.
     answered_in: u16,
+    /// The session was told that what is typed is not UTF-8.
+    unreadable_told: bool,
 }
 
 /// The editor of a session that has one.
 #[derive(Debug)]
 struct Editing {
     editor: Editor,
-    /// What it has drawn since the last frame.
-    drawn: Vec<u8>,
-    /// The client edits lines itself again; only what was drawn is still to be sent.
+    /// The client edits lines itself again; only its row is still to be erased.
     ended: bool,
 }
 
@@ -69,9 +70,14 @@ impl Codec {
     ) -> Option<Input<'a>> {
         let begun = *context.lines_in > 0;
         if !begun && foreign::is_endless(&self.lines, input, context.words_bytes_max) {
-            return Some(Input::Foreign);
+            return Some(Input::Foreign(Foreign::Other));
         }
+        if let Some(foreign) = self.opening.look(input) {
+            return Some(Input::Foreign(foreign));
+        }
+        let length = input.len();
         let found = self.find(input, context);
+        self.opening.handle_taken(length - input.len());
         if let Some(leave) = self.settle(context) {
             return Some(leave);
         }
@@ -126,6 +132,16 @@ impl Codec {
             let Some((&byte, rest)) = input.split_first() else {
                 return self.pause();
             };
+            if let Some(stray) = self.protocol.give_up_command(byte) {
+                // What seemed to be a command was text, and the byte is looked at again for itself.
+                let found = stray
+                    .iter()
+                    .find_map(|byte| self.press(*byte, context.words_bytes_max));
+                if found.is_some() {
+                    return found;
+                }
+                continue;
+            }
             *input = rest;
             context.work.add(Work::COMMAND_BYTE);
             let meaning = match self.protocol.byte(byte, context.out) {
@@ -147,13 +163,13 @@ impl Codec {
         input: &mut &'a [u8],
         context: &mut Context<'_>,
     ) -> Option<Found<'a>> {
-        let Some(Editing { editor, drawn, .. }) = self.editing() else {
+        let Some(Editing { editor, .. }) = self.editing() else {
             let line = self.lines.next(input, context.words_bytes_max, Some(IAC));
             return line.map(Found::Line);
         };
         let (mut text, _) = input.split_at(memchr(IAC, input).unwrap_or(input.len()));
         let length = text.len();
-        let outcome = editor.input(&mut text, drawn);
+        let outcome = editor.input(&mut text);
         context.work.add(Work::KEY_BYTE.times(length - text.len()));
         *input = &input[length - text.len()..];
         outcome.map(found)
@@ -171,8 +187,8 @@ impl Codec {
             }
             Meaning::Nothing | Meaning::Key(_) => None,
             Meaning::Columns(columns) => {
-                if let Some(Editing { editor, drawn, .. }) = self.editing() {
-                    editor.resize(columns, drawn);
+                if let Some(Editing { editor, .. }) = self.editing() {
+                    editor.resize(columns);
                 }
                 None
             }
@@ -185,8 +201,8 @@ impl Codec {
 
     /// Takes one byte of text that came in other ways than as itself.
     fn press<'a>(&mut self, byte: u8, line_bytes_max: usize) -> Option<Found<'a>> {
-        if let Some(Editing { editor, drawn, .. }) = self.editing() {
-            return editor.input(&mut &[byte][..], drawn).map(found);
+        if let Some(Editing { editor, .. }) = self.editing() {
+            return editor.input(&mut &[byte][..]).map(found);
         }
         self.lines.push(&[byte], line_bytes_max);
         None
@@ -214,8 +230,11 @@ impl Codec {
             self.change(change, context);
         }
         let line = match line {
-            Line::Whole(line) if *context.lines_in == 1 && is_foreign(line) => {
-                return Input::Foreign;
+            Line::Whole(line) if *context.lines_in == 1 => {
+                if let Some(foreign) = foreign::judge_among_people(line) {
+                    return Input::Foreign(foreign);
+                }
+                foreign::without_byte_order_mark(line)
             }
             Line::Whole(line) => line,
             Line::TooLong(bytes) => {
@@ -232,6 +251,12 @@ impl Codec {
         };
         let edited = text::edit(line);
         let clean = hygiene::clean(&edited);
+        // The editor has decoded what it gives.
+        let unreadable = clean.unreadable
+            || self.is_editing() && clean.text.contains(char::REPLACEMENT_CHARACTER);
+        if unreadable && !mem::replace(&mut self.unreadable_told, true) {
+            answer(&Reply::Refused(&Refusal::Unreadable), context);
+        }
         scratch.clear();
         scratch.push_str(&clean.text);
         match request::parse(scratch, clean.altered) {
@@ -249,10 +274,11 @@ impl Codec {
         }
     }
 
-    /// Bytes that are kept of an unfinished line, and of those that its person can call back.
+    /// Bytes that are kept of an unfinished line, and all that an editor holds.
     pub(in crate::dialect) fn buffered(&self) -> usize {
         let editing = self.editing.as_ref().filter(|editing| !editing.ended);
-        self.lines.partial().len() + editing.map_or(0, |editing| editing.editor.bytes())
+        let edited = editing.map_or(0, |it| size_of::<Editing>() + it.editor.bytes());
+        self.lines.partial().len() + edited
     }
 
     /// Forgets the unfinished line, and those that its person can call back.
@@ -269,6 +295,12 @@ impl Codec {
     /// Whether the server edits the line, so that its person sees their own lines only if they are sent back.
     pub(in crate::dialect) fn is_editing(&self) -> bool {
         self.editing.as_ref().is_some_and(|editing| !editing.ended)
+    }
+
+    /// How wide the window is, where that is known and matters.
+    pub(in crate::dialect) fn fold_columns(&self) -> Option<u16> {
+        let columns = self.protocol.columns();
+        (self.is_editing() && is_sensible(columns)).then_some(columns)
     }
 
     fn editing(&mut self) -> Option<&mut Editing> {
@@ -293,18 +325,15 @@ impl Codec {
     fn change(&mut self, change: Change, context: &mut Context<'_>) -> bool {
         match change {
             Change::Begins { asked } => {
-                let mut drawn = Vec::new();
-                self.begin_frame(true, &mut drawn);
-                // What was typed ahead is on the screen already, and the editor takes it over.
-                drawn.extend_from_slice(b"\r\x1b[J");
                 let typed = self.lines.take_partial();
                 let mut editor = Editor::new(context.words_bytes_max, &typed);
                 self.lines.clear();
                 // A client tells its size when that changes, not again when editing begins again.
-                editor.resize(self.protocol.columns(), &mut drawn);
+                editor.resize(self.protocol.columns());
+                // What was typed ahead is on the screen already, and the editor takes it over.
+                editor.take_over_row();
                 self.editing = Some(Box::new(Editing {
                     editor,
-                    drawn,
                     ended: false,
                 }));
                 if asked {
@@ -314,6 +343,7 @@ impl Codec {
             }
             Change::Ends => {
                 if let Some(editing) = self.editing() {
+                    editing.editor.forget();
                     editing.ended = true;
                 }
                 false
@@ -327,8 +357,8 @@ impl Codec {
 
     /// Answers [`Input::Complete`] with what the word may stand for, the best first.
     pub(in crate::dialect) fn complete(&mut self, candidates: &[String]) {
-        if let Some(Editing { editor, drawn, .. }) = self.editing() {
-            editor.complete(candidates, drawn);
+        if let Some(Editing { editor, .. }) = self.editing() {
+            editor.complete(candidates);
         }
     }
 
@@ -337,23 +367,17 @@ impl Codec {
         self.editing.is_some()
     }
 
-    /// Whether the editor has drawn something that has not been sent.
-    pub(in crate::dialect) fn has_drawn(&self) -> bool {
+    /// Whether the screen does not show yet what the editor has to show.
+    pub(in crate::dialect) fn is_stale(&self) -> bool {
         let editing = self.editing.as_ref();
-        editing.is_some_and(|editing| !editing.drawn.is_empty())
+        editing.is_some_and(|editing| editing.ended || editing.editor.is_stale())
     }
 
-    /// Adds what was drawn since the last frame, and takes the row off the screen if texts follow.
+    /// Takes the row off the screen if texts follow.
     pub(in crate::dialect) fn begin_frame(&mut self, texts_follow: bool, out: &mut Vec<u8>) {
-        let Some(Editing {
-            editor,
-            drawn,
-            ended,
-        }) = self.editing.as_deref_mut()
-        else {
+        let Some(Editing { editor, ended }) = self.editing.as_deref_mut() else {
             return;
         };
-        out.extend(mem::take(drawn));
         if texts_follow || *ended {
             editor.erase(out);
         }
@@ -362,7 +386,7 @@ impl Codec {
         }
     }
 
-    /// Puts the row back on the screen, behind the texts.
+    /// Brings the row up to date, behind the texts.
     pub(in crate::dialect) fn end_frame(&mut self, out: &mut Vec<u8>) {
         if let Some(Editing { editor, .. }) = self.editing() {
             editor.draw(out);
@@ -374,13 +398,14 @@ fn answer(reply: &Reply<'_>, context: &mut Context<'_>) {
     text::encode_reply(reply, &context.to, context.out);
 }
 
-/// Whether the text breaks off within a character.
+/// Whether the text breaks off within a character, as its last three bytes show: a character has four at most.
 fn breaks_off(text: &[u8]) -> bool {
     let is_first = |byte: &u8| *byte & 0xc0 != 0x80;
-    let Some(last) = text.iter().rposition(is_first) else {
+    let tail = text.len().saturating_sub(3);
+    let Some(last) = text[tail..].iter().rposition(is_first) else {
         return false;
     };
-    std::str::from_utf8(&text[last..]).is_err_and(|error| error.error_len().is_none())
+    std::str::from_utf8(&text[tail + last..]).is_err_and(|error| error.error_len().is_none())
 }
 
 fn found<'a>(outcome: Outcome) -> Found<'a> {
@@ -401,6 +426,7 @@ mod tests {
 
     use super::*;
     use crate::dialect::event::To;
+    use crate::dialect::telnet::steps;
 
     #[derive(Debug, PartialEq, Eq)]
     enum Seen {
@@ -502,11 +528,28 @@ mod tests {
 
     #[test]
     fn commands_act_and_unknown_ones_vanish() {
-        let (seen, _) = hear_however_cut(b"a\xff\xf6b\xff\xf1\xff\xf9\xff\x00c\xff\xffd\n\xff\xec");
+        let (seen, _) = hear_however_cut(b"a\xff\xf6b\xff\xf1\xff\xf9\xff\x01c\xff\xffd\n\xff\xec");
         assert_eq!(
             seen,
             [Seen::AreYouThere, text("abc\u{fffd}d"), Seen::EndOfFile]
         );
+    }
+
+    #[test]
+    fn f136_a_stray_byte_of_255_does_not_swallow_the_line_end() {
+        for (bytes, expected) in [
+            (&b"my \xff\r\nname\r\n"[..], ["my \u{fffd}", "name"]),
+            (b"my \xff\nname\n", ["my \u{fffd}", "name"]),
+            (b"my \xff\rname\r", ["my \u{fffd}", "name"]),
+            (b"my \xff\0\r\0name\r\0", ["my \u{fffd}\0", "name"]),
+            (b"\xff\xfb\nname\n", ["\u{fffd}\u{fffd}", "name"]),
+            (b"\xff\xfe\r\nname\n", ["\u{fffd}\u{fffd}", "name"]),
+            (b"\xff\xfa\nname\n", ["\u{fffd}\u{fffd}", "name"]),
+        ] {
+            let (seen, reply) = hear_however_cut(bytes);
+            assert_eq!(seen, expected.map(text), "{}", bytes.escape_ascii());
+            assert!(reply.is_empty());
+        }
     }
 
     #[test]
@@ -538,6 +581,138 @@ mod tests {
         assert_eq!(hear(b"\x04", 1).0, [Seen::EndOfFile]);
         assert_eq!(hear(b"ab\x7f\x08\x04", 1).0, [Seen::EndOfFile]);
         assert_eq!(hear(b"a\x04\n", 1).0, [text("a\x04")]);
+    }
+
+    /// The longest that is read at once.
+    const PACKET: usize = 64 * 1024;
+
+    /// Somebody who edits, at a terminal of 1,000 columns.
+    struct Desk {
+        codec: Codec,
+        lines_in: u64,
+    }
+
+    impl Desk {
+        fn new() -> Self {
+            let mut desk = Self {
+                codec: Codec::default(),
+                lines_in: 1,
+            };
+            // Agrees to be edited, and tells the size of the window.
+            desk.turn(b"\xff\xfd\x01\xff\xfd\x03\xff\xfa\x1f\x03\xe8\x00\x18\xff\xf0");
+            assert!(desk.codec.is_editing());
+            assert_eq!(desk.codec.fold_columns(), Some(1000));
+            desk
+        }
+
+        /// Reads a packet and sends a frame; gives how many code points were looked at, and what was drawn.
+        fn turn(&mut self, mut input: &[u8]) -> (usize, Vec<u8>) {
+            let (mut scratch, mut work, mut out) = (String::new(), Work::default(), Vec::new());
+            let mut context = Context {
+                age: Duration::ZERO,
+                words_bytes_max: 4_096,
+                to: To::default(),
+                work: &mut work,
+                lines_in: &mut self.lines_in,
+                out: &mut out,
+            };
+            steps::take();
+            while self
+                .codec
+                .next(&mut input, &mut scratch, &mut context)
+                .is_some()
+            {}
+            assert!(input.is_empty());
+            let mut drawn = Vec::new();
+            self.codec.begin_frame(false, &mut drawn);
+            self.codec.end_frame(&mut drawn);
+            assert!(!self.codec.is_stale());
+            (steps::take(), drawn)
+        }
+    }
+
+    /// What a packet may make the editor look at: some for each byte, and a few times the line for one row.
+    fn steps_max(bytes: usize) -> usize {
+        130 * bytes + 4 * CHARACTERS_MAX
+    }
+
+    #[test]
+    fn f120_keys_are_as_much_work_as_they_are_bytes_whatever_is_in_the_line() {
+        let lines = ["🇩", "\u{301}", "x", "👍🏽", "a\u{301}", "\u{200d}", "你", " "];
+        let keys: [&[u8]; 16] = [
+            b"\x01\xff\xf1\x05\xff\xf1",
+            b"\x01\xff\xfa\x1f\x03\xe8\x00\x18\xff\xf0\x05\xff\xfa\x1f\x00\x50\x00\x18\xff\xf0",
+            b"\x02",
+            b"\x01\x06\x06",
+            b"\x02\x02\x06",
+            b"\x1b[1;5D\x1b[1;5C",
+            b"\x10\x0e",
+            b"\x10 \x7f",
+            b"\x10\x17",
+            b"\x10\x15",
+            b"\x10\x01\x0b",
+            b"\x01\x04",
+            b"\x01y\x05\x7f",
+            b"\x05\x7fx",
+            b"\x0c",
+            b"\x1b[200~\t\x1b[201~\x7f",
+        ];
+        for line in lines {
+            let line = line.repeat(2_000);
+            let line = line.as_bytes();
+            let line = &line[..line.len().min(4_000)];
+            for keys in keys {
+                let mut desk = Desk::new();
+                let (steps, _) = desk.turn(line);
+                assert!(steps <= steps_max(line.len()), "{steps} for the line");
+                // Some of the keys want an older line.
+                desk.turn(b"\r");
+                desk.turn(line);
+                desk.turn(b"!");
+                let packet = keys.repeat(PACKET / keys.len());
+                let (steps, drawn) = desk.turn(&packet);
+                let what = keys.escape_ascii();
+                assert!(steps <= steps_max(packet.len()), "{steps} for {what}");
+                assert!(
+                    drawn.len() < 4_200,
+                    "{} bytes are drawn for {what}",
+                    drawn.len()
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn f120_all_that_an_editor_holds_is_counted() {
+        let mut desk = Desk::new();
+        let empty = desk.codec.buffered();
+        for number in 0..60 {
+            desk.turn(&[&[b'a' + number % 26; 300][..], b"\r"].concat());
+        }
+        let of_history = desk.codec.buffered() - empty;
+        assert!((50 * 300..80 * 300).contains(&of_history), "{of_history}");
+        desk.turn("\u{301}".repeat(2_000).as_bytes());
+        let of_line = desk.codec.buffered() - empty - of_history;
+        assert!((4_000..=8_192).contains(&of_line), "{of_line}");
+        desk.turn(b"\x03");
+        assert_eq!(desk.codec.buffered(), empty + of_history, "given back");
+        desk.turn(b"a\t");
+        let names: Vec<String> = (0..50).map(|number| format!("anna{number:060}")).collect();
+        desk.codec.complete(&names);
+        let of_names = desk.codec.buffered() - empty - of_history;
+        assert!(of_names >= 50 * 64, "{of_names}");
+        desk.codec.clear();
+        assert_eq!(desk.codec.buffered(), empty);
+    }
+
+    #[test]
+    fn f121_a_key_that_was_a_command_looks_at_the_last_character_alone() {
+        assert!(breaks_off(b"\xd1") && breaks_off(b"x\xe2\x80") && breaks_off(b"\xf0\x9f\x8c"));
+        for whole in [&b""[..], b"x", b"x\x80", "у".as_bytes(), "🌏".as_bytes()] {
+            assert!(!breaks_off(whole), "{}", whole.escape_ascii());
+        }
+        // Four thousand of these are no character, whatever stands before them.
+        assert!(!breaks_off(&[&b"\xf0"[..], &[0x80; 4_000]].concat()));
     }
 
     proptest! {

@@ -110,6 +110,26 @@ impl Protocol {
         self.options.as_mut()?.give_up_waiting()
     }
 
+    /// Gives the bytes of a command that turns out to be none, for no client means what it would be with the byte that
+    /// follows: a line end behind them counts as one.
+    ///
+    /// `ÿ` of Latin-1 and `я` of Windows-1251 are the byte [`IAC`]. The options that have the numbers of CR and LF are
+    /// those of RFC 652 and 655, which nobody speaks any more.
+    pub(crate) fn give_up_command(&mut self, next: u8) -> Option<&'static [u8]> {
+        let is_line_end = matches!(next, b'\r' | b'\n');
+        let stray: &[u8] = match self.state {
+            State::Command if is_line_end || next == 0 => &[IAC],
+            State::Negotiation(WILL) if is_line_end => &[IAC, WILL],
+            State::Negotiation(WONT) if is_line_end => &[IAC, WONT],
+            State::Negotiation(DO) if is_line_end => &[IAC, DO],
+            State::Negotiation(DONT) if is_line_end => &[IAC, DONT],
+            State::Subnegotiation(0) if is_line_end => &[IAC, SB],
+            _ => return None,
+        };
+        self.state = State::Text;
+        Some(stray)
+    }
+
     /// Takes one byte that is not plain text. Answers go to `reply`.
     pub(crate) fn byte(&mut self, byte: u8, reply: &mut Vec<u8>) -> Meaning {
         let (state, meaning) = match (self.state, byte) {

@@ -8,7 +8,10 @@ use std::fmt::Display;
 use std::io::Write;
 use std::time::{Duration, UNIX_EPOCH};
 
+use memchr::memrchr;
+
 use crate::dialect::event::{Event, Here, Listed, Reply, To};
+use crate::dialect::telnet::fold::fold;
 
 const NUL: u8 = 0x00;
 /// Ctrl-D.
@@ -51,8 +54,18 @@ pub(crate) fn edit(line: &[u8]) -> Cow<'_, [u8]> {
 }
 
 /// Whether an unfinished line is nothing but a Ctrl-D.
+///
+/// At most the last 256 bytes are looked at, for this is asked with each packet: so much can be typed and taken back
+/// before it, or more if all of it was taken back at once.
 pub(crate) fn asks_to_leave(partial: &[u8]) -> bool {
-    partial.last() == Some(&EOT) && edit(&partial[..partial.len() - 1]).is_empty()
+    let Some((&EOT, line)) = partial.split_last() else {
+        return false;
+    };
+    let tail = &line[line.len().saturating_sub(256)..];
+    match memrchr(NAK, tail) {
+        Some(erased) => edit(&tail[erased..]).is_empty(),
+        None => tail.len() == line.len() && edit(line).is_empty(),
+    }
 }
 
 /// Adds what the room hears. Gives where the words begin in what was added; 0 where nobody said any.
@@ -67,8 +80,29 @@ pub(in crate::dialect) fn encode_event(event: &Event<'_>, out: &mut Vec<u8>) -> 
     }
 }
 
-/// Adds what one session is told.
+/// Adds what one session is told, folded to its window.
 pub(in crate::dialect) fn encode_reply(reply: &Reply<'_>, to: &To, out: &mut Vec<u8>) {
+    let begin = out.len();
+    encode_unfolded(reply, to, out);
+    if let Some(columns) = to.columns {
+        fold(out, begin, columns);
+    }
+}
+
+/// Adds a line of what the room hears as `to` wants to read it, with a bell if it `rings`.
+pub(in crate::dialect) fn encode_viewed(to: &To, seen: &[u8], rings: bool, out: &mut Vec<u8>) {
+    let begin = out.len();
+    begin_line(to, out);
+    out.extend_from_slice(seen);
+    if rings {
+        ring(out);
+    }
+    if let Some(columns) = to.columns {
+        fold(out, begin, columns);
+    }
+}
+
+fn encode_unfolded(reply: &Reply<'_>, to: &To, out: &mut Vec<u8>) {
     if let Reply::Past(past) = reply {
         // It has a time of its own, and of another day the date.
         let offset = to.clock.unwrap_or(0);
@@ -153,7 +187,7 @@ fn encode_here(here: &Here<'_>, to: &To, out: &mut Vec<u8>) {
 }
 
 /// Adds what stands before each line that `to` is told.
-pub(in crate::dialect) fn begin_line(to: &To, out: &mut Vec<u8>) {
+fn begin_line(to: &To, out: &mut Vec<u8>) {
     if let Some(offset) = to.clock {
         encode_time(to.wall_seconds, offset, out);
     }
@@ -183,7 +217,7 @@ fn encode_time(wall_seconds: u64, offset_minutes: i16, out: &mut Vec<u8>) {
 }
 
 /// Puts a bell into the line that was added last.
-pub(in crate::dialect) fn ring(out: &mut Vec<u8>) {
+fn ring(out: &mut Vec<u8>) {
     if out.ends_with(b"\r\n") {
         out.truncate(out.len() - 2);
         out.extend_from_slice(b"\x07\r\n");
@@ -242,6 +276,12 @@ mod tests {
     fn control_d_asks_to_leave_only_on_an_empty_line() {
         assert!(asks_to_leave(b"\x04"));
         assert!(asks_to_leave(b"ab\x15\x04"));
+        assert!(asks_to_leave(
+            &[&b"a".repeat(1_000)[..], b"\x15\x04"].concat()
+        ));
+        assert!(!asks_to_leave(
+            &[&b"a".repeat(500)[..], &b"\x7f".repeat(400), b"\x04"].concat()
+        ));
         assert!(!asks_to_leave(b"a\x04"));
         assert!(!asks_to_leave(b""));
     }

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use crate::id::SessionId;
 
-/// So many gaps are not worth closing.
+/// At most this many gaps are left open, beside as many as there are people.
 const GAPS_SPARE: usize = 32;
 
 /// Stands where somebody has gone; no session has this slot ([`SessionId::SLOTS_MAX`]).
@@ -43,7 +43,7 @@ impl Arrivals {
         entries.filter(|(_, id)| *id != GONE)
     }
 
-    /// Adds somebody; gives the number of her arrival.
+    /// Adds somebody; gives the number of their arrival.
     pub(super) fn add(&mut self, id: SessionId) -> u64 {
         self.last += 1;
         self.entries.push_back((self.last, id));
@@ -51,7 +51,7 @@ impl Arrivals {
         self.last
     }
 
-    /// Removes whoever came with this number, if she is still here.
+    /// Removes whoever came with this number, if they are still here.
     pub(super) fn remove(&mut self, arrival: u64) {
         let found = self.entries.binary_search_by_key(&arrival, |entry| entry.0);
         let Some(id) = found.ok().map(|at| &mut self.entries[at].1) else {

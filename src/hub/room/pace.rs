@@ -12,22 +12,22 @@ use std::time::{Duration, Instant};
 /// Sending takes `lines / (lines + OTHERS)` of the time: half of it when nine lines share the sends, where each line
 /// more would save a tenth of what is left.
 const OTHERS: u32 = 9;
-/// Fewer lines count as so many: sending takes a third of the time at least.
+/// At least this many lines are counted, so that sending takes a third of the time or more.
 const FEW_LINES: u32 = 4;
-/// A line that has no other to share with is not worth delaying as much, and counts as so many.
+/// A line that has no other to share with counts as this many: it is not worth delaying as much.
 const LONE_LINE: u32 = 7;
 /// More are not told apart.
 const LINES_MAX: u32 = 1000;
 
 /// A round that takes less is not worth slowing down: the timer itself is no finer.
 const WORTH_WAITING: Duration = Duration::from_millis(1);
-/// A round has at most so many steps, and none of them takes less than `WORTH_WAITING`: the loop goes on in between.
+/// At most this many steps make a round, and none of them takes less than `WORTH_WAITING`: the loop goes on in between.
 const STEPS: u32 = 16;
 
 /// Nor is more told in one turn: whoever has something to say or to ask is not to wait for all of a huge room.
 const TURN_MAX: Duration = Duration::from_millis(10);
 
-/// While many leave, presence waits at most so long for them to be gone.
+/// At most this long presence waits for those who leave to be gone.
 const PRESENCE_WAITS: Duration = Duration::from_secs(1);
 
 /// The pace at which people are told.
@@ -38,7 +38,7 @@ pub(in crate::hub) struct Pace {
     costs: [Duration; 2],
     /// How many were told since then, and what it took: of as many as there are in the room that is a round.
     round: (usize, Duration),
-    /// So much time may be spent sending, as of `counted_at`.
+    /// How much time may be spent sending, as of `counted_at`.
     credit: Duration,
     counted_at: Option<Instant>,
     presence_waits_since: Option<Instant>,
@@ -86,7 +86,11 @@ impl Pace {
         let waits_since = self.presence_waits_since.filter(|_| waiting.is_presence);
         self.presence_waits_since = waiting.is_presence.then(|| waits_since.unwrap_or(now));
         let Some(delay_max) = self.worth_pacing(waiting) else {
-            return usize::MAX;
+            return if waiting.is_urgent {
+                self.people_within_a_turn()
+            } else {
+                usize::MAX
+            };
         };
         self.credit = self.credit_at(waiting, delay_max, now);
         self.counted_at = Some(now);
@@ -98,8 +102,21 @@ impl Pace {
         if self.credit >= round && round <= TURN_MAX {
             return usize::MAX;
         }
-        let people = self.credit.min(TURN_MAX).as_nanos() / self.cost().as_nanos();
-        // One send alone may take longer.
+        self.people_within(self.credit.min(TURN_MAX))
+    }
+
+    /// How many people can be told in one turn; where nothing is known of what that costs, all.
+    fn people_within_a_turn(&self) -> usize {
+        if self.cost().is_zero() {
+            usize::MAX
+        } else {
+            self.people_within(TURN_MAX)
+        }
+    }
+
+    /// How many people can be told in this time; one send alone may take longer.
+    fn people_within(&self, time: Duration) -> usize {
+        let people = time.as_nanos() / self.cost().as_nanos().max(1);
         usize::try_from(people).unwrap_or(usize::MAX).max(1)
     }
 
@@ -120,7 +137,7 @@ impl Pace {
         paid_at.max(self.presence_until(waiting, delay_max, now))
     }
 
-    /// So many people of a round were told, who are so many in all, and it took so long.
+    /// `told` of the `people` of a round were told, and it `took` this long.
     pub(in crate::hub) fn told(&mut self, told: usize, people: usize, took: Duration) {
         self.presence_waits_since = None;
         let count = |people| u32::try_from(people).unwrap_or(u32::MAX);
@@ -163,7 +180,7 @@ impl Pace {
         // Without a pace a line waits for its own round, and for another one that is under way when it comes; but if only
         // a few are on their way, hardly any comes so early.
         let at_once = if lines > FEW_LINES { 2 * round } else { round };
-        // The last step begins so much later.
+        // The last step begins a part of the round later.
         let longest = (at_once + delay_max) * STEPS / (STEPS + 1);
         let lines = match lines {
             1 => LONE_LINE,
@@ -240,7 +257,7 @@ mod tests {
         (pace, now)
     }
 
-    /// Tells rounds of so many lines, one right after the other; gives how long one takes.
+    /// Tells rounds of `lines` lines, one right after the other; gives how long one takes.
     fn average_round(pace: &mut Pace, lines: usize, began_at: Instant) -> Duration {
         const ROUNDS: u32 = 20;
         let cost = pace.cost();
@@ -430,15 +447,17 @@ mod tests {
             is_urgent: true,
             ..presence(1)
         };
-        for (round, delay_max, waiting) in [
-            (Duration::from_micros(900), Some(ms(100)), presence(1)),
-            (ms(80), None, presence(1)),
-            (ms(80), Some(ms(100)), urgent),
+        let all = usize::MAX;
+        for (round, delay_max, waiting, told) in [
+            (Duration::from_micros(900), Some(ms(100)), presence(1), all),
+            (ms(80), None, presence(1), all),
+            // However urgent it is, others are served in between.
+            (ms(80), Some(ms(100)), urgent, PEOPLE / 8),
         ] {
             let (mut pace, now) = paced(round, delay_max);
             pace.note_leave(now);
             assert_eq!(pace.due_at(waiting, now), now);
-            assert_eq!(pace.allows(Some(waiting), now), usize::MAX);
+            assert_eq!(pace.allows(Some(waiting), now), told);
         }
     }
 

@@ -110,10 +110,10 @@ fn reply_goes_to_who_wrote_last() {
         scene.types(eve, "/name eva");
         scene.asks(ann, "/r still you", &["[to eva] still you"]);
         scene.types(eve, "/quit");
-        scene.asks(ann, "/r gone", &["!! nobody has written to you"]);
+        scene.asks(ann, "/r gone", &["!! eva has left"]);
         // Somebody else with that name is somebody else.
         scene.join(["eva"]);
-        scene.asks(ann, "/r gone", &["!! nobody has written to you"]);
+        scene.asks(ann, "/r gone", &["!! eva has left"]);
     });
 }
 
@@ -159,7 +159,7 @@ fn whois_tells_times_and_never_an_address() {
         scene.asks(
             ann,
             "/wh bob",
-            &["!! no such command: /wh; /help lists them"],
+            &["!! /wh could be /whisper, /who or /whois"],
         );
     });
 }
@@ -285,7 +285,11 @@ fn what_somebody_ignored_said_before_is_not_shown_either() {
 fn quiet_hides_who_comes_and_goes() {
     in_both_modes(|scene| {
         let [ann, bob] = scene.join(["ann", "bob"]);
-        scene.asks(ann, "/quiet on", &["-- presence off"]);
+        scene.asks(
+            ann,
+            "/quiet on",
+            &["-- quiet on: no joins, leaves and renames"],
+        );
         let carl = scene.connect();
         scene.types(carl, "/name carl");
         scene.types(bob, "/name robert");
@@ -311,7 +315,7 @@ fn quiet_hides_who_comes_and_goes() {
         scene.world.pass(Duration::from_secs(2));
         scene.hears(ann, &[]);
         assert_eq!(crowd.len(), 30);
-        scene.asks(ann, "/QUIET OFF", &["-- presence on"]);
+        scene.asks(ann, "/QUIET OFF", &["-- quiet off"]);
         scene.types(bob, "/name bob");
         scene.hears(ann, &["-- robert is now known as bob"]);
         for wrong in ["/quiet", "/quiet maybe"] {
@@ -337,7 +341,7 @@ fn times_stand_before_every_line() {
         scene.asks(
             ann,
             "/nosuch",
-            &["14:06 !! no such command: /nosuch; /help lists them"],
+            &["14:06 !! no such command: /nosuch; /help lists them, // says a slash"],
         );
         scene.asks(ann, "/time on +08:00", &["22:06 -- times on, +08:00"]);
         scene.asks(ann, "/time ON -14:06", &["00:00 -- times on, -14:06"]);
@@ -506,10 +510,10 @@ fn what_is_unambiguous_is_enough() {
         ("/a", "-- you are away"),
         ("/BA", "-- you are back"),
         ("/i bob", "-- ignoring bob"),
-        ("/u bob", "-- no longer ignoring bob"),
-        ("/quie on", "-- presence off"),
+        ("/un bob", "-- no longer ignoring bob"),
+        ("/quie on", "-- quiet on: no joins, leaves and renames"),
         ("/be on", "-- bell on"),
-        ("/t on", "-- times on, +00:00"),
+        ("/ti on", "-- times on, +00:00"),
         ("/ti off", "-- times off"),
         ("/hi", "-- earlier:"),
         ("/ed off", "-- editing off"),
@@ -523,9 +527,17 @@ fn what_is_unambiguous_is_enough() {
             "{line}"
         );
     }
-    for line in ["/wh", "/w", "/b", "/h", "/q", "/qui", "/m", "/zz"] {
-        let refusal = format!("!! no such command: {line}; /help lists them");
-        assert_eq!(world.ask(ann, line), [refusal], "{line}");
+    for (line, refusal) in [
+        ("/wh", "/wh could be /whisper, /who or /whois"),
+        ("/b", "/b could be /back, /bell or /bye"),
+        ("/u", "/u could be /unignore or /users"),
+        ("/qui", "/qui could be /quiet or /quit"),
+        (
+            "/zz",
+            "no such command: /zz; /help lists them, // says a slash",
+        ),
+    ] {
+        assert_eq!(world.ask(ann, line), [format!("!! {refusal}")], "{line}");
     }
 }
 

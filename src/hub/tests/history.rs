@@ -128,7 +128,7 @@ fn the_message_of_the_day_is_made_fit_to_be_shown() {
         .set_motd("Welcome to \x1b[31mred\x1b[0m.\r\n\r\n  你好\u{202e}\u{7}\n".as_bytes());
     assert_eq!(
         shown_to_newcomer(&mut world),
-        ["-- Welcome to red.", "-- 你好"]
+        ["-- Welcome to red.", "--   你好"]
     );
     world.hub.set_motd(b"Another one");
     assert_eq!(shown_to_newcomer(&mut world), ["-- Another one"]);

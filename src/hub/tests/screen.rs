@@ -9,6 +9,8 @@ use unicode_width::UnicodeWidthChar;
 
 use super::clients::Kind;
 use super::seat::{row_text, rows, terminal, wide, Seat, PROMPT, ROWS};
+use crate::dialect::encode_viewed;
+use crate::dialect::event::To;
 use crate::hub::Limits;
 
 use super::world::{limits, World};
@@ -53,7 +55,18 @@ impl Desk {
 
     fn is_told(&mut self, text: &str) {
         let time = if self.sees_time { "14:05 " } else { "" };
-        self.above.process(format!("{time}{text}\r\n").as_bytes());
+        let to = To {
+            columns: Some(self.columns),
+            ..To::default()
+        };
+        let mut rows = Vec::new();
+        encode_viewed(
+            &to,
+            format!("{time}{text}\r\n").as_bytes(),
+            false,
+            &mut rows,
+        );
+        self.above.process(&rows);
     }
 
     fn press(&mut self, key: Key) {
@@ -93,7 +106,11 @@ impl Desk {
     fn enter(&mut self) -> String {
         self.seat.press("\r");
         self.cursor = 0;
-        self.line.drain(..).collect::<String>().trim().to_owned()
+        self.line
+            .drain(..)
+            .collect::<String>()
+            .trim_end()
+            .to_owned()
     }
 
     fn resize(&mut self, columns: u16) {
@@ -551,7 +568,7 @@ fn a_frame_survives_every_partial_write() {
 fn what_an_editor_keeps_is_counted() {
     let mut world = World::new(limits());
     let mut ann = Desk::new(&mut world, "ann", 0);
-    assert!(world.hub.memory() < 100, "two commands");
+    assert!(world.hub.memory() < 1_500, "itself and two commands");
     let line = "x".repeat(1900);
     for _ in 0..100 {
         ann.seat.press(&format!("{line}\r{line}y\r"));

@@ -211,7 +211,7 @@ impl World {
         self.hub.flush(self.now, &mut Sockets);
         let closed = &mut self.closed;
         self.hub
-            .reap(self.now, |pipe, ending| closed.push((pipe, ending)));
+            .reap(self.now, |pipe, _, ending| closed.push((pipe, ending)));
     }
 
     /// Time passes, and then there is a turn.

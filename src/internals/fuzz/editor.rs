@@ -68,7 +68,7 @@ impl Desk {
             outcomes: Vec::new(),
         };
         let mut out = Vec::new();
-        desk.editor.resize(columns, &mut out);
+        desk.editor.resize(columns);
         desk.editor.draw(&mut out);
         desk.row.show(&out);
         desk
@@ -77,9 +77,9 @@ impl Desk {
     fn turn(&mut self, mut packet: &[u8]) {
         let mut out = Vec::new();
         let before = self.outcomes.len();
-        while let Some(outcome) = self.editor.input(&mut packet, &mut out) {
+        while let Some(outcome) = self.editor.input(&mut packet) {
             if let Outcome::Complete(word) = &outcome {
-                self.editor.complete(&names_for(word), &mut out);
+                self.editor.complete(&names_for(word));
             }
             self.outcomes.push(outcome);
         }
@@ -87,8 +87,8 @@ impl Desk {
         if self.outcomes.len() > before {
             self.editor.erase(&mut out);
             out.extend(b"-- done\r\n");
-            self.editor.draw(&mut out);
         }
+        self.editor.draw(&mut out);
         if out.is_ascii() {
             self.row.show(&out);
         }
@@ -186,6 +186,10 @@ enum Key {
     Up,
     Down,
     Delete,
+    WordLeft,
+    WordRight,
+    PasteBegins,
+    PasteEnds,
 }
 
 impl Reference {
@@ -236,6 +240,9 @@ impl Reference {
             Key::Right | Key::Control(0x06) => self.cursor = self.right(),
             Key::Home | Key::Control(0x01) => self.cursor = 0,
             Key::End | Key::Control(0x05) => self.cursor = end,
+            Key::WordLeft => self.cursor = self.last_word_start(),
+            Key::WordRight => self.cursor = self.next_word_end(),
+            Key::PasteBegins | Key::PasteEnds => {}
             Key::Up | Key::Control(0x10) => self.go_up(),
             Key::Down | Key::Control(0x0e) => self.go_down(),
             Key::Control(0x03) if self.line.is_empty() && !is_interrupted => {
@@ -253,14 +260,7 @@ impl Reference {
             Key::Control(b'\r' | b'\n') => self.enter(),
             Key::Control(0x0b) => self.delete(self.cursor, end),
             Key::Control(0x15) => self.delete(0, self.cursor),
-            Key::Control(0x17) => {
-                let before = &self.line[..self.cursor];
-                let word_end = before
-                    .iter()
-                    .rposition(|c| !c.is_whitespace())
-                    .map_or(0, |at| at + 1);
-                self.delete(word_start(&before[..word_end]), self.cursor);
-            }
+            Key::Control(0x17) => self.delete(self.last_word_start(), self.cursor),
             Key::Control(0x0c) => {}
             Key::Control(_) => {
                 self.completion = completion;
@@ -279,6 +279,21 @@ impl Reference {
     fn right(&self) -> usize {
         let mut places = boundaries(&self.line).into_iter();
         places.find(|at| *at > self.cursor).unwrap_or(self.cursor)
+    }
+
+    /// Of a word of more than a hundred characters, only so many count.
+    fn last_word_start(&self) -> usize {
+        let before = &self.line[..self.cursor];
+        let last = before.iter().rposition(|c| !c.is_whitespace());
+        let word = last.map_or(0, |last| word_start(&before[..=last]));
+        word.max(self.cursor.saturating_sub(100))
+    }
+
+    fn next_word_end(&self) -> usize {
+        let behind = &self.line[self.cursor..];
+        let blanks = behind.iter().take_while(|c| c.is_whitespace()).count();
+        let word = behind[blanks..].iter().take_while(|c| !c.is_whitespace());
+        self.cursor + (blanks + word.count()).min(100)
     }
 
     fn insert(&mut self, c: char) {
@@ -333,7 +348,7 @@ impl Reference {
             self.completion = Some(completion);
             return;
         }
-        let start = word_start(&self.line[..self.cursor]);
+        let start = word_start(&self.line[..self.cursor]).max(self.cursor.saturating_sub(100));
         let prefix: String = self.line[start..self.cursor].iter().collect();
         if prefix.is_empty() {
             return self.insert(' ');
@@ -422,17 +437,22 @@ fn word_start(text: &[char]) -> usize {
     space.map_or(0, |at| at + 1)
 }
 
-/// Where one may stand between what look like single characters.
+/// Where one may stand between what look like single characters: of more than 16 that belong together, and of more than
+/// 32 letters of flags in a row, each further one is one by itself.
 pub(crate) fn boundaries(text: &[char]) -> Vec<usize> {
     let is_flag_letter = |c: char| ('🇦'..='🇿').contains(&c);
-    let mut found = Vec::new();
+    let (mut found, mut begin) = (Vec::new(), 0);
     for (at, &c) in text.iter().enumerate() {
         let joins = c.width() == Some(0)
             || ('\u{1f3fb}'..='\u{1f3ff}').contains(&c)
             || (at > 0 && text[at - 1] == '\u{200d}');
         let letters = text[..at].iter().rev().take_while(|c| is_flag_letter(**c));
-        let ends_flag = is_flag_letter(c) && letters.count() % 2 == 1;
+        let letters = letters.count();
+        let ends_flag = is_flag_letter(c) && letters % 2 == 1 && letters < 32;
         if at == 0 || !(joins || ends_flag) {
+            begin = at;
+        }
+        if at == begin || at - begin >= 16 {
             found.push(at);
         }
     }
@@ -442,14 +462,40 @@ pub(crate) fn boundaries(text: &[char]) -> Vec<usize> {
 
 /// The keys, each with the number of bytes up to its end.
 fn keys(bytes: &[u8]) -> Vec<(Key, usize)> {
+    let mut is_pasting = false;
+    let mut found = Vec::new();
+    for (key, at) in raw_keys(bytes) {
+        match key {
+            Key::PasteBegins => is_pasting = true,
+            Key::PasteEnds => is_pasting = false,
+            Key::Control(0x03) if is_pasting => {
+                is_pasting = false;
+                found.push((key, at));
+            }
+            Key::Control(b'\t') if is_pasting => found.push((Key::Character(' '), at)),
+            Key::Character(_) | Key::Control(b'\r' | b'\n') => found.push((key, at)),
+            _ if is_pasting => {}
+            _ => found.push((key, at)),
+        }
+    }
+    found
+}
+
+fn raw_keys(bytes: &[u8]) -> Vec<(Key, usize)> {
     let mut found = Vec::new();
     let mut at = 0;
     while let Some(&byte) = bytes.get(at) {
         match byte {
             0x80.. => {
                 let run = bytes[at..].iter().take_while(|byte| **byte >= 0x80).count();
-                let text = &bytes[at..at + run];
-                at += run;
+                let mut text = &bytes[at..at + run];
+                let introducer = text
+                    .windows(2)
+                    .position(|pair| pair[0] == 0xc2 && introduced_by(pair[1]).is_some());
+                if let Some(place) = introducer {
+                    text = &text[..place];
+                }
+                at += text.len();
                 // At the end of all, half a character waits for its other half.
                 let waits = at == bytes.len();
                 let whole = if waits {
@@ -459,6 +505,12 @@ fn keys(bytes: &[u8]) -> Vec<(Key, usize)> {
                 };
                 let characters = String::from_utf8_lossy(whole);
                 found.extend(characters.chars().map(|c| (Key::Character(c), at)));
+                if introducer.is_some() {
+                    let letter = introduced_by(bytes[at + 1]).unwrap_or(b' ');
+                    let (key, length) = sequence(&[&[letter], &bytes[at + 2..]].concat());
+                    at += 1 + length;
+                    found.extend(key.map(|key| (key, at)));
+                }
             }
             0x1b => {
                 let (key, length) = sequence(&bytes[at + 1..]);
@@ -482,6 +534,12 @@ fn keys(bytes: &[u8]) -> Vec<(Key, usize)> {
     found
 }
 
+/// The byte that stands behind ESC for what U+0080 to U+009F say in one character.
+fn introduced_by(second: u8) -> Option<u8> {
+    let letter = second - 0x40;
+    b"OPX[]^_".contains(&letter).then_some(letter)
+}
+
 fn without_half_character(text: &[u8]) -> &[u8] {
     for length in 1..=3.min(text.len()) {
         let (head, tail) = text.split_at(text.len() - length);
@@ -501,33 +559,104 @@ fn sequence(bytes: &[u8]) -> (Option<Key>, usize) {
         .take_while(|byte| (0x20..0x7f).contains(*byte))
         .count();
     let text = std::str::from_utf8(&bytes[..printable]).expect("ASCII");
-    let Some(rest) = text.strip_prefix('[') else {
-        let Some(rest) = text.strip_prefix('O') else {
-            return (None, printable.min(1));
-        };
-        return match rest.chars().next() {
-            Some(last) => (named("", last), 2),
-            None => (None, 1),
-        };
-    };
-    if rest.starts_with('[') {
-        return (None, printable.min(3));
+    match text.chars().next() {
+        Some('[') => control_sequence(&text[1..], &bytes[1..]),
+        Some('O') => {
+            let digits = |c: char| c.is_ascii_digit() || c == ';';
+            let rest = text[1..].trim_start_matches(digits);
+            let parameters = &text[1..text.len() - rest.len()];
+            match rest.chars().next() {
+                Some(last) => (single(parameters, last), parameters.len() + 2),
+                None => (None, printable),
+            }
+        }
+        Some(']' | 'P' | 'X' | '^' | '_') => (None, 1 + string(&bytes[1..])),
+        _ => (None, printable.min(1)),
     }
-    match rest.find(|c| c >= '@') {
-        Some(end) => (named(&rest[..end], rest.as_bytes()[end].into()), end + 2),
-        None => (None, printable),
+}
+
+/// How many bytes of a control string there are, with the BEL or U+009C that ends it.
+fn string(bytes: &[u8]) -> usize {
+    for (at, byte) in bytes.iter().enumerate() {
+        match byte {
+            0x07 => return at + 1,
+            0x00..=0x1f | 0x7f => return at,
+            0x9c if at > 0 && bytes[at - 1] == 0xc2 => return at + 1,
+            _ => {}
+        }
+    }
+    bytes.len()
+}
+
+/// What follows `ESC [`; `text` are the `bytes` up to the first that is not printable.
+fn control_sequence(text: &str, bytes: &[u8]) -> (Option<Key>, usize) {
+    if text.starts_with('[') {
+        return (None, text.len().min(2) + 1);
+    }
+    if text.starts_with('M') {
+        let place = bytes[1..].iter().take(3);
+        let place = place.take_while(|byte| **byte >= 0x20 && **byte != 0x7f);
+        return (None, 2 + place.count());
+    }
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(0);
+    let end = match text[digits..].starts_with('$') && digits > 0 {
+        true => Some(digits),
+        false => text.find(|c| c >= '@'),
+    };
+    match end {
+        Some(end) => (named(&text[..end], text.as_bytes()[end].into()), end + 2),
+        None => (None, text.len() + 1),
+    }
+}
+
+fn single(parameters: &str, last: char) -> Option<Key> {
+    let pad = "pqrstuvwxyjklmnoX "
+        .chars()
+        .zip("0123456789*+,-./= ".chars());
+    if parameters.len() > 4 {
+        return None;
+    }
+    if let Some((_, typed)) = pad.into_iter().find(|(key, _)| *key == last) {
+        return Some(Key::Character(typed));
+    }
+    match last {
+        'M' => Some(Key::Control(b'\r')),
+        'I' => Some(Key::Control(b'\t')),
+        'c' => Some(Key::WordRight),
+        'd' => Some(Key::WordLeft),
+        _ => named(parameters, last),
     }
 }
 
 fn named(parameters: &str, last: char) -> Option<Key> {
+    if parameters.len() > 4 {
+        return None;
+    }
     match (parameters, last) {
-        ("", 'A') => Some(Key::Up),
-        ("", 'B') => Some(Key::Down),
-        ("", 'C') => Some(Key::Right),
-        ("", 'D') => Some(Key::Left),
-        ("", 'H') | ("1" | "7", '~') => Some(Key::Home),
-        ("", 'F') | ("4" | "8", '~') => Some(Key::End),
-        ("3", '~') => Some(Key::Delete),
+        ("200", '~') => return Some(Key::PasteBegins),
+        ("201", '~') => return Some(Key::PasteEnds),
+        ("1" | "7", '~' | '$' | '^' | '@') => return Some(Key::Home),
+        ("4" | "8", '~' | '$' | '^' | '@') => return Some(Key::End),
+        ("3", '~') => return Some(Key::Delete),
+        _ => {}
+    }
+    let held = match parameters.strip_prefix("1;").unwrap_or(parameters) {
+        "" if parameters.is_empty() => 0,
+        number => {
+            let held = number.parse::<u8>().ok();
+            held.filter(|held| (1..=16).contains(held))? - 1
+        }
+    };
+    let by_word = held & 2 != 0 || held & 4 != 0;
+    match last {
+        'A' | 'a' => Some(Key::Up),
+        'B' | 'b' => Some(Key::Down),
+        'C' if by_word => Some(Key::WordRight),
+        'D' if by_word => Some(Key::WordLeft),
+        'C' | 'c' => Some(Key::Right),
+        'D' | 'd' => Some(Key::Left),
+        'H' => Some(Key::Home),
+        'F' => Some(Key::End),
         _ => None,
     }
 }

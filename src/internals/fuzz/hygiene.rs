@@ -8,35 +8,88 @@ use unicode_width::UnicodeWidthChar;
 pub(super) struct Clean {
     pub(super) text: String,
     pub(super) altered: bool,
+    /// Some bytes were not UTF-8.
+    pub(super) unreadable: bool,
 }
 
 pub(super) fn clean(line: &[u8]) -> Clean {
-    let decoded: Vec<char> = String::from_utf8_lossy(line).chars().collect();
+    let (decoded, unreadable) = decoded(line);
     let without_sequences = without_sequences(&decoded);
     let mut altered = without_sequences.len() < decoded.len();
 
     let spaced = without_sequences
         .into_iter()
-        .map(|c| if c == '\t' { ' ' } else { c });
+        .map(|c| if separates(c) { ' ' } else { c });
     let (forbidden, allowed): (Vec<char>, Vec<char>) = spaced.partition(|&c| is_forbidden(c));
     altered |= !forbidden.is_empty();
 
     let composed: Vec<char> = allowed.into_iter().nfc().collect();
-    let low = without_towers(&composed);
-    altered |= low.len() < composed.len();
+    let mut kept: Vec<char> = Vec::new();
+    for c in composed {
+        if shows_nothing(c) && blank_columns(&kept) + c.width().unwrap_or(0) > 16 {
+            continue;
+        }
+        if piles_up(c) && kept.iter().rev().take_while(|c| piles_up(**c)).count() == 4 {
+            altered = true;
+            continue;
+        }
+        kept.push(c);
+    }
 
-    let text: String = low.into_iter().collect();
-    let trimmed = text.trim();
-    if !trimmed.is_empty() && trimmed.chars().all(shows_nothing) {
-        return Clean {
-            text: String::new(),
-            altered: true,
-        };
+    let mut text: String = kept.into_iter().collect();
+    text.truncate(text.trim_end().len());
+    if text.chars().all(shows_nothing) {
+        altered |= !text.trim().is_empty();
+        text.clear();
     }
     Clean {
-        text: trimmed.to_owned(),
+        text,
         altered,
+        unreadable,
     }
+}
+
+/// The characters, and whether there were bytes that are none: such a run is one U+FFFD.
+fn decoded(line: &[u8]) -> (Vec<char>, bool) {
+    let (mut characters, mut in_run, mut unreadable) = (Vec::new(), false, false);
+    let mut at = 0;
+    while at < line.len() {
+        let end = (at + 1..=line.len().min(at + 4))
+            .find(|end| std::str::from_utf8(&line[at..*end]).is_ok());
+        match end {
+            Some(end) => {
+                characters.extend(String::from_utf8_lossy(&line[at..end]).chars());
+                in_run = false;
+                at = end;
+            }
+            None => {
+                if !in_run {
+                    characters.push('\u{fffd}');
+                }
+                (in_run, unreadable) = (true, true);
+                at += 1;
+            }
+        }
+    }
+    (characters, unreadable)
+}
+
+/// What stands between lines, pages and fields.
+fn separates(c: char) -> bool {
+    let code = u32::from(c);
+    (0x9..=0xd).contains(&code)
+        || (0x1c..=0x1f).contains(&code)
+        || [0x85, 0x2028, 0x2029].contains(&code)
+}
+
+/// How wide the blanks are with which the text ends.
+fn blank_columns(text: &[char]) -> usize {
+    let blanks = text.iter().rev().take_while(|c| shows_nothing(**c));
+    blanks.map(|c| c.width().unwrap_or(0)).sum()
+}
+
+fn piles_up(c: char) -> bool {
+    c.width() == Some(0) || canonical_combining_class(c) != 0
 }
 
 /// Leaves escape sequences out: at each place, as many characters as the sequence that begins there has.
@@ -161,19 +214,6 @@ fn is_passed_over(c: char) -> bool {
     c.is_control() && !breaks_off(c)
 }
 
-/// At most four characters in a row that add to the column of the one before.
-fn without_towers(text: &[char]) -> Vec<char> {
-    let piles_up = |c: char| c.width() == Some(0) || canonical_combining_class(c) != 0;
-    let height = |at: usize| {
-        let below = text[..=at].iter().rev();
-        below.take_while(|c| piles_up(**c)).count()
-    };
-    (0..text.len())
-        .filter(|&at| height(at) <= 4)
-        .map(|at| text[at])
-        .collect()
-}
-
 /// Controls, what turns the direction of writing, what cannot be seen by its nature, private use, and no characters.
 pub(super) fn is_forbidden(c: char) -> bool {
     let code = u32::from(c);
@@ -208,7 +248,7 @@ pub(super) fn is_forbidden(c: char) -> bool {
             .any(|range| range.contains(&code))
 }
 
-fn shows_nothing(c: char) -> bool {
+pub(super) fn shows_nothing(c: char) -> bool {
     c.is_whitespace()
         || matches!(
             c,

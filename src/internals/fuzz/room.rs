@@ -172,7 +172,7 @@ impl Room {
         self.sending_at += TURN;
         self.hub.tick(self.now);
         self.hub.flush(self.sending_at, &mut self.screens);
-        self.hub.reap(self.now, |_, _| ());
+        self.hub.reap(self.now, |_, _, _| ());
         self.hub.check_invariants();
     }
 }

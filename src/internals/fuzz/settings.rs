@@ -183,7 +183,7 @@ fn check_together(given: &[(String, Value)]) -> Result<(), String> {
         }
     };
     let line = number("line-bytes-max", 4096);
-    let hard = number("queue-bytes-max", 256 * 1024);
+    let hard = number("queue-bytes-max", 1024 * 1024);
     for (key, limit) in [
         ("queue-bytes-max", hard),
         ("memory-max", number("memory-max", 256 * 1024 * 1024)),

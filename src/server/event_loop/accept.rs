@@ -61,15 +61,11 @@ impl<N: Network> EventLoop<N> {
             self.network.finish(&mut stream);
             return self.network.close(stream, Ending::Orderly);
         }
-        let counted_as = if decision == Decision::Admit {
-            CountedAs::admitted(prefix)
-        } else {
-            CountedAs::Refused
-        };
-        self.admission.hold(counted_as);
+        let admitted = decision == Decision::Admit;
+        self.admission.hold(CountedAs::of(admitted, prefix));
         let carrier = Carrier {
             stream,
-            counted_as,
+            admitted,
             readiness: Readiness::default(),
         };
         let id = match decision {

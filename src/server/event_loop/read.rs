@@ -53,6 +53,7 @@ impl<N: Network> EventLoop<N> {
     fn read_session(&mut self, id: SessionId, now: Instant) {
         let then = match self.hub.next(id) {
             None => return,
+            Some(Next::Later) => return,
             Some(Next::Wait) => Then::Wait,
             Some(Next::Resume) => self.hub.resume(id, now),
             Some(Next::Read(carrier)) => {

@@ -8,10 +8,13 @@
 
 use std::ops::Range;
 
-use super::cluster;
+use crate::dialect::telnet::{cluster, steps};
 use crate::hygiene::is_forbidden;
 
 pub(crate) const CHARACTERS_MAX: usize = 2_000;
+
+/// At most this many characters are one word, so that a key never looks further.
+const WORD_CHARACTERS_MAX: usize = 100;
 
 /// A line with a cursor.
 #[derive(Debug)]
@@ -37,6 +40,15 @@ impl Buffer {
         &self.text
     }
 
+    pub(super) fn characters(&self) -> usize {
+        self.characters
+    }
+
+    /// What it holds of memory, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.text.capacity()
+    }
+
     /// In bytes.
     pub(super) fn cursor(&self) -> usize {
         self.cursor
@@ -56,6 +68,7 @@ impl Buffer {
 
     /// Puts a character before the cursor, or leaves a forbidden one out; false if it does not fit.
     pub(super) fn insert(&mut self, c: char) -> bool {
+        steps::count();
         is_forbidden(c) || self.splice(self.cursor..self.cursor, c.encode_utf8(&mut [0; 4]))
     }
 
@@ -64,6 +77,14 @@ impl Buffer {
     pub(super) fn replace(&mut self, range: Range<usize>, with: &str) -> bool {
         let clean: String = with.chars().filter(|&c| !is_forbidden(c)).collect();
         self.splice(range, &clean)
+    }
+
+    /// Puts a line, which was in a buffer with the same bounds and had so many characters, in the place of this one,
+    /// and the cursor behind it.
+    pub(super) fn put(&mut self, text: &str, characters: usize) {
+        text.clone_into(&mut self.text);
+        self.characters = characters;
+        self.cursor = self.text.len();
     }
 
     /// Takes the text out and leaves an empty line.
@@ -99,12 +120,20 @@ impl Buffer {
 
     /// Where the characters without a space between them, up to the cursor, begin.
     pub(super) fn word_start(&self) -> usize {
-        word_start(self.before_cursor())
+        let before = self.before_cursor();
+        self.cursor - length(before.chars().rev(), |_| false)
     }
 
     /// Where the last word before the cursor begins, spaces behind it left aside.
     pub(super) fn last_word_start(&self) -> usize {
-        word_start(self.before_cursor().trim_end())
+        let before = self.before_cursor();
+        self.cursor - length(before.chars().rev(), char::is_whitespace)
+    }
+
+    /// Where the next word behind the cursor ends, spaces before it left aside.
+    pub(super) fn next_word_end(&self) -> usize {
+        let behind = self.text.get(self.cursor..).unwrap_or("");
+        self.cursor + length(behind.chars(), char::is_whitespace)
     }
 
     fn splice(&mut self, range: Range<usize>, with: &str) -> bool {
@@ -123,11 +152,18 @@ impl Buffer {
     }
 }
 
-fn word_start(text: &str) -> usize {
-    text.char_indices()
-        .rev()
-        .find(|(_, c)| c.is_whitespace())
-        .map_or(0, |(at, space)| at + space.len_utf8())
+/// How many bytes those at the front that are to be skipped have, and the characters behind them up to a space.
+fn length(chars: impl Iterator<Item = char>, is_skipped: fn(char) -> bool) -> usize {
+    let mut is_in_word = false;
+    chars
+        .take(WORD_CHARACTERS_MAX)
+        .inspect(|_| steps::count())
+        .take_while(|&c| {
+            is_in_word |= !is_skipped(c);
+            !is_in_word || !c.is_whitespace()
+        })
+        .map(char::len_utf8)
+        .sum()
 }
 
 #[cfg(test)]
@@ -196,5 +232,10 @@ mod tests {
         assert_eq!(buffer.word_start(), buffer.text().len());
         assert_eq!(buffer.last_word_start(), 4);
         assert_eq!(written("").last_word_start(), 0);
+        let mut buffer = written("one  二 three");
+        buffer.move_to(3);
+        assert_eq!(buffer.next_word_end(), 8);
+        let long = written(&"x".repeat(1_000));
+        assert_eq!(long.last_word_start(), 900, "a hundred at a time");
     }
 }

@@ -12,6 +12,8 @@ const BYTES_MAX: usize = 16 * 1024;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Written {
     pub(super) text: String,
+    /// How many characters the text has.
+    pub(super) characters: usize,
     pub(super) lost: usize,
 }
 
@@ -43,9 +45,10 @@ impl History {
         }
     }
 
-    /// What is kept, in bytes.
+    /// What it holds of memory, in bytes.
     pub(super) fn bytes(&self) -> usize {
-        self.bytes + self.draft.text.len()
+        let lines = self.lines.capacity() * size_of::<Written>();
+        lines + self.bytes + self.draft.text.capacity()
     }
 
     /// Goes back to the end, where another line is begun.
@@ -53,17 +56,16 @@ impl History {
         self.place = None;
     }
 
-    /// The line before the one shown; `text` is what stands in the row, less what was lost, kept if it is the line
-    /// being written.
-    pub(super) fn older(&mut self, text: &str, lost: usize) -> Option<&Written> {
+    /// The line before the one shown, which is `shown` and kept if it is the line being written.
+    pub(super) fn older(&mut self, shown: impl FnOnce() -> Written) -> Option<&Written> {
         let place = match self.place {
-            None => self.lines.len().checked_sub(1)?,
+            None => {
+                let last = self.lines.len().checked_sub(1)?;
+                self.draft = shown();
+                last
+            }
             Some(place) => place.checked_sub(1)?,
         };
-        if self.place.is_none() {
-            text.clone_into(&mut self.draft.text);
-            self.draft.lost = lost;
-        }
         self.place = Some(place);
         self.lines.get(place)
     }
@@ -87,6 +89,7 @@ mod tests {
     fn whole(text: &str) -> Written {
         Written {
             text: text.to_owned(),
+            characters: text.chars().count(),
             lost: 0,
         }
     }
@@ -98,13 +101,13 @@ mod tests {
             lost: 3,
             ..whole("draft")
         };
-        assert_eq!(history.older(&draft.text, draft.lost), None);
+        assert_eq!(history.older(|| draft.clone()), None);
         assert_eq!(history.newer(), None);
         history.push(&whole("one"));
         history.push(&whole("two"));
-        assert_eq!(history.older(&draft.text, draft.lost), Some(&whole("two")));
-        assert_eq!(history.older("two, changed", 0), Some(&whole("one")));
-        assert_eq!(history.older("one", 0), None);
+        assert_eq!(history.older(|| draft.clone()), Some(&whole("two")));
+        assert_eq!(history.older(|| whole("two, changed")), Some(&whole("one")));
+        assert_eq!(history.older(|| whole("one")), None);
         assert_eq!(history.newer(), Some(&whole("two")));
         assert_eq!(history.newer(), Some(&draft));
         assert_eq!(history.newer(), None);
@@ -126,7 +129,7 @@ mod tests {
             history.push(&whole(&number.to_string()));
         }
         assert_eq!(history.lines.len(), LINES_MAX);
-        assert_eq!(history.older("", 0), Some(&whole("59")));
+        assert_eq!(history.older(|| whole("")), Some(&whole("59")));
         for letter in ["a", "b", "c"] {
             history.push(&whole(&letter.repeat(8_000)));
         }

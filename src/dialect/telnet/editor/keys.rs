@@ -1,14 +1,26 @@
 //! Bytes from a keyboard to keys.
 //!
 //! Owns what a packet may break off: a character, an escape sequence, the second half of a line end. Knows
-//! nothing of lines or terminals' names: each key is taken in every form that telnet clients send.
+//! nothing of lines or terminals' names: each key is taken in every form that telnet clients send, and whatever else a
+//! terminal sends by itself (function keys, mouse, focus, answers to queries) is swallowed whole (ECMA-48, section 5,
+//! and xterm's "Control Sequences").
+//!
+//! A lone ESC waits for the next byte without a time limit. A control character or the start of another sequence
+//! breaks a sequence off, so that a slip of Alt never swallows more than the line it is in.
 //!
 //! Invariant: at most four bytes of a character and `PARAMETERS_MAX` of a sequence are kept.
+
+use crate::dialect::telnet::steps;
 
 /// No known key has more bytes than this between `ESC [` and the end of its sequence.
 const PARAMETERS_MAX: usize = 4;
 
+/// At most this many bytes belong to a sequence that does not end; what follows is text again.
+const SEQUENCE_BYTES_MAX: u16 = 4_096;
+
 const ESCAPE: u8 = 0x1b;
+
+const BELL: u8 = 0x07;
 
 /// What a person did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +34,8 @@ pub(super) enum Key {
     DeleteOrQuit,
     Left,
     Right,
+    WordLeft,
+    WordRight,
     Home,
     End,
     Up,
@@ -33,12 +47,16 @@ pub(super) enum Key {
     Interrupt,
 }
 
+/// Bits of what was held with a cursor key, beside Shift (1) and Meta (8).
+const ALT: u8 = 2;
+const CTRL: u8 = 4;
+
 /// Where in the stream the next byte stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum State {
     #[default]
     Ground,
-    /// Behind ESC. There is no time limit: a lone ESC waits for the next byte.
+    /// Behind ESC.
     Escape,
     /// Behind `ESC [`.
     Sequence,
@@ -46,17 +64,27 @@ enum State {
     Single,
     /// Behind `ESC [ [`, as the Linux console begins F1 to F5.
     Console,
+    /// Behind `ESC [ M`: so many bytes say where the mouse is.
+    Mouse(u8),
+    /// In a control string (OSC, DCS, SOS, PM, APC), which BEL or ST ends. `true` behind the byte C2, which may begin
+    /// the ST of one character, U+009C.
+    String(bool),
 }
 
 /// The state between two bytes.
 #[derive(Debug, Default)]
 pub(super) struct Decoder {
     state: State,
+    /// Of the sequence at hand.
+    bytes: u16,
     parameters: Parameters,
     character: [u8; 4],
     character_length: usize,
     /// The last byte was a CR, so that a LF or NUL belongs to the same line end (RFC 1123, 3.3.1).
     after_return: bool,
+    /// Between `ESC [ 200 ~` and `ESC [ 201 ~`: what comes is text, and no key but Enter. Ctrl-C, which no terminal
+    /// pastes, ends it as well, so that nobody is caught in it.
+    is_pasting: bool,
 }
 
 /// The bytes of a control sequence before its last, as far as a known key can have them.
@@ -65,19 +93,22 @@ struct Parameters {
     bytes: [u8; PARAMETERS_MAX],
     /// Counts on behind the last kept byte, so that a longer sequence is not taken for its beginning.
     length: usize,
+    /// All of them are digits.
+    are_digits: bool,
 }
 
 impl Decoder {
     /// Takes bytes from the front until they make a key; `None` when they are used up.
     pub(super) fn next_key(&mut self, bytes: &mut &[u8]) -> Option<Key> {
         while let Some((&byte, rest)) = bytes.split_first() {
+            steps::count();
             if self.character_length > 0 && !self.continues_character(byte) {
                 // The byte that broke the character off is looked at again, for itself.
                 self.character_length = 0;
                 return Some(Key::Character(char::REPLACEMENT_CHARACTER));
             }
             *bytes = rest;
-            let key = self.take(byte);
+            let key = self.take(byte).and_then(|key| self.paste(key));
             if key.is_some() {
                 return key;
             }
@@ -91,13 +122,13 @@ impl Decoder {
             return None;
         }
         match byte {
-            // Whatever a sequence was, a control character or the start of another one breaks it off.
-            0x80.. => {
-                self.state = State::Ground;
-                self.take_of_character(byte)
-            }
+            0x80.. => self.take_high(byte),
             ESCAPE => {
-                self.state = State::Escape;
+                self.begin(State::Escape);
+                None
+            }
+            BELL if matches!(self.state, State::String(_)) => {
+                self.state = State::Ground;
                 None
             }
             0x00..=0x1f | 0x7f => {
@@ -109,39 +140,123 @@ impl Decoder {
         }
     }
 
+    /// In the middle of a paste, most keys are none.
+    fn paste(&mut self, key: Key) -> Option<Key> {
+        if !self.is_pasting {
+            return Some(key);
+        }
+        match key {
+            Key::Character(_) | Key::Enter => Some(key),
+            Key::Tab => Some(Key::Character(' ')),
+            Key::Interrupt => {
+                self.is_pasting = false;
+                Some(key)
+            }
+            _ => None,
+        }
+    }
+
+    /// A sequence begins, or another part of it.
+    fn begin(&mut self, state: State) {
+        self.state = state;
+        self.bytes = 0;
+        self.parameters = Parameters {
+            are_digits: true,
+            ..Parameters::default()
+        };
+    }
+
+    /// Counts a byte of a sequence that goes on, unless there were too many of them.
+    fn go_on(&mut self, state: State) {
+        self.bytes += 1;
+        self.state = if self.bytes < SEQUENCE_BYTES_MAX {
+            state
+        } else {
+            State::Ground
+        };
+    }
+
     fn take_printable(&mut self, byte: u8) -> Option<Key> {
         match std::mem::take(&mut self.state) {
             State::Ground => return Some(Key::Character(char::from(byte))),
-            // Two bytes and no more, also where a string of any length might follow (`ESC ]`): no answer of a
-            // terminal is ever asked for, and a slip of Alt must not swallow what is typed next.
-            State::Escape => {
-                self.parameters.length = 0;
-                match byte {
-                    b'[' => self.state = State::Sequence,
-                    b'O' => self.state = State::Single,
-                    _ => {}
-                }
+            State::Escape => self.take_escaped(byte),
+            // Keys with Shift of rxvt end so (`ESC [ 7 $`), answers do not (`ESC [ ? 1 ; 2 $ y`).
+            State::Sequence if byte == b'$' && self.parameters.is_number() => {
+                return self.end_sequence(byte);
             }
             State::Sequence if byte < b'@' => {
                 self.parameters.push(byte);
-                self.state = State::Sequence;
+                self.go_on(State::Sequence);
             }
-            State::Sequence if byte == b'[' && self.parameters.length == 0 => {
+            State::Sequence if self.parameters.length == 0 && byte == b'[' => {
                 self.state = State::Console;
             }
-            State::Sequence => {
-                return self
-                    .parameters
-                    .kept()
-                    .and_then(|parameters| sequence(parameters, byte))
+            State::Sequence if self.parameters.length == 0 && byte == b'M' => {
+                self.state = State::Mouse(3);
             }
-            State::Single => return sequence(b"", byte),
+            State::Sequence => return self.end_sequence(byte),
+            State::Single if matches!(byte, b'0'..=b'9' | b';') => {
+                self.parameters.push(byte);
+                self.go_on(State::Single);
+            }
+            State::Single => {
+                let parameters = self.parameters.kept()?;
+                return single(byte).or_else(|| sequence(parameters, byte));
+            }
             State::Console => {}
+            State::Mouse(left) => self.take_mouse(left),
+            State::String(_) => self.go_on(State::String(false)),
         }
         None
     }
 
-    fn take_of_character(&mut self, byte: u8) -> Option<Key> {
+    /// Takes the byte behind ESC. Alt and a letter is no key of ours.
+    fn take_escaped(&mut self, byte: u8) {
+        match byte {
+            b'[' => self.begin(State::Sequence),
+            b'O' => self.begin(State::Single),
+            b']' | b'P' | b'X' | b'^' | b'_' => self.begin(State::String(false)),
+            _ => {}
+        }
+    }
+
+    fn take_mouse(&mut self, left: u8) {
+        if left > 1 {
+            self.state = State::Mouse(left - 1);
+        } else {
+            self.state = State::Ground;
+        }
+    }
+
+    /// Takes a byte of a character of more than one.
+    fn take_high(&mut self, byte: u8) -> Option<Key> {
+        match self.state {
+            State::Mouse(left) => {
+                self.take_mouse(left);
+                return None;
+            }
+            State::String(true) if byte == 0x9c => {
+                self.state = State::Ground;
+                return None;
+            }
+            State::String(_) => {
+                self.go_on(State::String(byte == 0xc2));
+                return None;
+            }
+            // No sequence holds such a character, so it was broken off and this is text again.
+            _ => self.state = State::Ground,
+        }
+        match self.take_of_character(byte)? {
+            // The same as ESC and a letter, in one character.
+            '\u{9b}' => self.begin(State::Sequence),
+            '\u{8f}' => self.begin(State::Single),
+            '\u{90}' | '\u{98}' | '\u{9d}'..='\u{9f}' => self.begin(State::String(false)),
+            c => return Some(Key::Character(c)),
+        }
+        None
+    }
+
+    fn take_of_character(&mut self, byte: u8) -> Option<char> {
         let slot = self.character.get_mut(self.character_length)?;
         *slot = byte;
         self.character_length += 1;
@@ -151,9 +266,7 @@ impl Decoder {
             outcome => {
                 self.character_length = 0;
                 let character = outcome.ok().and_then(|text| text.chars().next());
-                Some(Key::Character(
-                    character.unwrap_or(char::REPLACEMENT_CHARACTER),
-                ))
+                Some(character.unwrap_or(char::REPLACEMENT_CHARACTER))
             }
         }
     }
@@ -168,6 +281,15 @@ impl Decoder {
         let longer = longer.get(..=self.character_length).unwrap_or(&[]);
         std::str::from_utf8(longer).map_or_else(|error| error.error_len().is_none(), |_| true)
     }
+
+    fn end_sequence(&mut self, last: u8) -> Option<Key> {
+        match (self.parameters.kept()?, last) {
+            (b"200", b'~') => self.is_pasting = true,
+            (b"201", b'~') => self.is_pasting = false,
+            (parameters, last) => return sequence(parameters, last),
+        }
+        None
+    }
 }
 
 impl Parameters {
@@ -176,11 +298,16 @@ impl Parameters {
             *slot = byte;
         }
         self.length = self.length.saturating_add(1);
+        self.are_digits &= byte.is_ascii_digit();
     }
 
     /// All of them, or `None` if there were more than any known key has.
     fn kept(&self) -> Option<&[u8]> {
         self.bytes.get(..self.length)
+    }
+
+    fn is_number(&self) -> bool {
+        self.length > 0 && self.are_digits
     }
 }
 
@@ -205,16 +332,58 @@ fn control(byte: u8) -> Option<Key> {
     })
 }
 
-/// The key of `ESC [ parameters last`, and of `ESC O last`.
+/// The key of `ESC [ parameters last`, and of `ESC O parameters last`.
 fn sequence(parameters: &[u8], last: u8) -> Option<Key> {
-    Some(match (parameters, last) {
-        (b"", b'A') => Key::Up,
-        (b"", b'B') => Key::Down,
-        (b"", b'C') => Key::Right,
-        (b"", b'D') => Key::Left,
-        (b"", b'H') | (b"1" | b"7", b'~') => Key::Home,
-        (b"", b'F') | (b"4" | b"8", b'~') => Key::End,
-        (b"3", b'~') => Key::Delete,
+    // Those of rxvt with Shift end in `$`, with Ctrl in `^`, with both in `@`.
+    let key = match (parameters, last) {
+        (b"1" | b"7", b'~' | b'$' | b'^' | b'@') => Some(Key::Home),
+        (b"4" | b"8", b'~' | b'$' | b'^' | b'@') => Some(Key::End),
+        (b"3", b'~') => Some(Key::Delete),
+        _ => None,
+    };
+    key.or_else(|| cursor_key(parameters, last))
+}
+
+fn cursor_key(parameters: &[u8], last: u8) -> Option<Key> {
+    let held = match parameters {
+        b"" => 0,
+        parameters => modifiers(parameters)?,
+    };
+    let by_word = held & (ALT | CTRL) != 0;
+    Some(match last {
+        // A small letter is the key with Shift of rxvt.
+        b'A' | b'a' => Key::Up,
+        b'B' | b'b' => Key::Down,
+        b'C' if by_word => Key::WordRight,
+        b'C' | b'c' => Key::Right,
+        b'D' if by_word => Key::WordLeft,
+        b'D' | b'd' => Key::Left,
+        b'H' => Key::Home,
+        b'F' => Key::End,
+        _ => return None,
+    })
+}
+
+/// Which keys were held: one less than the last number of `1;5`, or of `5`, as older terminals send it.
+fn modifiers(parameters: &[u8]) -> Option<u8> {
+    let digits = parameters.strip_prefix(b"1;").unwrap_or(parameters);
+    let number: u8 = std::str::from_utf8(digits).ok()?.parse().ok()?;
+    (1..=16).contains(&number).then(|| number - 1)
+}
+
+/// The key of `ESC O last` that has no form with `ESC [`: the number pad in application mode, and the cursor keys with
+/// Ctrl of rxvt.
+fn single(last: u8) -> Option<Key> {
+    Some(match last {
+        b'p'..=b'y' => Key::Character(char::from(last - b'p' + b'0')),
+        // `*`, `+`, `,`, `-`, `.` and `/`.
+        b'j'..=b'o' => Key::Character(char::from(last - b'j' + b'*')),
+        b'X' => Key::Character('='),
+        b' ' => Key::Character(' '),
+        b'I' => Key::Tab,
+        b'M' => Key::Enter,
+        b'c' => Key::WordRight,
+        b'd' => Key::WordLeft,
         _ => return None,
     })
 }
@@ -291,28 +460,161 @@ mod tests {
         }
     }
 
+    /// The keys of these bytes and of an `x` behind them, in one packet and byte by byte.
+    #[track_caller]
+    fn keys_before_x(bytes: impl AsRef<[u8]>) -> Vec<Key> {
+        let bytes = [bytes.as_ref(), b"x"].concat();
+        let whole = keys(&[&bytes]);
+        let single: Vec<&[u8]> = bytes.chunks(1).collect();
+        let shown = bytes.escape_ascii().to_string();
+        assert_eq!(keys(&single), whole, "{shown} byte by byte");
+        assert_eq!(whole.last(), Some(&Key::Character('x')), "{shown}");
+        whole[..whole.len() - 1].to_vec()
+    }
+
     #[test]
-    fn unknown_sequences_leave_nothing_behind() {
-        for unknown in [
-            "\x1b[1;5C",
-            "\x1b[200~",
-            "\x1b[15~",
-            "\x1b[33333~",
-            "\x1b[[A",
-            "\x1b[?1;2c",
-            "\x1b[3;2~",
-            "\x1bb",
-            "\x1bOP",
-            "\x1b\x1b[Z",
-            "\x1b[0 q",
-            "\x1b[31~",
+    fn cursor_keys_with_others_held_move_by_words_or_as_without() {
+        for (key, forms) in [
+            (
+                Key::WordRight,
+                &[
+                    "\x1b[1;5C",
+                    "\x1b[1;3C",
+                    "\x1b[1;6C",
+                    "\x1b[5C",
+                    "\x1bO5C",
+                    "\x1bOc",
+                ][..],
+            ),
+            (
+                Key::WordLeft,
+                &["\x1b[1;5D", "\x1b[1;3D", "\x1b[5D", "\x1bO1;5D", "\x1bOd"],
+            ),
+            (
+                Key::Right,
+                &["\x1b[1;2C", "\x1b[c", "\x1bOC", "\u{9b}C", "\u{8f}C"],
+            ),
+            (Key::Left, &["\x1b[1;2D", "\x1b[d", "\x1b[1D"]),
+            (Key::Up, &["\x1b[1;5A", "\x1b[a", "\x1bOa", "\x1b\x1b[A"]),
+            (Key::Down, &["\x1b[1;2B", "\x1b[b", "\x1bOb"]),
+            (Key::Home, &["\x1b[1;5H", "\x1b[7$", "\x1b[7^", "\x1b[7@"]),
+            (Key::End, &["\x1b[1;2F", "\x1b[8$", "\x1b[8^", "\x1b[8@"]),
         ] {
-            assert_eq!(
-                keys(&[format!("{unknown}x").as_bytes()]),
-                typed("x"),
-                "{unknown:?}"
-            );
+            for form in forms {
+                assert_eq!(keys_before_x(form), [key], "{form:?}");
+            }
         }
+    }
+
+    #[test]
+    fn the_number_pad_types_what_is_on_its_keys() {
+        for (last, typed) in "pqrstuvwxyjklmnoX "
+            .chars()
+            .zip("0123456789*+,-./= ".chars())
+        {
+            let form = format!("\x1bO{last}");
+            assert_eq!(keys_before_x(&form), [Key::Character(typed)], "{form:?}");
+        }
+        assert_eq!(keys_before_x("\x1bOM"), [Key::Enter]);
+        assert_eq!(keys_before_x("\x1bOI"), [Key::Tab]);
+    }
+
+    #[test]
+    fn what_is_no_key_of_ours_leaves_nothing_behind() {
+        for unknown in [
+            // Function keys, of xterm, of rxvt and of the Linux console; Insert and pages.
+            "\x1bOP",
+            "\x1bOS",
+            "\x1bO2P",
+            "\x1b[11~",
+            "\x1b[15~",
+            "\x1b[15;5~",
+            "\x1b[23$",
+            "\x1b[1;2P",
+            "\x1b[[A",
+            "\x1b[[E",
+            "\x1b[2~",
+            "\x1b[5~",
+            "\x1b[6;5~",
+            "\x1b[3;2~",
+            "\x1b[33333~",
+            "\x1b[31~",
+            "\x1b[Z",
+            "\x1b[P",
+            "\x1b[K",
+            "\x1b[2K",
+            "\x1b[E",
+            "\x1b[G",
+            "\x1b[97;5u",
+            "\x1b[27;5;13~",
+            // Alt and a letter, twice ESC.
+            "\x1ba",
+            "\x1b\x1b[Z",
+            // Focus and mouse.
+            "\x1b[I",
+            "\x1b[O",
+            "\x1b[M !!",
+            "\x1b[MCqz",
+            "\x1b[<0;12;3M",
+            "\x1b[<0;12;3m",
+            "\x1b[32;10;20M",
+            // Answers: attributes, place, size, state, modes, colours, clipboard, settings, names.
+            "\x1b[?1;2c",
+            "\x1b[>41;367;0c",
+            "\x1b[=1c",
+            "\x1b[24;80R",
+            "\x1b[?24;80R",
+            "\x1b[8;24;80t",
+            "\x1b[0n",
+            "\x1b[?0u",
+            "\x1b[?2026;2$y",
+            "\x1b[4;1$y",
+            "\x1b[0 q",
+            "\x1b]10;rgb:ffff/ffff/ffff\x07",
+            "\x1b]52;c;aGVsbG8=\x1b\\",
+            "\x1b]l老本罗\x1b\\",
+            "\x1bP1$r0m\x1b\\",
+            "\x1bP>|XTerm(367)\x1b\\",
+            "\x1bP!|00000000\x1b\\",
+            "\x1b_Gi=31;OK\x1b\\",
+            "\x1b^pm\x1b\\",
+            "\x1bXsos\x1b\\",
+            "\u{9b}31m",
+            "\u{9d}0;老罗\u{9c}",
+            "\u{90}x\u{9c}",
+            "\u{98}x\u{9c}",
+            "\u{9e}x\x07",
+            "\u{9f}x\u{9c}",
+        ] {
+            assert_eq!(keys_before_x(unknown), [], "{unknown:?}");
+        }
+        // Where the window is wider than 95 columns, the place of the mouse is no text.
+        assert_eq!(keys_before_x(b"\x1b[M \xe4\xff"), []);
+    }
+
+    #[test]
+    fn a_sequence_that_does_not_end_swallows_so_much_and_no_more() {
+        for begin in [
+            "\x1b]", "\x1bP", "\x1b_", "\x1b^", "\x1bX", "\x1b[", "\x1bO",
+        ] {
+            let most = usize::from(SEQUENCE_BYTES_MAX);
+            let endless = [begin.as_bytes(), &b"1".repeat(most), b"end"].concat();
+            assert_eq!(keys(&[&endless]), typed("end"), "{begin:?}");
+            let single: Vec<&[u8]> = endless.chunks(1).collect();
+            assert_eq!(keys(&single), typed("end"), "{begin:?} byte by byte");
+        }
+    }
+
+    #[test]
+    fn what_is_pasted_is_text() {
+        let pasted = "\x1b[200~a\tb\x04\x7f\x01\x1b[A\x1bOp\r\nc\x1b[201~\x01";
+        let mut expected = typed("a b0");
+        expected.push(Key::Enter);
+        expected.extend(typed("c"));
+        expected.push(Key::Home);
+        assert_eq!(keys_before_x(pasted), expected);
+        let stuck = [Key::Character('a'), Key::Interrupt, Key::Home];
+        assert_eq!(keys_before_x("\x1b[200~a\x03\x01"), stuck, "Ctrl-C ends it");
     }
 
     #[test]
@@ -322,6 +624,10 @@ mod tests {
         assert_eq!(keys(&[b"\x1b[1\x1b[A"]), [Key::Up]);
         assert_eq!(keys(&["\x1b你".as_bytes()]), typed("你"));
         assert_eq!(keys(&["\x1bO你".as_bytes()]), typed("你"));
+        assert_eq!(keys(&[b"\x1b]0;x\r"]), [Key::Enter]);
+        assert_eq!(keys(&[b"\x1b]0;x\x1b[A"]), [Key::Up]);
+        assert_eq!(keys(&[b"\x1b]0;x\x18y"]), typed("y"));
+        assert_eq!(keys(&[b"\x1b[M \r"]), [Key::Enter]);
     }
 
     #[test]
@@ -338,7 +644,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn text_is_decoded_as_the_standard_library_does(bytes in proptest::collection::vec(prop_oneof![0x20..0x7fu8, 0x80..=0xffu8], 0..40)) {
+        fn text_is_decoded_as_the_standard_library_does(bytes in proptest::collection::vec(prop_oneof![0x20..0x7fu8, 0x80..0xc2u8, 0xc3..=0xffu8], 0..40)) {
             // A control character at the end shows what still waits.
             let mut ended = bytes.clone();
             ended.push(b'\r');
@@ -350,7 +656,7 @@ mod tests {
         }
 
         #[test]
-        fn no_split_changes_the_keys(bytes in proptest::collection::vec(prop_oneof![any::<u8>(), Just(ESCAPE), Just(b'['), Just(b'O'), Just(b'\r'), Just(b'\n'), Just(b'3'), Just(b'~')], 0..40)) {
+        fn no_split_changes_the_keys(bytes in proptest::collection::vec(prop_oneof![any::<u8>(), Just(ESCAPE), Just(b'['), Just(b'O'), Just(b'\r'), Just(b'\n'), Just(b'3'), Just(b'~'), Just(b']'), Just(b'M'), Just(0xc2), Just(0x9b), Just(0x9c), Just(7)], 0..40)) {
             let single: Vec<&[u8]> = bytes.chunks(1).collect();
             prop_assert_eq!(keys(&single), keys(&[&bytes]));
         }

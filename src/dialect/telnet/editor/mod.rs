@@ -4,28 +4,31 @@
 //! the last of the screen. Bytes typed go in; bytes to draw and whatever the person wants done come out. It must
 //! not know sockets, negotiation (IAC is gone before), people's names or what a line means.
 //!
+//! Nothing is drawn while keys are taken: [`Editor::draw`] brings the screen up to date once, whatever was typed
+//! since. So a turn costs what its bytes do, and one row.
+//!
 //! The owner keeps to three rules:
 //! 1. All that was typed goes through [`Editor::input`], called again until it returns `None`.
 //! 2. What others say is framed: [`Editor::erase`], the texts, [`Editor::draw`], in one write.
-//! 3. `draw` is called at the end of a turn that brought an outcome, unless the session ends or the editor is
-//!    put away. Both calls do nothing where there is nothing to do. Before the editor is put away: `erase`.
+//! 3. `draw` is called at the end of a turn after `erase`, or when [`Editor::is_stale`], unless the session ends or the
+//!    editor is put away. Both calls do nothing where there is nothing to do. Before the editor is put away: `erase`.
 //!
 //! ```text
 //! let mut editor = Editor::new(4096, b"");
 //! let mut screen = Vec::new();
 //! editor.draw(&mut screen);
 //! let mut typed = &b"hi\r\0"[..];
-//! assert_eq!(editor.input(&mut typed, &mut screen), Some(Outcome::Line("hi".into())));
+//! assert_eq!(editor.input(&mut typed), Some(Outcome::Line("hi".into())));
+//! editor.erase(&mut screen);
 //! screen.extend_from_slice(b"<ann> hi\r\n");
 //! editor.draw(&mut screen);
 //! assert_eq!(screen, b"\r> \x1b[K\r\x1b[J<ann> hi\r\n\r> \x1b[K");
 //! ```
 //!
-//! Invariant: `is_drawn` says whether the cursor stands in a row that shows the line; if not, it stands at the
-//! start of an empty row.
+//! Invariant: `is_drawn` says whether the cursor stands in a row that shows a line; if not, it stands at the start of
+//! an empty row.
 
 mod buffer;
-mod cluster;
 mod history;
 mod keys;
 mod row;
@@ -34,6 +37,7 @@ mod tests;
 
 pub(crate) use crate::dialect::input::Word;
 pub(crate) use buffer::CHARACTERS_MAX;
+pub(super) use row::is_sensible;
 
 use buffer::Buffer;
 use history::{History, Written};
@@ -48,7 +52,7 @@ const BELL: u8 = 0x07;
 /// What a person wants done. The editor goes on behind it, with the bytes that are left.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// Enter: the line, perhaps empty. It is off the screen and its row is empty.
+    /// Enter: the line, perhaps empty.
     Line(String),
     /// Enter behind a line of which something was not taken and nothing was deleted since: it would have so many
     /// bytes. What was taken of it is the last line of the history, to be shortened.
@@ -57,7 +61,7 @@ pub(crate) enum Outcome {
     Complete(Word),
     /// Ctrl-C on an empty line.
     Interrupt,
-    /// Ctrl-D on an empty line, or Ctrl-C as the next key after an interrupt. The row is empty.
+    /// Ctrl-D on an empty line, or Ctrl-C as the next key after an interrupt.
     Quit,
 }
 
@@ -70,7 +74,7 @@ pub(crate) struct Editor {
     row: Row,
     is_drawn: bool,
     stale: Stale,
-    /// The line is full and something was not taken. One bell a call is enough.
+    /// The line is full and something was not taken. One bell a turn is enough.
     is_bell_due: bool,
     /// So many bytes were not taken since something was deleted. A line that lacks them is not the person's.
     lost: usize,
@@ -79,13 +83,15 @@ pub(crate) struct Editor {
     is_interrupted: bool,
 }
 
-/// What the screen does not show yet. Everything is up to date between two calls.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What the screen does not show yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Stale {
     Nothing,
     /// The end of the line, from this byte on; the cursor is behind it.
     Tail(usize),
     Row,
+    /// The row, and what may stand below it: another line is begun, or the window may have wrapped the row.
+    Rows,
     /// Everything: the person asks for a clean screen.
     Screen,
 }
@@ -120,32 +126,36 @@ impl Editor {
         editor
     }
 
-    /// Takes keys from the front of the bytes until one of them has an outcome or they are used up, and draws
-    /// what has changed. To be called again as long as there is an outcome.
-    pub(crate) fn input(&mut self, bytes: &mut &[u8], out: &mut Vec<u8>) -> Option<Outcome> {
-        let mut outcome = None;
-        while outcome.is_none() {
-            let Some(key) = self.decoder.next_key(bytes) else {
-                break;
-            };
-            outcome = self.press(key, out);
+    /// Takes keys from the front of the bytes until one of them has an outcome or they are used up. To be called again
+    /// as long as there is an outcome.
+    pub(crate) fn input(&mut self, bytes: &mut &[u8]) -> Option<Outcome> {
+        while let Some(key) = self.decoder.next_key(bytes) {
+            let outcome = self.press(key);
+            if outcome.is_some() {
+                return outcome;
+            }
         }
-        self.refresh(out);
-        outcome
+        None
     }
 
     /// Follows the window's width; outside 8 to 1,000 columns it is taken for 80.
-    pub(crate) fn resize(&mut self, columns: u16, out: &mut Vec<u8>) {
+    pub(crate) fn resize(&mut self, columns: u16) {
         if self.row.resize(columns) && self.is_drawn {
-            self.erase(out);
-            self.draw(out);
+            self.mark_stale(Stale::Rows);
         }
     }
 
-    /// What the line and the history hold, in bytes.
+    /// The row in which the cursor stands is the editor's, with what was typed ahead in it.
+    pub(crate) fn take_over_row(&mut self) {
+        self.is_drawn = true;
+        self.mark_stale(Stale::Rows);
+    }
+
+    /// What the line, the history and the names for Tab hold of memory, in bytes.
     #[must_use]
     pub(crate) fn bytes(&self) -> usize {
-        self.buffer.text().len() + self.history.bytes()
+        let completion = self.completion.as_ref().map_or(0, Completion::bytes);
+        self.buffer.bytes() + self.history.bytes() + completion
     }
 
     /// Forgets the line and the history, though the row may still be on the screen: it is only to be erased.
@@ -159,7 +169,7 @@ impl Editor {
 
     /// Answers [`Outcome::Complete`] with the names that fit, the best first: the first one and a space take the
     /// place of the word, and each further Tab that of the one before. Without any, Tab is a space.
-    pub(crate) fn complete(&mut self, candidates: &[String], out: &mut Vec<u8>) {
+    pub(crate) fn complete(&mut self, candidates: &[String]) {
         let mut candidates = candidates.to_vec();
         candidates.truncate(CANDIDATES_MAX);
         let start = self.buffer.word_start();
@@ -175,20 +185,55 @@ impl Editor {
                 }
             }
         }
-        self.refresh(out);
     }
 
-    /// Takes the row off the screen, so that something else can be written in its place.
+    /// Whether the screen does not show yet what was typed.
+    #[must_use]
+    pub(crate) fn is_stale(&self) -> bool {
+        self.is_bell_due || self.stale != Stale::Nothing
+    }
+
+    /// Makes the row empty, so that a text can take its place.
     pub(crate) fn erase(&mut self, out: &mut Vec<u8>) {
+        self.make_place(out);
         if std::mem::take(&mut self.is_drawn) {
             Row::erase(out);
         }
+        self.stale = Stale::Nothing;
+        self.ring(out);
     }
 
-    /// Puts the row back on the screen, where the cursor is.
+    /// Brings the screen up to date; below the texts that were written since the row was erased.
     pub(crate) fn draw(&mut self, out: &mut Vec<u8>) {
-        if !std::mem::replace(&mut self.is_drawn, true) {
-            self.row.draw(self.buffer.text(), self.buffer.cursor(), out);
+        self.make_place(out);
+        let (text, cursor) = (self.buffer.text(), self.buffer.cursor());
+        let stale = std::mem::replace(&mut self.stale, Stale::Nothing);
+        let is_shown = match stale {
+            _ if !self.is_drawn => false,
+            Stale::Nothing => true,
+            Stale::Tail(from) => self.row.echo(text, from, out),
+            Stale::Row | Stale::Rows | Stale::Screen => false,
+        };
+        if !is_shown {
+            self.row.draw(text, cursor, out);
+            self.is_drawn = true;
+        }
+        self.ring(out);
+    }
+
+    /// Clears what must be cleared beside the row.
+    fn make_place(&mut self, out: &mut Vec<u8>) {
+        match self.stale {
+            Stale::Screen => Row::clear_screen(out),
+            Stale::Rows => Row::erase(out),
+            Stale::Nothing | Stale::Tail(_) | Stale::Row => return,
+        }
+        self.is_drawn = false;
+    }
+
+    fn ring(&mut self, out: &mut Vec<u8>) {
+        if std::mem::take(&mut self.is_bell_due) {
+            out.push(BELL);
         }
     }
 
@@ -208,24 +253,24 @@ impl Editor {
         self.is_bell_due = false;
     }
 
-    fn press(&mut self, key: Key, out: &mut Vec<u8>) -> Option<Outcome> {
+    fn press(&mut self, key: Key) -> Option<Outcome> {
         let completion = self.completion.take();
         let is_interrupted = std::mem::take(&mut self.is_interrupted);
         match key {
             Key::Character(c) => self.insert(c),
-            Key::Enter => return Some(self.enter(out)),
+            Key::Enter => return Some(self.enter()),
             Key::Tab => return self.press_tab(completion),
             Key::Interrupt if self.buffer.is_empty() && !is_interrupted => {
                 self.is_interrupted = true;
                 return Some(Outcome::Interrupt);
             }
             Key::Interrupt | Key::DeleteOrQuit if self.buffer.is_empty() => {
-                self.erase(out);
                 return Some(Outcome::Quit);
             }
             Key::Interrupt => {
                 self.history.forget_place();
-                self.show_line(&Written::default());
+                self.buffer.take();
+                self.show_line(0);
             }
             Key::Backspace => self.delete_to(self.buffer.previous()),
             Key::Delete | Key::DeleteOrQuit => self.delete_to(self.buffer.next()),
@@ -236,26 +281,45 @@ impl Editor {
             Key::Right => self.move_to(self.buffer.next()),
             Key::Home => self.move_to(0),
             Key::End => self.move_to(self.buffer.text().len()),
-            Key::Up | Key::Down => {
-                let line = if key == Key::Up {
-                    self.history.older(self.buffer.text(), self.lost)
-                } else {
-                    self.history.newer()
-                };
-                if let Some(line) = line.cloned() {
-                    self.show_line(&line);
-                }
-            }
-            Key::Redraw => self.stale = Stale::Screen,
+            Key::WordLeft => self.move_to(self.buffer.last_word_start()),
+            Key::WordRight => self.move_to(self.buffer.next_word_end()),
+            Key::Up | Key::Down => self.recall(key == Key::Up),
+            Key::Redraw => self.mark_stale(Stale::Screen),
         }
         None
     }
 
-    fn enter(&mut self, out: &mut Vec<u8>) -> Outcome {
-        self.erase(out);
+    /// Puts an older or newer line in the place of the one shown.
+    fn recall(&mut self, older: bool) {
+        let Self {
+            history, buffer, ..
+        } = self;
+        let line = if older {
+            history.older(|| Written {
+                text: buffer.text().to_owned(),
+                characters: buffer.characters(),
+                lost: self.lost,
+            })
+        } else {
+            history.newer()
+        };
+        let Some(line) = line else {
+            return;
+        };
+        buffer.put(&line.text, line.characters);
+        let lost = line.lost;
+        self.show_line(lost);
+    }
+
+    fn enter(&mut self) -> Outcome {
+        if self.is_drawn {
+            self.mark_stale(Stale::Rows);
+        }
         self.row.rewind();
+        let characters = self.buffer.characters();
         let line = Written {
             text: self.buffer.take(),
+            characters,
             lost: std::mem::take(&mut self.lost),
         };
         self.history.push(&line);
@@ -322,41 +386,27 @@ impl Editor {
         self.mark_row_stale(moves);
     }
 
-    /// Puts another line in the place of the one being written.
-    fn show_line(&mut self, line: &Written) {
-        self.buffer.replace(0..self.buffer.text().len(), &line.text);
-        self.lost = line.lost;
+    /// Another line has taken the place of the one being written.
+    fn show_line(&mut self, lost: usize) {
+        self.lost = lost;
         self.row.rewind();
-        self.mark_row_stale(true);
+        self.mark_stale(Stale::Row);
     }
 
     fn mark_row_stale(&mut self, is_changed: bool) {
-        if is_changed && self.stale != Stale::Screen {
-            self.stale = Stale::Row;
+        if is_changed {
+            self.mark_stale(Stale::Row);
         }
     }
 
-    /// Brings the screen up to date, once for all keys of a packet.
-    fn refresh(&mut self, out: &mut Vec<u8>) {
-        let (text, cursor) = (self.buffer.text(), self.buffer.cursor());
-        match std::mem::replace(&mut self.stale, Stale::Nothing) {
-            Stale::Screen => {
-                Row::clear_screen(out);
-                if self.is_drawn {
-                    self.row.draw(text, cursor, out);
-                }
-            }
-            _ if !self.is_drawn => {}
-            Stale::Nothing => {}
-            Stale::Tail(from) => {
-                if !self.row.echo(text, from, out) {
-                    self.row.draw(text, cursor, out);
-                }
-            }
-            Stale::Row => self.row.draw(text, cursor, out),
-        }
-        if std::mem::take(&mut self.is_bell_due) {
-            out.push(BELL);
-        }
+    fn mark_stale(&mut self, stale: Stale) {
+        self.stale = self.stale.max(stale);
+    }
+}
+
+impl Completion {
+    fn bytes(&self) -> usize {
+        let names = self.candidates.iter().map(String::capacity);
+        self.candidates.capacity() * size_of::<String>() + names.sum::<usize>()
     }
 }

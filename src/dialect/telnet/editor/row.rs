@@ -12,7 +12,7 @@
 //! Invariant: nothing is ever drawn into the last column, so that no terminal wraps.
 //! Invariant: `start` lies at the start of a cluster, at or before the cursor, once the row is drawn.
 
-use super::cluster;
+use crate::dialect::telnet::cluster::{self, Clusters};
 
 const PROMPT: &str = "> ";
 const COLUMNS_DEFAULT: usize = 80;
@@ -23,6 +23,11 @@ const CLEAR_SCREEN: &[u8] = b"\x1b[H\x1b[2J";
 const ERASE_TO_END_OF_ROW: &[u8] = b"\x1b[K";
 const SAVE_CURSOR: &[u8] = b"\x1b7";
 const RESTORE_CURSOR: &[u8] = b"\x1b8";
+
+/// Whether a window may be so many columns wide: a client that tells anything else does not know.
+pub(crate) fn is_sensible(columns: u16) -> bool {
+    (8..=1000).contains(&columns)
+}
 
 /// A view of a line, scrolled sideways.
 #[derive(Debug)]
@@ -46,9 +51,10 @@ impl Row {
 
     /// Follows the window; false if nothing changes. A width that makes no sense counts as 80.
     pub(super) fn resize(&mut self, columns: u16) -> bool {
-        let columns = match usize::from(columns) {
-            sensible @ 8..=1000 => sensible,
-            _ => COLUMNS_DEFAULT,
+        let columns = if is_sensible(columns) {
+            columns.into()
+        } else {
+            COLUMNS_DEFAULT
         };
         let is_changed = std::mem::replace(&mut self.columns, columns) != columns;
         if is_changed {
@@ -122,8 +128,10 @@ impl Row {
     /// Begins the row so that the cursor stands two thirds into it, or before.
     fn place_cursor(&mut self, text: &str, cursor: usize) {
         (self.start, self.used) = (cursor, 0);
-        while self.start > 0 {
-            let previous = cluster::previous(text, self.start);
+        let ends = Clusters::new(text, 0, cluster::char_columns).map(|(end, _)| end);
+        let starts = std::iter::once(0).chain(ends);
+        let starts: Vec<usize> = starts.take_while(|&start| start < cursor).collect();
+        for previous in starts.into_iter().rev() {
             let used = self.used + cluster::columns(text, previous, self.start);
             // One cluster should be seen if the row can hold it at all.
             let limit = if self.used == 0 {
@@ -141,16 +149,14 @@ impl Row {
 
 /// The end of as many clusters from the byte `from` on as fit into the room.
 fn fitting(text: &str, from: usize, room: usize) -> usize {
-    let (mut end, mut used) = (from, 0);
-    while end < text.len() {
-        let next = cluster::next(text, end);
-        used += cluster::columns(text, end, next);
-        if used > room {
-            break;
-        }
-        end = next;
-    }
-    end
+    let mut used = 0;
+    Clusters::new(text, from, cluster::char_columns)
+        .take_while(|(_, columns)| {
+            used += columns;
+            used <= room
+        })
+        .last()
+        .map_or(from, |(end, _)| end)
 }
 
 #[cfg(test)]

@@ -50,8 +50,8 @@ impl Desk {
             desk.above.process(format!("{typed}{crossing}").as_bytes());
         }
         let mut out = Vec::new();
+        desk.editor.resize(columns);
         desk.editor.draw(&mut out);
-        desk.editor.resize(columns, &mut out);
         desk.show(out);
         desk
     }
@@ -60,7 +60,7 @@ impl Desk {
     fn turn(&mut self, mut packet: &[u8], said: &[&str]) {
         let mut out = Vec::new();
         let mut texts: Vec<String> = said.iter().map(ToString::to_string).collect();
-        while let Some(outcome) = self.editor.input(&mut packet, &mut out) {
+        while let Some(outcome) = self.editor.input(&mut packet) {
             match outcome {
                 Outcome::Line(line) => {
                     if !line.is_empty() {
@@ -69,7 +69,7 @@ impl Desk {
                     self.lines.push(line);
                 }
                 Outcome::TooLong(bytes) => texts.push(format!("!! too long: {bytes}")),
-                Outcome::Complete(word) => self.editor.complete(&names_for(&word), &mut out),
+                Outcome::Complete(word) => self.editor.complete(&names_for(&word)),
                 Outcome::Interrupt => {
                     self.interrupts += 1;
                     texts.push("-- Ctrl-C again, or /quit, to leave".into());
@@ -113,7 +113,8 @@ impl Desk {
             );
         }
         let mut out = Vec::new();
-        self.editor.resize(columns, &mut out);
+        self.editor.resize(columns);
+        self.editor.draw(&mut out);
         self.show(out);
     }
 
@@ -344,7 +345,7 @@ fn many_messages_of_a_turn_need_one_redraw() {
     desk.turn(b" a word", &["<bob> 1", "<bob> 2", "<bob> 3"]);
     assert_eq!(
         desk.drawn,
-        b" a word\r\x1b[J<bob> 1\r\n<bob> 2\r\n<bob> 3\r\n\r> half a word\x1b[K"
+        b"\r\x1b[J<bob> 1\r\n<bob> 2\r\n<bob> 3\r\n\r> half a word\x1b[K"
     );
     desk.assert_row("> half a word", 13);
 }
@@ -377,7 +378,7 @@ fn what_was_typed_before_the_editor_came_is_the_beginning_of_the_line() {
 
     let blind = b"drop\x15a\tx\x7f\x1b[Ab\xe4\xbd";
     let mut editor = Editor::new(4096, blind);
-    let outcome = editor.input(&mut &b"\xa0\r"[..], &mut Vec::new());
+    let outcome = editor.input(&mut &b"\xa0\r"[..]);
     assert_eq!(
         outcome,
         Some(Outcome::Line("a b你".into())),
@@ -419,9 +420,10 @@ fn keys_do_what_they_say() {
         ("a👍🏽b\x02\x02\x04", "ab"),
         ("🇩🇪🇫🇷\x02\x08", "🇫🇷"),
         ("a\x1bbc", "ac"),
-        ("a\x1b[1;5Db", "ab"),
+        ("one two\x1b[1;5Db", "one btwo"),
+        ("one two \x01\x1b[1;5C!", "one! two "),
         ("a\x00b\x1ac\x13", "abc"),
-        ("a\u{202e}\u{200b}\u{9b}b", "ab"),
+        ("a\u{202e}\u{200b}\u{85}b", "ab"),
         ("x\x03y", "y"),
     ] {
         let mut desk = Desk::new(80);
@@ -557,7 +559,7 @@ fn a_name_that_does_not_fit_rings_and_changes_nothing() {
     let mut desk = Desk::new(40);
     desk.editor = Editor::new(8, b"hello an");
     desk.types("\t");
-    assert_eq!(desk.drawn, b"\x07\r> hello an\x1b[K");
+    assert_eq!(desk.drawn, b"\r> hello an\x1b[K\x07");
     desk.types("\r");
     assert_eq!(desk.lines, ["hello an"]);
 }
@@ -642,7 +644,8 @@ fn a_terminal_that_wraps_anew_loses_no_message_and_shows_the_row_whole() {
             desk.screen = rewrapped(&desk.screen, columns);
             desk.columns = columns;
             let mut out = Vec::new();
-            desk.editor.resize(columns, &mut out);
+            desk.editor.resize(columns);
+            desk.editor.draw(&mut out);
             desk.show(out);
             let row = desk.row();
             assert!(

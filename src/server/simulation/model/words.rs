@@ -281,7 +281,11 @@ pub(crate) fn outcome(
             }
         }
         Item::LongWords(bytes) => return too_long(*bytes, most),
-        Item::Unknown => return Err("no such command: /frobnicate; /help lists them".to_owned()),
+        Item::Unknown => {
+            return Err(
+                "no such command: /frobnicate; /help lists them, // says a slash".to_owned(),
+            )
+        }
         Item::NoText => return Err("you have no text to send".to_owned()),
         Item::Away(_)
         | Item::Back

@@ -1,0 +1,110 @@
+//! Files that the server is told to read: regular ones, and no longer than they may be.
+//!
+//! Whatever stands in the place of such a file, nothing here waits for it: a pipe has a reader from the moment on at
+//! which it is opened, and a device is not read at all.
+
+use std::fmt;
+use std::fs::OpenOptions;
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use rustix::fs::OFlags;
+
+/// The content of a regular file of at most `bytes_max` bytes.
+///
+/// # Errors
+/// If the file cannot be opened or read, is not regular, or is longer. The message does not name it.
+pub(crate) fn read_regular(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
+    // A pipe would be waited for, and a terminal could become the one that a signal comes from.
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("not a regular file"));
+    }
+    // One byte more than may be tells a file that is too long from one that just fits.
+    let mut content = Vec::new();
+    file.take(bytes_max + 1).read_to_end(&mut content)?;
+    if content.len() as u64 > bytes_max {
+        let longer = format!("longer than {}", Kibibytes(bytes_max));
+        return Err(io::Error::other(longer));
+    }
+    Ok(content)
+}
+
+/// A size as settings are written.
+struct Kibibytes(u64);
+
+impl fmt::Display for Kibibytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 / 1024 {
+            kib if kib.is_multiple_of(1024) => write!(f, "{}m", kib / 1024),
+            kib => write!(f, "{kib}k"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::net::UnixListener;
+    use std::path::PathBuf;
+    use std::process;
+
+    use rustix::fs::{mkfifoat, Mode, CWD};
+
+    use super::*;
+
+    /// A folder that is there for one test.
+    struct Scratch(PathBuf);
+
+    impl Scratch {
+        fn new(purpose: &str) -> Self {
+            let name = format!("chatd-file-{}-{purpose}", process::id());
+            let path = std::env::temp_dir().join(name);
+            fs::create_dir_all(&path).unwrap();
+            Self(path)
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[track_caller]
+    fn complaint(path: &Path) -> String {
+        read_regular(path, 2048).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn f132_only_a_regular_file_is_read_and_nothing_else_is_waited_for() {
+        let scratch = Scratch::new("kinds");
+        let pipe = scratch.0.join("pipe");
+        mkfifoat(CWD, &pipe, Mode::RWXU).unwrap();
+        assert_eq!(complaint(&pipe), "not a regular file");
+        assert_eq!(complaint(Path::new("/dev/zero")), "not a regular file");
+        assert_eq!(complaint(&scratch.0), "not a regular file");
+        let socket = scratch.0.join("socket");
+        let _listener = UnixListener::bind(&socket).unwrap();
+        assert!(read_regular(&socket, 2048).is_err());
+        assert!(read_regular(&scratch.0.join("absent"), 2048).is_err());
+    }
+
+    #[test]
+    fn a_file_is_read_whole_or_not_at_all() {
+        let scratch = Scratch::new("length");
+        let path = scratch.0.join("file");
+        for length in [0, 1, 2048] {
+            fs::write(&path, vec![b'x'; length]).unwrap();
+            assert_eq!(read_regular(&path, 2048).unwrap(), vec![b'x'; length]);
+        }
+        fs::write(&path, vec![b'x'; 2049]).unwrap();
+        assert_eq!(complaint(&path), "longer than 2k");
+        assert_eq!(Kibibytes(1024 * 1024).to_string(), "1m");
+    }
+}
