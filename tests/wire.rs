@@ -1,6 +1,7 @@
 //! The wire dialect, byte by byte, and spoken by a client in another language.
 //!
-//! The harness is not the usual one, so that what needs a Go compiler can be reported as ignored where there is none.
+//! The harness is not the usual one, so that what needs a Go compiler or Python can be reported as ignored where
+//! there is none.
 
 #![allow(
     clippy::disallowed_methods,
@@ -94,6 +95,12 @@ fn main() -> ExitCode {
         Ok(())
     });
     trials.push(with_go.with_ignored_flag(!go_is_there));
+    let python_is_there = Command::new("python3").arg("--version").output().is_ok();
+    let with_python = Trial::test("the_client_in_the_documentation_works", || {
+        the_documented_client_works();
+        Ok(())
+    });
+    trials.push(with_python.with_ignored_flag(!python_is_there));
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
@@ -548,6 +555,50 @@ fn packets_of_one_byte_mean_the_same() {
     assert_eq!(heard(1), (expected, "CHAT YW5u aGk=\n".to_owned()));
     for packet in [2, 3, 7, usize::MAX] {
         assert_eq!(heard(packet), heard(1), "in packets of {packet}");
+    }
+}
+
+/// The whole client in `docs/wire.md`, as it stands there.
+fn the_documented_client_works() {
+    let page = include_str!("../docs/wire.md");
+    let block = page.split("```python\n").nth(1);
+    let client = block.and_then(|rest| rest.split("```").next());
+    let client = client.expect("a block of Python");
+    assert!(client.lines().count() <= 30, "it is as short as promised");
+
+    let server = InProcess::start(&[]);
+    let mut ann = Peer::person(&server, "ann");
+    let address = server.address(Dialect::Wire);
+    let mut child = Command::new("python3")
+        .args(["-c", client, &address.ip().to_string()])
+        .args([&address.port().to_string(), "bot"])
+        .env("PYTHONIOENCODING", "utf-8")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map(Running)
+        .unwrap();
+    ann.read_to("-- bot joined (2 here)\r\n");
+    let mut pat = Peer::person(&server, "pat");
+    pat.read_to("<bot> Welcome, pat!\r\n");
+    pat.send("hello 老罗\r\n/msg bot hi\r\n/msg bot bye\r\n");
+    ann.read_to("-- bot left (2 here)\r\n");
+
+    let mut printed = [String::new(), String::new()];
+    let stdout = child.0.stdout.as_mut().unwrap();
+    stdout.read_to_string(&mut printed[0]).unwrap();
+    let stderr = child.0.stderr.as_mut().unwrap();
+    stderr.read_to_string(&mut printed[1]).unwrap();
+    assert_eq!(printed, ["<pat> hello 老罗\n", ""]);
+    assert!(child.0.wait().unwrap().success());
+
+    // Whatever the page says of lines and codes, the server says, too.
+    let mut bot = Peer::connect(&server, Dialect::Wire);
+    for verb in ["NAME", "CHAT", "TELL", "WATCH", "WHO", "PING", "QUIT"] {
+        assert!(page.contains(&format!("| `{verb}")), "{verb}");
+        let answer = bot.answer_to(format!("{verb} a b c d\n"));
+        assert!(answer.ends_with(" usage\n"), "{verb}: {answer}");
     }
 }
 
