@@ -216,7 +216,7 @@ fn those_who_come_go_and_change_their_names_at_once_are_summed_up() {
 }
 
 #[test]
-fn at_most_ten_renames_are_told_one_by_one_whoever_makes_them() {
+fn f084_at_most_ten_renames_are_told_one_by_one_whoever_makes_them() {
     let mut world = World::new(limits());
     let [ann, bob] = world.people(["ann", "bob"]);
     for number in 0..47 {
