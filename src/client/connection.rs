@@ -57,6 +57,14 @@ pub struct Counters {
     pub writes: u64,
 }
 
+/// What was asked for last, on any connection, and is asked for again on the next one.
+#[derive(Debug, Default)]
+pub(super) struct Wanted {
+    pub(super) name: Option<Box<str>>,
+    /// To be told who comes and goes.
+    pub(super) watch: bool,
+}
+
 /// Messages that are remembered; the oldest give way.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
@@ -126,10 +134,7 @@ pub struct Connection {
     pub(super) name: Box<str>,
     /// The name that messages carry, which the server does not believe.
     pub(super) asked_name: Box<str>,
-    /// The last name that was asked for on any connection.
-    pub(super) written_name: Option<Box<str>>,
-    /// Whether it was last asked, on any connection, to be told who comes and goes.
-    pub(super) written_watch: bool,
+    pub(super) wanted: Wanted,
     pub(super) counters: Counters,
     pub(super) memory: Option<Box<Memory>>,
     pub(super) local_address: Option<SocketAddr>,

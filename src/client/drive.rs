@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::client::backoff::Backoff;
-use crate::client::connection::{Connection, Counters, Flow, Link, Phase};
+use crate::client::connection::{Connection, Counters, Flow, Link, Phase, Wanted};
 use crate::client::event::{Event, Leave, Why};
 use crate::client::id::ClientId;
 use crate::client::options::{Options, Target};
@@ -65,8 +65,7 @@ impl Connection {
             unanswered: Unanswered::default(),
             name: Box::default(),
             asked_name: Box::default(),
-            written_name: None,
-            written_watch: false,
+            wanted: Wanted::default(),
             counters: Counters::default(),
             local_address: None,
             heard_at: None,
@@ -415,8 +414,8 @@ impl Connection {
             self.unanswered.push(&what, line_bytes);
             match what {
                 What::Ping | What::Who | What::Quit => {}
-                What::Watch(on) => self.written_watch = on,
-                What::Name(name) => self.written_name = Some(name),
+                What::Watch(on) => self.wanted.watch = on,
+                What::Name(name) => self.wanted.name = Some(name),
                 What::Message(Outgoing { number, kept, .. }) => {
                     self.counters.written += 1;
                     if let Some(words) = kept {
@@ -444,11 +443,11 @@ impl Connection {
         self.link = Link::Down(Some(now + retry_in));
         self.moved = self.target.name.is_some();
         self.unanswered.clear();
-        let name = self.written_name.clone();
+        let name = self.wanted.name.clone();
         let name =
             name.and_then(|name| Some((self.line(Ask::Name(&name)).ok()?, What::Name(name))));
         let watch = self.line(Ask::Watch(true)).ok();
-        let watch = watch.filter(|_| self.written_watch);
+        let watch = watch.filter(|_| self.wanted.watch);
         let watch = watch.map(|line| (line, What::Watch(true)));
         self.queue.rewind(name.into_iter().chain(watch));
         handler(self, Event::Interrupted { why, retry_in });

@@ -222,22 +222,22 @@ impl Author {
             }
             (69..=70, _) => Item::NoText,
             (71, _) => Item::Quit(self.last_words(random)),
-            (72..=75, Dialect::Telnet) => Item::Who,
+            (72..=75, Dialect::Telnet) | (89..=91, Dialect::Wire) => Item::Who,
             (76..=77, Dialect::Telnet) => Item::Help,
             (78..=80, Dialect::Telnet) => Item::Unknown,
             (81..=82, Dialect::Telnet) => Item::AreYouThere,
             (83, Dialect::Telnet) => Item::TimingMark,
             (84, Dialect::Telnet) => Item::DataMark,
             (85, Dialect::Telnet) => Item::Interrupt,
-            (86..=92, Dialect::Telnet) => Item::Tell(any_name(opened, random), self.words(random)),
+            (86..=92, Dialect::Telnet) | (92..=95, Dialect::Wire) => {
+                Item::Tell(any_name(opened, random), self.words(random))
+            }
             (_, Dialect::Telnet) => self.pref(opened, random),
             (72..=77, Dialect::Wire) => Item::Ping(format!("t{over}")),
             (78..=79, Dialect::Wire) => Item::Garbage,
             (80..=81, Dialect::Wire) => Item::SeveralLines,
             (82..=83, Dialect::Wire) => Item::LongWords(self.line_bytes_max + over),
             (84..=88, Dialect::Wire) => Item::Watch(random.percent(60)),
-            (89..=91, Dialect::Wire) => Item::Who,
-            (92..=95, Dialect::Wire) => Item::Tell(any_name(opened, random), self.words(random)),
             (_, Dialect::Wire) => Item::Say(self.words(random)),
         }
     }
