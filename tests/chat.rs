@@ -147,32 +147,32 @@ fn a_message_of_the_day_follows_the_greeting_and_is_read_anew_at_sighup() {
 #[test]
 fn a_crowd_is_listed_over_several_lines() {
     let server = Server::start(&[]);
-    let mut names: Vec<String> = (10..90).map(|n| format!("{}{n}", "w".repeat(22))).collect();
+    let names: Vec<String> = (10..90).map(|n| format!("{}{n}", "w".repeat(22))).collect();
     let mut crowd: Vec<_> = names.iter().map(|name| server.join(name)).collect();
     // By then all have been told of, so that nothing of it comes between the lines of the list.
     assert_eq!(count_told(&mut crowd[0], "joined", 80), 79);
     let mut ann = server.connect();
-    ann.expect(
-        "-- Welcome to chatd. You are guest81: /name NAME changes that, /help lists the commands.",
-    );
+    ann.expect("-- Welcome! You are guest81: /name NAME changes that, /help lists commands.");
     ann.expect(&format!(
-        "-- 81 here: {} and 61 more",
+        "-- 80 here: {} and 60 more; 1 listening",
         names[..20].join(", ")
     ));
 
     ann.say("/who");
-    names.push("guest81".to_owned());
     let mut listed = Vec::new();
     while listed.len() < names.len() {
         let line = ann.read_line().expect("a line of names");
         assert!(line.len() <= 1000, "{} bytes: {line}", line.len());
         let begins = if listed.is_empty() {
-            "-- 81 here: "
+            "-- 80 here: "
         } else {
             "-- "
         };
         let rest = line.strip_prefix(begins).expect("it begins as it should");
+        let (rest, listening) = rest.split_once("; ").unwrap_or((rest, ""));
         listed.extend(rest.split(", ").map(str::to_owned));
+        let last = listed.len() == names.len();
+        assert_eq!(listening, if last { "1 listening" } else { "" });
     }
     assert_eq!(listed, names);
     drop(crowd);

@@ -84,9 +84,7 @@ fn open(client: &[&str], server: &Server) -> Terminal {
     let command = calling(client, server.telnet());
     let command: Vec<&str> = command.iter().map(String::as_str).collect();
     let terminal = Terminal::open(&command);
-    terminal
-        .screen
-        .wait_for("-- Welcome to chatd. You are guest");
+    terminal.screen.wait_for("-- Welcome! You are guest");
     terminal
 }
 
@@ -118,8 +116,8 @@ fn one_shot(client: &[&str]) {
     let server = Server::start(&[]);
     let mut bob = server.join("bob");
     let shown = pipe(client, server.telnet(), "/name ann\nhello\n/quit\n").stdout;
-    let expected = "-- Welcome to chatd. You are guest2: /name NAME changes that, /help lists the commands.\r\n\
-                    -- 2 here: bob, guest2\r\n\
+    let expected = "-- Welcome! You are guest2: /name NAME changes that, /help lists commands.\r\n\
+                    -- 1 here: bob; 1 listening\r\n\
                     -- you are ann\r\n\
                     -- goodbye\r\n";
     assert_eq!(String::from_utf8_lossy(&shown), expected);
@@ -134,7 +132,10 @@ fn half_close(client: &[&str]) {
     let mut bob = server.join("bob");
     let shown = pipe(client, server.telnet(), "hello\n/who").stdout;
     let shown = String::from_utf8_lossy(&shown);
-    assert!(shown.ends_with("-- 2 here: bob, guest2\r\n"), "{shown}");
+    assert!(
+        shown.ends_with("-- 1 here: bob; 1 listening\r\n"),
+        "{shown}"
+    );
     bob.expect("-- guest2 joined (2 here)");
     bob.expect("<guest2> hello");
     bob.expect("-- guest2 left (1 here)");

@@ -49,7 +49,7 @@ fn a_question_before_a_half_close_is_answered() {
     guest.send(b"/who");
     guest.finish();
     guest.skip_greeting();
-    guest.expect("-- 1 here: guest1");
+    guest.expect("-- nobody here yet; 1 listening");
     guest.expect_end();
 }
 

@@ -115,7 +115,7 @@ impl Window {
         window.wait("a greeting", |pane| {
             pane.lines
                 .iter()
-                .any(|line| line.starts_with("-- Welcome to chatd."))
+                .any(|line| line.starts_with("-- Welcome!"))
         });
         window
     }
