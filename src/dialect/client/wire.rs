@@ -1,4 +1,4 @@
-//! A client that talks as programs do (README, The wire dialect).
+//! A client that talks as programs do (`docs/wire.md`).
 
 use crate::dialect::message::{is_goodbye, Ask, Inexpressible, Message, Refusal};
 use crate::dialect::wire;
