@@ -190,7 +190,7 @@ fn a_crowd_that_comes_and_goes_is_summed_up() {
     ann.expect_silence();
 }
 
-/// Reads who came or went until so many are here; gives how many have.
+/// Reads who came or went until this many are here; gives how many have.
 fn count_told(ann: &mut Person, what: &str, here: usize) -> usize {
     let mut count = 0;
     loop {

@@ -151,7 +151,7 @@ impl Window {
         self.press("Enter");
     }
 
-    /// Gives the window so many columns, and waits until the client could know: tmux tells a little later.
+    /// Gives the window this many columns, and waits until the client could know: tmux tells a little later.
     fn resize(&self, columns: &str) {
         self.tmux(&["resize-window", "-x", columns, "-y", "20"]);
         let terminal = self.tmux(&["display-message", "-p", "#{pane_tty}"]);

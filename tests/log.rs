@@ -50,7 +50,7 @@ impl Unheard {
         person
     }
 
-    /// So many come and go, and the server has done with all of them.
+    /// This many come and go, and the server has done with all of them.
     fn visit(&self, count: usize) {
         for _ in 0..count {
             let mut person = self.connect();
@@ -166,7 +166,7 @@ fn f104_a_server_without_standard_error_serves() {
     server.stop();
 }
 
-/// So many come at once and go without a word.
+/// This many come at once and go without a word.
 fn rush(address: SocketAddr, count: usize) {
     let visit = |_| {
         let mut stream = TcpStream::connect(address).expect("it listens");

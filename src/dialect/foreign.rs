@@ -218,7 +218,7 @@ pub(super) struct Opening {
 enum Place {
     #[default]
     Start,
-    /// After so many bytes of a proxy's header.
+    /// After this many bytes of a proxy's header.
     Proxy(u8),
     /// After `ff`: the mark of UTF-16, or telnet.
     Little,
@@ -255,7 +255,7 @@ impl Opening {
         None
     }
 
-    /// So many bytes were taken of what was looked at last.
+    /// This many bytes were taken of what was looked at last.
     pub(super) fn handle_taken(&mut self, bytes: usize) {
         let bytes = u8::try_from(bytes).unwrap_or(u8::MAX);
         self.ahead = self.ahead.saturating_sub(bytes);

@@ -161,7 +161,7 @@ impl Person {
         assert_eq!(got, bytes.escape_ascii().to_string());
     }
 
-    /// Reads so many bytes, whatever they are.
+    /// Reads this many bytes, whatever they are.
     #[track_caller]
     pub(crate) fn read_bytes(&mut self, count: usize) -> Vec<u8> {
         let give_up_at = Instant::now() + DEADLINE;

@@ -218,7 +218,7 @@ impl Lines {
         })
     }
 
-    /// Waits for so many lines with `part` in them.
+    /// Waits for this many lines with `part` in them.
     #[track_caller]
     pub(crate) fn wait_for_count(&self, part: &str, count: usize) {
         self.wait_until(&format!("{count} times {part}"), |lines| {

@@ -70,7 +70,7 @@ pub(crate) fn connect_narrow(to: SocketAddr) -> TcpStream {
     socket.into()
 }
 
-/// Lets so many in, `deaf0` and so on, who read nothing any more, and says to them until the kernel takes no more and
+/// Lets this many in, `deaf0` and so on, who read nothing any more, and says to them until the kernel takes no more and
 /// the server keeps the rest; or until it has closed them all, where its limits are so low.
 #[track_caller]
 pub(crate) fn deafen(server: &Server, count: usize) -> Vec<Person> {

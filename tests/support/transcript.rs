@@ -7,14 +7,14 @@
 //! * join bob carl          they connect and take names, and everybody there is told so
 //! ann> hello               they send a line
 //! ann>> hel                they send just these bytes
-//! bob< <ann> hello         the next line that he reads, to the byte
+//! bob< <ann> hello         the next line that they read, to the byte
 //! * finish ann             they send nothing more, but read on
 //! * end ann                the server has closed their connection, with nothing more to say
 //! * reset ann              they break the connection
 //! * quiet                  nobody has anything unread
 //! ```
 //!
-//! `\e`, `\t`, `\r`, `\n`, `\0`, `\\`, `\xFF`, `\u{200B}` and `\{5000 x}` (so many times the text) stand for what
+//! `\e`, `\t`, `\r`, `\n`, `\0`, `\\`, `\xFF`, `\u{200B}` and `\{5000 x}` (the text that many times) stand for what
 //! cannot be written. A conversation ends with nobody having anything unread.
 
 use std::collections::BTreeMap;

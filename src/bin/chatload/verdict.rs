@@ -10,7 +10,7 @@ use crate::subject::Holdings;
 /// needs more than any before may leave more behind, for allocators give back when they like; a leak grows in every
 /// round.
 pub(crate) const RESIDENT_GROWTH_MAX: u64 = 1024 * 1024;
-/// The same for the live bytes of the heap; the last closes are kept until there are a thousand.
+/// The same for the live bytes of the heap.
 pub(crate) const HEAP_GROWTH_MAX: u64 = 64 * 1024;
 
 /// From this round on memory is judged: with only one round behind the first, nothing tells a leak from a peak.

@@ -1,4 +1,4 @@
-//! A client that talks as people do: it types commands, and understands how lines begin (README, Talk).
+//! A client that talks as people do: it types commands, and understands how lines begin (`docs/people.md`).
 //!
 //! Nothing that a program says or asks for is obeyed as a key or a command but what it is to be: the server obeys keys,
 //! takes what cannot be seen off a line, and looks for a command behind that.

@@ -1,4 +1,4 @@
-//! A client that talks as programs do (docs/wire.md).
+//! A client that talks as programs do (`docs/wire.md`).
 
 use std::borrow::Cow;
 

@@ -210,7 +210,7 @@ fn is_plain(text: &str, at: usize) -> bool {
     before.is_some_and(|before| !before.is_empty() && before.is_ascii())
 }
 
-/// The place of at most so many code points before the byte `at`.
+/// The place of at most this many code points before the byte `at`.
 fn back(text: &str, at: usize, code_points: usize) -> usize {
     let before = text.get(..at).unwrap_or("");
     let mut starts = before.char_indices().rev().map(|(start, _)| start);

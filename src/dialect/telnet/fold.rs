@@ -120,7 +120,7 @@ fn split_cluster(cluster: &str, room: usize) -> (usize, usize) {
     (end.max(first), end.max(first))
 }
 
-/// Whether the word at the front goes into so many columns.
+/// Whether the word at the front goes into this many columns.
 fn is_word_within(text: &str, room: usize) -> bool {
     let (mut at, mut used) = (0, 0);
     for (end, columns) in Clusters::new(text, 0, char_columns_max) {

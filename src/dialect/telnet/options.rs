@@ -5,7 +5,7 @@
 //! whenever the person asks.
 //!
 //! Only a change of state is ever answered, and every yes or no that answers a word of ours is told from one that the
-//! client says by itself, so two negotiators cannot loop however often and fast a person changes her mind. An option
+//! client says by itself, so two negotiators cannot loop however often and fast a person changes their mind. An option
 //! that we do not know is refused once. Nothing is written before the client has negotiated or the person has asked.
 //!
 //! Invariant: `editing` holds exactly while both of our options are on.
@@ -28,7 +28,7 @@ pub(super) const WINDOW_SIZE: u8 = 31;
 /// A client that wants to edit lines by itself (RFC 1184) does not want ours.
 const LINEMODE: u8 = 34;
 
-/// So many wishes for an option, of a client or on account of its bytes, are met on one connection; whoever toggles
+/// At most 100 wishes for an option, of a client or on account of its bytes, are met on one connection; one that toggles
 /// more often is no longer listened to. What its person types is not counted.
 const WISHES_MAX: u8 = 100;
 

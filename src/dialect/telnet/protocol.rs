@@ -47,7 +47,7 @@ pub(crate) enum Meaning {
     EndOfFile,
     /// Options have changed.
     Change(Change),
-    /// The client's window has so many columns.
+    /// The client's window has this many columns.
     Columns(u16),
 }
 
@@ -57,7 +57,7 @@ enum State {
     Text,
     Command,
     Negotiation(u8),
-    /// Within a subnegotiation that has so many bytes so far.
+    /// Within a subnegotiation, of which this many bytes have come.
     Subnegotiation(u8),
     SubnegotiationCommand(u8),
 }

@@ -25,7 +25,7 @@ pub(crate) const DEL: u8 = 0x7f;
 
 const DAY_SECONDS: u64 = 86_400;
 
-/// A line of names is at most so many bytes long.
+/// A line of names is at most 1,000 bytes long.
 const WHO_LINE_BYTES_MAX: usize = 1000;
 
 /// Does what Backspace, DEL and Ctrl-U ask for: clients without line editing of their own send them key by key. A NUL

@@ -281,7 +281,7 @@ impl Reference {
         places.find(|at| *at > self.cursor).unwrap_or(self.cursor)
     }
 
-    /// Of a word of more than a hundred characters, only so many count.
+    /// Of a word of more than a hundred characters, only the last hundred count.
     fn last_word_start(&self) -> usize {
         let before = &self.line[..self.cursor];
         let last = before.iter().rposition(|c| !c.is_whitespace());

@@ -1,8 +1,8 @@
 // Clients of the wire dialect, written against the protocol alone: NAME B64(name) and CHAT B64(name) B64(words), one
 // line each.
 //
-// peer ADDRESS CLIENTS MESSAGES connects so many clients, go0, go1, …, and lets each take its name. Then it prints
-// "named" and waits for a line on standard input. Each client says so many messages, and hears until somebody says
+// peer ADDRESS CLIENTS MESSAGES connects that many clients, go0, go1, …, and lets each take its name. Then it prints
+// "named" and waits for a line on standard input. Each client says that many messages, and hears until somebody says
 // "end". Then it prints what each of them heard, in order: "CLIENT NAME WORDS", and exits with status 0.
 package main
 

@@ -79,7 +79,7 @@ impl Buffer {
         self.splice(range, &clean)
     }
 
-    /// Puts a line, which was in a buffer with the same bounds and had so many characters, in the place of this one,
+    /// Puts a line, which was in a buffer with the same bounds and had this many characters, in the place of this one,
     /// and the cursor behind it.
     pub(super) fn put(&mut self, text: &str, characters: usize) {
         text.clone_into(&mut self.text);

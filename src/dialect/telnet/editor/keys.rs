@@ -64,7 +64,7 @@ enum State {
     Single,
     /// Behind `ESC [ [`, as the Linux console begins F1 to F5.
     Console,
-    /// Behind `ESC [ M`: so many bytes say where the mouse is.
+    /// Behind `ESC [ M`: this many bytes more say where the mouse is.
     Mouse(u8),
     /// In a control string (OSC, DCS, SOS, PM, APC), which BEL or ST ends. `true` behind the byte C2, which may begin
     /// the ST of one character, U+009C.

@@ -54,7 +54,7 @@ const BELL: u8 = 0x07;
 pub(crate) enum Outcome {
     /// Enter: the line, perhaps empty.
     Line(String),
-    /// Enter behind a line of which something was not taken and nothing was deleted since: it would have so many
+    /// Enter behind a line of which something was not taken and nothing was deleted since: it would have this many
     /// bytes. What was taken of it is the last line of the history, to be shortened.
     TooLong(usize),
     /// Tab behind a word: to be answered with [`Editor::complete`].
@@ -76,7 +76,7 @@ pub(crate) struct Editor {
     stale: Stale,
     /// The line is full and something was not taken. One bell a turn is enough.
     is_bell_due: bool,
-    /// So many bytes were not taken since something was deleted. A line that lacks them is not the person's.
+    /// How many bytes were not taken since something was deleted. A line that lacks them is not the person's.
     lost: usize,
     completion: Option<Completion>,
     /// The last key was an interrupt.

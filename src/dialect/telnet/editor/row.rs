@@ -24,7 +24,7 @@ const ERASE_TO_END_OF_ROW: &[u8] = b"\x1b[K";
 const SAVE_CURSOR: &[u8] = b"\x1b7";
 const RESTORE_CURSOR: &[u8] = b"\x1b8";
 
-/// Whether a window may be so many columns wide: a client that tells anything else does not know.
+/// Whether a window may be this many columns wide: a client that tells anything else does not know.
 pub(crate) fn is_sensible(columns: u16) -> bool {
     (8..=1000).contains(&columns)
 }
