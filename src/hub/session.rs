@@ -272,15 +272,25 @@ impl<T> Session<T> {
         prefs.is_some_and(|prefs| prefs.away.is_some())
     }
 
+    /// Whether this is right behind a pause: what is read now, and paused again, has waited on.
+    pub(super) fn is_right_behind_a_pause(&self, now: Instant) -> bool {
+        self.pending.is_some() && now <= self.heard_at() + PAUSES_APART_MAX
+    }
+
     /// Keeps input for later.
-    pub(super) fn keep_input(&mut self, bytes: &[u8], paused_until: Option<Instant>, now: Instant) {
+    pub(super) fn keep_input(
+        &mut self,
+        bytes: &[u8],
+        paused_until: Option<Instant>,
+        waited_on: bool,
+        now: Instant,
+    ) {
         let before = self.pending.take();
         let gone_at = before.as_ref().and_then(|pending| pending.gone_at);
         if bytes.is_empty() && paused_until.is_none() && gone_at.is_none() {
             return;
         }
-        // What is read right behind a pause, and paused again, has waited on.
-        let before = before.filter(|_| now <= self.heard_at() + PAUSES_APART_MAX);
+        let before = before.filter(|_| waited_on);
         let waits_since = before.as_ref().and_then(|pending| pending.waits_since);
         self.pending = Some(Box::new(Pending {
             bytes: bytes.into(),
