@@ -220,7 +220,7 @@ impl Core {
 
     /// Tells a session whose lines wait why they do: once each time its room falls behind, and once for each long pause.
     pub(super) fn tell_of_waiting<T>(&mut self, session: &mut Session<T>, now: Instant) {
-        if !session.is_paused() || !session.has_pending() {
+        if !session.waits_for_its_time() || !session.has_pending() {
             return;
         }
         let behind = self.room.keeping_up.behind();

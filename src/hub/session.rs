@@ -317,6 +317,12 @@ impl<T> Session<T> {
         self.long.is_some() || pending.is_some_and(|pending| pending.paused_until.is_some())
     }
 
+    /// Whether it has said enough for now, and is not only waiting for what it asked for.
+    pub(super) fn waits_for_its_time(&self) -> bool {
+        let pending = self.pending.as_ref();
+        pending.is_some_and(|pending| pending.paused_until.is_some())
+    }
+
     /// Whether input waits to be gone on with.
     pub(super) fn has_pending(&self) -> bool {
         let pending = self.pending.as_ref();

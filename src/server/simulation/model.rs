@@ -50,7 +50,7 @@ pub(super) struct Model {
     history: History,
     /// When each address has paid at the earliest for what its sessions said that have gone.
     debts: BTreeMap<IpAddr, Duration>,
-    /// More than a quarter of those who hear may be behind.
+    /// So many of those who hear may be behind that those who talk wait.
     room_may_be_behind: bool,
     /// What newcomers are shown.
     pub(super) message: Vec<String>,

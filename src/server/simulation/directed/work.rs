@@ -169,12 +169,11 @@ fn f124_a_connection_that_owes_is_not_heard_before_it_has_paid() {
         bench.send(client, "hello\r\n");
         bench.settle();
         bench.end(client);
-        bench.settle();
+        while !bench.is_closed(client) {
+            bench.pass(ms(10));
+        }
     }
-    println!("{:?}", bench.reasons());
+    let most = 3 + bench.now().as_secs() as usize;
     let heard = bench.screen(witness).matches("> hello\r\n").count();
-    assert!(
-        (1..=3).contains(&heard),
-        "{heard} lines for the price of two"
-    );
+    assert!((1..=most).contains(&heard), "{heard} lines and not {most}");
 }
