@@ -10,6 +10,8 @@ use log::info;
 
 use crate::name::Name;
 use crate::origin::Origin;
+#[cfg(test)]
+use crate::work::Work;
 
 /// Why a session ended. The first reason stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -129,6 +131,9 @@ pub(crate) struct Ledger {
     /// Everything that was done since it was last taken.
     #[cfg(test)]
     pub(crate) diary: Vec<Entry>,
+    /// What was done before the last flush.
+    #[cfg(test)]
+    pub(crate) work: Work,
 }
 
 impl Ledger {
@@ -184,6 +189,12 @@ impl Ledger {
         if let Some(kept) = last {
             *kept = bytes;
         }
+    }
+
+    /// Writes down what was done for those who asked, in one turn.
+    #[cfg(test)]
+    pub(crate) fn note_work(&mut self, work: Work) {
+        self.work = work;
     }
 
     /// How many sessions were opened.

@@ -271,6 +271,19 @@ mod tests {
     }
 
     #[test]
+    fn f123_who_takes_next_to_nothing_is_stalled_and_not_behind() {
+        let (mut outbox, outset) = (Outbox::default(), outset());
+        outbox.push_copy(&[0; 2 * BEHIND_BYTES], outset);
+        assert!(outbox.is_behind(outset));
+        assert!(!outbox.is_behind(second(outset, 1)));
+        outbox.advance(TAKEN_MIN as usize, second(outset, 1));
+        assert!(outbox.is_behind(second(outset, 1)));
+        assert!(!outbox.is_behind(second(outset, 2)));
+        outbox.advance(BEHIND_BYTES, second(outset, 2));
+        assert!(!outbox.is_behind(second(outset, 2)), "it has caught up");
+    }
+
+    #[test]
     fn the_hard_limit_is_exact() {
         let (mut outbox, outset) = (Outbox::default(), outset());
         let limits = QueueLimits {

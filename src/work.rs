@@ -32,8 +32,14 @@ impl Work {
     const LINE: Self = Self(100_000);
 
     /// This, `count` times.
-    pub(crate) fn times(self, count: usize) -> Self {
+    pub(crate) const fn times(self, count: usize) -> Self {
         Self(self.0.saturating_mul(count as u64))
+    }
+
+    /// Both together.
+    #[cfg(test)]
+    pub(crate) const fn plus(self, more: Self) -> Self {
+        Self(self.0.saturating_add(more.0))
     }
 
     /// Counts `more` in.

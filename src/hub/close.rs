@@ -169,6 +169,8 @@ impl<T> Hub<T> {
         let owes_until = prefix.and_then(|prefix| core.debts.paid_at(prefix, now));
         if let Some(paid_at) = owes_until {
             session.bucket = Bucket::owing(paid_at, now);
+            // It is not heard before it has paid: each connection would be worth a line otherwise.
+            core.pause(session, now);
         }
         session.id
     }

@@ -216,9 +216,18 @@ impl Core {
         session.bucket.charge(rate, cost, session.opened_at, now)
     }
 
+    /// Lets a session wait that has nothing left of what it may say; nothing of it was read yet.
+    pub(super) fn pause<T>(&mut self, session: &mut Session<T>, now: Instant) {
+        if let Some(until) = self.charge(session, 0, Work::default(), now) {
+            session.keep_input(&[], Some(until), false, now);
+            session.hear_until(until);
+            self.pauses.push(Reverse((until, session.id)));
+        }
+    }
+
     /// Tells a session whose lines wait why they do: once each time its room falls behind, and once for each long pause.
     pub(super) fn tell_of_waiting<T>(&mut self, session: &mut Session<T>, now: Instant) {
-        if !session.is_paused() || !session.has_pending() {
+        if !session.waits_for_its_time() || !session.has_pending() {
             return;
         }
         let behind = self.room.keeping_up.behind();

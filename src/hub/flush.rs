@@ -41,12 +41,10 @@ impl<T> Hub<T> {
         for session in sessions.iter_mut() {
             match session.deadline(&core.limits, now) {
                 Ok(at) => next = next.into_iter().chain(at).min(),
-                // It may have had no chance to take bytes while we did not run: the flush tries once more, and closes it.
+                // The flush tries to write once more, and closes it. If it does not, other deadlines are to be met.
                 Err(CloseReason::SlowConsumer | CloseReason::WriteStall) if session.is_open() => {
-                    if session.flow == Flow::Blocked {
-                        session.flow = Flow::Ready;
-                    }
                     core.list(session);
+                    next = next.into_iter().chain([now]).min();
                 }
                 Err(_) => due.push(session.id),
             }
@@ -104,6 +102,9 @@ impl<T> Hub<T> {
     /// of the room as it is time for. One write for each session, with all that it has not heard yet.
     pub(crate) fn flush(&mut self, now: Instant, sink: &mut impl Sink<T>) {
         let mut unfinished = Vec::new();
+        #[cfg(test)]
+        self.core.ledger.note_work(self.core.work);
+        self.core.work = Work::default();
         self.flush_listed(&mut unfinished, now, sink);
         self.core.private_bytes = 0;
         self.core.work = Work::default();
@@ -144,10 +145,28 @@ impl<T> Hub<T> {
             if replying.is_empty() {
                 return;
             }
-            for id in replying {
+            let mut replying = replying.into_iter();
+            while self.core.work < Work::TURN_MAX {
+                let Some(id) = replying.next() else { break };
                 self.go_on_replying(id, now);
             }
+            if self.put_off(replying) {
+                return;
+            }
         }
+    }
+
+    /// Sees to it that these are the first to be flushed in the next turn; gives whether there are any.
+    fn put_off(&mut self, ids: impl Iterator<Item = SessionId>) -> bool {
+        let Self { sessions, core } = self;
+        let before = core.flush_list.len();
+        for id in ids {
+            if let Some(session) = sessions.get_mut(id) {
+                core.list(session);
+            }
+        }
+        core.flush_list.rotate_left(before);
+        before < core.flush_list.len()
     }
 
     /// Goes on with the round, and with the next one, until `most` were told something or everybody has heard all.
@@ -196,7 +215,22 @@ impl<T> Hub<T> {
                 }
             }
         }
+        let was_open = session.is_open();
         self.meet_deadline(id, now);
+        if was_open {
+            self.flush_farewell(id, now, sink);
+        }
+    }
+
+    /// Whoever was just closed for being slow is told so in the same turn, so that no other one begins for that alone.
+    fn flush_farewell(&mut self, id: SessionId, now: Instant, sink: &mut impl Sink<T>) {
+        let Self { sessions, core } = self;
+        let closing = sessions.get_mut(id).filter(|session| !session.is_open());
+        let Some(session) = closing else { return };
+        if core.flush_list.pop_if(|last| *last == id).is_some() {
+            core.flush_session(session, &mut Vec::new(), now, sink);
+            self.follow_up(id, now, sink);
+        }
     }
 }
 
@@ -226,6 +260,7 @@ impl Core {
             self.enqueue(session, &parts, now);
         }
         self.parts = parts;
+        self.try_once_more(session, now);
         write_outbox(session, sink, now);
         if session.flow == Flow::Dead {
             session.outbox.clear();
@@ -238,6 +273,17 @@ impl Core {
             self.room.keeping_up.note_slow(session.prefix());
         }
         told
+    }
+
+    /// No session is closed for being slow before one more write was tried in the same turn: its socket may have room
+    /// of which no edge has told yet, as after a time in which we did not run.
+    fn try_once_more<T>(&self, session: &mut Session<T>, now: Instant) {
+        if session.flow == Flow::Blocked && session.is_open() && !session.outbox.is_empty() {
+            let slow = session.outbox.deadline(&self.limits.queue, now).is_err();
+            if slow {
+                session.flow = Flow::Ready;
+            }
+        }
     }
 
     /// Puts what an editor draws around the parts: its row is off the screen while they are written.

@@ -139,6 +139,8 @@ impl<T> Hub<T> {
     fn understand(&mut self, id: SessionId, bytes: &[u8], now: Instant) -> Then {
         #[cfg(test)]
         self.note_heard(id);
+        let session = self.sessions.get(id);
+        let waited_on = session.is_some_and(|session| session.is_right_behind_a_pause(now));
         let mut input = bytes;
         let paused_until = self.understand_some(id, &mut input, now);
         #[cfg(test)]
@@ -148,7 +150,7 @@ impl<T> Hub<T> {
         let Some(session) = session.filter(|session| session.is_open()) else {
             return Then::Read;
         };
-        session.keep_input(input, paused_until, now);
+        session.keep_input(input, paused_until, waited_on, now);
         core.count_input(session);
         core.tell_of_waiting(session, now);
         if session.codec.is_stale() {

@@ -283,15 +283,25 @@ impl<T> Session<T> {
         prefs.is_some_and(|prefs| prefs.away.is_some())
     }
 
+    /// Whether this is right behind a pause: what is read now, and paused again, has waited on.
+    pub(super) fn is_right_behind_a_pause(&self, now: Instant) -> bool {
+        self.pending.is_some() && now <= self.heard_at() + PAUSES_APART_MAX
+    }
+
     /// Keeps input for later.
-    pub(super) fn keep_input(&mut self, bytes: &[u8], paused_until: Option<Instant>, now: Instant) {
+    pub(super) fn keep_input(
+        &mut self,
+        bytes: &[u8],
+        paused_until: Option<Instant>,
+        waited_on: bool,
+        now: Instant,
+    ) {
         let before = self.pending.take();
         let gone_at = before.as_ref().and_then(|pending| pending.gone_at);
         if bytes.is_empty() && paused_until.is_none() && gone_at.is_none() {
             return;
         }
-        // What is read right behind a pause, and paused again, has waited on.
-        let before = before.filter(|_| now <= self.heard_at() + PAUSES_APART_MAX);
+        let before = before.filter(|_| waited_on);
         let waits_since = before.as_ref().and_then(|pending| pending.waits_since);
         self.pending = Some(Box::new(Pending {
             bytes: bytes.into(),
@@ -316,6 +326,12 @@ impl<T> Session<T> {
     pub(super) fn is_paused(&self) -> bool {
         let pending = self.pending.as_ref();
         self.long.is_some() || pending.is_some_and(|pending| pending.paused_until.is_some())
+    }
+
+    /// Whether it has said enough for now, and is not only waiting for what it asked for.
+    pub(super) fn waits_for_its_time(&self) -> bool {
+        let pending = self.pending.as_ref();
+        pending.is_some_and(|pending| pending.paused_until.is_some())
     }
 
     /// Whether input waits to be gone on with.

@@ -195,7 +195,7 @@ fn who_is_away_is_marked_and_says_why() {
         scene.world.turn();
         assert_eq!(
             scene.world.lines(greeted)[1],
-            "-- 3 here: ann (away), bob, guest3"
+            "-- 2 here: ann (away), bob; 1 listening"
         );
     });
 }

@@ -42,8 +42,8 @@ fn a_newcomer_is_shown_what_was_said_and_not_who_came_and_went() {
     world.enter(ann, "/quit");
     let earlier = [
         "-- earlier:",
-        "14:05 <ann> hello",
-        "14:06 * bob waves",
+        "10-04 14:05 <ann> hello",
+        "10-04 14:06 * bob waves",
         "00:06 <robert> 你好",
         "-- now",
     ];
@@ -58,7 +58,7 @@ fn a_newcomer_is_shown_what_was_said_and_not_who_came_and_went() {
         assert_eq!(world.ask(bob, wrong), ["!! usage: /history [N]"]);
     }
     world.enter(bob, "fourth");
-    assert_eq!(shown_to_newcomer(&mut world)[1], "14:06 * bob waves");
+    assert_eq!(shown_to_newcomer(&mut world)[1], "10-04 14:06 * bob waves");
 }
 
 #[test]

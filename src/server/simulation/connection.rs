@@ -104,6 +104,9 @@ pub(super) struct Connection {
     no_space: bool,
     /// A write would have blocked, and no event was delivered since.
     pub(super) blocked: bool,
+    /// It was written to in this turn, and how often that without an event.
+    pub(super) tried: bool,
+    pub(super) tried_once_more: u32,
     pub(super) finished: bool,
     /// What the server's kernel took since the model looked last, and whether a write failed for good.
     pub(super) fresh: Vec<u8>,
@@ -136,6 +139,8 @@ impl Connection {
             outbox: Pipe::default(),
             no_space: false,
             blocked: false,
+            tried: false,
+            tried_once_more: 0,
             finished: false,
             fresh: Vec::new(),
             failed: false,
@@ -313,7 +318,14 @@ impl Connection {
     pub(super) fn write(&mut self, slices: &[IoSlice<'_>], bite: usize) -> Option<usize> {
         assert!(!self.finished, "written to behind the last byte");
         assert!(!self.failed, "written to after it failed");
-        assert!(!self.blocked, "written to without an edge");
+        let again = std::mem::take(&mut self.blocked);
+        self.tried = true;
+        self.tried_once_more += u32::from(again);
+        // It may be told something alone, and something of the room.
+        assert!(
+            self.tried_once_more <= 2,
+            "written to again without an edge"
+        );
         let offered: usize = slices.iter().map(|slice| slice.len()).sum();
         assert!(offered > 0, "written nothing");
         if self.take_break() || self.is_broken() {

@@ -3,8 +3,10 @@
 mod accepting;
 mod closing;
 mod hearing;
+mod links;
 mod pacing;
 mod reading;
+mod work;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -181,8 +183,11 @@ impl Bench {
         &self.reasons
     }
 
+    /// How long it would go on sleeping.
     fn timeout(&self) -> Option<Duration> {
-        self.server.event_loop.timeout()
+        let timeout = self.server.event_loop.timeout()?;
+        let wakes_at = self.server.event_loop.network().seen_at() + timeout;
+        Some(wakes_at.saturating_sub(self.now()))
     }
 
     fn census(&self) -> Census {
@@ -198,7 +203,7 @@ impl Bench {
     }
 }
 
-fn ms(ms: u64) -> Duration {
+const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 

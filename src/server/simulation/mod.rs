@@ -29,6 +29,7 @@ use crate::ledger::CloseReason;
 use crate::server::admission::AdmissionLimits;
 use crate::server::event_loop::EventLoop;
 use crate::server::motd::MotdFile;
+use crate::work::Work;
 
 use connection::End;
 use network::{Act, Clock, Faults, Hits, SimulatedNetwork};
@@ -38,6 +39,13 @@ use random::Random;
 
 /// The dialects of the listeners, by their number.
 const LISTENERS: [Dialect; 2] = [Dialect::Telnet, Dialect::Wire];
+
+/// What one session may make the server do in one call, and a last request with that.
+const CALL_SHARE: Work = Work::CALL_MAX.times(2);
+/// At least this many of those who stay, and of those who leave, are heard in a turn, whatever was done before.
+const TURN_READS_MIN: usize = 2 * 8;
+/// The bound of the work of one read phase.
+const WORK_MAX: Work = Work::TURN_MAX.plus(CALL_SHARE.times(TURN_READS_MIN));
 
 const SEEDS: u64 = 200;
 const STEPS: u64 = 120;
@@ -57,6 +65,7 @@ const MESSAGE: &str = concat!(
 const EXPECTED_HITS: &[&str] = &[
     // The clock, the network and the machine.
     "leap of the clock",
+    "time left out",
     "leap of a day",
     "leap of the time of day",
     "accept: passing error",
@@ -89,6 +98,8 @@ const EXPECTED_HITS: &[&str] = &[
     "hard limit",
     "soft limit",
     "memory limit",
+    "one more write before a slow close",
+    "saved by one more write",
     "ghost",
     "second close does nothing",
     "ended while draining",
@@ -105,7 +116,12 @@ const EXPECTED_HITS: &[&str] = &[
     "last lines of one who takes nothing",
     "more lines than a turn takes",
     "said enough",
+    "work budget carried over",
     "paused",
+    "lines wait",
+    "room behind",
+    "debt taken over",
+    "long reply is waited for",
     "last line without an end",
     "last line is too long",
     "greeting leaves names out",
@@ -161,18 +177,20 @@ impl Server {
 
     /// When it has something to do; `None` if it waits for ever. The kernel rounds up to milliseconds.
     fn wakes_at(&self) -> Option<Duration> {
-        let now = self.clock.elapsed();
-        if self.event_loop.network().has_events() {
+        let (now, network) = (self.clock.elapsed(), self.event_loop.network());
+        if network.has_events() {
             return Some(now);
         }
         let timeout = self.event_loop.timeout()?;
         let timeout_ms = timeout.as_micros().div_ceil(1000) as u64;
-        Some(now + Duration::from_millis(timeout_ms))
+        Some(now.max(network.seen_at() + Duration::from_millis(timeout_ms)))
     }
 
     /// One turn; gives whether there is to be another one.
     fn turn(&mut self) -> bool {
-        self.event_loop.turn().expect("no poll fails for good")
+        let goes_on = self.event_loop.turn().expect("no poll fails for good");
+        self.network().fall_asleep();
+        goes_on
     }
 
     fn sessions(&self) -> usize {
@@ -258,11 +276,16 @@ impl Simulation {
         event_loop.check_invariants();
         let (census, diary) = (event_loop.census(), event_loop.take_diary());
         let (opened, timeout) = (event_loop.ledger().opened(), event_loop.timeout());
+        let work = event_loop.ledger().work;
         let closed = CloseReason::ALL.map(|reason| event_loop.ledger().closed_for(reason));
         let network = event_loop.network_mut();
         assert_eq!(opened, network.accepts, "opens and accepts");
         let memory_max = self.people.profile.limits.memory_max;
         assert!(memory(census) <= memory_max, "memory");
+        assert!(work <= WORK_MAX, "{work:?} in one turn");
+        if work >= Work::TURN_MAX {
+            network.hit("work budget carried over");
+        }
         let accepts = network.acts.iter();
         let accepts = accepts.filter(|act| matches!(act, Act::Accept(_))).count();
         // Only when the door is closed all are taken in, to be told.
@@ -284,7 +307,7 @@ impl Simulation {
             |(_, client): &(usize, &usize)| network.connections[**client].registered.is_some();
         let registered = network.descriptors.iter().filter(is_registered).count();
         assert_eq!(registered, held, "registrations and descriptors");
-        model.check_deadlines(network.clock.elapsed(), timeout);
+        model.check_deadlines(network.server_time(), timeout);
     }
 
     fn rest(&mut self) {
@@ -319,8 +342,9 @@ impl Simulation {
         self.check_nothing_left();
         let people = &self.people;
         let drain = people.profile.limits.drain;
-        let stopped_at = people.stopped_at.expect("somebody stopped it");
-        let took = self.server.clock.elapsed().saturating_sub(stopped_at);
+        let stopped_at = people.model.stopped_at.expect("somebody stopped it");
+        let network = self.server.event_loop.network();
+        let took = network.server_time().saturating_sub(stopped_at);
         assert!(
             took <= drain + Duration::from_secs(1),
             "stopping took {took:?}"

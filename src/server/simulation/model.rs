@@ -14,6 +14,7 @@ mod session;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use self::prefs::History;
@@ -48,11 +49,15 @@ pub(super) struct Model {
     now: Duration,
     wall_seconds: u64,
     history: History,
+    /// When each address has paid at the earliest for what its sessions said that have gone.
+    debts: BTreeMap<IpAddr, Duration>,
+    /// So many of those who hear may be behind that those who talk wait.
+    room_may_be_behind: bool,
     /// What newcomers are shown.
     pub(super) message: Vec<String>,
     /// How often the server was told to stop, and whether everybody has been told so.
     pub(super) stops: u32,
-    stopped_at: Option<Duration>,
+    pub(super) stopped_at: Option<Duration>,
     going_down: bool,
     /// Those who are told at the door that they cannot come in.
     turned_away: Vec<(u64, usize, CloseReason)>,
@@ -87,6 +92,8 @@ impl Model {
             now: Duration::ZERO,
             wall_seconds: 0,
             history: History::new(limits.history_lines),
+            debts: BTreeMap::new(),
+            room_may_be_behind: false,
             message: Vec::new(),
             stops: 0,
             stopped_at: None,
@@ -154,8 +161,8 @@ impl Model {
 
     fn begin_turn(&mut self, network: &SimulatedNetwork, diary: Vec<Entry>) {
         let before = self.time();
-        self.now = network.turn_at;
-        self.wall_seconds = network.wall_offset + self.now.as_secs();
+        self.now = network.turn_time;
+        self.wall_seconds = network.wall_offset + network.turn_at.as_secs();
         self.diary = diary.into();
         (self.ticked, self.said) = (false, false);
         self.freed.clear();
@@ -192,9 +199,14 @@ impl Model {
 
     fn read(&mut self, client: usize, got: Got) {
         let (number, _) = self.of_client(client).expect("who is read is held");
+        let now = self.now + self.token() * self.limits.line_rate.burst.saturating_sub(1);
         let it = self.it(number);
         it.ended = match got {
             Got::Bytes(bytes) => {
+                assert!(
+                    it.paid_at <= now || !it.is_open() || it.given > 0,
+                    "{number} is read before it has paid"
+                );
                 it.given += bytes;
                 if it.phase == Phase::Lingering {
                     it.dropped += bytes;

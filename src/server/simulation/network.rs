@@ -22,6 +22,9 @@ use crate::hub::{Ending, SessionId};
 use crate::server::network::Wakeup;
 use crate::test_clock::outset;
 
+/// A server that is this much too late, or works as long, was no server for so long.
+const LATE_MIN: Duration = Duration::from_secs(1);
+
 /// How often each thing was hit.
 pub(super) type Hits = BTreeMap<&'static str, u64>;
 
@@ -40,8 +43,9 @@ impl Clock {
         }
     }
 
-    pub(super) fn now(&self) -> Instant {
-        self.outset + self.elapsed()
+    /// That long after the beginning of the run.
+    pub(super) fn at(&self, elapsed: Duration) -> Instant {
+        self.outset + elapsed
     }
 
     /// Since the beginning of the run.
@@ -141,6 +145,12 @@ pub(in crate::server) struct SimulatedNetwork {
     pub(super) moved: u64,
     /// When the turn at hand began.
     pub(super) turn_at: Duration,
+    /// The same without what was left out until then: the time that the server goes by.
+    pub(super) turn_time: Duration,
+    /// Since when the server sleeps, and sees no time pass; `None` if it is awake.
+    asleep_at: Option<Duration>,
+    /// Time in which the server served nobody though it should have, and which nobody is to suffer for.
+    left_out: Duration,
     idle_turns: u32,
 }
 
@@ -170,12 +180,39 @@ impl SimulatedNetwork {
             acts: Vec::new(),
             moved: 0,
             turn_at: Duration::ZERO,
+            turn_time: Duration::ZERO,
+            asleep_at: None,
+            left_out: Duration::ZERO,
             idle_turns: 0,
         }
     }
 
     pub(super) fn hit(&mut self, what: &'static str) {
         *self.hits.entry(what).or_default() += 1;
+    }
+
+    /// The turn is over.
+    pub(super) fn fall_asleep(&mut self) {
+        let now = self.clock.elapsed();
+        self.leave_out(now.saturating_sub(self.turn_at));
+        self.asleep_at = Some(now);
+    }
+
+    /// The time of the clock that the server sees.
+    pub(super) fn seen_at(&self) -> Duration {
+        self.asleep_at.unwrap_or_else(|| self.clock.elapsed())
+    }
+
+    /// The time that the server goes by.
+    pub(super) fn server_time(&self) -> Duration {
+        self.seen_at() - self.left_out
+    }
+
+    fn leave_out(&mut self, late: Duration) {
+        if late >= LATE_MIN {
+            self.left_out += late;
+            self.hit("time left out");
+        }
     }
 
     /// A client asks for a connection.

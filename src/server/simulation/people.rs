@@ -50,7 +50,6 @@ pub(super) struct People {
     pub(super) model: Model,
     pub(super) stage: Stage,
     pub(super) stops: u32,
-    pub(super) stopped_at: Option<Duration>,
     /// Decides apart from the network what people do.
     random: Random,
     author: Author,
@@ -68,7 +67,6 @@ impl People {
             model,
             stage: Stage::Faults(steps),
             stops: 0,
-            stopped_at: None,
             random,
             author: Author::new(profile.limits.line_bytes_max),
             all: Vec::new(),
@@ -112,7 +110,6 @@ impl People {
     pub(super) fn stop(&mut self, network: &mut SimulatedNetwork) {
         network.trace.note(format_args!("-- stop"));
         network.signals.push_back(Wakeup::Stop);
-        self.stopped_at.get_or_insert(network.clock.elapsed());
         self.stops += 1;
     }
 }
@@ -306,6 +303,9 @@ impl People {
             3 | 4 => self.trouble(network),
             _ => {}
         }
+        if self.profile.masses && self.random.percent(10) {
+            self.send_masses(network);
+        }
         if self.random.percent(2) {
             self.leap(network);
         }
@@ -322,7 +322,6 @@ impl People {
             network.hit("leap of a day");
         }
         network.clock.pass(leap);
-        self.stopped_at = self.stopped_at.map(|at| at + leap);
     }
 
     fn gap(&mut self) -> Duration {
@@ -379,6 +378,29 @@ impl People {
                 _ => 1,
             };
             self.say_much(network, client, count);
+        }
+    }
+
+    /// Everybody who has said something before pastes long lines, or what is no line at all.
+    fn send_masses(&mut self, network: &mut SimulatedNetwork) {
+        let is_text = self.random.percent(60);
+        for client in self.talkers(network) {
+            let held = self.model.of_client(client);
+            if held.is_none_or(|(_, it)| it.lines_in == 0) {
+                continue;
+            }
+            if is_text {
+                for _ in 0..4 {
+                    let words = self.author.words(&mut self.random);
+                    let room = self.author.line_bytes_max - 24 - words.len();
+                    let words = words + &" z".repeat(room / 2);
+                    self.send(network, client, Item::Say(words));
+                }
+                self.send(network, client, Item::Empty);
+            } else {
+                self.send(network, client, Item::TooLong(60_000));
+            }
+            network.deliver(client, usize::MAX);
         }
     }
 

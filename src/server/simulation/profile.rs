@@ -26,6 +26,8 @@ pub(super) struct Profile {
     pub(super) stops_twice: bool,
     /// Somebody sends an endless line.
     pub(super) floods: bool,
+    /// People send much at once.
+    pub(super) masses: bool,
     /// Newcomers are shown a message.
     pub(super) has_message: bool,
 }
@@ -33,14 +35,19 @@ pub(super) struct Profile {
 impl Profile {
     pub(super) fn any(random: &mut Random, steps: usize) -> Self {
         let floods = random.percent(3);
+        let masses = !floods && random.percent(8);
         let calm = random.percent(20);
         let mut chance = |most: usize| if calm { 0 } else { random.within(0..=most) };
         let (short_writes, interrupted) = (chance(60), chance(10));
         let (spurious, repeated_edges) = (chance(40), chance(60));
         Self {
-            limits: any_limits(random, floods),
+            limits: if masses {
+                limits_of_masses(random)
+            } else {
+                any_limits(random, floods)
+            },
             admission: AdmissionLimits {
-                sessions_max: if random.percent(25) {
+                sessions_max: if !masses && random.percent(25) {
                     random.within(3..=12)
                 } else {
                     500
@@ -61,8 +68,34 @@ impl Profile {
             stops_at: random.percent(25).then(|| random.within(0..=steps)),
             stops_twice: random.percent(50),
             floods,
+            masses,
             has_message: random.percent(30),
         }
+    }
+}
+
+/// Wide enough that much can wait for somebody, and much can be done in a turn.
+fn limits_of_masses(random: &mut Random) -> Limits {
+    let line_rate = Rate {
+        per_second: 100,
+        burst: 400,
+    };
+    Limits {
+        line_bytes_max: 4096,
+        queue: QueueLimits {
+            bytes_max: 1 << 20,
+            bytes_soft: 1 << 18,
+            soft: Duration::from_secs(5),
+            stall: Some(Duration::from_secs(30)),
+        },
+        line_rate: if random.percent(50) {
+            line_rate
+        } else {
+            Rate::UNLIMITED
+        },
+        // More long lines than this are not kept, by their bytes.
+        history_lines: 3,
+        ..any_limits(random, true)
     }
 }
 

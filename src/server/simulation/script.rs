@@ -91,6 +91,25 @@ impl Item {
         )
     }
 
+    /// Whether somebody said or asked it: what a client says by itself does not count as that.
+    pub(crate) fn is_of_people(&self) -> bool {
+        self.is_line() && !matches!(self, Self::Ping(_))
+    }
+
+    /// How many lines it costs at least, by PROTOCOL section 4.
+    pub(crate) fn lines(&self) -> u32 {
+        match self {
+            Self::Say(words)
+            | Self::SaySlash(words)
+            | Self::Act(words)
+            | Self::Tell(_, words)
+            | Self::Answer(words)
+            | Self::Quit(words) => words.len().div_ceil(512).max(1) as u32,
+            Self::Name(_) => 5,
+            item => u32::from(item.counts()),
+        }
+    }
+
     /// The bytes without a line end.
     pub(crate) fn spell(&self, dialect: Dialect) -> Vec<u8> {
         match dialect {

@@ -146,7 +146,7 @@ fn f018_spurious_events_do_nothing() {
     assert_eq!(bench.screen(client), "");
     bench.send(client, "/who\n");
     bench.settle();
-    assert_eq!(bench.screen(client), "-- 1 here: guest1\r\n");
+    assert_eq!(bench.screen(client), "-- nobody here yet; 1 listening\r\n");
 }
 
 #[test]

@@ -22,6 +22,8 @@ const LINGER: Duration = Duration::from_secs(1);
 const REFUSED_MAX: usize = 32;
 /// Guests who never took a name nor spoke make room for newcomers after this time.
 const SILENT_MAX: Duration = Duration::from_secs(10);
+/// Whoever is heard slowly is counted as silent so much later.
+const PAUSE_SECONDS_MAX: u64 = 2;
 /// How many names a greeting has at most.
 const GREETING_NAMES_MAX: usize = 20;
 
@@ -64,7 +66,12 @@ impl Model {
         if let Verdict::TurnAway(reason) = verdict {
             return self.turn_away(number, client, dialect, reason, connection);
         }
-        let session = Session::new(number, client, connection, dialect, self.now);
+        let mut session = Session::new(number, client, connection, dialect, self.now);
+        let owes_until = self.debts.get(&address).copied();
+        if let Some(paid_at) = owes_until.filter(|at| verdict == Verdict::Admit && *at > self.now) {
+            session.paid_at = paid_at;
+            self.hit("debt taken over");
+        }
         self.sessions.insert(number, session);
         match verdict {
             Verdict::Refuse(reason) => {
@@ -139,7 +146,6 @@ impl Model {
         }
         let name = self.it(number).name.clone();
         let mut names = self.names_here();
-        names.push(name.clone());
         let count = names.len();
         let more = count.saturating_sub(GREETING_NAMES_MAX);
         let mut end = String::new();
@@ -147,9 +153,15 @@ impl Model {
             self.hit("greeting leaves names out");
             end = format!(" and {more} more");
         }
+        end += &self.listening();
         names.truncate(GREETING_NAMES_MAX);
-        self.tell(number, &format!("-- Welcome to chatd. You are {name}: /name NAME changes that, /help lists the commands."));
-        self.tell(number, &list(count, &names, &end));
+        self.tell(
+            number,
+            &format!("-- Welcome! You are {name}: /name NAME changes that, /help lists commands."),
+        );
+        for line in list(count, &names, &end) {
+            self.tell(number, &line);
+        }
         for line in self.message.clone() {
             self.tell(number, &format!("-- {line}"));
         }
@@ -174,6 +186,10 @@ impl Model {
         }
         self.expect_end(number, reason);
         let it = &self.sessions[&number];
+        if !it.address.is_loopback() {
+            let owed = self.debts.entry(it.address).or_default();
+            *owed = it.paid_at.max(*owed);
+        }
         self.freed.extend(class_of(&it.name));
         if it.unheard {
             self.hit("leaves before being told in the round");
@@ -203,7 +219,12 @@ impl Model {
         let (dialect, client) = (it.dialect, it.client);
         let silent = now.saturating_sub(it.heard_at).as_secs();
         // Who is heard slowly is not silent meanwhile.
-        let shortest = silent.saturating_sub(u64::from(is_paced && reason == CloseReason::Idle));
+        let pause = if is_paced && reason == CloseReason::Idle {
+            PAUSE_SECONDS_MAX
+        } else {
+            0
+        };
+        let shortest = silent.saturating_sub(pause);
         let time = if it.prefs.clock {
             self.time()
         } else {

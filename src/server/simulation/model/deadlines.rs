@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::input::{LINES_WAIT, ROOM_IS_SLOW};
 use super::session::{Phase, Session};
 use super::Model;
 use crate::ledger::CloseReason;
@@ -9,6 +10,9 @@ use crate::server::simulation::network::SimulatedNetwork;
 
 /// Deadlines of sessions are looked at together, at most this much late.
 const TICK: Duration = Duration::from_millis(50);
+
+/// More than this waits for whoever is behind.
+const BEHIND_BYTES: usize = 64 * 1024;
 
 impl Model {
     /// Tells the sums of joins, leaves and renames, once a turn and behind what was said.
@@ -81,11 +85,51 @@ impl Model {
 
     /// Takes over what the sockets took; gives whether anybody heard anything.
     pub(super) fn take(&mut self, network: &mut SimulatedNetwork) -> bool {
-        let now = self.now;
-        let mut told = false;
+        let (now, queue) = (self.now, self.limits.queue);
+        let has_memory_limit = self.limits.memory_max < usize::MAX;
+        let (mut told, mut hits) = (false, Vec::new());
         for (number, it) in &mut self.sessions {
             let connection = &mut network.connections[it.client];
             let fresh = std::mem::take(&mut connection.fresh);
+            let (_, most) = it.due.range();
+            let passed = |since: Option<Duration>, limit: Option<Duration>| {
+                let at = since.zip(limit).map(|(since, limit)| since + limit);
+                at.is_some_and(|at| at <= now)
+            };
+            let is_slow = most > queue.bytes_max
+                || passed(it.above_soft[0], Some(queue.soft))
+                || passed(Some(it.taken_at[0]), queue.stall);
+            let ends_slow = self.ending.contains(number)
+                && matches!(
+                    it.reason,
+                    Some(CloseReason::SlowConsumer | CloseReason::WriteStall)
+                );
+            assert!(
+                connection.tried_once_more == 0 || is_slow,
+                "{number} is written to without an edge"
+            );
+            assert!(
+                !ends_slow || connection.tried || has_memory_limit,
+                "{number} is closed as slow, and no write was tried"
+            );
+            if connection.tried_once_more > 0 {
+                let is_closed = ends_slow || !it.is_open();
+                assert!(
+                    is_closed || !fresh.is_empty() || connection.failed,
+                    "{number} took nothing, and stays"
+                );
+                hits.push(if is_closed {
+                    "one more write before a slow close"
+                } else {
+                    "saved by one more write"
+                });
+            }
+            for (line, what) in [(LINES_WAIT, "lines wait"), (ROOM_IS_SLOW, "room behind")] {
+                let line = line.as_bytes();
+                if fresh.windows(line.len()).any(|it| it == line) {
+                    hits.push(what);
+                }
+            }
             let waited = it.waits();
             let hopeless = it.is_hopeless() && !it.is_open();
             assert!(
@@ -110,7 +154,12 @@ impl Model {
                 it.due.clear();
                 it.surely_waits = 0;
             }
+            if !it.blocked {
+                // What it alone is told is with it by now.
+                it.due.forget_doubts();
+            }
         }
+        hits.into_iter().for_each(|what| self.hit(what));
         told
     }
 
@@ -150,12 +199,21 @@ impl Model {
             let hangs = !it.is_open() && it.is_hopeless();
             assert!(!hangs, "{number} is not freed: {it:?}");
         }
+        self.look_at_the_room(most);
         if is_untold && self.said && !told {
             self.hit("flush put off");
         }
         if is_untold && waits && told {
             self.hit("only some are told");
         }
+    }
+
+    /// Sees whether anybody may be behind, so that those who talk may have to wait, until all have heard all. How many
+    /// must be, and who counts, the directed tests say: a round may be many turns, and who was behind in it may have left.
+    fn look_at_the_room(&mut self, most: usize) {
+        let mut open = self.sessions.values().filter(|it| it.is_open());
+        self.room_may_be_behind |= open.any(|it| it.due.range().1 > BEHIND_BYTES);
+        self.room_may_be_behind &= most > 0;
     }
 
     /// Sees that nothing is late, and that the server wakes in time for what comes next. `timeout` is how long it would

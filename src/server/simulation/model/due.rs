@@ -114,6 +114,18 @@ impl Due {
         }
     }
 
+    /// What may or may not be told, and was not, is not told any more.
+    pub(crate) fn forget_doubts(&mut self) {
+        for (number, line) in self.lines.iter_mut().enumerate() {
+            let is_begun = |place: &Place| place.line == number && place.inside.is_some();
+            let is_in_doubt = line.public.is_none() && line.variants.len() > 1;
+            if is_in_doubt && line.fewest() == 0 && !self.places.iter().any(is_begun) {
+                self.most -= line.most();
+                line.variants = vec![Vec::new()];
+            }
+        }
+    }
+
     pub(crate) fn clear(&mut self) {
         *self = Self::default();
     }

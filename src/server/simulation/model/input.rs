@@ -1,7 +1,10 @@
 //! What sessions send, and why those end who end by it.
 
+use std::time::Duration;
+
 use super::session::Ended;
 use super::Model;
+use crate::dialect::Dialect;
 use crate::ledger::{CloseReason, Entry};
 use crate::server::simulation::script::Item;
 
@@ -10,14 +13,22 @@ const TURN_LINES_MAX: usize = 64;
 /// A line that never ends ends its session.
 const FLOOD_BYTES_MAX: usize = 16 * 1024 * 1024;
 
+/// Whose lines wait for longer may be told so.
+const UNTOLD_MAX: Duration = Duration::from_secs(2);
+pub(super) const LINES_WAIT: &str = "-- slow down: your lines wait\r\n";
+pub(super) const ROOM_IS_SLOW: &str = "-- the room is slow; your lines wait\r\n";
+/// No pause is longer, but for what was owed before: it has the price of one request, or of a line in a slow room.
+const PAUSE_MAX: Duration = Duration::from_secs(2);
+/// Times are kept in whole microseconds.
+const ROUNDING: Duration = Duration::from_micros(2);
+
 impl Model {
     /// Hears all that was read of a session, but for the last `kept` bytes.
     pub(super) fn hear(&mut self, number: u64, kept: usize) {
         let now = self.now;
         let it = self.it(number);
-        it.heard_at = now;
         let (client, limit) = (it.client, it.given - kept);
-        let (mut lines, mut interrupted) = (0, false);
+        let (mut lines, mut interrupted, mut asked_last) = (0, false, false);
         while let Some(item) = self.typed[client].next_until(limit) {
             let is_dead = self.sessions[&number].dead;
             if item.counts() {
@@ -30,6 +41,11 @@ impl Model {
             if !self.sessions[&number].is_open() {
                 return;
             }
+            if item.is_of_people() {
+                self.it(number).heard_at = now;
+            }
+            self.charge(number, &item);
+            asked_last = matches!(item, Item::Who | Item::History);
             if is_dead && item.is_line() {
                 self.hit("last lines of one who takes nothing");
             }
@@ -44,16 +60,70 @@ impl Model {
         if interrupted {
             self.interrupt(number);
         }
+        if self.sessions[&number].is_open() {
+            self.tell_of_waiting(number, kept);
+        }
         if kept > 0 {
             let is_unlimited = self.limits.line_rate.is_unlimited();
             self.hit(match lines {
                 _ if !is_unlimited => "paused",
+                ..TURN_LINES_MAX if asked_last => "long reply is waited for",
                 TURN_LINES_MAX.. => "more lines than a turn takes",
                 _ => "said enough",
             });
         }
         if self.sessions[&number].is_open() {
             self.foresee_end(number, limit);
+        }
+    }
+
+    /// How long it takes until one more line may be heard.
+    pub(super) fn token(&self) -> Duration {
+        let rate = self.limits.line_rate;
+        if rate.is_unlimited() {
+            return Duration::ZERO;
+        }
+        Duration::from_micros(1_000_000 / u64::from(rate.per_second))
+    }
+
+    /// Nobody is heard who owes a line. What else it costs than lines the model does not know, so it knows no more.
+    fn charge(&mut self, number: u64, item: &Item) {
+        let (rate, token, now) = (self.limits.line_rate, self.token(), self.now);
+        if rate.is_unlimited() {
+            return;
+        }
+        let it = self.it(number);
+        let allowed = now + token * (rate.burst - 1) + ROUNDING;
+        assert!(
+            item.lines() == 0 || it.paid_at <= allowed,
+            "{number} is heard, and owes until {:?}",
+            it.paid_at
+        );
+        it.paid_at = it.paid_at.max(now) + token * item.lines();
+    }
+
+    /// Whoever's lines wait is told so, behind what was said of them: once for each long pause, and once each time the
+    /// room falls behind. When exactly a pause began and ended the model does not know.
+    fn tell_of_waiting(&mut self, number: u64, kept: usize) {
+        let (now, room_is_slow) = (self.now, self.room_may_be_behind);
+        let is_unlimited = self.limits.line_rate.is_unlimited();
+        let it = self.it(number);
+        if is_unlimited {
+            return;
+        }
+        let goes_on = it.read_at + PAUSE_MAX >= now;
+        let since = it.lines_wait_since.filter(|_| goes_on).unwrap_or(now);
+        it.lines_wait_since = Some(since);
+        it.read_at = now;
+        let mut lines = vec![String::new()];
+        if now.saturating_sub(since) >= UNTOLD_MAX {
+            lines.push(LINES_WAIT.to_owned());
+        }
+        if room_is_slow {
+            lines.push(ROOM_IS_SLOW.to_owned());
+        }
+        if it.dialect == Dialect::Telnet && kept > 0 && lines.len() > 1 {
+            self.tell_perhaps(number, &lines);
         }
     }
 

@@ -30,8 +30,8 @@ impl Prefs {
 #[derive(Debug)]
 pub(crate) struct History {
     lines_max: usize,
-    /// Who said each, and how it reads with its time.
-    lines: VecDeque<(u64, String)>,
+    /// Who said each, on which day since 1970, and how it reads with its time.
+    lines: VecDeque<(u64, u64, String)>,
 }
 
 impl History {
@@ -43,8 +43,8 @@ impl History {
     }
 
     /// Keeps a line that was said at `time`.
-    pub(crate) fn keep(&mut self, author: u64, time: &str, line: &str) {
-        self.lines.push_back((author, format!("{time}{line}")));
+    pub(crate) fn keep(&mut self, author: u64, day: u64, time: &str, line: &str) {
+        self.lines.push_back((author, day, format!("{time}{line}")));
         while self.lines.len() > self.lines_max {
             self.lines.pop_front();
         }
@@ -60,6 +60,11 @@ impl Model {
     pub(crate) fn time(&self) -> String {
         let minutes = self.wall_seconds / 60 % 1440;
         format!("{:02}:{:02} ", minutes / 60, minutes % 60)
+    }
+
+    /// The day since 1970, in UTC.
+    pub(crate) fn day(&self) -> u64 {
+        self.wall_seconds / 86_400
     }
 
     /// A name in a list.
@@ -123,8 +128,17 @@ impl Model {
     pub(crate) fn show_history(&mut self, number: u64) {
         let ignored = &self.sessions[&number].prefs.ignored;
         let lines = self.history.lines.iter();
-        let wanted = lines.filter(|(author, _)| !ignored.contains(author));
-        let wanted: Vec<String> = wanted.map(|(_, line)| format!("{line}\r\n")).collect();
+        let wanted = lines.filter(|(author, ..)| !ignored.contains(author));
+        let today = self.day();
+        let read = |(_, day, line): &(u64, u64, String)| {
+            let date = if *day == today {
+                String::new()
+            } else {
+                date(*day)
+            };
+            format!("{date}{line}\r\n")
+        };
+        let wanted: Vec<String> = wanted.map(read).collect();
         self.tell(number, "-- earlier:");
         for line in wanted {
             self.tell_protocol(number, line.into_bytes());
@@ -208,6 +222,24 @@ impl Model {
     fn is_open(&self, number: u64) -> bool {
         self.sessions.get(&number).is_some_and(Session::is_open)
     }
+}
+
+/// Month and day as they stand before what was said on another day.
+fn date(day: u64) -> String {
+    let is_leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let (mut year, mut left) = (1970, day);
+    while left >= 365 + u64::from(is_leap(year)) {
+        left -= 365 + u64::from(is_leap(year));
+        year += 1;
+    }
+    let february = 28 + u64::from(is_leap(year));
+    let months = [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    let mut month = 0;
+    while left >= months[month] {
+        left -= months[month];
+        month += 1;
+    }
+    format!("{:02}-{:02} ", month + 1, left + 1)
 }
 
 impl Item {

@@ -62,6 +62,11 @@ pub(crate) struct Session {
     pub(crate) prefs: Prefs,
     pub(crate) opened_at: Duration,
     pub(crate) heard_at: Duration,
+    /// When it has paid at the earliest for what it said and asked.
+    pub(crate) paid_at: Duration,
+    /// When it was understood last, and since when it may be that its lines wait.
+    pub(crate) read_at: Duration,
+    pub(crate) lines_wait_since: Option<Duration>,
     pub(crate) lines_in: u64,
     pub(crate) bytes_out: usize,
     /// How many of its bytes were read.
@@ -106,6 +111,9 @@ impl Session {
             prefs: Prefs::default(),
             opened_at: now,
             heard_at: now,
+            paid_at: Duration::ZERO,
+            read_at: now,
+            lines_wait_since: None,
             lines_in: 0,
             bytes_out: 0,
             given: 0,

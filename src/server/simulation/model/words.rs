@@ -108,6 +108,15 @@ impl Model {
         found.map(|it| *it.0)
     }
 
+    /// How many hear what is said and are not here, for the end of a list.
+    pub(crate) fn listening(&self) -> String {
+        let open = self.sessions.values().filter(|it| it.is_open()).count();
+        match open - self.here.len() {
+            0 => String::new(),
+            listening => format!("; {listening} listening"),
+        }
+    }
+
     pub(crate) fn names_here(&self) -> Vec<String> {
         let here = self.here.iter();
         here.map(|number| self.listing(*number)).collect()
@@ -127,7 +136,7 @@ impl Model {
     /// Says a line, as people and as programs hear it, to everybody but its author.
     fn say(&mut self, author: u64, line: &str, wire: String) {
         let time = self.time();
-        self.history.keep(author, &time, line);
+        self.history.keep(author, self.day(), &time, line);
         self.publish(Public {
             about: Some(author),
             is_presence: false,
@@ -171,6 +180,20 @@ impl Model {
         self.tell_protocol(number, line);
     }
 
+    /// Tells one session one of these lines, of which one may be empty: the model does not know which.
+    pub(crate) fn tell_perhaps(&mut self, number: u64, lines: &[String]) {
+        let time = match self.sessions[&number].prefs.clock {
+            true => self.time(),
+            false => String::new(),
+        };
+        let ways = lines.iter().map(|line| match line.as_str() {
+            "" => Vec::new(),
+            line => [time.as_bytes(), line.as_bytes()].concat(),
+        });
+        let ways = ways.collect();
+        self.it(number).due.push_either(ways);
+    }
+
     /// Tells one session what its person does not see.
     pub(crate) fn tell_protocol(&mut self, number: u64, told: Vec<u8>) {
         self.it(number).due.push(told);
@@ -207,8 +230,11 @@ pub(crate) fn class_of(name: &str) -> Option<usize> {
 }
 
 /// A list of names in as many lines as it needs.
-pub(crate) fn list(count: usize, names: &[String], end: &str) -> String {
-    let mut lines = vec![format!("-- {count} here: ")];
+pub(crate) fn list(count: usize, names: &[String], end: &str) -> Vec<String> {
+    let mut lines = vec![match count {
+        0 => "-- nobody here yet".to_owned(),
+        _ => format!("-- {count} here: "),
+    }];
     for (place, name) in names.iter().enumerate() {
         let line = lines.last_mut().expect("there is one");
         let comma = if place > 0 { ", " } else { "" };
@@ -219,7 +245,8 @@ pub(crate) fn list(count: usize, names: &[String], end: &str) -> String {
             line.push_str(name);
         }
     }
-    lines.join("\r\n") + end
+    lines.last_mut().expect("there is one").push_str(end);
+    lines
 }
 
 /// Does what `item` asks for; gives the reason if that cannot be.
@@ -360,12 +387,10 @@ fn who(model: &mut Model, number: u64, dialect: Dialect) {
         model.tell_bytes(number, format!("{lines}HERE {count}\n").into());
         return model.hit("list for a program");
     }
-    let mut names = model.names_here();
-    if !model.here.contains(&number) {
-        names.push(model.listing(number));
+    let names = model.names_here();
+    for line in list(names.len(), &names, &model.listening()) {
+        model.tell(number, &line);
     }
-    let line = list(names.len(), &names, "");
-    model.tell(number, &line);
 }
 
 fn tell(model: &mut Model, number: u64, to: &str, words: &str) -> Result<(), String> {

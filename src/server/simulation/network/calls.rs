@@ -16,18 +16,18 @@ impl Network for SimulatedNetwork {
     type Stream = Stream;
 
     fn now(&self) -> Instant {
-        self.clock.now()
+        self.clock.at(self.seen_at())
     }
 
     fn wall_seconds(&self) -> u64 {
-        self.wall_offset + self.clock.elapsed().as_secs()
+        self.wall_offset + self.seen_at().as_secs()
     }
 
-    fn poll(&mut self, events: &mut Vec<Wakeup>, _: Option<Duration>) -> io::Result<()> {
+    fn poll(&mut self, events: &mut Vec<Wakeup>, timeout: Option<Duration>) -> io::Result<()> {
         if self.faults.poll {
             return Err(ErrorKind::InvalidInput.into());
         }
-        self.begin_turn();
+        self.begin_turn(timeout);
         if self.interrupts() {
             self.hit("poll: interrupted");
             self.idle_turns = 0;

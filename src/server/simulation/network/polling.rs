@@ -15,8 +15,9 @@ const REAL_WAIT: Duration = Duration::from_millis(10);
 
 impl SimulatedNetwork {
     /// Looks back at the turn that ends with a poll.
-    pub(super) fn begin_turn(&mut self) {
+    pub(super) fn begin_turn(&mut self, timeout: Option<Duration>) {
         let now = self.clock.elapsed();
+        let asleep_at = self.asleep_at.take().unwrap_or(now);
         if self.moved > 0 || now >= self.turn_at + REAL_WAIT {
             self.idle_turns = 0;
         }
@@ -30,6 +31,13 @@ impl SimulatedNetwork {
         // A turn takes its time.
         self.clock.pass(Duration::from_micros(20));
         self.turn_at = self.clock.elapsed();
+        let awake_at = timeout.map(|timeout| asleep_at + timeout);
+        self.leave_out(awake_at.map_or(Duration::ZERO, |at| self.turn_at.saturating_sub(at)));
+        self.turn_time = self.server_time();
+        for (_, client) in &self.descriptors {
+            let connection = &mut self.connections[*client];
+            (connection.tried, connection.tried_once_more) = (false, 0);
+        }
     }
 
     pub(super) fn collect(&mut self, events: &mut Vec<Wakeup>) {

@@ -1,0 +1,179 @@
+//! What many sessions at once may make the server do in one turn.
+
+use super::*;
+use crate::rate::Rate;
+use crate::server::simulation::{TURN_READS_MIN, WORK_MAX};
+use crate::work::Work;
+
+const PEOPLE: usize = 1000;
+const ATTACKERS: usize = 64;
+/// What each of them sends.
+const INPUT_BYTES: usize = 16 * 1024;
+/// Nobody is paused for what it costs, and as much is read at once as with the default settings.
+const FAST: Limits = Limits {
+    line_rate: Rate {
+        per_second: 1_000_000,
+        burst: 1_000_000,
+    },
+    ..LIMITS
+};
+
+/// A room of a thousand, and those who are to send something: with an editor, or without.
+fn crowded(limits: Limits, edit: bool) -> (Bench, Vec<usize>) {
+    let mut bench = Bench::with(limits, ADMISSION);
+    bench.is_checked = false;
+    for number in 0..PEOPLE {
+        let client = bench.knock();
+        bench.send(client, format!("/name n{number:05}\r\n"));
+    }
+    let attackers: Vec<usize> = (0..ATTACKERS).map(|_| bench.knock()).collect();
+    bench.settle();
+    if edit {
+        for client in &attackers {
+            bench.send(*client, "/edit\r\n");
+        }
+        bench.settle();
+        for client in &attackers {
+            bench.send(*client, b"\xff\xfd\x01\xff\xfd\x03");
+        }
+        bench.settle();
+    }
+    (bench, attackers)
+}
+
+/// What the server did in each turn until all is understood, if everybody sends this.
+fn work_of(limits: Limits, edit: bool, input: &[u8]) -> Vec<Work> {
+    let (mut bench, attackers) = crowded(limits, edit);
+    let input = input.repeat(INPUT_BYTES / input.len());
+    for client in attackers {
+        bench.send(client, &input);
+    }
+    let mut works = Vec::new();
+    while works.len() < 2000 && bench.server.wakes_at() == Some(bench.now()) {
+        bench.turn();
+        works.push(bench.server.event_loop.ledger().work);
+        for connection in &mut bench.network().connections {
+            connection.fresh.clear();
+            connection.received.clear();
+        }
+    }
+    works
+}
+
+#[test]
+fn f119_f120_f121_no_turn_does_more_than_its_budget_whatever_sixty_four_sessions_send() {
+    let inputs: [(bool, &[u8]); 12] = [
+        (true, b"n\t"),
+        (true, b"\t"),
+        (true, b"\x1b[D"),
+        (true, "e\u{301}\u{302}\u{303}".as_bytes()),
+        (true, "\u{1f1e6}".as_bytes()),
+        (true, b"\x01\xff\xf1\x05\xff\xf1"),
+        (false, b"/who\n"),
+        (false, b"/whois n00500\n"),
+        (false, "/name \u{fdfa}\n".as_bytes()),
+        (false, b"\xff\xf1"),
+        (false, b"\xff\xf3\x80"),
+        (false, b"x"),
+    ];
+    let mut most = Work::default();
+    for (edit, input) in inputs {
+        let works = work_of(FAST, edit, input);
+        for work in &works {
+            assert!(*work <= WORK_MAX, "{work:?} over {input:?}");
+            most = most.max(*work);
+        }
+        assert!(!works.is_empty());
+    }
+    assert!(
+        most >= Work::TURN_MAX,
+        "the budget was never spent: {most:?}"
+    );
+}
+
+#[test]
+fn f119_what_a_budget_leaves_is_done_in_the_next_turn() {
+    let (mut bench, attackers) = crowded(LIMITS, false);
+    for client in &attackers {
+        bench.send(*client, "x".repeat(4 * INPUT_BYTES - 1) + "\n");
+    }
+    bench.turn();
+    let heard = |bench: &mut Bench| {
+        let said = |client: &&usize| bench.screen(**client).contains("!! line too long");
+        attackers.iter().filter(said).count()
+    };
+    let first = heard(&mut bench);
+    assert!((TURN_READS_MIN / 2..ATTACKERS).contains(&first), "{first}");
+    let mut all = first;
+    while bench.server.wakes_at() == Some(bench.now()) {
+        bench.turn();
+        all += heard(&mut bench);
+    }
+    assert_eq!(all, ATTACKERS);
+}
+
+#[test]
+fn f126_a_list_of_many_goes_on_as_it_is_taken_and_input_waits_meanwhile() {
+    let (mut bench, attackers) = crowded(LIMITS, false);
+    let [asker, ..] = attackers[..] else {
+        unreachable!()
+    };
+    // Names of 24 letters: they do not fit into one step.
+    for client in 0..PEOPLE {
+        bench.send(client, format!("/name {client:0>24}\r\n"));
+    }
+    bench.settle();
+    bench.screen(asker);
+    bench.network().connections[asker].window = Some(4096);
+    bench.send(asker, "/who\r\n/away\r\n");
+    bench.settle();
+    let listed = |seen: &str| seen.matches(", ").count() + seen.matches("\r\n-- ").count();
+    let mut seen = bench.screen(asker);
+    let waiting = bench.census().queued_bytes;
+    assert!(waiting < 20_000, "all of it waits at once: {waiting}");
+    let mut steps = 0;
+    while bench.network().connections[asker].is_takeable() {
+        assert!(!seen.contains("you are away"), "it was heard too soon");
+        bench.network().take(asker, usize::MAX);
+        bench.settle();
+        seen += &bench.screen(asker);
+        steps += 1;
+        assert!(steps < 100);
+    }
+    assert!(seen.starts_with("-- 1000 here: "), "{seen}");
+    assert!(
+        seen.ends_with("; 64 listening\r\n-- you are away\r\n"),
+        "{seen}"
+    );
+    assert_eq!(
+        listed(&seen),
+        PEOPLE,
+        "each but the first stands behind another"
+    );
+}
+
+#[test]
+fn f124_a_connection_that_owes_is_not_heard_before_it_has_paid() {
+    let line_rate = Rate {
+        per_second: 1,
+        burst: 2,
+    };
+    let limits = Limits {
+        line_rate,
+        ..LIMITS
+    };
+    let mut bench = Bench::with(limits, ADMISSION);
+    let witness = bench.join();
+    for _ in 0..20 {
+        let client = bench.knock_from([192, 0, 2, 1], None);
+        bench.send(client, "hello\r\n");
+        bench.settle();
+        bench.end(client);
+        while !bench.is_closed(client) {
+            bench.pass(ms(10));
+        }
+    }
+    let most = 3 + bench.now().as_secs() as usize;
+    let heard = bench.screen(witness).matches("> hello\r\n").count();
+    assert!((1..=most).contains(&heard), "{heard} lines and not {most}");
+}
