@@ -12,7 +12,7 @@ const BELOW: &[(&str, &[&str])] = &[
         "server",
         &[
             "log", "report", "hub", "settings", "dialect", "ledger", "origin", "rate", "id",
-            "stream",
+            "stream", "work",
         ],
     ),
     (
@@ -30,17 +30,18 @@ const BELOW: &[(&str, &[&str])] = &[
         ],
     ),
     ("settings", &["dialect", "limits", "rate"]),
-    ("dialect", &["ledger", "name", "hygiene"]),
+    ("dialect", &["ledger", "name", "hygiene", "work"]),
     // The leaves.
     ("outbox", &["limits", "ledger"]),
     ("limits", &["rate"]),
-    ("ledger", &["name", "origin"]),
+    ("ledger", &["name", "origin", "work"]),
     ("name", &["hygiene"]),
     ("hygiene", &[]),
     ("origin", &[]),
     ("rate", &[]),
     ("id", &[]),
     ("stream", &[]),
+    ("work", &[]),
 ];
 
 /// Where other crates may be used: whatever begins with one of these paths.
