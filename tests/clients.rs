@@ -132,10 +132,7 @@ fn half_close(client: &[&str]) {
     let mut bob = server.join("bob");
     let shown = pipe(client, server.telnet(), "hello\n/who").stdout;
     let shown = String::from_utf8_lossy(&shown);
-    assert!(
-        shown.ends_with("-- 1 here: bob; 1 listening\r\n"),
-        "{shown}"
-    );
+    assert!(shown.ends_with("-- 2 here: bob, guest2\r\n"), "{shown}");
     bob.expect("-- guest2 joined (2 here)");
     bob.expect("<guest2> hello");
     bob.expect("-- guest2 left (1 here)");

@@ -12,7 +12,7 @@ const BELOW: &[(&str, &[&str])] = &[
         "server",
         &[
             "log", "report", "hub", "settings", "dialect", "ledger", "origin", "rate", "id",
-            "stream", "file",
+            "stream", "file", "work",
         ],
     ),
     (
@@ -34,7 +34,7 @@ const BELOW: &[(&str, &[&str])] = &[
     // The leaves.
     ("outbox", &["limits", "ledger"]),
     ("limits", &["rate"]),
-    ("ledger", &["name", "origin"]),
+    ("ledger", &["name", "origin", "work"]),
     ("name", &["hygiene"]),
     ("hygiene", &[]),
     ("origin", &[]),

@@ -158,7 +158,7 @@ impl Room {
         let outcome = self.run();
         assert_eq!(outcome.closed, 0, "{self:?}: {:?}", outcome.reasons);
         let talkers = outcome.lines.len();
-        assert_eq!(talkers, self.talkers, "{self:?}: so many were heard");
+        assert_eq!(talkers, self.talkers, "{self:?}: not everybody was heard");
         let fewest = outcome.lines.values().min().copied().unwrap_or(0);
         // The last line, and the first step, may not be over.
         assert!(fewest + 2 >= self.seconds, "{self:?}: {:?}", outcome.lines);

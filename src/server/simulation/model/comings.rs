@@ -70,6 +70,8 @@ impl Model {
         let owes_until = self.debts.get(&address).copied();
         if let Some(paid_at) = owes_until.filter(|at| verdict == Verdict::Admit && *at > self.now) {
             session.paid_at = paid_at;
+            session.lines_wait_since = Some(self.now);
+            session.read_at = paid_at;
             self.hit("debt taken over");
         }
         self.sessions.insert(number, session);

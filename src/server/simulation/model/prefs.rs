@@ -12,7 +12,8 @@ use crate::server::simulation::script::{wire_line, Item};
 pub(crate) struct Prefs {
     pub(crate) away: Option<String>,
     pub(crate) ignored: Vec<u64>,
-    teller: Option<u64>,
+    /// Who wrote last, and the name that they had then.
+    teller: Option<(u64, String)>,
     pub(crate) quiet: bool,
     pub(crate) clock: bool,
 }
@@ -113,10 +114,16 @@ impl Model {
             }
             Item::Ignored => self.list_ignored(number),
             Item::Answer(words) => {
-                let teller = self.sessions[&number].prefs.teller;
-                let teller = teller.filter(|teller| self.is_open(*teller));
-                let teller = teller.ok_or_else(|| "nobody has written to you".to_owned())?;
+                let teller = self.sessions[&number].prefs.teller.clone();
+                let (teller, name) =
+                    teller.ok_or_else(|| "nobody has written to you".to_owned())?;
+                if !self.is_open(teller) {
+                    self.hit("answered too late");
+                    return Err(format!("{name} has left"));
+                }
                 self.deliver(number, teller, words);
+                let name = self.sessions[&teller].name.clone();
+                self.set(number, |prefs| prefs.teller = Some((teller, name)));
                 self.hit("answered");
             }
             _ => unreachable!("{item:?} is no such thing"),
@@ -199,7 +206,7 @@ impl Model {
         if prefs.ignored.contains(&number) {
             self.hit("private, but ignored");
         } else {
-            prefs.teller = Some(number);
+            prefs.teller = Some((number, from.clone()));
             match self.sessions[&receiver].dialect {
                 Dialect::Telnet => self.tell(receiver, &format!("[{from}] {words}")),
                 Dialect::Wire => {
