@@ -366,7 +366,7 @@ fn farewell(dialect: Dialect, reason: CloseReason, silent_seconds: u64) -> Vec<u
         CloseReason::PerAddress => "goodbye: too many connections from your address".to_owned(),
         CloseReason::Idle => format!("goodbye: nothing heard for {silent_seconds} s"),
         CloseReason::Flood => "goodbye: too much at once".to_owned(),
-        CloseReason::WrongProtocol => "goodbye: this is a chat in plain text".to_owned(),
+        CloseReason::WrongProtocol => "this is a chat in plain text".to_owned(),
         CloseReason::Reset | CloseReason::Eof => return Vec::new(),
     };
     match (dialect, reason) {

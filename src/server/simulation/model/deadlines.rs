@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::input::{LINES_WAIT, ROOM_IS_SLOW};
+use super::input::{unasked, LINES_WAIT, ROOM_IS_SLOW};
 use super::session::{Phase, Session};
 use super::Model;
 use crate::ledger::CloseReason;
@@ -124,8 +124,8 @@ impl Model {
                     "saved by one more write"
                 });
             }
-            for (line, what) in [(LINES_WAIT, "lines wait"), (ROOM_IS_SLOW, "room behind")] {
-                let line = line.as_bytes();
+            for (words, what) in [(LINES_WAIT, "lines wait"), (ROOM_IS_SLOW, "room behind")] {
+                let line = unasked(it.dialect, words).into_bytes();
                 if fresh.windows(line.len()).any(|it| it == line) {
                     hits.push(what);
                 }

@@ -6,7 +6,7 @@ use super::session::Ended;
 use super::Model;
 use crate::dialect::Dialect;
 use crate::ledger::{CloseReason, Entry};
-use crate::server::simulation::script::Item;
+use crate::server::simulation::script::{wire_line, Item};
 
 /// At most this many lines of one session are heard in a turn.
 const TURN_LINES_MAX: usize = 64;
@@ -15,8 +15,8 @@ const FLOOD_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Whose lines wait for longer may be told so.
 const UNTOLD_MAX: Duration = Duration::from_secs(2);
-pub(super) const LINES_WAIT: &str = "-- slow down: your lines wait\r\n";
-pub(super) const ROOM_IS_SLOW: &str = "-- the room is slow; your lines wait\r\n";
+pub(super) const LINES_WAIT: &str = "slow down: your lines wait";
+pub(super) const ROOM_IS_SLOW: &str = "the room is slow; your lines wait";
 /// No pause is longer, but for what was owed before: it has the price of one request, or of a line in a slow room.
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// Times are kept in whole microseconds.
@@ -117,12 +117,13 @@ impl Model {
         it.read_at = now;
         let mut lines = vec![String::new()];
         if now.saturating_sub(since) >= UNTOLD_MAX {
-            lines.push(LINES_WAIT.to_owned());
+            lines.push(unasked(it.dialect, LINES_WAIT));
         }
         if room_is_slow {
-            lines.push(ROOM_IS_SLOW.to_owned());
+            lines.push(unasked(it.dialect, ROOM_IS_SLOW));
         }
-        if it.dialect == Dialect::Telnet && kept > 0 && lines.len() > 1 {
+        let hears = it.dialect == Dialect::Telnet || it.watches;
+        if hears && kept > 0 && lines.len() > 1 {
             self.tell_perhaps(number, &lines);
         }
     }
@@ -196,5 +197,13 @@ impl Model {
                 panic!("{number} ends, {reason}, without having done anything for it");
             }
         }
+    }
+}
+
+/// What the server says without having been asked, as a session of this dialect hears it.
+pub(super) fn unasked(dialect: Dialect, words: &str) -> String {
+    match dialect {
+        Dialect::Telnet => format!("-- {words}\r\n"),
+        Dialect::Wire => wire_line("TELL", &["chatd", words]) + "\n",
     }
 }

@@ -92,8 +92,14 @@ impl Model {
             }
             Item::Quiet(on) => {
                 self.set(number, |prefs| prefs.quiet = *on);
-                let state = if *on { "off" } else { "on" };
-                self.tell(number, &format!("-- presence {state}"));
+                self.tell(
+                    number,
+                    if *on {
+                        "-- quiet on: no joins, leaves and renames"
+                    } else {
+                        "-- quiet off"
+                    },
+                );
             }
             Item::Clock(on) => {
                 self.set(number, |prefs| prefs.clock = *on);
