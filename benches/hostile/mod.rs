@@ -38,6 +38,8 @@ const REST_MIN: Duration = Duration::from_millis(200);
 const REST_MAX: Duration = Duration::from_secs(5);
 /// The calm before the attacks is measured for so many times the time of a case.
 const CALM_TIMES: u32 = 3;
+/// Lines that are due in the last such part of a case are not told of.
+const LAST_PART: u32 = 10;
 
 pub(super) fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1).peekable();
@@ -183,21 +185,25 @@ impl Room {
             pair::send(&member.stream, &setup)?;
         }
         self.rest(options)?;
+        let kept_before = self.server.input_bytes()?;
+        self.rest(options)?;
         let slow_before = self.server.slow_turns()?.len();
         let (began_at, before) = (Instant::now(), self.server.core_time()?);
         let sent = attack(case, &joined, began_at + options.time);
+        let (time, after) = (report::since(began_at), self.server.core_time()?);
+        let kept = self.server.input_bytes()?.saturating_sub(kept_before);
         let sources: Vec<SocketAddr> = joined
             .iter()
             .filter_map(|member| member.stream.local_addr().ok())
             .collect();
         let untaken = kernel::untaken_bytes(self.server.address, &sources)?;
-        let (time, after) = (report::since(began_at), self.server.core_time()?);
-        let ended_at = Instant::now();
+        // A line that was due at the very end would wait for the report.
+        let ended_at = began_at + time - time / LAST_PART;
         let closed = joined.iter().filter(|member| member.is_gone()).count();
         self.crowd.leave(joined, first)?;
         let aloud = Heard::of(&self.aloud.samples(began_at, ended_at))?;
         let private = Heard::of(&self.private.samples(began_at, ended_at))?;
-        let bytes = sent.saturating_sub(untaken);
+        let bytes = sent.saturating_sub(untaken + kept);
         let unit = case.unit(0).len();
         let row = Row {
             case: case.name,

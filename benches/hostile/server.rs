@@ -9,14 +9,19 @@ use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use rustix::process::{set_parent_process_death_signal, Signal};
+use rustix::process::{kill_process, set_parent_process_death_signal, Pid, Signal};
 
 use crate::load::cores;
 use crate::load::process::CoreTime;
 
 /// The argument with which the bench starts itself to become a server: `--launch CPU PROGRAM`.
 pub(super) const LAUNCH_ARGUMENT: &str = "--launch";
+
+/// A server that does not report within this time is not measured.
+const REPORT_SECONDS_MAX: u64 = 30;
 
 pub(super) struct Server {
     child: Child,
@@ -66,7 +71,29 @@ impl Server {
         CoreTime::of_process(self.child.id())
     }
 
-    /// How many slow turns it has told of so far, which is one in a second at most, and the longest of them in ms.
+    /// Bytes that it has read and not understood yet, of all sessions: it is asked for a report.
+    pub(super) fn input_bytes(&self) -> io::Result<u64> {
+        let reports = || -> io::Result<Vec<u64>> {
+            let log = fs::read_to_string(&self.log)?;
+            let told = log.lines().filter_map(|line| {
+                let (_, told) = line.split_once(" input_bytes=")?;
+                told.parse().ok()
+            });
+            Ok(told.collect())
+        };
+        let before = reports()?.len();
+        kill_process(Pid::from_child(&self.child), Signal::USR1)?;
+        let deadline = Instant::now() + Duration::from_secs(REPORT_SECONDS_MAX);
+        while Instant::now() < deadline {
+            match reports()?.get(before) {
+                Some(bytes) => return Ok(*bytes),
+                None => thread::sleep(Duration::from_millis(1)),
+            }
+        }
+        Err(io::Error::other("the server does not report"))
+    }
+
+    /// How long each slow turn took that it has told of so far, in ms; it tells of one in a second at most.
     pub(super) fn slow_turns(&self) -> io::Result<Vec<u64>> {
         let log = fs::read_to_string(&self.log)?;
         let told = log.lines().filter_map(|line| {
