@@ -26,7 +26,7 @@ use report::{Heard, Row, HEAD};
 use server::Server;
 
 use crate::load::cores;
-use crate::load::process::{raise_descriptor_limit, CoreTime};
+use crate::load::process::raise_descriptor_limit;
 
 /// Each of the pairs says a line so often: less than `lines-per-second`, so that no line waits for that.
 const PAIR_INTERVAL: Duration = Duration::from_millis(130);
@@ -38,8 +38,8 @@ const REST_MIN: Duration = Duration::from_millis(200);
 const REST_MAX: Duration = Duration::from_secs(5);
 /// The calm before the attacks is measured for so many times the time of a case.
 const CALM_TIMES: u32 = 3;
-/// Lines that are due in the last such part of a case are not told of.
-const LAST_PART: u32 = 10;
+/// Lines that are due in this first part of a case, of each second of it, are told of.
+const LAST_DUE: Duration = Duration::from_millis(900);
 
 pub(super) fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1).peekable();
@@ -147,8 +147,8 @@ impl Room {
     fn measure_calm(&mut self, time: Duration) -> io::Result<()> {
         let (began_at, before) = (Instant::now(), self.server.core_time()?);
         thread::sleep(time);
-        let (took, after) = (report::since(began_at), self.server.core_time()?);
-        self.calm = report::share(after.ran - before.ran, Duration::from_secs(1), took);
+        let (took, spent) = (report::since(began_at), self.server.spent_since(before)?);
+        self.calm = report::share(spent.ran, Duration::from_secs(1), took);
         let ended_at = Instant::now();
         let aloud = Heard::of(&self.aloud.samples(began_at, ended_at))?;
         let private = Heard::of(&self.private.samples(began_at, ended_at))?;
@@ -157,9 +157,9 @@ impl Room {
             members: self.members,
             attackers: 0,
             time: took,
-            cpu: after.ran - before.ran,
-            calm_cpu: after.ran - before.ran,
-            waited: after.waited - before.waited,
+            cpu: spent.ran,
+            calm_cpu: spent.ran,
+            waited: spent.waited,
             bytes: 0,
             requests: 0.0,
             closed: 0,
@@ -190,7 +190,7 @@ impl Room {
         let slow_before = self.server.slow_turns()?.len();
         let (began_at, before) = (Instant::now(), self.server.core_time()?);
         let sent = attack(case, &joined, began_at + options.time);
-        let (time, after) = (report::since(began_at), self.server.core_time()?);
+        let (time, spent) = (report::since(began_at), self.server.spent_since(before)?);
         let kept = self.server.input_bytes()?.saturating_sub(kept_before);
         let sources: Vec<SocketAddr> = joined
             .iter()
@@ -198,7 +198,7 @@ impl Room {
             .collect();
         let untaken = kernel::untaken_bytes(self.server.address, &sources)?;
         // A line that was due at the very end would wait for the report.
-        let ended_at = began_at + time - time / LAST_PART;
+        let ended_at = began_at + report::share(time, LAST_DUE, Duration::from_secs(1));
         let closed = joined.iter().filter(|member| member.is_gone()).count();
         self.crowd.leave(joined, first)?;
         let aloud = Heard::of(&self.aloud.samples(began_at, ended_at))?;
@@ -210,9 +210,9 @@ impl Room {
             members: self.members,
             attackers,
             time,
-            cpu: after.ran - before.ran,
+            cpu: spent.ran,
             calm_cpu: report::share(self.calm, time, Duration::from_secs(1)),
-            waited: after.waited - before.waited,
+            waited: spent.waited,
             bytes,
             requests: bytes as f64 / unit as f64 * case.requests as f64,
             closed,
@@ -231,9 +231,9 @@ impl Room {
         }
         let deadline = Instant::now() + REST_MAX;
         loop {
-            let before: CoreTime = self.server.core_time()?;
+            let before = self.server.core_time()?;
             thread::sleep(REST_MIN);
-            let ran = self.server.core_time()?.ran - before.ran;
+            let ran = self.server.spent_since(before)?.ran;
             let calm = report::share(self.calm, REST_MIN, Duration::from_secs(1));
             if ran <= calm.mul_f64(1.3) + REST_MIN / 20 || Instant::now() > deadline {
                 return Ok(());
@@ -254,14 +254,11 @@ fn attack(case: &Case, attackers: &[Arc<Member>], until: Instant) -> u64 {
             if member.is_gone() {
                 continue;
             }
-            match (&member.stream).write(&payload[*at..]) {
-                Ok(taken) => {
-                    sent += taken as u64;
-                    *at = (*at + taken) % payload.len();
-                    is_idle = false;
-                }
-                // It takes no more for now, or the server has closed it, which the reader sees.
-                Err(_) => {}
+            // An error says that it takes no more for now, or that the server has closed it, which the reader sees.
+            if let Ok(taken) = (&member.stream).write(&payload[*at..]) {
+                sent += taken as u64;
+                *at = (*at + taken) % payload.len();
+                is_idle = false;
             }
         }
         if is_idle {

@@ -71,6 +71,15 @@ impl Server {
         CoreTime::of_process(self.child.id())
     }
 
+    /// The same, since it was `before`.
+    pub(super) fn spent_since(&self, before: CoreTime) -> io::Result<CoreTime> {
+        let now = self.core_time()?;
+        Ok(CoreTime {
+            ran: now.ran.saturating_sub(before.ran),
+            waited: now.waited.saturating_sub(before.waited),
+        })
+    }
+
     /// Bytes that it has read and not understood yet, of all sessions: it is asked for a report.
     pub(super) fn input_bytes(&self) -> io::Result<u64> {
         let reports = || -> io::Result<Vec<u64>> {
