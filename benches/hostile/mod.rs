@@ -35,7 +35,9 @@ const PAIR_INTERVAL_CROWDED: Duration = Duration::from_millis(250);
 const CROWDED: usize = 10_000;
 /// After something was done, the server is given this long to come to rest, at least and at most.
 const REST_MIN: Duration = Duration::from_millis(200);
-const REST_MAX: Duration = Duration::from_secs(5);
+const REST_MAX: Duration = Duration::from_secs(10);
+/// A room that has just been filled is given this long.
+const SETTLE: Duration = Duration::from_secs(5);
 /// The calm before the attacks is measured for so many times the time of a case.
 const CALM_TIMES: u32 = 3;
 /// Lines that are due in this first part of a case, of each second of it, are told of.
@@ -138,7 +140,7 @@ impl Room {
             calm: Duration::ZERO,
         };
         if !options.is_test {
-            thread::sleep(REST_MAX);
+            thread::sleep(SETTLE);
         }
         room.measure_calm(options.time * CALM_TIMES)?;
         Ok(room)
@@ -224,7 +226,7 @@ impl Room {
         Ok(row)
     }
 
-    /// Waits until the server does hardly more than in the calm, but not for ever.
+    /// Waits until the server does hardly more than in the calm, and the pairs wait for nothing, but not for ever.
     fn rest(&self, options: &Options) -> io::Result<()> {
         if options.is_test {
             return Ok(());
@@ -235,7 +237,9 @@ impl Room {
             thread::sleep(REST_MIN);
             let ran = self.server.spent_since(before)?.ran;
             let calm = report::share(self.calm, REST_MIN, Duration::from_secs(1));
-            if ran <= calm.mul_f64(1.3) + REST_MIN / 20 || Instant::now() > deadline {
+            let is_calm = ran <= calm.mul_f64(1.3) + REST_MIN / 20;
+            let are_on_time = self.aloud.is_on_time() && self.private.is_on_time();
+            if is_calm && are_on_time || Instant::now() > deadline {
                 return Ok(());
             }
         }

@@ -14,6 +14,8 @@ use super::crowd::{connect, Crowd, Member};
 
 /// A line that was not heard for so long is lost.
 const LOST_AFTER: Duration = Duration::from_secs(20);
+/// A pair whose last line was due this long ago has others that wait.
+const ON_TIME: Duration = Duration::from_secs(1);
 const BUFFER_BYTES: usize = 256 * 1024;
 
 /// How a pair talks.
@@ -79,6 +81,13 @@ impl Pair {
             }
         });
         Ok(Self { samples })
+    }
+
+    /// Whether its last line was due a moment ago: none waits for one of before.
+    pub(super) fn is_on_time(&self) -> bool {
+        let samples = self.samples.lock();
+        let last = samples.ok().and_then(|samples| samples.last().copied());
+        last.is_some_and(|(due_at, _)| due_at.elapsed() < ON_TIME)
     }
 
     /// Those that were due from one moment to another, once all of them were heard.
