@@ -64,8 +64,8 @@ pub(super) struct Row {
 }
 
 pub(super) const HEAD: &str = "\
-| case | room | attackers | kB/s | requests/s | CPU, % of a core | CPU ns/byte | CPU µs/request | in the room, ms p50 / p99 / max | by /msg, ms p50 / p99 / max | turns above 100 ms | closed |
-|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|";
+| case | room | attackers | kB/s | requests/s | CPU, % of a core | CPU ns/byte | CPU µs/request | in the room, ms p50 / p99 / max | by /msg, ms p50 / p99 / max | turns above 100 ms | closed | waited for its core, % |
+|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|";
 
 impl Row {
     /// CPU time that the attack has cost.
@@ -80,13 +80,14 @@ impl Row {
             0.0 => "-".to_owned(),
             count => significant(nanos / unit / count),
         };
+        let waited = self.waited.as_secs_f64() / seconds * 100.0;
         let mut slow = self.slow_turns.len().to_string();
         if let Some(longest) = self.slow_turns.iter().max() {
             // Writing to a String cannot fail.
             let _ = write!(slow, " (to {longest} ms)");
         }
         format!(
-            "| {} | {} | {} | {} | {} | {:.0} | {} | {} | {} | {} | {slow} | {} |",
+            "| {} | {} | {} | {} | {} | {:.0} | {} | {} | {} | {} | {slow} | {} | {waited:.0} |",
             self.case,
             self.members,
             self.attackers,
@@ -103,9 +104,8 @@ impl Row {
 
     /// What else is to be told, on standard error.
     pub(super) fn remark(&self) -> String {
-        let waited = self.waited.as_secs_f64() / self.time.as_secs_f64() * 100.0;
         format!(
-            "{} {} {}: {} and {} lines of the pairs, {} lost; the server waited for its core {waited:.0} % of the time",
+            "{} {} {}: {} and {} lines of the pairs, {} lost",
             self.case,
             self.members,
             self.attackers,
