@@ -191,7 +191,7 @@ impl Room {
         self.rest(options)?;
         let slow_before = self.server.slow_turns()?.len();
         let (began_at, before) = (Instant::now(), self.server.core_time()?);
-        let sent = attack(case, &joined, began_at + options.time);
+        let written = attack(case, &joined, began_at + options.time);
         let (time, spent) = (report::since(began_at), self.server.spent_since(before)?);
         let kept = self.server.input_bytes()?.saturating_sub(kept_before);
         let sources: Vec<SocketAddr> = joined
@@ -205,7 +205,7 @@ impl Room {
         self.crowd.leave(joined, first)?;
         let aloud = Heard::of(&self.aloud.samples(began_at, ended_at))?;
         let private = Heard::of(&self.private.samples(began_at, ended_at))?;
-        let bytes = sent.saturating_sub(untaken + kept);
+        let bytes = written.saturating_sub(untaken + kept);
         let unit = case.unit(0).len();
         let row = Row {
             case: case.name,
@@ -251,7 +251,7 @@ fn attack(case: &Case, attackers: &[Arc<Member>], until: Instant) -> u64 {
     let mut payloads: Vec<(Vec<u8>, usize)> = (0..attackers.len())
         .map(|number| (case.payload(number), 0))
         .collect();
-    let mut sent = 0;
+    let mut written = 0;
     while Instant::now() < until {
         let mut is_idle = true;
         for (member, (payload, at)) in attackers.iter().zip(&mut payloads) {
@@ -260,7 +260,7 @@ fn attack(case: &Case, attackers: &[Arc<Member>], until: Instant) -> u64 {
             }
             // An error says that it takes no more for now, or that the server has closed it, which the reader sees.
             if let Ok(taken) = (&member.stream).write(&payload[*at..]) {
-                sent += taken as u64;
+                written += taken as u64;
                 *at = (*at + taken) % payload.len();
                 is_idle = false;
             }
@@ -269,5 +269,5 @@ fn attack(case: &Case, attackers: &[Arc<Member>], until: Instant) -> u64 {
             thread::sleep(Duration::from_millis(1));
         }
     }
-    sent
+    written
 }
