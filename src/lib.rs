@@ -48,6 +48,9 @@ mod log;
 mod name;
 mod origin;
 mod outbox;
+#[cfg(test)]
+#[path = "../tests/support/random.rs"]
+mod random;
 mod rate;
 mod report;
 pub mod server;

@@ -130,12 +130,23 @@ impl From<&Event> for Edge {
 /// What edges and reads have told of a stream that is to be read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Readiness {
-    /// It is to be read: there may be something that no edge will tell of again.
-    readable: bool,
+    due: Due,
     /// An edge said that the stream has ended or broken: read until that is seen.
     may_have_ended: bool,
     /// An edge told of urgent data: a short read does not tell that there is no more.
     may_stop_short: bool,
+}
+
+/// Whether a stream is to be read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Due {
+    /// Not before an edge tells of it.
+    #[default]
+    No,
+    /// There may be something that no edge will tell of again.
+    Yes,
+    /// There may be, and it is not to be read for now.
+    Later,
 }
 
 impl Readiness {
@@ -148,7 +159,7 @@ impl Readiness {
 
     /// The stream is to be read, whatever was told; gives whether it was not before.
     pub(crate) fn look(&mut self) -> bool {
-        !std::mem::replace(&mut self.readable, true)
+        std::mem::replace(&mut self.due, Due::Yes) != Due::Yes
     }
 
     /// The stream is to be read until its end; gives whether it was not to be read before.
@@ -157,14 +168,19 @@ impl Readiness {
         self.look()
     }
 
-    /// The stream is not to be read for now, whatever lies there; [`Readiness::look`] goes on.
+    /// The stream is not to be read for now, whatever lies there; [`Readiness::go_on`] ends that.
     pub(crate) fn set_aside(&mut self) {
-        self.readable = false;
+        self.due = Due::Later;
+    }
+
+    /// The stream is to be read again if it was set aside; gives whether it was.
+    pub(crate) fn go_on(&mut self) -> bool {
+        self.due == Due::Later && self.look()
     }
 
     /// Whether the stream is to be read.
     pub(crate) fn is_readable(self) -> bool {
-        self.readable
+        self.due == Due::Yes
     }
 
     /// Whether an end may lie in the stream, behind what is unread.
@@ -182,11 +198,12 @@ impl Readiness {
     pub(crate) fn handle_read(&mut self, read: Read, room: usize) {
         match read {
             Read::Bytes(bytes) => {
-                self.readable = bytes == room || self.may_have_ended || self.may_stop_short;
+                let may_be_more = bytes == room || self.may_have_ended || self.may_stop_short;
+                self.due = if may_be_more { Due::Yes } else { Due::No };
             }
             // An end or urgent data yet to come has an edge of its own.
             Read::Blocked => *self = Self::default(),
-            Read::Ended | Read::Broken(_) => self.readable = false,
+            Read::Ended | Read::Broken(_) => self.due = Due::No,
         }
     }
 }

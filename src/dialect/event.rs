@@ -142,7 +142,7 @@ impl Note<'_> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Here<'a> {
     /// How many are here.
-    pub(crate) here: usize,
+    pub(crate) count: usize,
     /// Whether it is the first part.
     pub(crate) begins: bool,
     pub(crate) listed: &'a [Listed<'a>],

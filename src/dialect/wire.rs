@@ -325,7 +325,7 @@ fn encode_here(here: &Here<'_>, out: &mut Vec<u8>) {
         line(out, "HERE", &[&listed.name.text()]);
     }
     if here.listening.is_some() {
-        let mut count = here.here.to_string();
+        let mut count = here.count.to_string();
         // The digits of some numbers (5460) are the base64 of a name, so these have a zero before them.
         if is_name(count.as_bytes()) {
             count.insert(0, '0');

@@ -193,7 +193,7 @@ impl<T> Hub<T> {
             .map(Session::listed_as)
             .collect();
         add(Reply::Here(Here {
-            here: room.here(),
+            count: room.here(),
             begins: true,
             listed: &listed,
             unlisted: room.here() - listed.len(),

@@ -74,7 +74,7 @@ impl<T> Hub<T> {
         core.work.add(Work::PERSON.times(listed.len()));
         if let Some(session) = sessions.get(id) {
             let reply = Reply::Here(Here {
-                here: room.here(),
+                count: room.here(),
                 begins: after.is_none(),
                 listed: &listed,
                 unlisted: 0,

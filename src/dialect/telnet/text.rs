@@ -157,7 +157,7 @@ fn encode_unfolded(reply: &Reply<'_>, to: &To, out: &mut Vec<u8>) {
 fn encode_here(here: &Here<'_>, to: &To, out: &mut Vec<u8>) {
     begin_line(to, out);
     let mut line_begins = out.len();
-    match here.here {
+    match here.count {
         _ if !here.begins => out.extend_from_slice(b"-- "),
         0 => out.extend_from_slice(b"-- nobody here yet"),
         count => push_display(out, format_args!("-- {count} here: ")),
@@ -291,7 +291,7 @@ mod tests {
         let names = names.iter().map(|name| Listed { name, away: false });
         let listed: Vec<_> = names.collect();
         let here = Here {
-            here: count,
+            count,
             begins: true,
             listed: &listed,
             unlisted: count - listed.len(),
@@ -320,7 +320,7 @@ mod tests {
             away: true,
         };
         let here = Here {
-            here: 1,
+            count: 1,
             begins: true,
             listed: &[away],
             unlisted: 0,

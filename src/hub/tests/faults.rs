@@ -9,8 +9,8 @@ use crate::ledger::CloseReason;
 use crate::limits::QueueLimits;
 use crate::rate::Rate;
 
-use super::random::Random;
 use super::world::{limits, World};
+use crate::random::Random;
 
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)

@@ -7,9 +7,6 @@ mod editing;
 mod faults;
 mod history;
 mod negotiation;
-#[path = "../../../tests/support/random.rs"]
-#[allow(dead_code, reason = "the simulation uses the rest")]
-mod random;
 mod screen;
 mod seat;
 mod watch;

@@ -242,7 +242,7 @@ impl Reference {
             Key::End | Key::Control(0x05) => self.cursor = end,
             Key::WordLeft => self.cursor = self.last_word_start(),
             Key::WordRight => self.cursor = self.next_word_end(),
-            Key::PasteBegins | Key::PasteEnds => {}
+            Key::PasteBegins | Key::PasteEnds | Key::Control(0x0c) => {}
             Key::Up | Key::Control(0x10) => self.go_up(),
             Key::Down | Key::Control(0x0e) => self.go_down(),
             Key::Control(0x03) if self.line.is_empty() && !is_interrupted => {
@@ -261,7 +261,6 @@ impl Reference {
             Key::Control(0x0b) => self.delete(self.cursor, end),
             Key::Control(0x15) => self.delete(0, self.cursor),
             Key::Control(0x17) => self.delete(self.last_word_start(), self.cursor),
-            Key::Control(0x0c) => {}
             Key::Control(_) => {
                 self.completion = completion;
                 self.is_interrupted = is_interrupted;
@@ -599,9 +598,10 @@ fn control_sequence(text: &str, bytes: &[u8]) -> (Option<Key>, usize) {
         return (None, 2 + place.count());
     }
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(0);
-    let end = match text[digits..].starts_with('$') && digits > 0 {
-        true => Some(digits),
-        false => text.find(|c| c >= '@'),
+    let end = if text[digits..].starts_with('$') && digits > 0 {
+        Some(digits)
+    } else {
+        text.find(|c| c >= '@')
     };
     match end {
         Some(end) => (named(&text[..end], text.as_bytes()[end].into()), end + 2),

@@ -56,19 +56,16 @@ fn decoded(line: &[u8]) -> (Vec<char>, bool) {
     while at < line.len() {
         let end = (at + 1..=line.len().min(at + 4))
             .find(|end| std::str::from_utf8(&line[at..*end]).is_ok());
-        match end {
-            Some(end) => {
-                characters.extend(String::from_utf8_lossy(&line[at..end]).chars());
-                in_run = false;
-                at = end;
+        if let Some(end) = end {
+            characters.extend(String::from_utf8_lossy(&line[at..end]).chars());
+            in_run = false;
+            at = end;
+        } else {
+            if !in_run {
+                characters.push('\u{fffd}');
             }
-            None => {
-                if !in_run {
-                    characters.push('\u{fffd}');
-                }
-                (in_run, unreadable) = (true, true);
-                at += 1;
-            }
+            (in_run, unreadable) = (true, true);
+            at += 1;
         }
     }
     (characters, unreadable)

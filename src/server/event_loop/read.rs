@@ -52,8 +52,7 @@ impl<N: Network> EventLoop<N> {
     /// which no edge will tell.
     fn read_session(&mut self, id: SessionId, now: Instant) {
         let then = match self.hub.next(id) {
-            None => return,
-            Some(Next::Later) => return,
+            None | Some(Next::Later) => return,
             Some(Next::Wait) => Then::Wait,
             Some(Next::Resume) => self.hub.resume(id, now),
             Some(Next::Read(carrier)) => {
@@ -98,7 +97,7 @@ impl<N: Network> EventLoop<N> {
             let Some(carrier) = self.hub.transport(id) else {
                 continue;
             };
-            if carrier.readiness.look() {
+            if carrier.readiness.go_on() {
                 let may_have_ended = carrier.readiness.may_have_ended();
                 self.enqueue(id, may_have_ended);
             }

@@ -13,8 +13,6 @@ mod model;
 mod network;
 mod people;
 mod profile;
-#[path = "../../../tests/support/random.rs"]
-mod random;
 mod script;
 mod trace;
 
@@ -31,11 +29,11 @@ use crate::server::event_loop::EventLoop;
 use crate::server::motd::MotdFile;
 use crate::work::Work;
 
+use crate::random::Random;
 use connection::End;
 use network::{Act, Clock, Faults, Hits, SimulatedNetwork};
 use people::{People, Stage};
 use profile::Profile;
-use random::Random;
 
 /// The dialects of the listeners, by their number.
 const LISTENERS: [Dialect; 2] = [Dialect::Telnet, Dialect::Wire];

@@ -16,9 +16,9 @@ use rustix::io::Errno;
 use slab::Slab;
 
 use super::connection::{Connection, Got};
-use super::random::Random;
 use super::trace::Trace;
 use crate::hub::{Ending, SessionId};
+use crate::random::Random;
 use crate::server::network::Wakeup;
 use crate::test_clock::outset;
 

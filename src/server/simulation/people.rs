@@ -9,10 +9,10 @@ use super::connection::{Connection, End};
 use super::model::{Model, Phase};
 use super::network::{Faults, SimulatedNetwork};
 use super::profile::Profile;
-use super::random::Random;
 use super::script::{any_line_end, wire_line_bytes_max, Author, Item, Typed, BURST_LINES};
 use super::LISTENERS;
 use crate::dialect::Dialect;
+use crate::random::Random;
 use crate::server::network::Wakeup;
 
 /// At most this many who talk, so that there is much to be said to each other.

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::random::Random;
 use crate::hub::Limits;
 use crate::limits::QueueLimits;
+use crate::random::Random;
 use crate::rate::Rate;
 use crate::server::admission::AdmissionLimits;
 

@@ -6,8 +6,8 @@ use std::collections::VecDeque;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use base64::Engine;
 
-use super::random::Random;
 use crate::dialect::Dialect;
+use crate::random::Random;
 
 /// Names that people want, each with a number that it shares with those which nobody could tell apart from it.
 pub(crate) const NAMES: [(&str, usize); 11] = [

@@ -95,15 +95,15 @@ impl Room {
         };
         let window = (self.link > 0).then_some(WINDOW);
         let witness = connect(&mut bench, Dialect::Telnet, None);
-        let mut takers = Vec::new();
+        let mut readers = Vec::new();
         for _ in 0..READERS {
-            takers.push(connect(&mut bench, Dialect::Telnet, window));
-            takers.push(connect(&mut bench, Dialect::Wire, window));
+            readers.push(connect(&mut bench, Dialect::Telnet, window));
+            readers.push(connect(&mut bench, Dialect::Wire, window));
         }
         let talkers: Vec<usize> = (0..self.talkers)
             .map(|_| connect(&mut bench, self.dialect, window))
             .collect();
-        takers.extend(&talkers);
+        readers.extend(&talkers);
         let stalled: Vec<usize> = (0..self.stalled)
             .map(|_| bench.knock_from([10, 2, 0, 1], Some(WINDOW)))
             .collect();
@@ -123,7 +123,7 @@ impl Room {
                 }
                 bench.network().deliver(*client, usize::MAX);
             }
-            for client in &takers {
+            for client in &readers {
                 bench.network().take(*client, bytes_a_step);
             }
             bench.pass(STEP);
@@ -152,7 +152,7 @@ impl Room {
                 })
                 .count()
         };
-        let (closed, stalled_closed) = (closed(&takers), closed(&stalled));
+        let (closed, stalled_closed) = (closed(&readers), closed(&stalled));
         Outcome {
             lines,
             closed,
