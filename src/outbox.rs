@@ -273,7 +273,7 @@ mod tests {
     #[test]
     fn f123_who_takes_next_to_nothing_is_stalled_and_not_behind() {
         let (mut outbox, outset) = (Outbox::default(), outset());
-        outbox.push_copy(&[0; 2 * BEHIND_BYTES], outset);
+        outbox.push_copy(&vec![0; 2 * BEHIND_BYTES], outset);
         assert!(outbox.is_behind(outset));
         assert!(!outbox.is_behind(second(outset, 1)));
         outbox.advance(TAKEN_MIN as usize, second(outset, 1));

@@ -29,6 +29,10 @@ use crate::server::admission::AdmissionLimits;
 
 pub(super) use self::session::Phase;
 
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "what happened in a turn, each for itself"
+)]
 pub(super) struct Model {
     pub(super) limits: Limits,
     admission: AdmissionLimits,
@@ -51,7 +55,7 @@ pub(super) struct Model {
     history: History,
     /// When each address has paid at the earliest for what its sessions said that have gone.
     debts: BTreeMap<IpAddr, Duration>,
-    /// So many of those who hear may be behind that those who talk wait.
+    /// More than a quarter of the listeners may be behind, so that talkers wait.
     room_may_be_behind: bool,
     /// What newcomers are shown.
     pub(super) message: Vec<String>,

@@ -205,7 +205,7 @@ impl SimulatedNetwork {
 
     /// The time that the server goes by.
     pub(super) fn server_time(&self) -> Duration {
-        self.seen_at() - self.left_out
+        self.seen_at().saturating_sub(self.left_out)
     }
 
     fn leave_out(&mut self, late: Duration) {

@@ -9,6 +9,7 @@ use crate::rate::Rate;
 use crate::server::admission::AdmissionLimits;
 
 /// The settings of one run.
+#[expect(clippy::struct_excessive_bools, reason = "each is on or off in a run")]
 #[derive(Debug)]
 pub(super) struct Profile {
     pub(super) limits: Limits,

@@ -159,7 +159,9 @@ impl Model {
                 it.due.forget_doubts();
             }
         }
-        hits.into_iter().for_each(|what| self.hit(what));
+        for what in hits {
+            self.hit(what);
+        }
         told
     }
 

@@ -182,9 +182,10 @@ impl Model {
 
     /// Tells one session one of these lines, of which one may be empty: the model does not know which.
     pub(crate) fn tell_perhaps(&mut self, number: u64, lines: &[String]) {
-        let time = match self.sessions[&number].prefs.clock {
-            true => self.time(),
-            false => String::new(),
+        let time = if self.sessions[&number].prefs.clock {
+            self.time()
+        } else {
+            String::new()
         };
         let ways = lines.iter().map(|line| match line.as_str() {
             "" => Vec::new(),
