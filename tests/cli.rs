@@ -232,7 +232,7 @@ fn f111_sigterm_and_sigint_tell_everybody_and_end_well() {
             person.expect_end();
         }
         // `FAIL goodbye: the server is going down`
-        program.expect("FAIL Z29vZGJ5ZTogdGhlIHNlcnZlciBpcyBnb2luZyBkb3du");
+        program.expect("FAIL Z29vZGJ5ZTogdGhlIHNlcnZlciBpcyBnb2luZyBkb3du shutdown");
         program.expect_end();
         drop((people, program));
         assert_eq!(server.wait().code(), Some(0));

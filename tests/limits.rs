@@ -28,7 +28,7 @@ fn f006_one_too_many_is_told_so_and_the_others_notice_nothing() {
     }
     let mut program = Person::program(server.wire());
     // `FAIL goodbye: the server is full`
-    program.expect("FAIL Z29vZGJ5ZTogdGhlIHNlcnZlciBpcyBmdWxs");
+    program.expect("FAIL Z29vZGJ5ZTogdGhlIHNlcnZlciBpcyBmdWxs full");
     program.expect_end();
     drop((late, program));
     server.log.wait_for_count(" reason=full ", 51);

@@ -174,5 +174,7 @@ fn f102_one_event_is_one_line_of_the_log() {
         (events(" INFO open id="), events(" INFO close id=")),
         (12, 12)
     );
-    assert_eq!(log.len(), 12 + 12 + 1, "and that it stops: {log:#?}");
+    // The names are `y` and `a`; and it starts and stops.
+    assert_eq!(events(" INFO name id="), 2);
+    assert_eq!(log.len(), 12 + 12 + 2 + 2, "{log:#?}");
 }
