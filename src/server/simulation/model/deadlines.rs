@@ -201,7 +201,7 @@ impl Model {
             let hangs = !it.is_open() && it.is_hopeless();
             assert!(!hangs, "{number} is not freed: {it:?}");
         }
-        self.look_at_the_room(most);
+        self.look_at_the_room();
         if is_untold && self.said && !told {
             self.hit("flush put off");
         }
@@ -210,12 +210,12 @@ impl Model {
         }
     }
 
-    /// Sees whether anybody may be behind, so that those who talk may have to wait, until all have heard all. How many
-    /// must be, and who counts, the directed tests say: a round may be many turns, and who was behind in it may have left.
-    fn look_at_the_room(&mut self, most: usize) {
+    /// Sees whether anybody may have been behind, so that those who talk may have to wait. How many must be, and who
+    /// counts, the directed tests say: a round may be many turns, and who was behind in it may have left; and that all
+    /// have caught up is seen when the next round ends, however late that is.
+    fn look_at_the_room(&mut self) {
         let mut open = self.sessions.values().filter(|it| it.is_open());
         self.room_may_be_behind |= open.any(|it| it.due.range().1 > BEHIND_BYTES);
-        self.room_may_be_behind &= most > 0;
     }
 
     /// Sees that nothing is late, and that the server wakes in time for what comes next. `timeout` is how long it would
