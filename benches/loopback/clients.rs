@@ -300,5 +300,6 @@ pub(super) fn name(index: usize) -> String {
 
 /// chatd's second line tells who is here; the floor says but one.
 fn is_end_of_greeting(line: &[u8]) -> bool {
-    line == b"-- floor" || memmem::find(line, b" here: ").is_some()
+    let tells_who_is_here = |words: &[u8]| memmem::find(line, words).is_some();
+    line == b"-- floor" || tells_who_is_here(b" here: ") || tells_who_is_here(b" here yet; ")
 }
