@@ -15,7 +15,7 @@ pub(crate) enum Input<'a> {
     Refused(Refusal),
     /// A line with nothing in it.
     Blank,
-    /// The codec has answered by itself, without a wish of whoever types.
+    /// The codec has answered by itself; the person who types asked for nothing.
     Answered,
     /// Tab behind a word, to be answered with `complete`.
     Complete(Word),

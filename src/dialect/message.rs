@@ -160,7 +160,7 @@ pub struct Refusal<'a> {
 }
 
 impl<'a> Refusal<'a> {
-    /// A refusal in these words. Whoever knows what was asked for says which request it answers.
+    /// A refusal in these words. The caller knows what was asked for, and says which request it answers.
     pub(crate) fn new(words: impl Into<Cow<'a, str>>) -> Self {
         let words = words.into();
         Self {

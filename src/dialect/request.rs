@@ -23,7 +23,7 @@ pub(crate) enum Request<'a> {
     Help(Option<&'static Command>),
     /// Leave, with these last words, which may be empty.
     Quit(&'a str),
-    /// Say these words to whoever wrote to this session privately last.
+    /// Say these words to the person who wrote to this session privately last.
     Reply(&'a str),
     /// How long is this person here?
     Whois(&'a str),

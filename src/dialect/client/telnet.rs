@@ -65,7 +65,7 @@ pub(in crate::dialect) fn parse(line: &[u8]) -> Option<Message<'_>> {
         return Some(Message::Note(line.into()));
     }
     if let Some(past) = without_time(line) {
-        // It was said before, and to whoever was here then.
+        // It was said before, to those who were here then.
         return parse_speech(past).map(|_| Message::Note(line.into()));
     }
     if let Some((name, words)) = between(line, "[", "] ") {
