@@ -208,6 +208,7 @@ impl Ledger {
     }
 
     /// How many sessions were closed.
+    #[cfg(any(test, feature = "internals"))]
     pub(crate) fn closed(&self) -> u64 {
         self.closed.iter().sum()
     }
