@@ -2,11 +2,10 @@
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
-use std::net::TcpListener;
 use std::process::ExitCode;
 
-use chatd::server::{block_signals, print, Dialect, Server, StderrLog};
-use chatd::settings::{self, Invocation, Settings};
+use chatd::server::{block_signals, print, Dialect, Listener, Server, StderrLog};
+use chatd::settings::{self, Invocation, Service, Settings};
 use listenfd::ListenFd;
 use log::warn;
 
@@ -35,9 +34,9 @@ fn serve(settings: &Settings) -> io::Result<()> {
     server.handle_signals()?;
     log.warn_of_filter();
     let mut listening = String::new();
-    for (dialect, address) in server.addresses() {
+    for place in server.listening() {
         // Writing to a String cannot fail.
-        let _ = writeln!(listening, "listening {dialect}://{address}");
+        let _ = writeln!(listening, "listening {place}");
     }
     // People can come all the same.
     if let Err(error) = print(io::stdout(), &listening) {
@@ -49,9 +48,9 @@ fn serve(settings: &Settings) -> io::Result<()> {
     outcome
 }
 
-/// The listeners that whoever started us has opened already (`LISTEN_FDS`, see `sd_listen_fds(3)`). One that is named
-/// `wire` is for programs, and any other for people.
-fn inherited_listeners() -> io::Result<Vec<(Dialect, TcpListener)>> {
+/// The listeners that whoever started us has opened already (`LISTEN_FDS`, see `sd_listen_fds(3)`). Each is called by the
+/// word of what is offered there, and one with another name is for people.
+fn inherited_listeners() -> io::Result<Vec<Listener>> {
     let count = std::env::var("LISTEN_FDS").ok();
     let count = count.and_then(|count| count.parse::<u64>().ok());
     if count.is_some_and(|count| count > INHERITED_MAX) {
@@ -63,14 +62,22 @@ fn inherited_listeners() -> io::Result<Vec<(Dialect, TcpListener)>> {
     let mut inherited = ListenFd::from_env();
     let mut listeners = Vec::new();
     for index in 0..inherited.len() {
-        let dialect = names
+        let service = names
             .next()
             .and_then(|name| name.parse().ok())
-            .unwrap_or(Dialect::Telnet);
+            .unwrap_or(Service::Chat {
+                dialect: Dialect::Telnet,
+                behind_proxy: false,
+            });
+        let listener = if service == Service::Operators {
+            let socket = inherited.take_unix_listener(index);
+            socket.map(|socket| socket.map(Listener::Operators))
+        } else {
+            let socket = inherited.take_tcp_listener(index);
+            socket.map(|socket| socket.map(|socket| Listener::Inet { service, socket }))
+        };
         let explain = |error| io::Error::other(format!("LISTEN_FDS: {error}"));
-        if let Some(listener) = inherited.take_tcp_listener(index).map_err(explain)? {
-            listeners.push((dialect, listener));
-        }
+        listeners.extend(listener.map_err(explain)?);
     }
     Ok(listeners)
 }

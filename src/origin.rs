@@ -17,10 +17,6 @@ pub(crate) enum Origin {
         port: u16,
     },
     /// A process of this machine, over a Unix socket.
-    #[cfg_attr(
-        not(any(test, feature = "internals")),
-        expect(dead_code, reason = "no listener for sessions is a Unix socket yet")
-    )]
     Local,
 }
 

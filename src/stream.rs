@@ -8,7 +8,7 @@ use std::io::{self, IoSlice, Read as _};
 use std::net::{Shutdown, SocketAddr, TcpListener};
 use std::time::Duration;
 
-use mio::event::Event;
+use mio::event::{Event, Source};
 use mio::net::{TcpStream, UnixStream};
 use mio::{Interest, Registry, Token};
 use socket2::{Domain, Protocol, SockRef, TcpKeepalive, Type};
@@ -293,16 +293,23 @@ impl Stream {
         token: Token,
         urgent: bool,
     ) -> io::Result<()> {
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        #[cfg(any(target_os = "linux", target_os = "android"))]
-        let interest = if urgent {
-            interest | Interest::PRIORITY
-        } else {
-            interest
-        };
+        registry.register(self.source(), token, interest(urgent))
+    }
+
+    /// Asks for its events under another token. What is ready is told of again.
+    pub(crate) fn reregister(
+        &mut self,
+        registry: &Registry,
+        token: Token,
+        urgent: bool,
+    ) -> io::Result<()> {
+        registry.reregister(self.source(), token, interest(urgent))
+    }
+
+    fn source(&mut self) -> &mut dyn Source {
         match self {
-            Self::Tcp(stream) => registry.register(stream, token, interest),
-            Self::Unix(stream) => registry.register(stream, token, interest),
+            Self::Tcp(stream) => stream,
+            Self::Unix(stream) => stream,
         }
     }
 
@@ -362,6 +369,15 @@ impl Socket for Stream {
         let error = self.socket().take_error().unwrap_or_else(Some);
         error.map(|error| error.kind())
     }
+}
+
+fn interest(urgent: bool) -> Interest {
+    let interest = Interest::READABLE | Interest::WRITABLE;
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    if urgent {
+        return interest | Interest::PRIORITY;
+    }
+    interest
 }
 
 fn write(stream: &mut impl io::Write, slices: &[IoSlice<'_>]) -> io::Result<usize> {

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use chatd::settings::{self, Invocation};
+use chatd::settings::{self, Endpoint, Invocation};
 use libtest_mimic::{Arguments, Trial};
 use support::programs::is_installed;
 use support::server::Server;
@@ -275,7 +275,10 @@ fn container_is_as_said() {
     let ports: Vec<String> = settings
         .listen
         .iter()
-        .map(|it| it.port.to_string())
+        .map(|endpoint| match endpoint {
+            Endpoint::Inet { place, .. } => place.port.to_string(),
+            Endpoint::Operators(path) => panic!("{}", path.display()),
+        })
         .collect();
     assert_eq!(ports.join(" "), *how("EXPOSE"));
 }

@@ -249,7 +249,7 @@ impl Slot {
             connection, stream, ..
         } = self;
         if let Some(name) = connection.wants_addresses(now) {
-            connection.handle_addresses(name.resolve(), now, handler);
+            connection.handle_addresses(name.place.resolve(), now, handler);
         }
         if let Some(address) = connection.wants_dial(now) {
             match driver.connect(address, connection) {

@@ -30,9 +30,10 @@ impl Target {
             io::Error::new(io::ErrorKind::InvalidInput, format!("{address}: {error}"))
         })?;
         let addresses = listen
+            .place
             .resolve()
             .map_err(|error| io::Error::new(error.kind(), format!("{address}: {error}")))?;
-        let is_address = listen.host.parse::<IpAddr>().is_ok();
+        let is_address = listen.place.host.parse::<IpAddr>().is_ok();
         Ok(Self {
             dialect: listen.dialect,
             name: (!is_address).then(|| Arc::new(listen)),

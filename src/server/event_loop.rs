@@ -13,7 +13,6 @@ use std::time::{Duration, Instant};
 use log::{info, warn};
 
 use crate::dialect::event::Elsewhere;
-use crate::dialect::Dialect;
 #[cfg(test)]
 use crate::hub::Census;
 use crate::hub::{Hub, Limits, SessionId, Sink};
@@ -22,8 +21,9 @@ use crate::ledger::{Entry, Ledger};
 use crate::server::admission::{Admission, AdmissionLimits, CountedAs};
 use crate::server::meter::{Meter, SlowTurn};
 use crate::server::motd::MotdFile;
-use crate::server::network::{Network, Wakeup};
-use crate::stream::{Readiness, Write};
+use crate::server::network::{Network, Owner, Wakeup};
+use crate::settings::Service;
+use crate::stream::{Edge, Readiness, Write};
 
 use crate::report::Report;
 
@@ -54,7 +54,8 @@ pub(super) struct Carrier<S> {
 /// Invariant: a session is on `ready` or `leaving`, once, exactly while its [`Readiness`] says that it is to be read.
 pub(super) struct EventLoop<N: Network> {
     network: N,
-    dialects: Vec<Dialect>,
+    /// What each listener offers.
+    services: Vec<Service>,
     hub: Hub<Carrier<N::Stream>>,
     admission: Admission,
     /// Sessions that may have something to be read.
@@ -94,7 +95,7 @@ impl<N: Network> EventLoop<N> {
 
     pub(super) fn new(
         network: N,
-        dialects: Vec<Dialect>,
+        services: Vec<Service>,
         limits: Limits,
         admission_limits: AdmissionLimits,
         message: MotdFile,
@@ -109,8 +110,8 @@ impl<N: Network> EventLoop<N> {
         };
         Ok(Self {
             network,
-            admission: Admission::new(admission_limits, dialects.len()),
-            dialects,
+            admission: Admission::new(admission_limits, services.len()),
+            services,
             hub,
             ready: VecDeque::new(),
             leaving: VecDeque::new(),
@@ -228,17 +229,10 @@ impl<N: Network> EventLoop<N> {
     fn note(&mut self, event: Wakeup) {
         match event {
             Wakeup::Listener(listener) => self.admission.note(listener),
-            Wakeup::Session { id, edge } => {
-                if edge.writable {
-                    self.hub.handle_writable(id);
-                }
-                let Some(carrier) = self.hub.transport(id) else {
-                    return;
-                };
-                if carrier.readiness.note(edge) {
-                    self.enqueue(id, edge.closed);
-                }
-            }
+            Wakeup::Stream { owner, edge } => match owner {
+                Owner::Session(id) => self.note_session(id, edge),
+                Owner::Door(_) | Owner::Control(_) | Owner::Monitor(_) => {}
+            },
             Wakeup::Stop => {
                 self.shutdown = if self.shutdown == Shutdown::Running {
                     Shutdown::Asked
@@ -248,6 +242,18 @@ impl<N: Network> EventLoop<N> {
             }
             Wakeup::Report => self.report_wanted = true,
             Wakeup::Reload => self.reload_wanted = true,
+        }
+    }
+
+    fn note_session(&mut self, id: SessionId, edge: Edge) {
+        if edge.writable {
+            self.hub.handle_writable(id);
+        }
+        let Some(carrier) = self.hub.transport(id) else {
+            return;
+        };
+        if carrier.readiness.note(edge) {
+            self.enqueue(id, edge.closed);
         }
     }
 

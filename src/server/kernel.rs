@@ -1,13 +1,15 @@
 //! The real network: mio's poll, listeners and streams, signals, and the waker of a [`ShutdownHandle`].
 
+use std::fmt;
 use std::io::{self, IoSlice, IsTerminal};
 use std::iter;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use mio::net::TcpListener;
+use mio::net::{TcpListener, UnixListener};
 use mio::{Events, Interest, Poll, Token, Waker};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook_mio::v1_0::Signals;
@@ -15,13 +17,20 @@ use socket2::SockRef;
 
 use crate::hub::{Ending, SessionId};
 use crate::origin::Origin;
-use crate::server::network::{Network, Wakeup};
+use crate::server::listener::Listener;
+use crate::server::network::{Network, Owner, Wakeup};
 use crate::server::notify::notify;
 use crate::server::signals::unblock_handled;
 use crate::stream::{Edge, Read, Socket, Stream, Write};
 
-/// Tokens of sessions are below the half of the range, see [`SessionId::to_bits`]; listeners count from here.
-const FIRST_LISTENER: usize = usize::MAX / 2 + 1;
+/// Tokens of sessions are below the half of the range, see [`SessionId::to_bits`]; listeners, and slots of connections
+/// that are no sessions, count from an eighth of the range each. An event that is read after its stream was closed
+/// cannot be: streams are closed between the events of one poll and the next.
+const EIGHTH: usize = 1 << (usize::BITS - 3);
+const FIRST_LISTENER: usize = 4 * EIGHTH;
+const FIRST_DOOR: usize = 5 * EIGHTH;
+const FIRST_CONTROL: usize = 6 * EIGHTH;
+const FIRST_MONITOR: usize = 7 * EIGHTH;
 const WAKER: Token = Token(usize::MAX - 1);
 const SIGNALS: Token = Token(usize::MAX - 2);
 
@@ -32,12 +41,33 @@ const EVENTS_MAX: usize = 1024;
 pub(super) struct Kernel {
     poll: Poll,
     events: Events,
-    listeners: Vec<TcpListener>,
+    listeners: Vec<Acceptor>,
     remote: Arc<Remote>,
     signals: Option<Signals>,
     /// What SIGHUP asks for.
     on_hangup: Wakeup,
     held_elsewhere: bool,
+}
+
+/// A socket that listens.
+enum Acceptor {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+/// Where a socket listens.
+pub(super) enum ListenAddress {
+    Inet(SocketAddr),
+    Path(PathBuf),
+}
+
+impl fmt::Display for ListenAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Inet(address) => address.fmt(f),
+            Self::Path(path) => path.display().fmt(f),
+        }
+    }
 }
 
 /// Stops a server from anywhere, once it runs or before, or asks it for a report.
@@ -105,22 +135,34 @@ impl Kernel {
     /// Waits for connections on a listener, too; gives its address.
     pub(super) fn add_listener(
         &mut self,
-        listener: std::net::TcpListener,
+        listener: Listener,
         send_buffer_bytes: Option<usize>,
-    ) -> io::Result<SocketAddr> {
-        listener.set_nonblocking(true)?;
-        // Accepted sockets inherit it. Without it the kernel takes megabytes for a client that never reads.
-        if let Some(bytes) = send_buffer_bytes {
-            SockRef::from(&listener).set_send_buffer_size(bytes)?;
-        }
-        let mut listener = TcpListener::from_std(listener);
+    ) -> io::Result<ListenAddress> {
         let token = Token(FIRST_LISTENER + self.listeners.len());
-        self.poll
-            .registry()
-            .register(&mut listener, token, Interest::READABLE)?;
-        let address = listener.local_addr()?;
-        let address = SocketAddr::new(address.ip().to_canonical(), address.port());
-        self.listeners.push(listener);
+        let registry = self.poll.registry();
+        let (acceptor, address) = match listener {
+            Listener::Inet { socket, .. } => {
+                socket.set_nonblocking(true)?;
+                // Accepted sockets inherit it. Without it the kernel takes megabytes for a client that never reads.
+                if let Some(bytes) = send_buffer_bytes {
+                    SockRef::from(&socket).set_send_buffer_size(bytes)?;
+                }
+                let mut socket = TcpListener::from_std(socket);
+                registry.register(&mut socket, token, Interest::READABLE)?;
+                let address = socket.local_addr()?;
+                let address = SocketAddr::new(address.ip().to_canonical(), address.port());
+                (Acceptor::Tcp(socket), ListenAddress::Inet(address))
+            }
+            Listener::Operators(socket) => {
+                socket.set_nonblocking(true)?;
+                let mut socket = UnixListener::from_std(socket);
+                registry.register(&mut socket, token, Interest::READABLE)?;
+                let address = socket.local_addr()?;
+                let path = address.as_pathname().unwrap_or(Path::new("")).to_owned();
+                (Acceptor::Unix(socket), ListenAddress::Path(path))
+            }
+        };
+        self.listeners.push(acceptor);
         Ok(address)
     }
 
@@ -140,6 +182,26 @@ impl Kernel {
 
     pub(super) fn shutdown_handle(&self) -> ShutdownHandle {
         ShutdownHandle(Arc::clone(&self.remote))
+    }
+}
+
+fn token_of(owner: Owner) -> Token {
+    Token(match owner {
+        Owner::Session(id) => id.to_bits(),
+        Owner::Door(slot) => FIRST_DOOR + slot as usize,
+        Owner::Control(slot) => FIRST_CONTROL + slot as usize,
+        Owner::Monitor(slot) => FIRST_MONITOR + slot as usize,
+    })
+}
+
+/// The owner whose stream has this token: one that [`token_of`] has given.
+fn owner_of(Token(bits): Token) -> Owner {
+    let slot = |first: usize| (bits - first) as u32;
+    match bits {
+        FIRST_MONITOR.. => Owner::Monitor(slot(FIRST_MONITOR)),
+        FIRST_CONTROL.. => Owner::Control(slot(FIRST_CONTROL)),
+        FIRST_DOOR.. => Owner::Door(slot(FIRST_DOOR)),
+        _ => Owner::Session(SessionId::from_bits(bits)),
     }
 }
 
@@ -180,11 +242,11 @@ impl Network for Kernel {
                         _ => Wakeup::Stop,
                     }));
                 }
-                Token(token @ FIRST_LISTENER..) => {
+                Token(token @ FIRST_LISTENER..FIRST_DOOR) => {
                     events.push(Wakeup::Listener(token - FIRST_LISTENER));
                 }
-                Token(bits) => events.push(Wakeup::Session {
-                    id: SessionId::from_bits(bits),
+                token => events.push(Wakeup::Stream {
+                    owner: owner_of(token),
                     edge: Edge::from(event),
                 }),
             }
@@ -196,16 +258,28 @@ impl Network for Kernel {
         let Some(listener) = self.listeners.get(listener) else {
             return Err(io::ErrorKind::WouldBlock.into());
         };
-        let (stream, from) = listener.accept()?;
-        let stream = Stream::from(stream);
-        stream.tune();
-        stream.inline_urgent();
-        Ok((stream, from.into()))
+        match listener {
+            Acceptor::Tcp(listener) => {
+                let (stream, from) = listener.accept()?;
+                let stream = Stream::from(stream);
+                stream.tune();
+                stream.inline_urgent();
+                Ok((stream, from.into()))
+            }
+            Acceptor::Unix(listener) => {
+                let (stream, _) = listener.accept()?;
+                Ok((stream.into(), Origin::Local))
+            }
+        }
     }
 
-    fn register(&mut self, stream: &mut Stream, id: SessionId) -> io::Result<()> {
+    fn register(&mut self, stream: &mut Stream, owner: Owner) -> io::Result<()> {
         // Urgent data must be known of, for a read stops short at it.
-        stream.register(self.poll.registry(), Token(id.to_bits()), true)
+        stream.register(self.poll.registry(), token_of(owner), true)
+    }
+
+    fn hand_over(&mut self, stream: &mut Stream, owner: Owner) -> io::Result<()> {
+        stream.reregister(self.poll.registry(), token_of(owner), true)
     }
 
     fn read(&mut self, stream: &mut Stream, buffer: &mut [u8]) -> Read {
@@ -239,5 +313,24 @@ impl Network for Kernel {
         self.listeners.clear();
         // Where nobody can be told, that was said at the start.
         let _ = notify("STOPPING=1", Duration::ZERO);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_owner_of_a_stream_survives_the_way_through_a_token() {
+        for owner in [
+            Owner::Session(SessionId::new(0, 0)),
+            Owner::Session(SessionId::new(SessionId::SLOTS_MAX, u32::MAX)),
+            Owner::Door(0),
+            Owner::Door(255),
+            Owner::Control(7),
+            Owner::Monitor(15),
+        ] {
+            assert_eq!(owner_of(token_of(owner)), owner);
+        }
     }
 }

@@ -13,6 +13,7 @@
 mod admission;
 mod event_loop;
 mod kernel;
+mod listener;
 mod meter;
 mod motd;
 mod network;
@@ -23,23 +24,20 @@ mod simulation;
 
 use std::fmt::Write;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
-use std::os::fd::AsRawFd;
+use std::net::SocketAddr;
 use std::process;
 use std::time::Duration;
 
 use log::{info, warn};
 use rustix::io::Errno;
 use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
-use socket2::SockRef;
 
 use crate::dialect::event::Elsewhere;
-use crate::settings::{Listen, Settings};
-use crate::stream;
+use crate::settings::Settings;
 
 use admission::AdmissionLimits;
 use event_loop::EventLoop;
-use kernel::Kernel;
+use kernel::{Kernel, ListenAddress};
 use motd::MotdFile;
 use notify::notify;
 
@@ -49,6 +47,7 @@ pub use crate::ledger::CloseReason;
 pub use crate::log::{print, StderrLog};
 pub use crate::report::{Process, Report};
 pub use kernel::ShutdownHandle;
+pub use listener::Listener;
 pub use signals::block_signals;
 
 /// 64 descriptors are kept back for listeners, the log, and connections that are refused.
@@ -63,6 +62,7 @@ const READY_PATIENCE: Duration = Duration::from_secs(1);
 /// A chat server, bound and ready to run.
 pub struct Server {
     event_loop: EventLoop<Kernel>,
+    listening: Vec<String>,
     addresses: Vec<(Dialect, SocketAddr)>,
 }
 
@@ -74,20 +74,7 @@ impl Server {
     /// If an address cannot be resolved or listened on, or the message of the day cannot be read; the error names it.
     /// If the descriptor limit leaves none for sessions.
     pub fn bind(settings: &Settings) -> io::Result<Self> {
-        let explain = |listen: &Listen, error: io::Error| {
-            io::Error::new(error.kind(), format!("cannot listen on {listen}: {error}"))
-        };
-        let mut resolved = Vec::new();
-        for listen in &settings.listen {
-            let addresses = listen.resolve().map_err(|error| explain(listen, error))?;
-            resolved.push((listen, addresses));
-        }
-        let all: Vec<_> = resolved.iter().flat_map(|(_, all)| all).copied().collect();
-        let mut listeners = Vec::new();
-        for (listen, addresses) in resolved {
-            let bound = listen_on_all(&addresses, &all).map_err(|error| explain(listen, error))?;
-            listeners.extend(bound.into_iter().map(|listener| (listen.dialect, listener)));
-        }
+        let listeners = Listener::open_all(&settings.listen)?;
         Self::new(settings, listeners, false)
     }
 
@@ -95,49 +82,54 @@ impl Server {
     ///
     /// # Errors
     /// If a listener cannot be used, a socket that does not listen among them, or the message of the day cannot be read.
-    pub fn adopt(settings: &Settings, listeners: Vec<(Dialect, TcpListener)>) -> io::Result<Self> {
-        for (_, listener) in &listeners {
-            if !SockRef::from(listener).is_listener()? {
-                let descriptor = listener.as_raw_fd();
-                let what = format!("descriptor {descriptor}, which was handed on, does not listen");
-                return Err(io::Error::other(what));
-            }
-        }
+    pub fn adopt(settings: &Settings, listeners: Vec<Listener>) -> io::Result<Self> {
+        listeners.iter().try_for_each(Listener::check)?;
         Self::new(settings, listeners, true)
     }
 
     fn new(
         settings: &Settings,
-        listeners: Vec<(Dialect, TcpListener)>,
+        listeners: Vec<Listener>,
         held_elsewhere: bool,
     ) -> io::Result<Self> {
         let descriptors = Descriptors::raise_limit();
         let sessions_max = descriptors.sessions_max(settings.sessions_max)?;
         let mut kernel = Kernel::new(held_elsewhere)?;
+        let mut services = Vec::new();
+        let mut listening = Vec::new();
         let mut addresses = Vec::new();
-        for (dialect, listener) in listeners {
-            addresses.push((
-                dialect,
-                kernel.add_listener(listener, settings.send_buffer_bytes)?,
-            ));
+        for listener in listeners {
+            let service = listener.service();
+            let address = kernel.add_listener(listener, settings.send_buffer_bytes)?;
+            services.push(service);
+            listening.push(format!("{service}://{address}"));
+            if let (Some(dialect), ListenAddress::Inet(address)) = (service.dialect(), address) {
+                addresses.push((dialect, address));
+            }
         }
         let admission = AdmissionLimits {
             sessions_max,
             per_address_max: settings.sessions_per_address_max,
         };
-        let dialects = addresses.iter().map(|(dialect, _)| *dialect).collect();
         let message = MotdFile(settings.motd_file.clone());
-        let mut event_loop = EventLoop::new(kernel, dialects, settings.limits, admission, message)?;
+        let mut event_loop = EventLoop::new(kernel, services, settings.limits, admission, message)?;
         log_start(settings, sessions_max, descriptors.limit);
         descriptors.warn(settings.sessions_max, sessions_max);
         event_loop.set_elsewhere(Elsewhere::of(&addresses));
         Ok(Self {
             event_loop,
+            listening,
             addresses,
         })
     }
 
-    /// Where the server listens, with the real ports.
+    /// Where the server listens, with the real ports, as `DIALECT://HOST:PORT` and the like.
+    #[must_use]
+    pub fn listening(&self) -> &[String] {
+        &self.listening
+    }
+
+    /// Where the chat is, in which dialect, with the real ports.
     #[must_use]
     pub fn addresses(&self) -> &[(Dialect, SocketAddr)] {
         &self.addresses
@@ -178,33 +170,6 @@ impl Server {
     pub fn report(&self) -> Report {
         self.event_loop.report()
     }
-}
-
-/// Listens on all addresses that a name stands for (`localhost` for two, where there is IPv6), which are some of `all`
-/// that are listened on. One that this machine does not have is a reason to stop only if it has none of them.
-fn listen_on_all(addresses: &[SocketAddr], all: &[SocketAddr]) -> io::Result<Vec<TcpListener>> {
-    let mut listeners = Vec::new();
-    let mut absent = None;
-    for address in addresses {
-        // Where nobody else has the port, `[::]` takes connections of both families.
-        let has_port = |other: &SocketAddr| other.is_ipv4() && other.port() == address.port();
-        let only_v6 = address.port() != 0 && all.iter().any(has_port);
-        match stream::listen(*address, only_v6) {
-            Ok(listener) => listeners.push(listener),
-            Err(error) if is_absent(&error) => absent = Some(error),
-            Err(error) => return Err(error),
-        }
-    }
-    match absent {
-        Some(error) if listeners.is_empty() => Err(error),
-        _ => Ok(listeners),
-    }
-}
-
-/// Whether an address could not be listened on because this machine does not have it.
-fn is_absent(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::AddrNotAvailable
-        || Errno::from_io_error(error) == Some(Errno::AFNOSUPPORT)
 }
 
 /// The first line of the log: the version, the process, the limits in force, and what is set otherwise than by default.
@@ -274,35 +239,5 @@ impl Descriptors {
             }
             _ => {}
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// From a range that no machine has (RFC 5737).
-    const ABSENT: &str = "203.0.113.7:0";
-
-    fn listen(addresses: &[&str]) -> io::Result<usize> {
-        let addresses = addresses.iter().map(|address| address.parse());
-        let addresses: Vec<SocketAddr> = addresses.map(Result::unwrap).collect();
-        listen_on_all(&addresses, &[]).map(|listeners| listeners.len())
-    }
-
-    #[test]
-    fn one_of_the_addresses_of_a_name_may_be_absent() {
-        assert_eq!(listen(&[ABSENT, "127.0.0.1:0"]).unwrap(), 1);
-        assert_eq!(listen(&["127.0.0.1:0", ABSENT]).unwrap(), 1);
-        let error = listen(&[ABSENT]).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::AddrNotAvailable);
-    }
-
-    #[test]
-    fn f109_a_port_in_use_is_an_error_whatever_else_the_name_stands_for() {
-        let other = TcpListener::bind("127.0.0.1:0").unwrap();
-        let taken = other.local_addr().unwrap().to_string();
-        let error = listen(&["127.0.0.2:0", &taken]).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
     }
 }

@@ -9,15 +9,28 @@ use crate::hub::{Ending, SessionId};
 use crate::origin::Origin;
 use crate::stream::{Edge, Read, Write};
 
+/// What a stream belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Owner {
+    /// A session of the chat.
+    Session(SessionId),
+    /// The slot of a connection at the door: it is no session yet.
+    Door(u32),
+    /// The slot of a connection of an operator.
+    Control(u32),
+    /// The slot of a connection that asks for metrics.
+    Monitor(u32),
+}
+
 /// Something that happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wakeup {
     /// A listener may have connections to accept.
     Listener(usize),
-    /// A session's stream is worth looking at.
-    Session {
-        /// Which session; it may be gone.
-        id: SessionId,
+    /// A stream is worth looking at.
+    Stream {
+        /// Whose stream; it may be gone.
+        owner: Owner,
         /// What may have changed.
         edge: Edge,
     },
@@ -46,8 +59,11 @@ pub(crate) trait Network {
     /// Takes a connection from a listener; `WouldBlock` when there is none.
     fn accept(&mut self, listener: usize) -> io::Result<(Self::Stream, Origin)>;
 
-    /// Asks for the events of a stream, for its whole life.
-    fn register(&mut self, stream: &mut Self::Stream, id: SessionId) -> io::Result<()>;
+    /// Asks for the events of a stream, until it is closed or goes to another owner.
+    fn register(&mut self, stream: &mut Self::Stream, owner: Owner) -> io::Result<()>;
+
+    /// Asks for the events of a registered stream in the name of another owner. What is ready is told of again.
+    fn hand_over(&mut self, stream: &mut Self::Stream, owner: Owner) -> io::Result<()>;
 
     /// Reads what is there.
     fn read(&mut self, stream: &mut Self::Stream, buffer: &mut [u8]) -> Read;

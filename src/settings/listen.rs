@@ -1,26 +1,37 @@
-//! Where to accept connections: the values of `-l` and of `listen`.
+//! Where to accept connections, and for what: the values of `-l` and of `listen`.
 
 use std::error::Error;
 use std::fmt;
 use std::io;
 use std::net::{Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use super::number::is_digits;
 use crate::dialect::{Dialect, UnknownDialect};
 
-/// Where to accept connections, and in which dialect.
+/// What stands behind the word of a dialect that is spoken behind a front end.
+const BEHIND_PROXY: &str = "+proxy";
+
+/// What is offered where no word says so.
+const TELNET: Service = Service::Chat {
+    dialect: Dialect::Telnet,
+    behind_proxy: false,
+};
+
+/// The path of a Unix socket may have 107 bytes (`unix(7)`, with the NUL behind them).
+const PATH_BYTES_MAX: usize = 107;
+
+/// A host and a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listen {
-    /// What is spoken there.
-    pub dialect: Dialect,
+pub struct Place {
     /// A name or an address, IPv6 without brackets.
     pub host: String,
     /// 0 takes a free one.
     pub port: u16,
 }
 
-impl Listen {
+impl Place {
     /// The addresses that the host stands for: at least one. For a name the system's resolver is
     /// asked, which blocks.
     ///
@@ -36,14 +47,41 @@ impl Listen {
     }
 }
 
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (host, port) = (&self.host, self.port);
+        if host.contains(':') {
+            write!(f, "[{host}]:{port}")
+        } else {
+            write!(f, "{host}:{port}")
+        }
+    }
+}
+
+impl FromStr for Place {
+    type Err = ListenError;
+
+    fn from_str(text: &str) -> Result<Self, ListenError> {
+        let (host, port) = text.rsplit_once(':').ok_or(ListenError::Form)?;
+        let host = parse_host(host)?.to_owned();
+        let port = is_digits(port).then(|| port.parse().ok()).flatten();
+        let port = port.ok_or(ListenError::Port)?;
+        Ok(Place { host, port })
+    }
+}
+
+/// A dialect, and where it is spoken: `DIALECT://HOST:PORT`, or `HOST:PORT` for telnet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// What is spoken there.
+    pub dialect: Dialect,
+    /// Where.
+    pub place: Place,
+}
+
 impl fmt::Display for Listen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (dialect, host, port) = (self.dialect, &self.host, self.port);
-        if host.contains(':') {
-            write!(f, "{dialect}://[{host}]:{port}")
-        } else {
-            write!(f, "{dialect}://{host}:{port}")
-        }
+        write!(f, "{}://{}", self.dialect, self.place)
     }
 }
 
@@ -51,19 +89,117 @@ impl FromStr for Listen {
     type Err = ListenError;
 
     fn from_str(text: &str) -> Result<Self, ListenError> {
-        let (dialect, address) = match text.split_once("://") {
-            Some((word, address)) => (word.parse().map_err(|_| ListenError::Dialect)?, address),
+        let (dialect, place) = match text.split_once("://") {
+            Some((word, place)) => (word.parse().map_err(|_| ListenError::Dialect)?, place),
             None => (Dialect::Telnet, text),
         };
-        let (host, port) = address.rsplit_once(':').ok_or(ListenError::Form)?;
-        let host = parse_host(host)?.to_owned();
-        let port = is_digits(port).then(|| port.parse().ok()).flatten();
-        let port = port.ok_or(ListenError::Port)?;
-        Ok(Listen {
-            dialect,
-            host,
-            port,
+        let place = place.parse()?;
+        Ok(Listen { dialect, place })
+    }
+}
+
+/// What is offered to who connects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Service {
+    /// The chat.
+    Chat {
+        /// What is spoken there.
+        dialect: Dialect,
+        /// It is reached through a front end, which says in a PROXY header who connects: `DIALECT+proxy`.
+        behind_proxy: bool,
+    },
+    /// Numbers for monitoring, over HTTP: `metrics`.
+    Metrics,
+    /// Control, for operators, over a Unix socket: `ops`.
+    Operators,
+}
+
+impl Service {
+    /// The dialect of the chat there, if it is the chat.
+    #[must_use]
+    pub fn dialect(self) -> Option<Dialect> {
+        match self {
+            Service::Chat { dialect, .. } => Some(dialect),
+            Service::Metrics | Service::Operators => None,
+        }
+    }
+}
+
+impl fmt::Display for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Service::Chat {
+                dialect,
+                behind_proxy,
+            } => {
+                dialect.fmt(f)?;
+                f.write_str(if *behind_proxy { BEHIND_PROXY } else { "" })
+            }
+            Service::Metrics => f.write_str("metrics"),
+            Service::Operators => f.write_str("ops"),
+        }
+    }
+}
+
+impl FromStr for Service {
+    type Err = UnknownDialect;
+
+    fn from_str(word: &str) -> Result<Self, UnknownDialect> {
+        match word {
+            "metrics" => return Ok(Service::Metrics),
+            "ops" => return Ok(Service::Operators),
+            _ => {}
+        }
+        let (word, behind_proxy) = match word.strip_suffix(BEHIND_PROXY) {
+            Some(word) => (word, true),
+            None => (word, false),
+        };
+        Ok(Service::Chat {
+            dialect: word.parse()?,
+            behind_proxy,
         })
+    }
+}
+
+/// What is listened on, and for what: a value of `-l`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// An address of the network.
+    Inet {
+        /// What is offered there; never [`Service::Operators`].
+        service: Service,
+        /// Where.
+        place: Place,
+    },
+    /// A Unix socket for operators, by its absolute path of at most 107 bytes: `ops:///PATH`.
+    Operators(PathBuf),
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Endpoint::Inet { service, place } => write!(f, "{service}://{place}"),
+            Endpoint::Operators(path) => write!(f, "{}://{}", Service::Operators, path.display()),
+        }
+    }
+}
+
+impl FromStr for Endpoint {
+    type Err = ListenError;
+
+    fn from_str(text: &str) -> Result<Self, ListenError> {
+        let (service, place) = match text.split_once("://") {
+            Some((word, place)) => (word.parse().map_err(|_| ListenError::Dialect)?, place),
+            None => (TELNET, text),
+        };
+        if service == Service::Operators {
+            let is_path = place.starts_with('/') && !place.contains('\0');
+            return (is_path && place.len() <= PATH_BYTES_MAX)
+                .then(|| Endpoint::Operators(place.into()))
+                .ok_or(ListenError::Path);
+        }
+        let place = place.parse()?;
+        Ok(Endpoint::Inet { service, place })
     }
 }
 
@@ -86,7 +222,7 @@ fn parse_host(text: &str) -> Result<&str, ListenError> {
     is_plain(text).then_some(text).ok_or(ListenError::Form)
 }
 
-/// What is wrong with a text that is to be a [`Listen`].
+/// What is wrong with a text that is to be a [`Listen`] or an [`Endpoint`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ListenError {
     /// It is not built like one.
@@ -97,6 +233,8 @@ pub enum ListenError {
     Brackets,
     /// The port is no number from 0 to 65535.
     Port,
+    /// The path of a Unix socket is not absolute, or too long.
+    Path,
 }
 
 impl fmt::Display for ListenError {
@@ -108,6 +246,11 @@ impl fmt::Display for ListenError {
                 f.write_str("an IPv6 address, and nothing else, is written in brackets")
             }
             ListenError::Port => f.write_str("a port is a number from 0 to 65535"),
+            ListenError::Path => write!(
+                f,
+                "not {}:///PATH, with a path of at most {PATH_BYTES_MAX} bytes",
+                Service::Operators
+            ),
         }
     }
 }
@@ -132,22 +275,52 @@ mod tests {
             let listen: Listen = given.parse().unwrap();
             assert_eq!(listen.to_string(), printed);
             assert_eq!(printed.parse(), Ok(listen));
+            let endpoint: Endpoint = given.parse().unwrap();
+            assert_eq!(endpoint.to_string(), printed);
+            assert_eq!(printed.parse(), Ok(endpoint));
         }
+    }
+
+    #[test]
+    fn the_word_says_what_is_offered() {
+        for printed in [
+            "telnet+proxy://127.0.0.1:3333",
+            "wire+proxy://[::]:1",
+            "metrics://localhost:9333",
+            "ops:///run/chatd/ops.sock",
+        ] {
+            let endpoint: Endpoint = printed.parse().unwrap();
+            assert_eq!(endpoint.to_string(), printed);
+        }
+        let path = |bytes: usize| format!("ops:///{}", "x".repeat(bytes - 1));
+        assert!(path(PATH_BYTES_MAX).parse::<Endpoint>().is_ok());
+        for (text, error) in [
+            (path(PATH_BYTES_MAX + 1).as_str(), ListenError::Path),
+            ("ops://run/ops.sock", ListenError::Path),
+            ("ops://", ListenError::Path),
+            ("ops+proxy:///run/ops.sock", ListenError::Dialect),
+            ("metrics+proxy://h:1", ListenError::Dialect),
+            ("metrics:///run/metrics", ListenError::Form),
+            ("+proxy://h:1", ListenError::Dialect),
+        ] {
+            assert_eq!(text.parse::<Endpoint>(), Err(error), "{text}");
+        }
+        assert_eq!("ops:///x".parse::<Listen>(), Err(ListenError::Dialect));
     }
 
     #[test]
     fn an_address_resolves_to_itself() {
         for address in ["127.0.0.1:3333", "[::1]:0"] {
-            let listen: Listen = address.parse().unwrap();
-            assert_eq!(listen.resolve().unwrap(), [address.parse().unwrap()]);
+            let place: Place = address.parse().unwrap();
+            assert_eq!(place.resolve().unwrap(), [address.parse().unwrap()]);
         }
     }
 
     proptest! {
         #[test]
         fn no_listener_panics(text in any::<String>()) {
-            if let Ok(listen) = text.parse::<Listen>() {
-                prop_assert_eq!(listen.to_string().parse(), Ok(listen));
+            if let Ok(endpoint) = text.parse::<Endpoint>() {
+                prop_assert_eq!(endpoint.to_string().parse(), Ok(endpoint));
             }
         }
     }

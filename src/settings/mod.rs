@@ -23,7 +23,7 @@ pub use crate::dialect::{Dialect, UnknownDialect};
 pub use crate::limits::{Limits, QueueLimits};
 pub use crate::rate::Rate;
 
-pub use self::listen::{Listen, ListenError};
+pub use self::listen::{Endpoint, Listen, ListenError, Place, Service};
 use self::number::{show_bytes, MIB};
 use self::table::{one_line, Setting, LISTEN, QUEUE_BYTES_SOFT, TABLE};
 
@@ -645,7 +645,11 @@ mod tests {
         );
         let heard = |arguments: &[&str]| {
             let settings = run(arguments).unwrap();
-            let ports: Vec<_> = settings.listen.iter().map(|listen| listen.port).collect();
+            let port = |endpoint: &Endpoint| match endpoint {
+                Endpoint::Inet { place, .. } => place.port,
+                Endpoint::Operators(_) => panic!("{endpoint}"),
+            };
+            let ports: Vec<_> = settings.listen.iter().map(port).collect();
             (ports, settings.limits.line_rate.burst)
         };
         assert_eq!(heard(&["-f", file.name()]), (vec![1, 2], 2));

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::listen::{Listen, ListenError};
+use super::listen::{Endpoint, ListenError};
 use super::number::{bytes, count, milliseconds, seconds, Range, DAY, HOUR, KIB, MIB, SECOND};
 use crate::limits::Limits;
 
@@ -13,7 +13,7 @@ use crate::limits::Limits;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Where to accept connections; never empty.
-    pub listen: Vec<Listen>,
+    pub listen: Vec<Endpoint>,
     /// Sessions at a time; `None`: as many as the descriptor limit allows, less 64.
     pub sessions_max: Option<usize>,
     /// Sessions from one IPv4 address or IPv6 /64.
@@ -212,7 +212,7 @@ enum Kind {
         fn(&mut Settings, Option<PathBuf>),
         fn(&Settings) -> Option<&Path>,
     ),
-    /// One more [`Listen`](super::Listen).
+    /// One more [`Endpoint`](super::Endpoint).
     Listener,
 }
 

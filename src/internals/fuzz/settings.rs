@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use crate::settings::{self, Invocation, Listen, Settings, SettingsError};
+use crate::settings::{self, Endpoint, Invocation, Settings, SettingsError};
 
 const INPUT_BYTES_MAX: usize = 2000;
 
@@ -54,7 +54,7 @@ fn file() -> PathBuf {
 enum Value {
     Number(u128),
     Path(Option<PathBuf>),
-    Listeners(Vec<Listen>),
+    Listeners(Vec<Endpoint>),
 }
 
 /// What each key is given at last, or what the message must say.
@@ -95,7 +95,7 @@ fn understand(key: &str, value: &str) -> Option<Value> {
     }
     match key {
         "listen" => {
-            let listen: Listen = value.parse().ok()?;
+            let listen: Endpoint = value.parse().ok()?;
             assert_eq!(listen.to_string().parse().as_ref(), Ok(&listen));
             Some(Value::Listeners(vec![listen]))
         }

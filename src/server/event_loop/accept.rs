@@ -11,7 +11,8 @@ use crate::hub::Ending;
 use crate::ledger::CloseReason;
 use crate::origin::Origin;
 use crate::server::admission::{is_passing, CountedAs, Decision};
-use crate::server::network::Network;
+use crate::server::network::{Network, Owner};
+use crate::settings::Service;
 use crate::stream::Readiness;
 
 /// At most 64 newcomers are accepted in one turn, so that a storm of them does not keep the others waiting.
@@ -34,9 +35,19 @@ impl<N: Network> EventLoop<N> {
             match self.network.accept(listener) {
                 Ok((stream, from)) => {
                     self.admission.accepted();
-                    self.admit(stream, self.dialects[listener], from, now);
+                    self.receive(stream, listener, from, now);
                 }
                 Err(error) => self.admission.failed(listener, &error, now),
+            }
+        }
+    }
+
+    /// A connection has come: to whom it goes depends on what is offered where it came.
+    fn receive(&mut self, stream: N::Stream, listener: usize, from: Origin, now: Instant) {
+        match self.services[listener] {
+            Service::Chat { dialect, .. } => self.admit(stream, dialect, from, now),
+            Service::Metrics | Service::Operators => {
+                self.network.close(stream, Ending::Orderly);
             }
         }
     }
@@ -75,7 +86,10 @@ impl<N: Network> EventLoop<N> {
         let Some(carrier) = self.hub.transport(id) else {
             return;
         };
-        if let Err(error) = self.network.register(&mut carrier.stream, id) {
+        if let Err(error) = self
+            .network
+            .register(&mut carrier.stream, Owner::Session(id))
+        {
             warn!("cannot wait for events of a session: {error}");
             self.hub.handle_reset(id, now);
         }
@@ -102,11 +116,11 @@ impl<N: Network> EventLoop<N> {
     /// Tells those who wait at the door, whom closing the listeners would reset without a word.
     fn accept_the_last(&mut self, now: Instant) {
         if !self.network.keeps_listening() {
-            for listener in 0..self.dialects.len() {
+            for listener in 0..self.services.len() {
                 for _ in 0..LAST_ACCEPTS_MAX {
                     match self.network.accept(listener) {
                         Ok((stream, from)) => {
-                            self.admit(stream, self.dialects[listener], from, now);
+                            self.receive(stream, listener, from, now);
                         }
                         Err(error) if is_passing(&error) => {}
                         Err(_) => break,

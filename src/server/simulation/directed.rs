@@ -18,7 +18,7 @@ use crate::ledger::{CloseReason, Entry};
 use crate::limits::QueueLimits;
 use crate::server::admission::AdmissionLimits;
 use crate::server::motd::MotdFile;
-use crate::server::network::Wakeup;
+use crate::server::network::{Owner, Wakeup};
 use crate::stream::Edge;
 
 const LIMITS: Limits = Limits::WIDE;
@@ -168,8 +168,8 @@ impl Bench {
     }
 
     fn inject(&mut self, id: SessionId, [readable, writable, closed, urgent]: [bool; 4]) {
-        self.network().injected.push_back(Wakeup::Session {
-            id,
+        self.network().injected.push_back(Wakeup::Stream {
+            owner: Owner::Session(id),
             edge: Edge {
                 readable,
                 writable,

@@ -27,6 +27,7 @@ use crate::ledger::CloseReason;
 use crate::server::admission::AdmissionLimits;
 use crate::server::event_loop::EventLoop;
 use crate::server::motd::MotdFile;
+use crate::settings::Service;
 use crate::work::Work;
 
 use crate::random::Random;
@@ -162,8 +163,11 @@ impl Server {
         message: MotdFile,
     ) -> Self {
         let clock = network.clock.clone();
-        let dialects = LISTENERS.to_vec();
-        let event_loop = EventLoop::new(network, dialects, limits, admission, message);
+        let services = LISTENERS.map(|dialect| Service::Chat {
+            dialect,
+            behind_proxy: false,
+        });
+        let event_loop = EventLoop::new(network, services.into(), limits, admission, message);
         Self {
             event_loop: event_loop.expect("the message can be read"),
             clock,

@@ -9,7 +9,7 @@ use super::super::connection::Got;
 use super::{Act, SimulatedNetwork, Source, Stream};
 use crate::hub::{Ending, SessionId};
 use crate::origin::Origin;
-use crate::server::network::{Network, Wakeup};
+use crate::server::network::{Network, Owner, Wakeup};
 use crate::stream::{Read, Write};
 
 impl Network for SimulatedNetwork {
@@ -74,7 +74,14 @@ impl Network for SimulatedNetwork {
         ))
     }
 
-    fn register(&mut self, stream: &mut Stream, id: SessionId) -> io::Result<()> {
+    fn hand_over(&mut self, _: &mut Stream, _: Owner) -> io::Result<()> {
+        unreachable!("nobody stands at the door")
+    }
+
+    fn register(&mut self, stream: &mut Stream, owner: Owner) -> io::Result<()> {
+        let Owner::Session(id) = owner else {
+            unreachable!("{owner:?}");
+        };
         let client = stream.client;
         if self.faults.registrations > 0 {
             self.faults.registrations -= 1;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Act, SimulatedNetwork, Source};
 use crate::hub::SessionId;
-use crate::server::network::Wakeup;
+use crate::server::network::{Owner, Wakeup};
 use crate::stream::Edge;
 
 /// At most this many turns in a row may come to nothing.
@@ -67,7 +67,10 @@ impl SimulatedNetwork {
         let (mut told, mut writable_ones) = (HashSet::new(), HashSet::new());
         for event in &*events {
             match event {
-                Wakeup::Session { id, edge } => {
+                Wakeup::Stream {
+                    owner: Owner::Session(id),
+                    edge,
+                } => {
                     told.insert(*id);
                     writable_ones.extend(edge.writable.then_some(*id));
                 }
@@ -95,7 +98,8 @@ impl SimulatedNetwork {
                 let edge = connection.edge();
                 let id = connection.registered?;
                 let tells = edge.readable || edge.writable || edge.closed || edge.urgent;
-                tells.then_some(Wakeup::Session { id, edge })
+                let owner = Owner::Session(id);
+                tells.then_some(Wakeup::Stream { owner, edge })
             }
         }
     }
@@ -117,13 +121,14 @@ impl SimulatedNetwork {
         match self.random.within(0..=3) {
             0 if !registered.is_empty() => {
                 let id = self.random.pick(&registered);
-                events.push(Wakeup::Session { id, edge });
+                let owner = Owner::Session(id);
+                events.push(Wakeup::Stream { owner, edge });
                 self.hit("spurious event");
             }
             1 if !self.stale.is_empty() => {
                 let place = self.random.within(0..=self.stale.len() - 1);
-                events.push(Wakeup::Session {
-                    id: self.stale[place],
+                events.push(Wakeup::Stream {
+                    owner: Owner::Session(self.stale[place]),
                     edge: Edge {
                         closed: true,
                         ..edge
