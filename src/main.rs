@@ -71,7 +71,7 @@ fn inherited_listeners() -> io::Result<Vec<Listener>> {
             });
         let listener = if service == Service::Operators {
             let socket = inherited.take_unix_listener(index);
-            socket.map(|socket| socket.map(Listener::Operators))
+            socket.map(|socket| socket.map(|socket| Listener::Operators(socket.into())))
         } else {
             let socket = inherited.take_tcp_listener(index);
             socket.map(|socket| socket.map(|socket| Listener::Inet { service, socket }))

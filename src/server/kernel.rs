@@ -11,16 +11,19 @@ use std::time::{Duration, Instant, SystemTime};
 
 use mio::net::{TcpListener, UnixListener};
 use mio::{Events, Interest, Poll, Token, Waker};
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook_mio::v1_0::Signals;
 use socket2::SockRef;
 
 use crate::hub::{Ending, SessionId};
 use crate::origin::Origin;
-use crate::server::listener::Listener;
-use crate::server::network::{Network, Owner, Wakeup};
+use crate::server::listener::{Listener, OperatorSocket};
+use crate::server::network::{Network, Owner, Peer, Wakeup};
 use crate::server::notify::notify;
 use crate::server::signals::unblock_handled;
+use crate::server::socket_file::SocketFile;
 use crate::stream::{Edge, Read, Socket, Stream, Write};
 
 /// Tokens of sessions are below the half of the range, see [`SessionId::to_bits`]; listeners, and slots of connections
@@ -52,7 +55,11 @@ pub(super) struct Kernel {
 /// A socket that listens.
 enum Acceptor {
     Tcp(TcpListener),
-    Unix(UnixListener),
+    Unix {
+        listener: UnixListener,
+        /// It goes with the listener.
+        _file: Option<SocketFile>,
+    },
 }
 
 /// Where a socket listens.
@@ -153,13 +160,19 @@ impl Kernel {
                 let address = SocketAddr::new(address.ip().to_canonical(), address.port());
                 (Acceptor::Tcp(socket), ListenAddress::Inet(address))
             }
-            Listener::Operators(socket) => {
+            Listener::Operators(OperatorSocket { socket, file }) => {
                 socket.set_nonblocking(true)?;
-                let mut socket = UnixListener::from_std(socket);
-                registry.register(&mut socket, token, Interest::READABLE)?;
-                let address = socket.local_addr()?;
-                let path = address.as_pathname().unwrap_or(Path::new("")).to_owned();
-                (Acceptor::Unix(socket), ListenAddress::Path(path))
+                let mut listener = UnixListener::from_std(socket);
+                registry.register(&mut listener, token, Interest::READABLE)?;
+                // The kernel goes on to tell the name that the socket was bound to, which is not ours any more.
+                let address = listener.local_addr()?;
+                let path = match &file {
+                    Some(file) => file.path(),
+                    None => address.as_pathname().unwrap_or(Path::new("")),
+                };
+                let path = ListenAddress::Path(path.to_owned());
+                let _file = file;
+                (Acceptor::Unix { listener, _file }, path)
             }
         };
         self.listeners.push(acceptor);
@@ -266,11 +279,28 @@ impl Network for Kernel {
                 stream.inline_urgent();
                 Ok((stream, from.into()))
             }
-            Acceptor::Unix(listener) => {
+            Acceptor::Unix { listener, .. } => {
                 let (stream, _) = listener.accept()?;
                 Ok((stream.into(), Origin::Local))
             }
         }
+    }
+
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn peer(&self, stream: &Stream) -> Option<Peer> {
+        let Stream::Unix(stream) = stream else {
+            return None;
+        };
+        let credentials = getsockopt(stream, PeerCredentials).ok()?;
+        Some(Peer {
+            uid: credentials.uid(),
+            pid: credentials.pid(),
+        })
+    }
+
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    fn peer(&self, _: &Stream) -> Option<Peer> {
+        None
     }
 
     fn register(&mut self, stream: &mut Stream, owner: Owner) -> io::Result<()> {

@@ -4,11 +4,11 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixListener;
-use std::path::Path;
 
 use rustix::io::Errno;
 use socket2::SockRef;
 
+use crate::server::socket_file::SocketFile;
 use crate::settings::{Endpoint, Service};
 use crate::stream;
 
@@ -23,7 +23,23 @@ pub enum Listener {
         socket: TcpListener,
     },
     /// A Unix socket, for operators.
-    Operators(UnixListener),
+    Operators(OperatorSocket),
+}
+
+/// A Unix socket that listens for operators.
+#[derive(Debug)]
+pub struct OperatorSocket {
+    pub(super) socket: UnixListener,
+    /// `None` if it is somebody else's, who has handed the socket on.
+    pub(super) file: Option<SocketFile>,
+}
+
+/// A socket that somebody else has opened, whose file is theirs.
+impl From<UnixListener> for OperatorSocket {
+    fn from(socket: UnixListener) -> Self {
+        let file = None;
+        Self { socket, file }
+    }
 }
 
 impl Listener {
@@ -55,8 +71,10 @@ impl Listener {
         }
         for endpoint in endpoints {
             if let Endpoint::Operators(path) = endpoint {
-                let socket = open_operators(path).map_err(|error| explain(endpoint, error))?;
-                listeners.push(Self::Operators(socket));
+                let opened = SocketFile::listen(path);
+                let (socket, file) = opened.map_err(|error| explain(endpoint, error))?;
+                let file = Some(file);
+                listeners.push(Self::Operators(OperatorSocket { socket, file }));
             }
         }
         Ok(listeners)
@@ -66,7 +84,9 @@ impl Listener {
     pub(super) fn check(&self) -> io::Result<()> {
         let (socket, descriptor) = match self {
             Self::Inet { socket, .. } => (SockRef::from(socket), socket.as_raw_fd()),
-            Self::Operators(socket) => (SockRef::from(socket), socket.as_raw_fd()),
+            Self::Operators(OperatorSocket { socket, .. }) => {
+                (SockRef::from(socket), socket.as_raw_fd())
+            }
         };
         if socket.is_listener()? {
             return Ok(());
@@ -83,10 +103,6 @@ impl Listener {
             Self::Operators(_) => Service::Operators,
         }
     }
-}
-
-fn open_operators(path: &Path) -> io::Result<UnixListener> {
-    UnixListener::bind(path)
 }
 
 /// Listens on all addresses that a name stands for (`localhost` for two, where there is IPv6), which are some of `all`

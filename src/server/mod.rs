@@ -21,6 +21,7 @@ mod notify;
 mod signals;
 #[cfg(test)]
 mod simulation;
+mod socket_file;
 
 use std::fmt::Write;
 use std::io;
@@ -47,7 +48,7 @@ pub use crate::ledger::CloseReason;
 pub use crate::log::{print, StderrLog};
 pub use crate::report::{Process, Report};
 pub use kernel::ShutdownHandle;
-pub use listener::Listener;
+pub use listener::{Listener, OperatorSocket};
 pub use signals::block_signals;
 
 /// 64 descriptors are kept back for listeners, the log, and connections that are refused.

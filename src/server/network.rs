@@ -22,6 +22,15 @@ pub(crate) enum Owner {
     Monitor(u32),
 }
 
+/// The process at the other end of a stream within this machine, as it was when it connected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Peer {
+    /// Its user.
+    pub(crate) uid: u32,
+    /// Its number; 0 if it cannot be seen from here.
+    pub(crate) pid: i32,
+}
+
 /// Something that happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wakeup {
@@ -58,6 +67,9 @@ pub(crate) trait Network {
 
     /// Takes a connection from a listener; `WouldBlock` when there is none.
     fn accept(&mut self, listener: usize) -> io::Result<(Self::Stream, Origin)>;
+
+    /// Who is at the other end of a stream, where the kernel knows.
+    fn peer(&self, stream: &Self::Stream) -> Option<Peer>;
 
     /// Asks for the events of a stream, until it is closed or goes to another owner.
     fn register(&mut self, stream: &mut Self::Stream, owner: Owner) -> io::Result<()>;

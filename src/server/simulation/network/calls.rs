@@ -9,7 +9,7 @@ use super::super::connection::Got;
 use super::{Act, SimulatedNetwork, Source, Stream};
 use crate::hub::{Ending, SessionId};
 use crate::origin::Origin;
-use crate::server::network::{Network, Owner, Wakeup};
+use crate::server::network::{Network, Owner, Peer, Wakeup};
 use crate::stream::{Read, Write};
 
 impl Network for SimulatedNetwork {
@@ -72,6 +72,10 @@ impl Network for SimulatedNetwork {
             Stream { descriptor, client },
             self.connections[client].from.into(),
         ))
+    }
+
+    fn peer(&self, _: &Stream) -> Option<Peer> {
+        None
     }
 
     fn hand_over(&mut self, _: &mut Stream, _: Owner) -> io::Result<()> {
