@@ -38,11 +38,13 @@ pub enum CloseReason {
     Shutdown,
     /// It spoke another protocol.
     WrongProtocol,
+    /// An operator turns newcomers away.
+    Drain,
 }
 
 impl CloseReason {
     /// All of them, in the order of their discriminants.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Quit,
         Self::Eof,
         Self::Reset,
@@ -54,6 +56,7 @@ impl CloseReason {
         Self::PerAddress,
         Self::Shutdown,
         Self::WrongProtocol,
+        Self::Drain,
     ];
 
     /// The word for it in the log.
@@ -70,6 +73,7 @@ impl CloseReason {
             Self::PerAddress => "per-address",
             Self::Shutdown => "shutdown",
             Self::WrongProtocol => "wrong-protocol",
+            Self::Drain => "drain",
         }
     }
 }

@@ -15,10 +15,10 @@
 //! | `hub` | sessions, names, the room, what everybody is to hear | sockets, the clock, bytes of a dialect |
 //! | [`settings`] | one table of settings, for flags, file and help | what they are for |
 //! | `dialect` | bytes to requests, events and replies to bytes | who is connected |
-//! | `stream`, `file`, `outbox`, `limits`, `ledger`, `name`, `hygiene`, `origin`, `rate`, `work`, `id` | one idea each | anything above |
+//! | `stream`, `file`, `fields`, `outbox`, `limits`, `ledger`, `name`, `hygiene`, `origin`, `rate`, `work`, `id` | one idea each | anything above |
 //!
 //! # A turn
-//! `note -> accept -> read -> tick -> flush -> reap`, always in this order; see [`server`]. What people say is encoded
+//! `note -> accept -> read -> operate -> tick -> flush -> reap`, always in this order; see [`server`]. What people say is encoded
 //! once into the room's feed for each encoding that somebody hears, and each session is written its slices of it, in
 //! the same turn or, in a crowded room under load, in its turn of a round.
 //!
@@ -35,6 +35,7 @@
 
 pub mod client;
 mod dialect;
+mod fields;
 mod file;
 mod hub;
 mod hygiene;

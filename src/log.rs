@@ -8,19 +8,24 @@
 //!
 //! What passes is decided by `RUST_LOG`, as `env_logger` reads it.
 
+mod watch;
+
 use std::collections::VecDeque;
 use std::env;
 use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use log::{warn, Level, Log, Metadata, Record, SetLoggerError};
+use log::{warn, Level, LevelFilter, Log, Metadata, Record, SetLoggerError};
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
 
+use crate::fields;
 use crate::rate::Window;
 use crate::report;
+
+pub(crate) use watch::Watch;
 
 /// Bytes that may wait to be written: the lines of five hundred users who come, take a name and go at once.
 const WAITING_BYTES_MAX: usize = 256 * 1024;
@@ -43,6 +48,16 @@ const DEFAULT_LEVEL: &str = "info";
 
 /// Some of the log waits to be written.
 static IS_BEHIND: AtomicBool = AtomicBool::new(false);
+
+/// What the logger of the process lets pass; none if another one than ours is installed.
+static LOGGED: OnceLock<LevelFilter> = OnceLock::new();
+
+/// Lets pass what is logged, and what somebody wants who watches.
+fn pass_what_is_wanted() {
+    if let Some(logged) = LOGGED.get() {
+        log::set_max_level(watch::wanted().max(*logged));
+    }
+}
 
 /// Whether [`Log::flush`] is to be called again in a while, because something of the log still waits.
 pub(crate) fn is_behind() -> bool {
@@ -92,7 +107,9 @@ impl StderrLog {
     pub fn install(self) -> Result<&'static Self, SetLoggerError> {
         let installed: &Self = Box::leak(Box::new(self));
         log::set_logger(installed)?;
-        log::set_max_level(installed.filter.filter());
+        // This is the first logger, so nothing stands there.
+        let _ = LOGGED.set(installed.filter.filter());
+        pass_what_is_wanted();
         Ok(installed)
     }
 
@@ -120,13 +137,18 @@ impl StderrLog {
 
 impl Log for StderrLog {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        self.filter.enabled(metadata)
+        self.filter.enabled(metadata) || watch::wants(metadata.level())
     }
 
     fn log(&self, record: &Record<'_>) {
-        if self.filter.matches(record) {
-            let line = line(record.level(), record.args());
-            let asked_for = record.target() == report::LOG_TARGET;
+        let is_logged = self.filter.matches(record);
+        if !is_logged && !watch::wants(record.level()) {
+            return;
+        }
+        let line = line(record.level(), record.args());
+        watch::tell(&line, record.level(), is_logged);
+        if is_logged {
+            let asked_for = [report::LOG_TARGET, fields::LOG_TARGET].contains(&record.target());
             self.with_queue(|queue, now| {
                 if asked_for {
                     queue.add_first(&line);

@@ -12,15 +12,15 @@ const BELOW: &[(&str, &[&str])] = &[
         "server",
         &[
             "log", "report", "hub", "settings", "dialect", "ledger", "origin", "rate", "id",
-            "stream", "file", "work",
+            "stream", "file", "fields", "outbox", "work",
         ],
     ),
     (
         "client",
         &["settings", "dialect", "outbox", "limits", "stream"],
     ),
-    // Only how it knows the lines of a report, which it must not suppress.
-    ("log", &["report", "rate"]),
+    // Only how it knows the lines of a report, and of what operators do, which it must not suppress.
+    ("log", &["report", "fields", "rate"]),
     ("report", &["hub", "ledger"]),
     (
         "hub",
@@ -42,6 +42,7 @@ const BELOW: &[(&str, &[&str])] = &[
     ("id", &[]),
     ("stream", &[]),
     ("file", &[]),
+    ("fields", &[]),
     ("work", &[]),
 ];
 

@@ -159,6 +159,7 @@ impl Farewell {
                 )))
             }
             CloseReason::Flood => "goodbye: too much at once",
+            CloseReason::Drain => "goodbye: the server takes no newcomers just now",
             CloseReason::WrongProtocol => return Some(self.directions()),
             // Nobody is there to hear it, or its own side has ended the stream.
             CloseReason::Reset | CloseReason::Eof => return None,

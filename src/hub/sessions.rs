@@ -1,5 +1,7 @@
 //! All sessions, found by ids that are never used again.
 
+use std::ops::Range;
+
 use slab::Slab;
 
 use crate::hub::session::Session;
@@ -45,6 +47,16 @@ impl<T> Sessions<T> {
     pub(super) fn get_mut(&mut self, id: SessionId) -> Option<&mut Session<T>> {
         let session = self.slab.get_mut(id.slot());
         session.filter(|session| session.id == id)
+    }
+
+    /// How many slots there are, free ones among them.
+    pub(super) fn slots(&self) -> usize {
+        self.slab.capacity()
+    }
+
+    /// The sessions in these slots.
+    pub(super) fn in_slots(&self, slots: Range<usize>) -> impl Iterator<Item = &Session<T>> {
+        slots.filter_map(|slot| self.slab.get(slot))
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Session<T>> {

@@ -77,6 +77,8 @@ pub(super) struct Admission {
     complaints: Window<1>,
     per_address: HashMap<Prefix, u32>,
     refused: usize,
+    /// An operator turns newcomers away.
+    pub(super) drains: bool,
     /// Accepts that failed because the newcomer had gone again, or the like.
     pub(super) passing_errors: u64,
     /// Accepts that failed for want of something.
@@ -94,6 +96,7 @@ impl Admission {
             complaints: Window::default(),
             per_address: HashMap::new(),
             refused: 0,
+            drains: false,
             passing_errors: 0,
             shortages: 0,
         }
@@ -155,7 +158,9 @@ impl Admission {
             .copied()
             .unwrap_or(0);
         let of_prefix_max = self.limits.per_address_max.filter(|_| prefix.is_some());
-        let reason = if of_prefix_max.is_some_and(|max| of_prefix >= max) {
+        let reason = if self.drains {
+            CloseReason::Drain
+        } else if of_prefix_max.is_some_and(|max| of_prefix >= max) {
             CloseReason::PerAddress
         } else if sessions >= self.limits.sessions_max.min(SessionId::SLOTS_MAX) {
             CloseReason::Full

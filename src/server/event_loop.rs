@@ -1,9 +1,10 @@
 //! The turn.
 //!
 //! Here is what the loop owns, and the order in which it works; whom it lets in and how it stops is in `accept`, how it
-//! reads in `read`.
+//! reads in `read`, and what it does for operators in `operate`.
 
 mod accept;
+mod operate;
 mod read;
 
 use std::collections::VecDeque;
@@ -19,6 +20,7 @@ use crate::hub::{Hub, Limits, SessionId, Sink};
 #[cfg(test)]
 use crate::ledger::{Entry, Ledger};
 use crate::server::admission::{Admission, AdmissionLimits, CountedAs};
+use crate::server::control::Control;
 use crate::server::meter::{Meter, SlowTurn};
 use crate::server::motd::MotdFile;
 use crate::server::network::{Network, Owner, Wakeup};
@@ -58,6 +60,7 @@ pub(super) struct EventLoop<N: Network> {
     services: Vec<Service>,
     hub: Hub<Carrier<N::Stream>>,
     admission: Admission,
+    control: Control<N::Stream>,
     /// Sessions that may have something to be read.
     ready: VecDeque<SessionId>,
     /// Those of them whose stream seems to have ended. When thousands leave at once, the others are not to wait for it.
@@ -111,6 +114,7 @@ impl<N: Network> EventLoop<N> {
         Ok(Self {
             network,
             admission: Admission::new(admission_limits, services.len()),
+            control: Control::default(),
             services,
             hub,
             ready: VecDeque::new(),
@@ -172,6 +176,8 @@ impl<N: Network> EventLoop<N> {
         self.lap("accept");
         self.read(now);
         self.lap("read");
+        self.operate(now);
+        self.lap("operate");
         self.hub.tick(now);
         self.resume();
         self.stop(now);
@@ -219,6 +225,7 @@ impl<N: Network> EventLoop<N> {
         let deadlines = [
             self.hub.wake_at(now),
             self.admission.wake_at(now),
+            self.control.wake_at(now),
             stop,
             log,
         ];
@@ -231,7 +238,8 @@ impl<N: Network> EventLoop<N> {
             Wakeup::Listener(listener) => self.admission.note(listener),
             Wakeup::Stream { owner, edge } => match owner {
                 Owner::Session(id) => self.note_session(id, edge),
-                Owner::Door(_) | Owner::Control(_) | Owner::Monitor(_) => {}
+                Owner::Control(slot) => self.control.note(slot, edge),
+                Owner::Door(_) | Owner::Monitor(_) => {}
             },
             Wakeup::Stop => {
                 self.shutdown = if self.shutdown == Shutdown::Running {

@@ -1,16 +1,18 @@
 //! The loop and the sockets: the only code that knows mio.
 //!
-//! One turn is always `note -> accept -> read -> tick -> flush -> reap`, each phase over a snapshot of its work list:
+//! One turn is always `note -> accept -> read -> operate -> tick -> flush -> reap`, each phase over a snapshot of its work list:
 //!
 //! 1. **note**: events only set flags and push ids on lists. Nothing is done in reaction to an event.
 //! 2. **accept**: what waits, up to a budget; the edge is remembered.
 //! 3. **read**: one read for each ready session into one buffer that the loop owns, so that an idle session owns no
 //!    read memory. What people say goes into the hub's feed.
-//! 4. **tick**: deadlines. The clock was asked once, after the poll.
-//! 5. **flush**: one write for each session whose turn it is to hear. In a quiet room that is everybody.
-//! 6. **reap**: slots and descriptors are freed here and nowhere else.
+//! 4. **operate**: one command of each operator.
+//! 5. **tick**: deadlines. The clock was asked once, after the poll.
+//! 6. **flush**: one write for each session whose turn it is to hear. In a quiet room that is everybody.
+//! 7. **reap**: slots and descriptors are freed here and nowhere else.
 
 mod admission;
+mod control;
 mod event_loop;
 mod kernel;
 mod listener;

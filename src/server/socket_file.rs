@@ -130,7 +130,10 @@ mod tests {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
     /// A folder of its own, which goes with the test.
-    struct Folder(PathBuf, #[allow(dead_code, reason = "it is held")] MutexGuard<'static, ()>);
+    struct Folder(
+        PathBuf,
+        #[allow(dead_code, reason = "it is held")] MutexGuard<'static, ()>,
+    );
 
     impl Folder {
         fn new(name: &str) -> Self {
@@ -221,9 +224,7 @@ mod tests {
     fn the_longest_path_has_a_name_beside_it() {
         let folder = Folder::new("long");
         let bytes = |path: &Path| path.as_os_str().len();
-        let inner = folder
-            .0
-            .join("x".repeat(107 - 2 - 1 - bytes(&folder.0)));
+        let inner = folder.0.join("x".repeat(107 - 2 - 1 - bytes(&folder.0)));
         fs::create_dir(&inner).unwrap();
         let path = inner.join("o");
         assert_eq!(bytes(&path), 107);
@@ -241,7 +242,10 @@ mod tests {
         let taken = format!(".{:08x}", process::id().wrapping_mul(NAMES_MAX));
         fs::write(path.with_file_name(&taken[1..]), "theirs").unwrap();
         let (_listener, _file) = SocketFile::listen(&path).unwrap();
-        assert_eq!(fs::read(path.with_file_name(&taken[1..])).unwrap(), b"theirs");
+        assert_eq!(
+            fs::read(path.with_file_name(&taken[1..])).unwrap(),
+            b"theirs"
+        );
         assert_eq!(folder.names().len(), 2);
     }
 

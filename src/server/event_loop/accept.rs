@@ -46,7 +46,8 @@ impl<N: Network> EventLoop<N> {
     fn receive(&mut self, stream: N::Stream, listener: usize, from: Origin, now: Instant) {
         match self.services[listener] {
             Service::Chat { dialect, .. } => self.admit(stream, dialect, from, now),
-            Service::Metrics | Service::Operators => {
+            Service::Operators => self.control.admit(stream, &mut self.network, now),
+            Service::Metrics => {
                 self.network.close(stream, Ending::Orderly);
             }
         }

@@ -431,7 +431,10 @@ fn everybody_gets_what_is_due_and_all_comes_to_rest_whatever_befalls() {
     }
     println!("{hits:#?}");
     if seeds >= SEEDS && steps() >= STEPS {
-        let reasons = CloseReason::ALL.map(CloseReason::as_str);
+        // Nobody in it is an operator.
+        let reasons = CloseReason::ALL.into_iter();
+        let reasons = reasons.filter(|reason| *reason != CloseReason::Drain);
+        let reasons = reasons.map(CloseReason::as_str);
         let missed: Vec<&str> = (EXPECTED_HITS.iter().copied().chain(reasons))
             .filter(|what| hits.get(what).is_none_or(|count| *count == 0))
             .collect();
