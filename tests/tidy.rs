@@ -59,6 +59,7 @@ const CRATES: &[(&str, &[&str])] = &[
         &[
             "src/bin/chatload/load/",
             "src/server/admission.rs",
+            "src/server/listener.rs",
             "src/server/mod.rs",
             "src/server/notify.rs",
             "src/server/socket_file.rs",
