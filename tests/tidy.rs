@@ -11,8 +11,8 @@ const BELOW: &[(&str, &[&str])] = &[
     (
         "server",
         &[
-            "log", "report", "hub", "settings", "dialect", "ledger", "origin", "rate", "id",
-            "stream", "file", "work",
+            "log", "report", "hub", "settings", "dialect", "ledger", "origin", "net", "when",
+            "rate", "id", "stream", "file", "work",
         ],
     ),
     (
@@ -25,8 +25,8 @@ const BELOW: &[(&str, &[&str])] = &[
     (
         "hub",
         &[
-            "dialect", "outbox", "limits", "ledger", "name", "hygiene", "origin", "rate", "id",
-            "work",
+            "dialect", "outbox", "limits", "ledger", "name", "hygiene", "origin", "net", "when",
+            "rate", "id", "work",
         ],
     ),
     ("settings", &["dialect", "limits", "rate", "file"]),
@@ -38,6 +38,8 @@ const BELOW: &[(&str, &[&str])] = &[
     ("name", &["hygiene"]),
     ("hygiene", &[]),
     ("origin", &[]),
+    ("net", &[]),
+    ("when", &[]),
     ("rate", &[]),
     ("id", &[]),
     ("stream", &[]),
@@ -91,9 +93,11 @@ const PURE: &[&str] = &[
     "src/ledger.rs",
     "src/limits.rs",
     "src/name.rs",
+    "src/net.rs",
     "src/origin.rs",
     "src/outbox.rs",
     "src/rate.rs",
+    "src/when.rs",
 ];
 
 /// Who asks the clock: everybody else is told the time.
