@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Write};
 
 /// The target of the lines of the log about what operators do and what comes of it, which are never suppressed.
-pub(crate) const LOG_TARGET: &str = "chatd::ops";
+pub(crate) const LOG_TARGET: &str = module_path!();
 
 /// A value that is empty, or in which a space, `"`, `=` or `\` stands, is put into `"`, with `\"` and `\\` for the two.
 /// A control character becomes a space.

@@ -15,7 +15,7 @@
 //! | `hub` | sessions, names, the room, what everybody is to hear | sockets, the clock, bytes of a dialect |
 //! | [`settings`] | one table of settings, for flags, file and help | what they are for |
 //! | `dialect` | bytes to requests, events and replies to bytes | who is connected |
-//! | `stream`, `file`, `fields`, `outbox`, `limits`, `ledger`, `name`, `hygiene`, `origin`, `rate`, `work`, `id` | one idea each | anything above |
+//! | `stream`, `file`, `fields`, `outbox`, `limits`, `ledger`, `name`, `hygiene`, `origin`, `net`, `when`, `rate`, `work`, `id` | one idea each | anything above |
 //!
 //! # A turn
 //! `note -> accept -> read -> operate -> tick -> flush -> reap`, always in this order; see [`server`]. What people say is encoded
@@ -47,6 +47,8 @@ mod ledger;
 mod limits;
 mod log;
 mod name;
+#[cfg_attr(not(test), allow(dead_code, reason = "nobody makes rules yet"))]
+mod net;
 mod origin;
 mod outbox;
 #[cfg(test)]
@@ -60,5 +62,9 @@ mod stream;
 #[cfg(any(test, feature = "internals"))]
 mod test_clock;
 #[cfg(test)]
+mod test_folder;
+#[cfg(test)]
 mod test_log;
+#[cfg_attr(not(test), expect(dead_code, reason = "nobody makes rules yet"))]
+mod when;
 mod work;

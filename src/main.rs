@@ -1,4 +1,6 @@
-//! chatd: settings, then a server, then an exit status.
+//! chatd: settings, then a server, then an exit status; or, as `chatd ctl`, an operator's end of a running one.
+
+mod ctl;
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
@@ -12,11 +14,18 @@ use log::warn;
 /// At most 1024 listeners are taken over: each would be looked at, and a larger number is a mistake.
 const INHERITED_MAX: u64 = 1024;
 
+/// What a call begins with that is for a running server.
+const CTL: &str = "ctl";
+
 fn main() -> ExitCode {
+    let arguments = std::env::args_os().skip(1);
+    if std::env::args_os().nth(1).is_some_and(|first| first == CTL) {
+        return ctl::run(arguments.skip(1)).into();
+    }
     if let Err(error) = block_signals() {
         return complain(&error, 1);
     }
-    match settings::parse(std::env::args_os().skip(1)) {
+    match settings::parse(arguments) {
         Ok(Invocation::Print(text)) => finish(io::stdout().write_all(text.as_bytes())),
         Ok(Invocation::Run(settings)) => finish(serve(&settings)),
         Err(error) => complain(&error, error.exit_status()),

@@ -311,6 +311,11 @@ fn check_form(name: &str) -> Result<(), NameError> {
     }
 }
 
+/// Whether every character of `text` may be in a name.
+pub(crate) fn is_of_a_name(text: &str) -> bool {
+    text.chars().all(may_be_in_name)
+}
+
 fn may_be_in_name(c: char) -> bool {
     (c.is_alphanumeric() || is_combining_mark(c) || matches!(c, '_' | '-' | '.'))
         && !is_forbidden(c)

@@ -51,7 +51,7 @@ fn what_nobody_answers_at_is_replaced() {
 #[test]
 fn f109_a_socket_that_cannot_be_had_is_told_in_one_line() {
     let place = Place::new();
-    let mut refused = |why: &str| {
+    let refused = |why: &str| {
         let mut command = chatd();
         command.args(["-l", "127.0.0.1:0", "-l", &place.endpoint()]);
         let mut server = Server::spawn(&mut command);
@@ -150,6 +150,12 @@ fn sessions_are_chosen_by_what_holds_of_them() {
         // As names are compared: here with a Cyrillic letter.
         ("name=АNN", "ann"),
         ("name=eve", ""),
+        ("addr=127.0.0.1", "ann bob guest3"),
+        ("addr=::ffff:127.0.0.1", "ann bob guest3"),
+        ("addr=127.0.0.2", ""),
+        ("net=127.0.0.0/8", "ann bob guest3"),
+        ("net=127.0.0.2/31", ""),
+        ("net=::1/128", ""),
         ("room=lobby", "ann bob guest3"),
         ("room=games", ""),
         (r#"room="""#, ""),
@@ -163,7 +169,7 @@ fn sessions_are_chosen_by_what_holds_of_them() {
     }
 }
 
-const WRONG: [(&str, &str); 10] = [
+const WRONG: [(&str, &str); 12] = [
     ("foo", "!! no such command: foo; help lists them"),
     ("ses", "!! no such command: ses; help lists them"),
     ("help foo", "!! no such command: foo; help lists them"),
@@ -171,6 +177,11 @@ const WRONG: [(&str, &str); 10] = [
     ("sessions colour=red", "!! usage: sessions [KEY=VALUE]..."),
     ("sessions state=asleep", "!! usage: sessions [KEY=VALUE]..."),
     ("sessions id=x", "!! no session x"),
+    ("sessions addr=10.0.0", "!! no such address: 10.0.0"),
+    (
+        "sessions net=10.0.0.0/33",
+        "!! no such address: 10.0.0.0/33",
+    ),
     ("stop it", "!! usage: stop [now]"),
     ("drain now", "!! usage: drain"),
     ("as", "!! usage: as USER"),
@@ -402,6 +413,22 @@ fn who_watches_only_errors_sees_nothing_else() {
     operator.expect("-- watched");
 }
 
+#[test]
+fn who_watches_sees_the_server_end() {
+    let place = Place::new();
+    let mut server = place.start(&[]);
+    let ann = server.join("ann");
+    let mut operator = watch(&place, "watch");
+    server.signal(Signal::TERM);
+    drop(ann);
+    for part in [" stopping: 1 sessions are told", " close id=1 "] {
+        let line = operator.read_line().expect("a line of the log");
+        assert!(line.contains(part), "{line}");
+    }
+    assert_eq!(server.wait().code(), Some(0));
+    operator.expect_end();
+}
+
 /// Who watches and does not read misses lines, is told how many, and keeps nobody waiting.
 #[test]
 fn a_watcher_who_does_not_read_is_told_what_they_missed() {
@@ -498,7 +525,7 @@ fn operators_who_do_not_read_or_do_not_end_keep_nobody_waiting() {
     let mut bob = server.join("bob");
     ann.expect("-- bob joined (2 here)");
 
-    let mut deaf = place.connect();
+    let deaf = place.connect();
     deaf.stream().set_nonblocking(true).expect("a socket");
     let mut asked = 0;
     // Until nothing more is taken of them: the server does not read on, and the kernel keeps what it keeps.

@@ -73,6 +73,14 @@ impl<S> Control<S> {
         self.operators[slot] = Some(Operator::new(stream, peer, now));
     }
 
+    /// Tells those who watch the log what has been logged until the server ends.
+    pub(super) fn tell_the_last<N: Network<Stream = S>>(&mut self, network: &mut N, now: Instant) {
+        for operator in self.operators.iter_mut().flatten() {
+            operator.tell_watched(now);
+            operator.write(network, now);
+        }
+    }
+
     /// Notes what an event hints at; the operator may be gone.
     pub(super) fn note(&mut self, slot: u32, edge: Edge) {
         let operator = self.operators.get_mut(slot as usize);
@@ -117,5 +125,12 @@ impl<S> Control<S> {
         } else if let Some(place) = self.operators.get_mut(slot) {
             *place = Some(operator);
         }
+    }
+
+    /// Bytes that wait for all of them.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        let operators = self.operators.iter().flatten();
+        operators.map(Operator::waiting).sum()
     }
 }

@@ -150,6 +150,8 @@ impl<N: Network> EventLoop<N> {
 
     pub(super) fn run(&mut self) -> io::Result<()> {
         while self.turn()? {}
+        let now = self.now();
+        self.control.tell_the_last(&mut self.network, now);
         Ok(())
     }
 
@@ -372,6 +374,11 @@ impl<N: Network> EventLoop<N> {
     /// What was done since it was last taken.
     pub(super) fn take_diary(&mut self) -> Vec<Entry> {
         std::mem::take(&mut self.hub.ledger_mut().diary)
+    }
+
+    /// Bytes that wait for operators.
+    pub(super) fn waiting_for_operators(&self) -> usize {
+        self.control.waiting()
     }
 
     pub(super) fn admission(&self) -> &Admission {

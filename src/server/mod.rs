@@ -20,6 +20,8 @@ mod meter;
 mod motd;
 mod network;
 mod notify;
+#[cfg_attr(not(test), expect(dead_code, reason = "nobody makes rules yet"))]
+mod save;
 mod signals;
 #[cfg(test)]
 mod simulation;

@@ -66,6 +66,11 @@ pub(super) fn no_session(number: &str) -> Refusal {
     Refusal::Because(format!("no session {number}"))
 }
 
+/// This is no address, or no network.
+pub(super) fn no_address(text: &str) -> Refusal {
+    Refusal::Because(format!("no such address: {text}"))
+}
+
 /// No command begins with this word.
 pub(in crate::server) fn no_such_command(verb: &str) -> String {
     format!("no such command: {verb}; help lists them")

@@ -1,9 +1,12 @@
 //! Which sessions are meant by `KEY=VALUE` of `sessions`.
 
-use super::command::{no_session, Refusal};
+use std::net::IpAddr;
+
+use super::command::{no_address, no_session, Refusal};
 use crate::dialect::Dialect;
 use crate::fields;
 use crate::hub::{Hub, Look, SessionId, State};
+use crate::net::Net;
 
 /// What must hold of a session, all of it.
 #[derive(Debug, Default)]
@@ -14,6 +17,8 @@ enum Condition {
     Id(u64),
     /// Whose name it was when that was asked; nobody's if `None`.
     Session(Option<SessionId>),
+    Address(IpAddr),
+    Net(Net),
     Room(String),
     Dialect(Dialect),
     State(State),
@@ -28,6 +33,8 @@ impl Filter {
             Ok(match key {
                 "id" => Condition::Id(value.parse().map_err(|_| no_session(&value))?),
                 "name" => Condition::Session(hub.who_is(&value)),
+                "addr" => Condition::Address(address(&value)?),
+                "net" => Condition::Net(value.parse().map_err(|_| no_address(&value))?),
                 "room" => Condition::Room(value),
                 "dialect" => Condition::Dialect(value.parse().map_err(|_| Refusal::Usage)?),
                 "state" => Condition::State(State::of_word(&value).ok_or(Refusal::Usage)?),
@@ -42,9 +49,16 @@ impl Filter {
         self.0.iter().all(|condition| match condition {
             Condition::Id(number) => look.number == *number,
             Condition::Session(found) => *found == Some(id),
+            Condition::Address(address) => look.from.address() == Some(*address),
+            Condition::Net(net) => look.from.address().is_some_and(|it| net.contains(it)),
             Condition::Room(room) => look.room == room,
             Condition::Dialect(dialect) => look.dialect == *dialect,
             Condition::State(state) => look.state == *state,
         })
     }
+}
+
+fn address(text: &str) -> Result<IpAddr, Refusal> {
+    let address = text.parse::<IpAddr>();
+    Ok(address.map_err(|_| no_address(text))?.to_canonical())
 }

@@ -249,4 +249,10 @@ impl<S> Operator<S> {
         network.finish(&mut self.stream);
         network.close(self.stream, Ending::Orderly);
     }
+
+    /// Bytes that wait for them.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.outbox.bytes()
+    }
 }

@@ -4,6 +4,7 @@ use std::io::IoSlice;
 use std::net::SocketAddr;
 
 use crate::hub::{Ending, SessionId};
+use crate::server::network::Owner;
 use crate::stream::Edge;
 
 /// At most this much lies unread in the server's kernel; the rest stays with the client.
@@ -79,6 +80,8 @@ pub(super) struct Connection {
     pub(super) listener: usize,
     pub(super) from: SocketAddr,
     pub(super) registered: Option<SessionId>,
+    /// The slot that it has as an operator's.
+    pub(super) control: Option<u32>,
     pub(super) ever_registered: bool,
     /// The server has let go of it.
     pub(super) closed: bool,
@@ -116,6 +119,14 @@ pub(super) struct Connection {
     pub(super) end: Option<End>,
 }
 
+impl Connection {
+    /// What its events belong to, if it was asked for them.
+    pub(super) fn owner(&self) -> Option<Owner> {
+        let control = self.control.map(Owner::Control);
+        self.registered.map(Owner::Session).or(control)
+    }
+}
+
 /// The client's side.
 impl Connection {
     pub(super) fn new(listener: usize, from: SocketAddr, window: Option<usize>) -> Self {
@@ -123,6 +134,7 @@ impl Connection {
             listener,
             from,
             registered: None,
+            control: None,
             ever_registered: false,
             closed: false,
             told_of: false,
@@ -364,6 +376,7 @@ impl Connection {
     pub(super) fn close(&mut self, ending: Ending) {
         self.closed = true;
         self.registered = None;
+        self.control = None;
         self.finished = true;
         if ending == Ending::Abrupt || !self.inbox.is_empty() {
             // A socket that is closed with unread input resets its connection, too.

@@ -4,6 +4,7 @@ mod accepting;
 mod closing;
 mod hearing;
 mod links;
+mod operating;
 mod pacing;
 mod reading;
 mod work;
@@ -12,7 +13,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::network::{Clock, SimulatedNetwork};
-use super::{memory, Server, LISTENERS};
+use super::{memory, Server, LISTENERS, OPERATORS};
 use crate::hub::{Census, Limits, SessionId};
 use crate::ledger::{CloseReason, Entry};
 use crate::limits::QueueLimits;
@@ -47,7 +48,7 @@ impl Bench {
     }
 
     fn paced(limits: Limits, admission: AdmissionLimits, pace_max: Option<Duration>) -> Self {
-        let network = SimulatedNetwork::new(Clock::new(), 1, LISTENERS.len());
+        let network = SimulatedNetwork::new(Clock::new(), 1, OPERATORS + 1);
         Self {
             server: Server::new(
                 network,

@@ -38,6 +38,8 @@ use profile::Profile;
 
 /// The dialects of the listeners, by their number.
 const LISTENERS: [Dialect; 2] = [Dialect::Telnet, Dialect::Wire];
+/// The number of the one for operators, behind these.
+const OPERATORS: usize = LISTENERS.len();
 
 /// What one session may make the server do in one call, and a last request with that.
 const CALL_SHARE: Work = Work::CALL_MAX.times(2);
@@ -167,7 +169,8 @@ impl Server {
             dialect,
             behind_proxy: false,
         });
-        let event_loop = EventLoop::new(network, services.into(), limits, admission, message);
+        let services = services.into_iter().chain([Service::Operators]).collect();
+        let event_loop = EventLoop::new(network, services, limits, admission, message);
         Self {
             event_loop: event_loop.expect("the message can be read"),
             clock,
@@ -217,7 +220,7 @@ impl Simulation {
     fn new(seed: u64, steps: usize) -> Self {
         let mut random = Random::new(seed);
         let profile = Profile::any(&mut random, steps);
-        let mut network = SimulatedNetwork::new(Clock::new(), random.next(), LISTENERS.len());
+        let mut network = SimulatedNetwork::new(Clock::new(), random.next(), OPERATORS + 1);
         network.trace.note(format_args!("{profile:?}"));
         network.faults = Faults {
             short_writes: profile.short_writes,

@@ -286,7 +286,7 @@ impl SimulatedNetwork {
     fn raise(&mut self, source: Source) {
         let registered = match source {
             Source::Listener(_) => self.listening,
-            Source::Stream(client) => self.connections[client].registered.is_some(),
+            Source::Stream(client) => self.connections[client].owner().is_some(),
         };
         if registered && self.raised.insert(source) {
             self.edges.push_back(source);

@@ -83,10 +83,16 @@ impl Network for SimulatedNetwork {
     }
 
     fn register(&mut self, stream: &mut Stream, owner: Owner) -> io::Result<()> {
-        let Owner::Session(id) = owner else {
-            unreachable!("{owner:?}");
-        };
         let client = stream.client;
+        let id = match owner {
+            Owner::Session(id) => id,
+            Owner::Control(slot) => {
+                self.connection(stream).control = Some(slot);
+                self.raise(Source::Stream(client));
+                return Ok(());
+            }
+            _ => unreachable!("{owner:?}"),
+        };
         if self.faults.registrations > 0 {
             self.faults.registrations -= 1;
             self.hit("register: fails");

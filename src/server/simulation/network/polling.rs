@@ -67,12 +67,9 @@ impl SimulatedNetwork {
         let (mut told, mut writable_ones) = (HashSet::new(), HashSet::new());
         for event in &*events {
             match event {
-                Wakeup::Stream {
-                    owner: Owner::Session(id),
-                    edge,
-                } => {
-                    told.insert(*id);
-                    writable_ones.extend(edge.writable.then_some(*id));
+                Wakeup::Stream { owner, edge } => {
+                    told.insert(*owner);
+                    writable_ones.extend(edge.writable.then_some(*owner));
                 }
                 Wakeup::Stop => self.acts.push(Act::Stop),
                 _ => {}
@@ -80,9 +77,9 @@ impl SimulatedNetwork {
         }
         for (_, client) in &self.descriptors {
             let connection = &mut self.connections[*client];
-            if let Some(id) = connection.registered {
-                connection.told_of |= told.contains(&id);
-                connection.blocked &= !writable_ones.contains(&id);
+            if let Some(owner) = connection.owner() {
+                connection.told_of |= told.contains(&owner);
+                connection.blocked &= !writable_ones.contains(&owner);
             }
         }
     }
@@ -96,9 +93,8 @@ impl SimulatedNetwork {
             Source::Stream(client) => {
                 let connection = &self.connections[client];
                 let edge = connection.edge();
-                let id = connection.registered?;
+                let owner = connection.owner()?;
                 let tells = edge.readable || edge.writable || edge.closed || edge.urgent;
-                let owner = Owner::Session(id);
                 tells.then_some(Wakeup::Stream { owner, edge })
             }
         }

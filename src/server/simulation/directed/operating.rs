@@ -1,0 +1,243 @@
+//! Operators: what they are told by and by, how long they may be silent, and what they cannot do to the chat.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::super::OPERATORS;
+use super::{ms, Bench};
+use crate::hub::SessionId;
+
+const IDLE: Duration = Duration::from_secs(600);
+
+/// At most this much waits for one who does not read: what stops it, a part of a list or what one command is answered,
+/// and what a socket of the simulation takes meanwhile.
+const WAITING_MAX: usize = 2 * 64 * 1024;
+
+impl Bench {
+    /// An operator connects, whose kernel takes `window` bytes for them until they read.
+    fn operator(&mut self, window: Option<usize>) -> usize {
+        let from = SocketAddr::from(([127, 0, 0, 1], 1));
+        let client = self.network().connect(OPERATORS, from, window);
+        self.settle();
+        client
+    }
+
+    /// What an operator is answered at once.
+    fn ask(&mut self, operator: usize, command: &str) -> String {
+        self.send(operator, format!("{command}\n"));
+        self.settle();
+        self.screen(operator)
+    }
+
+    /// This many sessions come that say nothing.
+    fn crowd(&mut self, sessions: usize) {
+        self.is_checked = false;
+        for _ in 0..sessions {
+            self.knock();
+        }
+        self.settle();
+        assert_eq!(self.sessions(), sessions);
+    }
+}
+
+#[test]
+fn an_operator_who_is_silent_for_ten_minutes_is_let_go() {
+    let mut bench = Bench::new();
+    let operator = bench.operator(None);
+    assert_eq!(bench.ask(operator, "sessions"), "-- 0 sessions\n");
+    bench.pass(IDLE - ms(1));
+    assert!(!bench.is_closed(operator));
+    // Half a line is something, too.
+    bench.send(operator, "sess");
+    bench.settle();
+    assert!(bench.pass(IDLE - ms(1)) < 10);
+    assert!(!bench.is_closed(operator));
+    bench.pass(ms(1));
+    assert!(bench.is_closed(operator));
+    assert_eq!(bench.screen(operator), "");
+}
+
+#[test]
+fn an_operator_who_watches_may_be_silent() {
+    let mut bench = Bench::new();
+    let operator = bench.operator(None);
+    assert_eq!(bench.ask(operator, "watch error"), "");
+    assert!(bench.pass(3 * IDLE) < 10);
+    assert!(!bench.is_closed(operator));
+    assert!(bench.ask(operator, "").ends_with("-- watched\n"));
+    bench.pass(IDLE);
+    assert!(bench.is_closed(operator));
+}
+
+#[test]
+fn a_long_list_is_told_in_parts_in_the_order_of_ids() {
+    const SESSIONS: usize = 1000;
+    let mut bench = Bench::new();
+    bench.crowd(SESSIONS);
+    let operators = [bench.operator(None), bench.operator(None)];
+    for operator in operators {
+        bench.send(operator, "sessions\n");
+    }
+    let mut told = [0; 2];
+    let mut texts = [String::new(), String::new()];
+    for _ in 0..20 {
+        bench.turn();
+        let mut in_turn = 0;
+        for (index, operator) in operators.into_iter().enumerate() {
+            texts[index] += &bench.screen(operator);
+            let lines = texts[index]
+                .lines()
+                .filter(|line| line.starts_with("id="))
+                .count();
+            in_turn += lines - told[index];
+            told[index] = lines;
+        }
+        assert!(in_turn <= 256, "{in_turn} lines in a turn");
+    }
+    for text in texts {
+        let ids = text.lines().filter_map(|line| {
+            let id = line.strip_prefix("id=")?.split(' ').next()?;
+            id.parse::<usize>().ok()
+        });
+        assert_eq!(ids.collect::<Vec<_>>(), (1..=SESSIONS).collect::<Vec<_>>());
+        assert!(text.ends_with("-- 1000 sessions\n"));
+    }
+}
+
+/// Those who go while a list is told are not in it, and no one is in it twice, though slots are used again.
+#[test]
+fn a_list_of_who_comes_and_goes_has_nobody_twice() {
+    const SESSIONS: usize = 3000;
+    let mut bench = Bench::new();
+    bench.is_checked = false;
+    let people: Vec<usize> = (0..SESSIONS).map(|_| bench.knock()).collect();
+    bench.settle();
+    let operator = bench.operator(None);
+    bench.send(operator, "sessions\n");
+    bench.turn();
+    for person in people[50..].iter().rev() {
+        bench.end(*person);
+    }
+    for _ in 0..100 {
+        bench.knock();
+    }
+    bench.settle();
+    let text = bench.screen(operator);
+    let mut ids: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("id=")?.split(' ').next())
+        .collect();
+    let lines = ids.len();
+    assert!((256..SESSIONS).contains(&lines), "{lines}");
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), lines);
+    assert!(text.ends_with(&format!("-- {lines} sessions\n")));
+}
+
+/// Who asks and asks and does not read is read no further, costs no turn while nothing changes, and goes in the end.
+#[test]
+fn an_operator_who_does_not_read_is_bounded_and_costs_no_turns() {
+    let mut bench = Bench::new();
+    bench.crowd(500);
+    let operator = bench.operator(Some(1000));
+    bench.send(operator, "sessions\n".repeat(20_000));
+    bench.settle();
+    assert!(bench.server.event_loop.waiting_for_operators() <= WAITING_MAX);
+    assert_eq!(bench.pass(IDLE - ms(1)), 0);
+    assert!(!bench.is_closed(operator));
+    bench.pass(ms(1));
+    assert!(bench.is_closed(operator));
+}
+
+/// The same, and then they read: everything that they asked for is answered.
+#[test]
+fn an_operator_who_reads_late_is_answered() {
+    const COMMANDS: usize = 100;
+    let mut bench = Bench::new();
+    bench.crowd(500);
+    let operator = bench.operator(Some(1000));
+    bench.send(operator, "sessions\n".repeat(COMMANDS));
+    bench.end(operator);
+    bench.settle();
+    let mut text = String::new();
+    while !bench.is_closed(operator) {
+        bench.network().take(operator, usize::MAX);
+        bench.settle();
+        assert!(bench.server.event_loop.waiting_for_operators() <= WAITING_MAX);
+        text += &bench.screen(operator);
+    }
+    bench.network().take(operator, usize::MAX);
+    text += &bench.screen(operator);
+    assert_eq!(text.matches("id=500 ").count(), COMMANDS);
+    assert_eq!(text.matches("-- 500 sessions\n").count(), COMMANDS);
+}
+
+/// However many commands lie there, a turn obeys one of each operator, and people are heard in it.
+#[test]
+fn commands_take_turns_with_people() {
+    let mut bench = Bench::new();
+    let (ann, bob) = (bench.join(), bench.join());
+    let operator = bench.operator(None);
+    bench.send(operator, "accept\n".repeat(100));
+    for turn in 1..=50 {
+        bench.send(ann, "hello\n");
+        for _ in 0..2 {
+            bench.turn();
+            let answers = bench.screen(operator).matches("-- newcomers").count();
+            assert!(answers <= 1, "{answers} in turn {turn}");
+        }
+        assert!(bench.screen(bob).contains("hello"), "{turn}");
+    }
+}
+
+#[test]
+fn an_operator_who_breaks_off_leaves_no_trace() {
+    let mut bench = Bench::new();
+    bench.crowd(600);
+    for rest in ["", "sess", "sessions\n", "watch\n", "sessions\nstop"] {
+        let operator = bench.operator(Some(100));
+        bench.send(operator, rest);
+        bench.turn();
+        bench.network().reset(operator, false);
+        bench.settle();
+        bench.pass(ms(1));
+        assert!(bench.is_closed(operator), "{rest}");
+    }
+    assert_eq!(bench.server.event_loop.waiting_for_operators(), 0);
+    assert_eq!(bench.opened(), 600);
+}
+
+#[test]
+fn operators_are_no_sessions() {
+    let mut bench = Bench::new();
+    let ann = bench.join();
+    let operator = bench.operator(None);
+    assert!(bench.ask(operator, "sessions").starts_with("id=1 "));
+    assert_eq!(bench.sessions(), 1);
+    bench.send(ann, "/who\nhello\n");
+    bench.settle();
+    assert!(!bench.screen(ann).contains("2 here"));
+    assert_eq!(bench.screen(operator), "");
+    assert_eq!(bench.id(ann).slot(), SessionId::new(0, 0).slot());
+}
+
+/// The order in the turn: who is told that the server stops is told by an operator's word, and the operator first.
+#[test]
+fn a_stop_is_answered_before_people_are_told() {
+    let mut bench = Bench::new();
+    let ann = bench.join();
+    let operator = bench.operator(None);
+    bench.send(operator, "stop\nsessions\n");
+    assert!(bench.turn());
+    assert_eq!(bench.screen(operator), "-- stopping\n");
+    assert_eq!(
+        bench.screen(ann),
+        "-- goodbye: the server is going down\r\n"
+    );
+    assert!(bench.turn());
+    assert!(bench.screen(operator).starts_with("id=1 "));
+    bench.end(ann);
+    while bench.turn() {}
+    assert_eq!(bench.sessions(), 0);
+}
