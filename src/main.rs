@@ -5,8 +5,8 @@ use std::io::{self, Write as _};
 use std::net::TcpListener;
 use std::process::ExitCode;
 
-use chatd::server::{block_signals, print, Dialect, Server, StderrLog};
-use chatd::settings::{self, Invocation, Settings};
+use chatd::server::{self, block_signals, print, Dialect, Server, StderrLog};
+use chatd::settings::{self, Configuration, Invocation, SettingsError};
 use listenfd::ListenFd;
 use log::warn;
 
@@ -19,18 +19,25 @@ fn main() -> ExitCode {
     }
     match settings::parse(std::env::args_os().skip(1)) {
         Ok(Invocation::Print(text)) => finish(io::stdout().write_all(text.as_bytes())),
-        Ok(Invocation::Run(settings)) => finish(serve(&settings)),
+        Ok(Invocation::Run(configuration)) => finish(serve(*configuration)),
+        Ok(Invocation::Check(configuration)) => finish(check(&configuration)),
         Err(error) => complain(&error, error.exit_status()),
     }
 }
 
-fn serve(settings: &Settings) -> io::Result<()> {
+/// Says that the server could be started with these settings, if it could.
+fn check(configuration: &Configuration) -> io::Result<()> {
+    server::check(configuration.settings()).map_err(io::Error::other)?;
+    io::stdout().write_all(b"settings are good\n")
+}
+
+fn serve(configuration: Configuration) -> io::Result<()> {
     let log = StderrLog::from_env().install().map_err(io::Error::other)?;
     let inherited = inherited_listeners()?;
     let mut server = if inherited.is_empty() {
-        Server::bind(settings)?
+        Server::bind(configuration)?
     } else {
-        Server::adopt(settings, inherited)?
+        Server::adopt(configuration, inherited)?
     };
     server.handle_signals()?;
     log.warn_of_filter();
@@ -78,7 +85,10 @@ fn inherited_listeners() -> io::Result<Vec<(Dialect, TcpListener)>> {
 fn finish(outcome: io::Result<()>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => complain(&error, 1),
+        Err(error) => {
+            let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+            complain(&error, inner.map_or(1, SettingsError::exit_status))
+        }
     }
 }
 
