@@ -257,7 +257,7 @@ impl Simulation {
         Self {
             server: Server::new(network, limits, admission, message),
             people: People::new(profile, random, steps),
-            changes: (seed % 3 == 0).then(|| Random::new(!seed)),
+            changes: seed.is_multiple_of(3).then(|| Random::new(!seed)),
         }
     }
 

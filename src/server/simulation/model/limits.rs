@@ -6,6 +6,7 @@ use super::Model;
 use crate::hub::Limits;
 
 /// What held at some time of the run. Something of it may be left: a close under way, the end of a pause.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Past {
     /// Sessions may have been closed for want of memory.
