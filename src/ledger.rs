@@ -113,6 +113,8 @@ pub(crate) enum Entry {
     Ended { id: u64, reason: CloseReason },
     /// It was freed.
     Closed(Closed),
+    /// From then on other limits held.
+    Limits,
 }
 
 /// A [`Close`] that is kept.

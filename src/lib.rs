@@ -18,9 +18,9 @@
 //! | `stream`, `file`, `fields`, `outbox`, `limits`, `ledger`, `name`, `hygiene`, `origin`, `net`, `when`, `rate`, `work`, `id` | one idea each | anything above |
 //!
 //! # A turn
-//! `note -> accept -> read -> operate -> tick -> flush -> reap`, always in this order; see [`server`]. What people say is encoded
-//! once into the room's feed for each encoding that somebody hears, and each session is written its slices of it, in
-//! the same turn or, in a crowded room under load, in its turn of a round.
+//! `note -> accept -> read -> operate -> tick -> flush -> reap`, always in this order; see [`server`]. What people say is
+//! encoded once into the room's feed for each encoding that somebody hears, and each session is written its slices of
+//! it, in the same turn or, in a crowded room under load, in its turn of a round.
 //!
 //! # Invariants
 //! - A session is announced at most once, reaped exactly once, and has one open and one close in the ledger.

@@ -6,7 +6,7 @@
 //! some seconds. Lines that find no room are counted, and the count is logged behind those that found some. A report
 //! that was asked for goes before lines that wait for their time.
 //!
-//! What passes is decided by `RUST_LOG`, as `env_logger` reads it.
+//! What passes is decided by `RUST_LOG`, as `env_logger` reads it, and by the level that an operator sets meanwhile.
 
 mod watch;
 
@@ -15,7 +15,7 @@ use std::env;
 use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use log::{warn, Level, LevelFilter, Log, Metadata, Record, SetLoggerError};
@@ -46,16 +46,19 @@ const LAST_READS_MAX: Duration = Duration::from_secs(1);
 /// What passes where `RUST_LOG` does not say.
 const DEFAULT_LEVEL: &str = "info";
 
+/// The name that the targets of all our records begin with.
+const CRATE: &str = env!("CARGO_CRATE_NAME");
+
+/// The logger of the process, so that its level can be changed.
+static INSTALLED: OnceLock<&StderrLog> = OnceLock::new();
+
 /// Some of the log waits to be written.
 static IS_BEHIND: AtomicBool = AtomicBool::new(false);
 
-/// What the logger of the process lets pass; none if another one than ours is installed.
-static LOGGED: OnceLock<LevelFilter> = OnceLock::new();
-
 /// Lets pass what is logged, and what somebody wants who watches.
 fn pass_what_is_wanted() {
-    if let Some(logged) = LOGGED.get() {
-        log::set_max_level(watch::wanted().max(*logged));
+    if let Some(log) = INSTALLED.get() {
+        log::set_max_level(watch::wanted().max(log.max_level()));
     }
 }
 
@@ -64,10 +67,35 @@ pub(crate) fn is_behind() -> bool {
     IS_BEHIND.load(Ordering::Relaxed)
 }
 
+/// Tells the level of the log, or sets it until the server stops: `error warn info debug trace`. What `RUST_LOG` says of
+/// single modules goes on to hold. Gives `log level debug, was info`.
+///
+/// # Errors
+/// If `word` is no level, or somebody else keeps the log.
+pub(crate) fn level(word: Option<&str>) -> Result<String, String> {
+    let log = INSTALLED.get();
+    let log = log.ok_or_else(|| "the log is not kept by this server".to_owned())?;
+    let Some(word) = word else {
+        return Ok(format!("log level {}", in_words(log.level())));
+    };
+    let level = word.parse::<Level>();
+    let level = level.map_err(|_| "usage: log [error|warn|info|debug|trace]".to_owned())?;
+    let was = log.set_level(level);
+    pass_what_is_wanted();
+    let level = in_words(level.to_level_filter());
+    Ok(format!("log level {level}, was {}", in_words(was)))
+}
+
+fn in_words(level: LevelFilter) -> String {
+    level.as_str().to_ascii_lowercase()
+}
+
 /// The logger.
 #[derive(Debug)]
 pub struct StderrLog {
-    filter: env_logger::Logger,
+    /// What `RUST_LOG` says, as far as it could be understood.
+    filters: String,
+    filter: RwLock<env_logger::Logger>,
     /// What is wrong with `RUST_LOG`.
     complaint: Option<String>,
     queue: Mutex<Queue>,
@@ -82,12 +110,14 @@ impl StderrLog {
         let understood = env_filter::Builder::new().try_parse(&wanted).map(|_| ());
         let complaint = understood.err().map(|error| error.to_string());
         let filters = if complaint.is_some() {
-            DEFAULT_LEVEL
+            DEFAULT_LEVEL.to_owned()
         } else {
-            &wanted
+            wanted
         };
+        let filter = env_logger::Builder::new().parse_filters(&filters).build();
         Self {
-            filter: env_logger::Builder::new().parse_filters(filters).build(),
+            filters,
+            filter: RwLock::new(filter),
             complaint,
             queue: Mutex::default(),
         }
@@ -107,10 +137,41 @@ impl StderrLog {
     pub fn install(self) -> Result<&'static Self, SetLoggerError> {
         let installed: &Self = Box::leak(Box::new(self));
         log::set_logger(installed)?;
-        // This is the first logger, so nothing stands there.
-        let _ = LOGGED.set(installed.filter.filter());
+        // There is one logger in a process, so nobody was here before.
+        let _ = INSTALLED.set(installed);
         pass_what_is_wanted();
         Ok(installed)
+    }
+
+    /// The most that passes of anything.
+    fn max_level(&self) -> LevelFilter {
+        self.with_filter(env_logger::Logger::filter)
+    }
+
+    /// The most that passes of what no filter is for by itself.
+    fn level(&self) -> LevelFilter {
+        let of = |level| Metadata::builder().level(level).target(CRATE).build();
+        let passes = |level: &Level| self.with_filter(|filter| filter.enabled(&of(*level)));
+        let most = Level::iter().filter(passes).last();
+        most.map_or(LevelFilter::Off, |level| level.to_level_filter())
+    }
+
+    /// Lets this level pass and those above it, but for what `RUST_LOG` says of single modules; gives the level before.
+    fn set_level(&self, level: Level) -> LevelFilter {
+        let was = self.level();
+        let level = level.to_level_filter();
+        let mut builder = env_logger::Builder::new();
+        builder.parse_filters(&self.filters);
+        let filter = builder
+            .filter_level(level)
+            .filter_module(CRATE, level)
+            .build();
+        *self.filter.write().unwrap_or_else(PoisonError::into_inner) = filter;
+        was
+    }
+
+    fn with_filter<R>(&self, ask: impl FnOnce(&env_logger::Logger) -> R) -> R {
+        ask(&self.filter.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Writes what is left before the process ends, and waits a moment for a reader that is slow.
@@ -137,11 +198,11 @@ impl StderrLog {
 
 impl Log for StderrLog {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        self.filter.enabled(metadata) || watch::wants(metadata.level())
+        self.with_filter(|filter| filter.enabled(metadata)) || watch::wants(metadata.level())
     }
 
     fn log(&self, record: &Record<'_>) {
-        let is_logged = self.filter.matches(record);
+        let is_logged = self.with_filter(|filter| filter.matches(record));
         if !is_logged && !watch::wants(record.level()) {
             return;
         }
@@ -531,6 +592,49 @@ mod tests {
         }
         queue.write_out(&mut Gone, outset + SECOND);
         assert!(!queue.is_behind());
+    }
+
+    fn log_of(filters: &str) -> StderrLog {
+        let filter = env_logger::Builder::new().parse_filters(filters).build();
+        StderrLog {
+            filters: filters.to_owned(),
+            filter: RwLock::new(filter),
+            complaint: None,
+            queue: Mutex::default(),
+        }
+    }
+
+    #[test]
+    fn the_log_of_somebody_else_has_no_level_of_ours() {
+        assert!(level(None).is_err() && level(Some("info")).is_err());
+    }
+
+    #[test]
+    fn the_level_is_set_and_what_is_said_of_modules_goes_on_to_hold() {
+        let passes = |log: &StderrLog, target, level| {
+            log.enabled(&Metadata::builder().target(target).level(level).build())
+        };
+        let (hub, server) = ("chatd::hub::close", "chatd::server");
+        let log = log_of("info,chatd::hub=trace");
+        assert_eq!(log.level(), LevelFilter::Info);
+        assert_eq!(log.set_level(Level::Warn), LevelFilter::Info);
+        assert_eq!(log.set_level(Level::Error), LevelFilter::Warn);
+        assert!(passes(&log, server, Level::Error) && !passes(&log, server, Level::Warn));
+        assert!(passes(&log, hub, Level::Trace), "RUST_LOG says so");
+        assert_eq!(log.max_level(), LevelFilter::Trace);
+
+        for (filters, was) in [
+            ("chatd=debug", LevelFilter::Debug),
+            ("off", LevelFilter::Off),
+            ("error,chatd=trace", LevelFilter::Trace),
+            ("warn", LevelFilter::Warn),
+        ] {
+            let log = log_of(filters);
+            assert_eq!(log.set_level(Level::Info), was, "{filters}");
+            assert_eq!(log.level(), LevelFilter::Info, "{filters}");
+            assert!(passes(&log, server, Level::Info), "{filters}");
+            assert!(!passes(&log, server, Level::Debug), "{filters}");
+        }
     }
 
     #[test]

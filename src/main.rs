@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use chatd::server::{block_signals, print, Dialect, Listener, Server, StderrLog};
-use chatd::settings::{self, Invocation, Service, Settings};
+use chatd::server::{self, block_signals, print, Dialect, Listener, Server, StderrLog};
+use chatd::settings::{self, Configuration, Invocation, Service, SettingsError};
 use listenfd::ListenFd;
 use log::warn;
 
@@ -27,18 +27,25 @@ fn main() -> ExitCode {
     }
     match settings::parse(arguments) {
         Ok(Invocation::Print(text)) => finish(io::stdout().write_all(text.as_bytes())),
-        Ok(Invocation::Run(settings)) => finish(serve(&settings)),
+        Ok(Invocation::Run(configuration)) => finish(serve(*configuration)),
+        Ok(Invocation::Check(configuration)) => finish(check(&configuration)),
         Err(error) => complain(&error, error.exit_status()),
     }
 }
 
-fn serve(settings: &Settings) -> io::Result<()> {
+/// Says that the server could be started with these settings, if it could.
+fn check(configuration: &Configuration) -> io::Result<()> {
+    server::check(configuration.settings()).map_err(io::Error::other)?;
+    io::stdout().write_all(b"settings are good\n")
+}
+
+fn serve(configuration: Configuration) -> io::Result<()> {
     let log = StderrLog::from_env().install().map_err(io::Error::other)?;
     let inherited = inherited_listeners()?;
     let mut server = if inherited.is_empty() {
-        Server::bind(settings)?
+        Server::bind(configuration)?
     } else {
-        Server::adopt(settings, inherited)?
+        Server::adopt(configuration, inherited)?
     };
     server.handle_signals()?;
     log.warn_of_filter();
@@ -94,7 +101,10 @@ fn inherited_listeners() -> io::Result<Vec<Listener>> {
 fn finish(outcome: io::Result<()>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => complain(&error, 1),
+        Err(error) => {
+            let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+            complain(&error, inner.map_or(1, SettingsError::exit_status))
+        }
     }
 }
 

@@ -26,6 +26,26 @@ impl Rate {
     pub fn is_unlimited(self) -> bool {
         self.per_second == 0 || self.burst == 0
     }
+
+    /// How long a token takes to come back, in µs; not for a rate without a limit.
+    fn token_micros(self) -> u64 {
+        1_000_000 / u64::from(self.per_second)
+    }
+
+    /// What is owed as `owed` at this rate, at the rate `to`: as many tokens, but no more than a bucket of that rate
+    /// holds, and what went beyond one of this. So whoever was let to owe much does not wait for all of it where buckets
+    /// are small. Nothing is owed where either has no limit.
+    pub(crate) fn convert(self, owed: Duration, to: Self) -> Duration {
+        if self.is_unlimited() || to.is_unlimited() {
+            return Duration::ZERO;
+        }
+        let [from_token, to_token] = [self, to].map(|rate| u128::from(rate.token_micros()));
+        let owed = owed.as_micros();
+        let beyond = owed.saturating_sub(from_token * u128::from(self.burst));
+        let most = to_token * u128::from(to.burst) + beyond * to_token / from_token;
+        let micros = most.min(owed * to_token / from_token);
+        Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
+    }
 }
 
 /// A token bucket, full at first. It is kept as one number, the time at which it is full again (GCRA, ITU-T I.371);
@@ -49,7 +69,7 @@ impl Bucket {
         if rate.is_unlimited() {
             return None;
         }
-        let token_micros = 1_000_000 / u64::from(rate.per_second);
+        let token_micros = rate.token_micros();
         let now_micros = now.saturating_duration_since(start).as_micros() as u64;
         let cost_micros = token_micros.saturating_mul(cost) / 1000;
         self.full_at_micros = self.full_at_micros.max(now_micros) + cost_micros;
@@ -61,6 +81,12 @@ impl Bucket {
     /// When it is full again; not after `now`, if it is.
     pub(crate) fn full_at(self, start: Instant) -> Instant {
         start + Duration::from_micros(self.full_at_micros)
+    }
+
+    /// Goes on with the rate `to` instead of `from`.
+    pub(crate) fn change_rate(&mut self, from: Rate, to: Rate, start: Instant, now: Instant) {
+        let owed = self.full_at(start).saturating_duration_since(now);
+        *self = Self::owing(now + from.convert(owed, to), start);
     }
 
     /// A bucket that is full at this time.
@@ -176,6 +202,28 @@ mod tests {
             burst: 2,
         };
         assert_eq!(bucket.charge(rate, 1_000, start, start), None);
+    }
+
+    #[test]
+    fn what_is_owed_is_owed_at_another_rate_and_no_more_than_its_bucket_holds() {
+        let rate = |per_second, burst| Rate { per_second, burst };
+        for (from, owed, to, expected) in [
+            (rate(10, 40), 4000, rate(5, 40), 8000),
+            (rate(10, 40), 4000, rate(20, 40), 2000),
+            (rate(1, 1_000_000), 900_000_000, rate(10, 40), 4000),
+            // One line more than there were.
+            (rate(10, 40), 4100, rate(10, 2), 300),
+            (rate(10, 40), 4100, Rate::UNLIMITED, 0),
+            (Rate::UNLIMITED, 4100, rate(10, 40), 0),
+            (rate(1, 1), 1000, rate(1_000_000, 1_000_000), 0),
+        ] {
+            let start = outset();
+            let now = start + SECOND;
+            let mut bucket = Bucket::owing(now + Duration::from_millis(owed), start);
+            bucket.change_rate(from, to, start, now);
+            let owes = bucket.full_at(start).saturating_duration_since(now);
+            assert_eq!(owes.as_millis(), expected, "{from:?} {to:?}");
+        }
     }
 
     #[test]

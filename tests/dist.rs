@@ -273,6 +273,7 @@ fn container_is_as_said() {
         panic!("it prints something");
     };
     let ports: Vec<String> = settings
+        .settings()
         .listen
         .iter()
         .map(|endpoint| match endpoint {

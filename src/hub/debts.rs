@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use crate::origin::Prefix;
+use crate::rate::Rate;
 
 /// At most this many addresses are remembered. Then whoever owes least is forgotten: 64 bytes or so for each.
 const DEBTS_MAX: usize = 4096;
@@ -33,6 +34,15 @@ impl Debts {
     pub(super) fn paid_at(&self, prefix: Prefix, now: Instant) -> Option<Instant> {
         let paid_at = self.paid_at.get(&prefix).copied();
         paid_at.filter(|paid_at| *paid_at > now)
+    }
+
+    /// What is owed at the rate `from` is owed at the rate `to`.
+    pub(super) fn change_rate(&mut self, from: Rate, to: Rate, now: Instant) {
+        self.paid_at.retain(|_, paid_at| {
+            let owed = paid_at.saturating_duration_since(now);
+            *paid_at = now + from.convert(owed, to);
+            *paid_at > now
+        });
     }
 
     fn make_place(&mut self, now: Instant) {

@@ -11,7 +11,7 @@
 //! | note | [`Hub::set_wall_clock`], [`Hub::handle_writable`] |
 //! | accept | [`Hub::make_room`], [`Hub::connect`], [`Hub::refuse`], [`Hub::turn_away`] |
 //! | read | [`Hub::next`] says what is to be done with a session: [`Hub::handle_input`], [`Hub::handle_eof`], [`Hub::handle_reset`], [`Hub::handle_drained`], [`Hub::resume`] or [`Hub::handle_hangup`] |
-//! | operate | [`Hub::in_slots`], [`Hub::look_at`], [`Hub::who_is`] |
+//! | operate | [`Hub::set_limits`], [`Hub::set_motd`], [`Hub::in_slots`], [`Hub::look_at`], [`Hub::who_is`] |
 //! | tick | [`Hub::tick`], [`Hub::take_resumed`], [`Hub::shut_down`] |
 //! | flush | [`Hub::flush`], [`Hub::cut_off`] |
 //! | reap | [`Hub::reap`] |
@@ -31,6 +31,7 @@ mod flush;
 mod input;
 #[cfg(any(test, feature = "internals"))]
 mod invariants;
+mod limits;
 mod look;
 mod prefs;
 mod replies;

@@ -11,6 +11,7 @@ use crate::hub::SessionId;
 use crate::ledger::CloseReason;
 use crate::origin::Prefix;
 use crate::rate::Window;
+use crate::settings::Settings;
 
 /// How long the next try waits after an accept that failed for want of descriptors or memory; doubled each time …
 const BACK_OFF_MIN: Duration = Duration::from_millis(10);
@@ -27,6 +28,17 @@ pub(super) struct AdmissionLimits {
     pub(super) sessions_max: usize,
     /// Sessions of one prefix; `None` for any number.
     pub(super) per_address_max: Option<u32>,
+}
+
+impl AdmissionLimits {
+    /// What the settings say, where descriptors allow `allowed` sessions.
+    pub(super) fn of(settings: &Settings, allowed: usize) -> Self {
+        let wanted = settings.sessions_max;
+        Self {
+            sessions_max: wanted.map_or(allowed, |wanted| wanted.min(allowed)),
+            per_address_max: settings.sessions_per_address_max,
+        }
+    }
 }
 
 /// What is to be done with a newcomer.
@@ -100,6 +112,11 @@ impl Admission {
             passing_errors: 0,
             shortages: 0,
         }
+    }
+
+    /// Newcomers are held to these limits from now on. Whoever is in stays.
+    pub(super) fn set_limits(&mut self, limits: AdmissionLimits) {
+        self.limits = limits;
     }
 
     /// Remembers an edge.

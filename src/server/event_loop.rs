@@ -1,42 +1,39 @@
 //! The turn.
 //!
 //! Here is what the loop owns, and the order in which it works; whom it lets in and how it stops is in `accept`, how it
-//! reads in `read`, and what it does for operators in `operate`.
+//! reads in `read`, what it does for operators in `operate`, how its settings change in `settings`.
 
 mod accept;
 mod operate;
 mod read;
+mod settings;
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::time::{Duration, Instant};
 
-use log::{info, warn};
+use log::warn;
 
 use crate::dialect::event::Elsewhere;
 #[cfg(test)]
 use crate::hub::Census;
-use crate::hub::{Hub, Limits, SessionId, Sink};
+use crate::hub::{Hub, SessionId, Sink};
 #[cfg(test)]
 use crate::ledger::{Entry, Ledger};
 use crate::server::admission::{Admission, AdmissionLimits, CountedAs};
 use crate::server::control::Control;
+use crate::server::files::Files;
 use crate::server::meter::{Meter, SlowTurn};
-use crate::server::motd::MotdFile;
 use crate::server::network::{Network, Owner, Wakeup};
-use crate::settings::Service;
+#[cfg(test)]
+use crate::settings::Settings;
+use crate::settings::{Configuration, Service, SettingsError};
 use crate::stream::{Edge, Readiness, Write};
 
 use crate::report::Report;
 
 /// How long what is left of the log waits until it is offered again.
 const LOG_RETRY: Duration = Duration::from_millis(100);
-
-/// At most 64 KiB are read from one session in one turn.
-const TURN_BYTES_MAX: usize = 64 * 1024;
-
-/// The same where sessions are heard at a limited rate: what waits for its time is better kept by the kernel.
-const PACED_TURN_BYTES_MAX: usize = 8 * 1024;
 
 /// A turn that begins this much too late, or takes as long, is no time that anybody was given.
 const LATE_MIN: Duration = Duration::from_secs(1);
@@ -70,8 +67,13 @@ pub(super) struct EventLoop<N: Network> {
     shutdown: Shutdown,
     report_wanted: bool,
     reload_wanted: bool,
-    message: MotdFile,
-    drain: Duration,
+    /// The settings in force.
+    configuration: Configuration,
+    /// How many sessions the descriptors allow.
+    sessions_allowed: usize,
+    /// Other settings, which a test wants to hold from the next turn on.
+    #[cfg(test)]
+    planted: Option<Configuration>,
     meter: Meter,
     /// Time in which nobody was served, though the clock went on.
     left_out: Duration,
@@ -99,33 +101,31 @@ impl<N: Network> EventLoop<N> {
     pub(super) fn new(
         network: N,
         services: Vec<Service>,
-        limits: Limits,
-        admission_limits: AdmissionLimits,
-        message: MotdFile,
-    ) -> io::Result<Self> {
-        let mut hub = Hub::new(limits);
-        hub.set_motd(&message.read()?);
+        configuration: Configuration,
+        sessions_allowed: usize,
+    ) -> Result<Self, SettingsError> {
+        let settings = configuration.settings();
+        let mut hub = Hub::new(settings.limits);
+        hub.set_motd(&Files::read(settings)?.motd);
         let meter = Meter::new(network.now());
-        let read_bytes_max = if limits.line_rate.is_unlimited() {
-            TURN_BYTES_MAX
-        } else {
-            PACED_TURN_BYTES_MAX
-        };
+        let admission = AdmissionLimits::of(settings, sessions_allowed);
         Ok(Self {
             network,
-            admission: Admission::new(admission_limits, services.len()),
+            admission: Admission::new(admission, services.len()),
             control: Control::default(),
             services,
             hub,
             ready: VecDeque::new(),
             leaving: VecDeque::new(),
             events: Vec::new(),
-            buffer: vec![0; read_bytes_max].into(),
+            buffer: settings::read_buffer(settings.limits.line_rate),
             shutdown: Shutdown::Running,
             report_wanted: false,
             reload_wanted: false,
-            message,
-            drain: limits.drain,
+            configuration,
+            sessions_allowed,
+            #[cfg(test)]
+            planted: None,
             meter,
             left_out: Duration::ZERO,
         })
@@ -311,15 +311,6 @@ impl<N: Network> EventLoop<N> {
         if std::mem::take(&mut self.report_wanted) {
             self.report().log();
         }
-        if std::mem::take(&mut self.reload_wanted) {
-            match self.message.read() {
-                Ok(text) => {
-                    self.hub.set_motd(&text);
-                    info!("reloaded");
-                }
-                Err(error) => warn!("{error}; the old one stays"),
-            }
-        }
     }
 }
 
@@ -385,8 +376,9 @@ impl<N: Network> EventLoop<N> {
         &self.admission
     }
 
-    pub(super) fn set_message_file(&mut self, message: MotdFile) {
-        self.message = message;
+    /// Lets these settings hold from the middle of the next turn on.
+    pub(super) fn plant(&mut self, settings: &Settings) {
+        self.planted = Some(Configuration::from(settings));
     }
 
     /// Looks at everything that must hold between two turns.

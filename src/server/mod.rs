@@ -1,12 +1,13 @@
 //! The loop and the sockets: the only code that knows mio.
 //!
-//! One turn is always `note -> accept -> read -> operate -> tick -> flush -> reap`, each phase over a snapshot of its work list:
+//! One turn is always `note -> accept -> read -> operate -> tick -> flush -> reap`, each phase over a snapshot of its
+//! work list:
 //!
 //! 1. **note**: events only set flags and push ids on lists. Nothing is done in reaction to an event.
 //! 2. **accept**: what waits, up to a budget; the edge is remembered.
 //! 3. **read**: one read for each ready session into one buffer that the loop owns, so that an idle session owns no
 //!    read memory. What people say goes into the hub's feed.
-//! 4. **operate**: one command of each operator.
+//! 4. **operate**: one command of each operator; files are read again, and settings change.
 //! 5. **tick**: deadlines. The clock was asked once, after the poll.
 //! 6. **flush**: one write for each session whose turn it is to hear. In a quiet room that is everybody.
 //! 7. **reap**: slots and descriptors are freed here and nowhere else.
@@ -14,6 +15,7 @@
 mod admission;
 mod control;
 mod event_loop;
+mod files;
 mod kernel;
 mod listener;
 mod meter;
@@ -38,12 +40,12 @@ use rustix::io::Errno;
 use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
 
 use crate::dialect::event::Elsewhere;
-use crate::settings::Settings;
+use crate::settings::{Configuration, Settings, SettingsError};
 
 use admission::AdmissionLimits;
 use event_loop::EventLoop;
+use files::Files;
 use kernel::{Kernel, ListenAddress};
-use motd::MotdFile;
 use notify::notify;
 
 pub use crate::dialect::Dialect;
@@ -64,6 +66,15 @@ const DESCRIPTORS_LOW: u64 = 1024;
 /// How long a supervisor whose queue is full is waited for when the server is ready.
 const READY_PATIENCE: Duration = Duration::from_secs(1);
 
+/// Looks at everything that a start with these settings looks at, but for the addresses: whether the files that they
+/// name can be read, and what they say.
+///
+/// # Errors
+/// What would be wrong at the start.
+pub fn check(settings: &Settings) -> Result<(), SettingsError> {
+    Files::read(settings).map(drop)
+}
+
 /// A chat server, bound and ready to run.
 pub struct Server {
     event_loop: EventLoop<Kernel>,
@@ -77,28 +88,34 @@ impl Server {
     ///
     /// # Errors
     /// If an address cannot be resolved or listened on, or the message of the day cannot be read; the error names it.
-    /// If the descriptor limit leaves none for sessions.
-    pub fn bind(settings: &Settings) -> io::Result<Self> {
-        let listeners = Listener::open_all(&settings.listen)?;
-        Self::new(settings, listeners, false)
+    /// If the descriptor limit leaves none for sessions. A [`SettingsError`] stays one, inside.
+    pub fn bind(settings: impl Into<Configuration>) -> io::Result<Self> {
+        let configuration = settings.into();
+        let listeners = Listener::open_all(&configuration.settings().listen)?;
+        Self::new(configuration, listeners, false)
     }
 
     /// Serves listeners that somebody else has opened and goes on to hold, whatever `settings.listen` says.
     ///
     /// # Errors
     /// If a listener cannot be used, a socket that does not listen among them, or the message of the day cannot be read.
-    pub fn adopt(settings: &Settings, listeners: Vec<Listener>) -> io::Result<Self> {
+    pub fn adopt(
+        settings: impl Into<Configuration>,
+        listeners: Vec<Listener>,
+    ) -> io::Result<Self> {
         listeners.iter().try_for_each(Listener::check)?;
-        Self::new(settings, listeners, true)
+        Self::new(settings.into(), listeners, true)
     }
 
     fn new(
-        settings: &Settings,
+        configuration: Configuration,
         listeners: Vec<Listener>,
         held_elsewhere: bool,
     ) -> io::Result<Self> {
+        let settings = configuration.settings().clone();
         let descriptors = Descriptors::raise_limit();
-        let sessions_max = descriptors.sessions_max(settings.sessions_max)?;
+        let allowed = descriptors.sessions_allowed()?;
+        let sessions_max = AdmissionLimits::of(&settings, allowed).sessions_max;
         let mut kernel = Kernel::new(held_elsewhere)?;
         let mut services = Vec::new();
         let mut listening = Vec::new();
@@ -112,13 +129,9 @@ impl Server {
                 addresses.push((dialect, address));
             }
         }
-        let admission = AdmissionLimits {
-            sessions_max,
-            per_address_max: settings.sessions_per_address_max,
-        };
-        let message = MotdFile(settings.motd_file.clone());
-        let mut event_loop = EventLoop::new(kernel, services, settings.limits, admission, message)?;
-        log_start(settings, sessions_max, descriptors.limit);
+        let mut event_loop =
+            EventLoop::new(kernel, services, configuration, allowed).map_err(io::Error::other)?;
+        log_start(&settings, sessions_max, descriptors.limit);
         descriptors.warn(settings.sessions_max, sessions_max);
         event_loop.set_elsewhere(Elsewhere::of(&addresses));
         Ok(Self {
@@ -146,8 +159,8 @@ impl Server {
         self.event_loop.network().shutdown_handle()
     }
 
-    /// Lets SIGTERM and SIGINT stop this server, SIGUSR1 write a report into the log, and SIGHUP read the message of
-    /// the day again, or, where standard error is a terminal, stop it: the window is closed.
+    /// Lets SIGTERM and SIGINT stop this server, SIGUSR1 write a report into the log, and SIGHUP read the settings file
+    /// and the message of the day again, or, where standard error is a terminal, stop it: the window is closed.
     ///
     /// # Errors
     /// If the handlers cannot be installed.
@@ -213,19 +226,14 @@ impl Descriptors {
         }
     }
 
-    fn allowed(&self) -> usize {
-        let allowed = self.limit.saturating_sub(RESERVED_DESCRIPTORS);
-        usize::try_from(allowed).unwrap_or(usize::MAX)
-    }
-
-    /// How many sessions the limit allows, at most as many as are `wanted`.
-    fn sessions_max(&self, wanted: Option<usize>) -> io::Result<usize> {
-        match self.allowed() {
+    /// How many sessions the limit allows.
+    fn sessions_allowed(&self) -> io::Result<usize> {
+        match self.limit.saturating_sub(RESERVED_DESCRIPTORS) {
             0 => Err(io::Error::other(format!(
                 "a descriptor limit of {} leaves none for sessions: {RESERVED_DESCRIPTORS} are kept back",
                 self.limit
             ))),
-            allowed => Ok(wanted.map_or(allowed, |wanted| wanted.min(allowed))),
+            allowed => Ok(usize::try_from(allowed).unwrap_or(usize::MAX)),
         }
     }
 

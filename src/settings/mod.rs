@@ -5,100 +5,44 @@
 //! setting is a row of the table and the field that the row fills, in [`Settings`] or [`Limits`].
 //!
 //! This module must not know what the settings are used for, and it prints nothing: [`parse`] hands
-//! back what to run or what to print.
-//!
-//! Invariant: a [`Settings`] that [`parse`] hands out has every number within the range that its
-//! row states, and passes `check_together`.
+//! back what to run or what to print. Where each value came from, and how it changes while the
+//! server runs, is in [`Configuration`].
 
-use std::error::Error;
 use std::ffi::OsStr;
-use std::fmt::{self, Write};
-use std::path::Path;
+use std::fmt::Write;
 
 use getopts::Options;
-
-use crate::file::read_regular;
 
 pub use crate::dialect::{Dialect, UnknownDialect};
 pub use crate::limits::{Limits, QueueLimits};
 pub use crate::rate::Rate;
 
+use self::configuration::Entry;
 pub use self::listen::{Endpoint, Listen, ListenError, Place, Service};
-use self::number::{show_bytes, MIB};
-use self::table::{one_line, Setting, LISTEN, QUEUE_BYTES_SOFT, TABLE};
+use self::table::{one_line, Setting, LISTEN, TABLE};
 
-pub use self::table::Settings;
+pub use self::configuration::{Changed, Configuration, Row, Source};
+pub use self::error::SettingsError;
+pub use self::table::{Change, Settings};
 
+pub(crate) use self::table::MOTD_FILE;
+
+mod configuration;
+mod error;
 mod listen;
 mod number;
 mod table;
 
-/// A settings file may have 1 MiB; a longer one is a mistake.
-const FILE_BYTES_MAX: u64 = MIB;
-
-/// A line grows on its way out: a name before it, base64 around it, U+FFFD for what was not UTF-8.
-/// A queue with too little room for one would close everybody who is spoken to.
-const LINES_IN_QUEUE_MIN: usize = 4;
-
 /// Columns of `--help`.
 const HELP_COLUMNS: usize = 100;
-
-impl Settings {
-    /// The defaults, then what the file says, then what the command line says.
-    fn assemble(file: &[Entry], command_line: &[Entry]) -> Result<Self, SettingsError> {
-        let mut settings = Settings::default();
-        for entries in [file, command_line] {
-            // Whoever names listeners names all of them: those of the command line replace those of
-            // the file, and those of the file replace the default.
-            if entries.iter().any(|entry| entry.key == LISTEN) {
-                settings.listen.clear();
-            }
-            for entry in entries {
-                entry.apply(&mut settings)?;
-            }
-        }
-        let mut entries = file.iter().chain(command_line);
-        if !entries.any(|entry| entry.key == QUEUE_BYTES_SOFT) {
-            let queue = &mut settings.limits.queue;
-            queue.bytes_soft = queue.bytes_soft.min(queue.bytes_max);
-        }
-        settings.check_together().map_err(SettingsError::Wrong)?;
-        Ok(settings)
-    }
-
-    /// What no row can know of alone.
-    fn check_together(&self) -> Result<(), String> {
-        let line = self.limits.line_bytes_max;
-        let floor = line * LINES_IN_QUEUE_MIN;
-        let soft = self.limits.queue.bytes_soft;
-        let hard = self.limits.queue.bytes_max;
-        let show = |size: usize| show_bytes(size as u64);
-        for (key, limit) in [
-            ("queue-bytes-max", hard),
-            ("memory-max", self.limits.memory_max),
-        ] {
-            if limit < floor {
-                let [limit, line, floor] = [limit, line, floor].map(show);
-                return Err(format!(
-                    "{key}: {limit} is too little for line-bytes-max {line}, at least {floor}"
-                ));
-            }
-        }
-        if soft > hard {
-            let [soft, hard] = [soft, hard].map(show);
-            return Err(format!(
-                "{QUEUE_BYTES_SOFT}: {soft} is more than queue-bytes-max {hard}"
-            ));
-        }
-        Ok(())
-    }
-}
 
 /// What the command line asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Invocation {
     /// Serve with these settings.
-    Run(Box<Settings>),
+    Run(Box<Configuration>),
+    /// Say whether the server could be started with these settings, and do not start it.
+    Check(Box<Configuration>),
     /// Write this text to standard output, as it is, and exit with status 0.
     Print(String),
 }
@@ -136,11 +80,12 @@ pub fn parse(
             .ok_or_else(|| wrong_usage(format!("-o {option}: not KEY=VALUE")))?;
         command_line.push(Entry::new(key, value, None));
     }
-    let file = match matches.opt_str("file") {
-        Some(name) => file_entries(&name, &read_file(&name)?)?,
-        None => Vec::new(),
-    };
-    Settings::assemble(&file, &command_line).map(|settings| Invocation::Run(Box::new(settings)))
+    let configuration = Configuration::read(command_line, matches.opt_str("file"))?;
+    Ok(if matches.opt_present("test") {
+        Invocation::Check(Box::new(configuration))
+    } else {
+        Invocation::Run(Box::new(configuration))
+    })
 }
 
 /// The text of `--help`: usage, options and every setting, at most 100 columns wide, with a line
@@ -168,13 +113,14 @@ pub fn help() -> String {
 const USAGE: &str = "\
 chatd: a chat server, reached with telnet or nc
 
-Usage: chatd [-l [DIALECT://]HOST:PORT]... [-o KEY=VALUE]... [-f FILE] [-h] [-V]";
+Usage: chatd [-l [DIALECT://]HOST:PORT]... [-o KEY=VALUE]... [-f FILE] [-t] [-h] [-V]";
 
 /// What stands between the options and the settings.
 const ABOUT_SETTINGS: &str = "
 Settings, for -o KEY=VALUE or for a line KEY = VALUE in FILE, where # begins a comment. The
 command line beats FILE, and a later value beats an earlier one. Sizes take k and m, seconds
-may have a fraction.
+may have a fraction. SIGHUP reads FILE and motd-file again; listen and send-buffer-bytes then wait
+for the next start.
 
 ";
 
@@ -190,100 +136,15 @@ fn options() -> Options {
         )
         .optmulti("o", "option", "set KEY; may be repeated", "KEY=VALUE")
         .optopt("f", "file", "read settings from a file", "FILE")
+        .optflag(
+            "t",
+            "test",
+            "check the settings and the files that they name, and do not start",
+        )
         .optflag("h", "help", "print this text")
         .optflag("V", "version", "print the version");
     options
 }
-
-/// One `KEY=VALUE`, from wherever it came.
-struct Entry {
-    key: String,
-    value: String,
-    /// The file and the line, for the message; `None`: the command line.
-    place: Option<String>,
-}
-
-impl Entry {
-    fn new(key: &str, value: &str, place: Option<String>) -> Self {
-        Entry {
-            key: key.trim().to_owned(),
-            value: value.trim().to_owned(),
-            place,
-        }
-    }
-
-    fn apply(&self, settings: &mut Settings) -> Result<(), SettingsError> {
-        let applied = match TABLE.iter().find(|setting| setting.key == self.key) {
-            Some(setting) => setting.apply(&self.value, settings),
-            None => Err(format!(
-                "no such setting: {}; see chatd --help",
-                one_line(&self.key)
-            )),
-        };
-        applied.map_err(|what| match &self.place {
-            Some(place) => SettingsError::Wrong(format!("{place}: {what}")),
-            None => SettingsError::Wrong(what),
-        })
-    }
-}
-
-fn read_file(name: &str) -> Result<Vec<u8>, SettingsError> {
-    read_regular(Path::new(name), FILE_BYTES_MAX).map_err(|error| {
-        let name = one_line(name);
-        SettingsError::Unreadable(format!("settings file {name}: {error}"))
-    })
-}
-
-/// The entries of a settings file: `KEY = VALUE` lines, between them comments and blank lines.
-fn file_entries(name: &str, content: &[u8]) -> Result<Vec<Entry>, SettingsError> {
-    // Editors of another system begin a text with a byte order mark.
-    let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
-    let mut entries = Vec::new();
-    for (index, line) in content.split(|&byte| byte == b'\n').enumerate() {
-        let place = || format!("settings file {}, line {}", one_line(name), index + 1);
-        let wrong = |what: &str| SettingsError::Wrong(format!("{}: {what}", place()));
-        let line = std::str::from_utf8(line).map_err(|_| wrong("not UTF-8"))?;
-        // Trimming takes the CR of a CR LF as well.
-        let said = line.split('#').next().unwrap_or_default().trim();
-        if said.is_empty() {
-            continue;
-        }
-        let (key, value) = said
-            .split_once('=')
-            .ok_or_else(|| wrong(&format!("{}: not KEY = VALUE", one_line(said))))?;
-        entries.push(Entry::new(key, value, Some(place())));
-    }
-    Ok(entries)
-}
-
-/// Why the program does not run, as one clear line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SettingsError {
-    /// The command line or a line of the settings file is wrong.
-    Wrong(String),
-    /// The settings file cannot be read.
-    Unreadable(String),
-}
-
-impl SettingsError {
-    /// With what the program ends: 2 for wrong usage, 1 for what may be right another time.
-    #[must_use]
-    pub fn exit_status(&self) -> u8 {
-        match self {
-            SettingsError::Wrong(_) => 2,
-            SettingsError::Unreadable(_) => 1,
-        }
-    }
-}
-
-impl fmt::Display for SettingsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (SettingsError::Wrong(line) | SettingsError::Unreadable(line)) = self;
-        f.write_str(line)
-    }
-}
-
-impl Error for SettingsError {}
 
 /// Cuts a text between words into lines of at most `columns` bytes; a longer word has its own line.
 fn wrap(text: &str, columns: usize) -> Vec<String> {
@@ -307,12 +168,15 @@ mod tests {
     use std::path::PathBuf;
     use std::time::Duration;
 
+    use super::configuration::{assemble, file_entries};
     use super::*;
+
+    const FILE_BYTES_MAX: usize = 1 << 20;
 
     fn run(arguments: &[&str]) -> Result<Settings, SettingsError> {
         match parse(arguments)? {
-            Invocation::Run(settings) => Ok(*settings),
-            Invocation::Print(text) => panic!("{arguments:?} prints {text}"),
+            Invocation::Run(configuration) => Ok(configuration.settings().clone()),
+            other => panic!("{arguments:?} is {other:?}"),
         }
     }
 
@@ -330,10 +194,8 @@ mod tests {
             .iter()
             .map(|(key, value)| Entry::new(key, value, None))
             .collect();
-        Settings::assemble(
-            &file_entries("chatd.conf", content.as_bytes())?,
-            &command_line,
-        )
+        let file = file_entries("chatd.conf", content.as_bytes())?;
+        assemble(&Settings::default(), &[&file, &command_line])
     }
 
     /// A file that is there for one test.
@@ -444,13 +306,14 @@ mod tests {
         let named: Vec<_> = named
             .map(|line| line.split([',', ' ']).next().unwrap())
             .collect();
-        assert_eq!(named, ["l", "o", "f", "h", "V"]);
+        assert_eq!(named, ["l", "o", "f", "t", "h", "V"]);
         for short in &named {
             assert!(USAGE.contains(&format!(" [-{short}")), "{short}");
         }
         for line in help.lines().filter_map(|line| line.strip_prefix("    -")) {
             let long = line.split_whitespace().nth(1).unwrap();
-            let value = if line.contains("print this") || line.contains("the version") {
+            let takes_none = ["print this", "the version", "check the"];
+            let value = if takes_none.iter().any(|about| line.contains(about)) {
                 ""
             } else {
                 "="
@@ -577,17 +440,14 @@ mod tests {
         ];
         for (content, line) in wrong {
             let error = with_file(content, &[]).expect_err(line);
-            assert_eq!(
-                error.to_string(),
-                format!("settings file chatd.conf, {line}")
-            );
+            assert_eq!(error.to_string(), format!("chatd.conf, {line}"));
             assert_eq!(error.exit_status(), 2, "{line}");
         }
         let binary = Scratch::new("binary", b"idle-seconds = 5\nmotd-file = \xff\n");
         let error = run(&["-f", binary.name()]).unwrap_err();
         assert_eq!(
             error.to_string(),
-            format!("settings file {}, line 2: not UTF-8", binary.name())
+            format!("{}, line 2: not UTF-8", binary.name())
         );
         assert_eq!(error.exit_status(), 2);
     }
@@ -603,9 +463,9 @@ mod tests {
         );
         assert_eq!(error.exit_status(), 1);
 
-        let just_fits = Scratch::new("just-fits", &vec![b'#'; FILE_BYTES_MAX as usize]);
+        let just_fits = Scratch::new("just-fits", &vec![b'#'; FILE_BYTES_MAX]);
         assert_eq!(run(&["-f", just_fits.name()]), Ok(Settings::default()));
-        let too_long = Scratch::new("too-long", &vec![b'#'; FILE_BYTES_MAX as usize + 1]);
+        let too_long = Scratch::new("too-long", &vec![b'#'; FILE_BYTES_MAX + 1]);
         let error = run(&["-f", too_long.name()]).unwrap_err();
         assert_eq!(
             error.to_string(),
@@ -724,6 +584,7 @@ mod tests {
             "-l, --listen",
             "-o, --option",
             "-f, --file",
+            "-t, --test",
             "-h, --help",
             "-V, --version",
         ] {
@@ -752,7 +613,7 @@ mod tests {
         prop_oneof![
             (keys, value).prop_map(|(key, value)| format!("-o{key}={value}")),
             "-l((telnet|wire|\\PC{0,3})://)?(\\[?[a-z0-9:%.]{0,9}\\]?):[0-9]{0,6}",
-            "-[-lohVx]\\PC{0,12}",
+            "-[-lohVtx]\\PC{0,12}",
         ]
     }
 
@@ -779,7 +640,9 @@ mod tests {
         #[test]
         fn no_command_line_panics(arguments in prop::collection::vec(argument(), 0..6)) {
             match parse(arguments) {
-                Ok(Invocation::Run(settings)) => check_outcome(Ok(*settings)),
+                Ok(Invocation::Run(configuration) | Invocation::Check(configuration)) => {
+                    check_outcome(Ok(configuration.settings().clone()));
+                }
                 Ok(Invocation::Print(text)) => prop_assert!(text.ends_with('\n')),
                 Err(error) => check_outcome(Err(error)),
             }
@@ -793,7 +656,8 @@ mod tests {
             let text = lines.join("\n").replace("-o", "").replace("-l", "listen=");
             for content in [text.as_bytes(), &[text.as_bytes(), &noise].concat()] {
                 let entries = file_entries("a\nb", content);
-                check_outcome(entries.and_then(|file| Settings::assemble(&file, &[])));
+                let given = Settings::default();
+                check_outcome(entries.and_then(|file| assemble(&given, &[&file])));
             }
         }
     }

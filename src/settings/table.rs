@@ -2,6 +2,7 @@
 //!
 //! It must not know where a value was written.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -51,12 +52,16 @@ pub(super) const QUEUE_BYTES_SOFT: &str = "queue-bytes-soft";
 /// The row that may be repeated; what `-l` sets.
 pub(super) const LISTEN: &str = "listen";
 
+/// The row whose file is shown in the greeting.
+pub(crate) const MOTD_FILE: &str = "motd-file";
+
 /// Every setting, in the order in which they are listed.
 pub(super) static TABLE: &[Setting] = &[
     Setting {
         key: LISTEN,
         default: "127.0.0.1:3333",
         meaning: "where to accept connections, the same as -l; may be repeated",
+        change: Change::Start,
         kind: Kind::Listener,
     },
     number(
@@ -124,7 +129,8 @@ pub(super) static TABLE: &[Setting] = &[
         "SO_SNDBUF of each session",
         |settings, n| settings.send_buffer_bytes = unless_zero(length(n)),
         |settings| or_zero(settings.send_buffer_bytes),
-    ),
+    )
+    .only_at_start(),
     number(
         "lines-per-second",
         "10",
@@ -166,9 +172,10 @@ pub(super) static TABLE: &[Setting] = &[
         |settings| settings.limits.history_lines as u64,
     ),
     Setting {
-        key: "motd-file",
+        key: MOTD_FILE,
         default: NO_FILE,
         meaning: "shown in the greeting; a regular file of at most 16k, else an error at the start and a warning later",
+        change: Change::Now,
         kind: Kind::File(
             |settings, path| settings.motd_file = path,
             |settings| settings.motd_file.as_deref(),
@@ -200,7 +207,26 @@ pub(super) struct Setting {
     pub(super) default: &'static str,
     /// One sentence or less, without its range, which the kind knows.
     meaning: &'static str,
+    pub(super) change: Change,
     kind: Kind,
+}
+
+/// When a setting can be changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// While the server runs.
+    Now,
+    /// Only at the start.
+    Start,
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Change::Now => "now",
+            Change::Start => "start",
+        })
+    }
 }
 
 /// What values a setting takes, where they go, and how they are found there.
@@ -231,11 +257,31 @@ const fn number(
         key,
         default,
         meaning,
+        change: Change::Now,
         kind: Kind::Number(range, store, stored),
     }
 }
 
 impl Setting {
+    /// The row of a key.
+    pub(super) fn of(key: &str) -> Option<&'static Self> {
+        TABLE.iter().find(|setting| setting.key == key)
+    }
+
+    const fn only_at_start(mut self) -> Self {
+        self.change = Change::Start;
+        self
+    }
+
+    /// Takes over the value that `from` holds for this row.
+    pub(super) fn copy(&self, from: &Settings, to: &mut Settings) {
+        match &self.kind {
+            Kind::Number(_, store, stored) => store(to, stored(from)),
+            Kind::File(store, stored) => store(to, stored(from).map(Path::to_owned)),
+            Kind::Listener => to.listen.clone_from(&from.listen),
+        }
+    }
+
     /// Reads a value and puts it in its place; the error names the key.
     pub(super) fn apply(&self, value: &str, settings: &mut Settings) -> Result<(), String> {
         let key = self.key;
@@ -319,7 +365,7 @@ pub(super) fn one_line(text: &str) -> String {
 }
 
 /// Text as the value of one field of a log line: without blanks, which end it.
-fn one_word(text: &str) -> String {
+pub(super) fn one_word(text: &str) -> String {
     let is_plain = |character: &char| !character.is_control() && !character.is_whitespace();
     text.chars().fold(String::new(), |mut word, character| {
         if is_plain(&character) && character != '\\' {

@@ -291,13 +291,16 @@ fn f132_a_file_that_turns_into_something_else_stops_nobody() {
     let mut ann = server.join("ann");
     for (what, why) in NO_FILES {
         place.turn_into(what);
-        let before = server.log.matching(" WARN cannot read motd-file").len();
+        let before = server
+            .log
+            .matching(" WARN reload: cannot read motd-file")
+            .len();
         server.signal(Signal::HUP);
         server
             .log
-            .wait_for_count(" WARN cannot read motd-file", before + 1);
-        let told = server.log.matching(" WARN cannot read motd-file");
-        let words = format!("cannot read motd-file {path}: {why}; the old one stays");
+            .wait_for_count(" WARN reload: cannot read motd-file", before + 1);
+        let told = server.log.matching(" WARN reload: cannot read motd-file");
+        let words = format!("reload: cannot read motd-file {path}: {why}; nothing changed");
         assert!(told[before].ends_with(&words), "{told:#?}");
         let mut newcomer = server.connect();
         newcomer.skip_until(&format!("-- {:063}", 255));

@@ -30,7 +30,7 @@ impl InProcess {
             Ok(Invocation::Run(settings)) => settings,
             other => panic!("{other:?}"),
         };
-        let mut server = Server::bind(&settings).expect("a free port");
+        let mut server = Server::bind(*settings).expect("a free port");
         Self {
             addresses: server.addresses().to_vec(),
             shutdown_handle: server.shutdown_handle(),

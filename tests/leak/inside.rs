@@ -33,7 +33,7 @@ impl Inside {
             let Ok(Invocation::Run(settings)) = settings::parse(arguments) else {
                 panic!("settings");
             };
-            let mut server = Server::bind(&settings).expect("a free port");
+            let mut server = Server::bind(*settings).expect("a free port");
             let addresses = [server.addresses()[0].1, server.addresses()[1].1];
             sender
                 .send((addresses, server.shutdown_handle()))

@@ -67,6 +67,16 @@ impl History {
             name_bytes,
             words_bytes: words.len(),
         });
+        self.forget_what_is_too_much();
+    }
+
+    /// Keeps so many lines from now on.
+    pub(in crate::hub) fn set_lines_max(&mut self, lines_max: usize) {
+        self.lines_max = lines_max;
+        self.forget_what_is_too_much();
+    }
+
+    fn forget_what_is_too_much(&mut self) {
         let mut forgotten = 0;
         while self.lines.len() > self.lines_max || self.bytes() - forgotten > BYTES_MAX {
             let Some(oldest) = self.lines.pop_front() else {
@@ -187,6 +197,24 @@ mod tests {
             );
         }
         assert_eq!(history.lines.len(), 16);
+    }
+
+    #[test]
+    fn it_shrinks_and_grows_while_it_is_kept() {
+        let mut history = History::new(3);
+        for words in ["a", "b", "c"] {
+            say(&mut history, words, 0);
+        }
+        history.set_lines_max(2);
+        assert_eq!(kept(&history, 9), [(0, "guest1", "b"), (0, "guest1", "c")]);
+        history.set_lines_max(3);
+        say(&mut history, "d", 0);
+        say(&mut history, "e", 0);
+        assert_eq!(kept(&history, 9).len(), 3);
+        history.set_lines_max(0);
+        assert!(history.is_empty() && history.text.is_empty());
+        say(&mut history, "f", 0);
+        assert!(history.is_empty());
     }
 
     #[test]

@@ -72,6 +72,11 @@ impl Pace {
         }
     }
 
+    /// A line may be so much later from now on.
+    pub(in crate::hub) fn set_delay_max(&mut self, delay_max: Option<Duration>) {
+        self.delay_max = delay_max;
+    }
+
     /// Somebody has left.
     pub(in crate::hub) fn note_leave(&mut self, now: Instant) {
         self.somebody_left_at = Some(now);

@@ -34,8 +34,8 @@ fn read(content: &[u8]) -> Result<Settings, SettingsError> {
     let path = file();
     fs::write(&path, content).expect("it can be written");
     match settings::parse(["-f".as_ref(), path.as_os_str()])? {
-        Invocation::Run(settings) => Ok(*settings),
-        Invocation::Print(text) => panic!("nobody asked for {text}"),
+        Invocation::Run(configuration) => Ok(configuration.settings().clone()),
+        other => panic!("nobody asked for {other:?}"),
     }
 }
 

@@ -104,7 +104,8 @@ impl<N: Network> EventLoop<N> {
                 info!("stopping: {} sessions are told", self.hub.open_sessions());
                 self.accept_the_last(now);
                 self.hub.shut_down(now);
-                self.shutdown = Shutdown::Draining(now + self.drain);
+                self.shutdown =
+                    Shutdown::Draining(now + self.configuration.settings().limits.drain);
             }
             Shutdown::Draining(at) if now < at => {}
             Shutdown::Draining(_) | Shutdown::AtOnce => {

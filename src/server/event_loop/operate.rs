@@ -33,6 +33,7 @@ impl<N: Network> EventLoop<N> {
     /// Does for each operator what one turn has for them: reads once, obeys one line, goes on with a list or the log, and
     /// writes what their socket takes.
     pub(super) fn operate(&mut self, now: Instant) {
+        self.reload_if_wanted(now);
         let mut share = Share::of_a_turn();
         for slot in self.control.slots() {
             let Some(mut operator) = self.control.take(slot, now) else {

@@ -7,6 +7,7 @@ mod links;
 mod operating;
 mod pacing;
 mod reading;
+mod settings;
 mod work;
 
 use std::net::SocketAddr;
@@ -18,8 +19,7 @@ use crate::hub::{Census, Limits, SessionId};
 use crate::ledger::{CloseReason, Entry};
 use crate::limits::QueueLimits;
 use crate::server::admission::AdmissionLimits;
-use crate::server::motd::MotdFile;
-use crate::server::network::{Owner, Wakeup};
+use crate::server::network::{Network, Owner, Wakeup};
 use crate::stream::Edge;
 
 const LIMITS: Limits = Limits::WIDE;
@@ -50,12 +50,7 @@ impl Bench {
     fn paced(limits: Limits, admission: AdmissionLimits, pace_max: Option<Duration>) -> Self {
         let network = SimulatedNetwork::new(Clock::new(), 1, OPERATORS + 1);
         Self {
-            server: Server::new(
-                network,
-                Limits { pace_max, ..limits },
-                admission,
-                MotdFile(None),
-            ),
+            server: Server::new(network, Limits { pace_max, ..limits }, admission, None),
             is_checked: true,
             reasons: Vec::new(),
         }
@@ -63,6 +58,24 @@ impl Bench {
 
     fn network(&mut self) -> &mut SimulatedNetwork {
         self.server.network()
+    }
+
+    /// Sets a setting, right behind a turn that something else was the reason for; gives its value as it was before.
+    fn try_set(&mut self, key: &str, value: &str) -> Result<String, String> {
+        self.network().signals.push_back(Wakeup::Listener(0));
+        self.turn();
+        let event_loop = &mut self.server.event_loop;
+        let now = event_loop.network().now();
+        let changed = event_loop.set(key, value, now)?;
+        assert_eq!(changed.key, key);
+        Ok(changed.was)
+    }
+
+    #[track_caller]
+    fn set(&mut self, key: &str, value: &str) {
+        if let Err(error) = self.try_set(key, value) {
+            panic!("{error}");
+        }
     }
 
     fn now(&self) -> Duration {

@@ -19,6 +19,7 @@ mod trace;
 use std::any::Any;
 use std::env;
 use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::dialect::Dialect;
@@ -26,8 +27,7 @@ use crate::hub::{Census, Limits};
 use crate::ledger::CloseReason;
 use crate::server::admission::AdmissionLimits;
 use crate::server::event_loop::EventLoop;
-use crate::server::motd::MotdFile;
-use crate::settings::Service;
+use crate::settings::{Configuration, Service, Settings};
 use crate::work::Work;
 
 use crate::random::Random;
@@ -122,6 +122,11 @@ const EXPECTED_HITS: &[&str] = &[
     "lines wait",
     "room behind",
     "debt taken over",
+    "limits change",
+    "rate on",
+    "rate off",
+    "memory limit lowered",
+    "what was said is forgotten",
     "long reply is waited for",
     "last line without an end",
     "last line is too long",
@@ -151,6 +156,20 @@ const EXPECTED_HITS: &[&str] = &[
     "leaves before being told in the round",
 ];
 
+fn message(profile: &Profile) -> Option<PathBuf> {
+    profile.has_message.then(|| MESSAGE.into())
+}
+
+/// The settings of a server with these limits.
+fn settings(limits: Limits, admission: AdmissionLimits) -> Settings {
+    Settings {
+        sessions_max: Some(admission.sessions_max),
+        sessions_per_address_max: admission.per_address_max,
+        limits,
+        ..Settings::default()
+    }
+}
+
 /// One server in its world. Several may share a clock.
 struct Server {
     event_loop: EventLoop<SimulatedNetwork>,
@@ -162,7 +181,7 @@ impl Server {
         network: SimulatedNetwork,
         limits: Limits,
         admission: AdmissionLimits,
-        message: MotdFile,
+        motd_file: Option<PathBuf>,
     ) -> Self {
         let clock = network.clock.clone();
         let services = LISTENERS.map(|dialect| Service::Chat {
@@ -170,7 +189,12 @@ impl Server {
             behind_proxy: false,
         });
         let services = services.into_iter().chain([Service::Operators]).collect();
-        let event_loop = EventLoop::new(network, services, limits, admission, message);
+        let settings = Settings {
+            motd_file,
+            ..settings(limits, admission)
+        };
+        let configuration = Configuration::from(&settings);
+        let event_loop = EventLoop::new(network, services, configuration, usize::MAX);
         Self {
             event_loop: event_loop.expect("the message can be read"),
             clock,
@@ -214,6 +238,8 @@ fn memory(census: Census) -> usize {
 struct Simulation {
     server: Server,
     people: People,
+    /// Decides how the settings change, in some runs.
+    changes: Option<Random>,
 }
 
 impl Simulation {
@@ -233,16 +259,38 @@ impl Simulation {
         network.write_cost = profile.write_cost;
         network.descriptors_max = profile.descriptors_max;
         let (limits, admission) = (profile.limits, profile.admission);
-        let message = MotdFile(profile.has_message.then(|| MESSAGE.into()));
+        let message = message(&profile);
         Self {
             server: Server::new(network, limits, admission, message),
             people: People::new(profile, random, steps),
+            changes: seed.is_multiple_of(3).then(|| Random::new(!seed)),
+        }
+    }
+
+    /// Lets other limits hold from the middle of the next turn on, now and then.
+    fn change_settings(&mut self) {
+        let people = &mut self.people;
+        let may_change = matches!(people.stage, Stage::Faults(_)) && people.stops == 0;
+        let Some(random) = self.changes.as_mut().filter(|_| may_change) else {
+            return;
+        };
+        if random.percent(10) {
+            let (limits, admission) = people.profile.others(people.model.limits, random);
+            let event_loop = &mut self.server.event_loop;
+            event_loop.plant(&Settings {
+                motd_file: message(&people.profile),
+                ..settings(limits, admission)
+            });
+            let trace = &mut event_loop.network_mut().trace;
+            trace.note(format_args!("-- {limits:?} {admission:?}"));
+            people.model.planned = Some((limits, admission));
         }
     }
 
     fn run(&mut self) {
         for _ in 0..TURNS_MAX {
             let is_at_rest = self.wait();
+            self.change_settings();
             let goes_on = self.server.turn();
             self.check();
             if !goes_on {
@@ -286,8 +334,6 @@ impl Simulation {
         let closed = CloseReason::ALL.map(|reason| event_loop.ledger().closed_for(reason));
         let network = event_loop.network_mut();
         assert_eq!(opened, network.accepts, "opens and accepts");
-        let memory_max = self.people.profile.limits.memory_max;
-        assert!(memory(census) <= memory_max, "memory");
         assert!(work <= WORK_MAX, "{work:?} in one turn");
         if work >= Work::TURN_MAX {
             network.hit("work budget carried over");
@@ -302,6 +348,7 @@ impl Simulation {
         }
         let model = &mut self.people.model;
         model.replay(network, diary, census);
+        assert!(memory(census) <= model.limits.memory_max, "memory");
         assert_eq!(model.opened, opened, "opened");
         assert_eq!(
             CloseReason::ALL.map(|reason| model.closed_for(reason)),
@@ -347,7 +394,7 @@ impl Simulation {
     fn check_stop(&mut self) {
         self.check_nothing_left();
         let people = &self.people;
-        let drain = people.profile.limits.drain;
+        let drain = people.model.limits.drain;
         let stopped_at = people.model.stopped_at.expect("somebody stopped it");
         let network = self.server.event_loop.network();
         let took = network.server_time().saturating_sub(stopped_at);

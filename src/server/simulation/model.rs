@@ -8,6 +8,7 @@ mod comings;
 mod deadlines;
 mod due;
 mod input;
+mod limits;
 mod prefs;
 mod presence;
 mod session;
@@ -17,6 +18,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 
+use self::limits::Past;
 use self::prefs::History;
 use self::presence::Telling;
 use self::session::{Ended, Session};
@@ -36,6 +38,10 @@ pub(super) use self::session::Phase;
 pub(super) struct Model {
     pub(super) limits: Limits,
     admission: AdmissionLimits,
+    /// What is to hold from the middle of the next turn on.
+    pub(super) planned: Option<(Limits, AdmissionLimits)>,
+    /// What held at some time, of which something may be left.
+    past: Past,
     /// Those who hold a descriptor, by their number.
     pub(super) sessions: BTreeMap<u64, Session>,
     /// What each client types.
@@ -84,6 +90,8 @@ impl Model {
         Self {
             limits,
             admission,
+            planned: None,
+            past: Past::of(&limits),
             sessions: BTreeMap::new(),
             typed: Vec::new(),
             reasons: BTreeMap::new(),
@@ -150,6 +158,7 @@ impl Model {
         while let Some(entry) = self.diary.pop_front() {
             self.follow(entry);
         }
+        self.change_limits();
         self.tick();
         let told = self.take(network);
         for act in &acts {
@@ -241,6 +250,10 @@ impl Model {
             }
             Entry::Closed(close) => {
                 self.closes.insert(close.id, close);
+            }
+            Entry::Limits => {
+                assert!(self.planned.is_some(), "nobody changed the limits");
+                self.change_limits();
             }
         }
     }

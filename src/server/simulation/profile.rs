@@ -34,6 +34,34 @@ pub(super) struct Profile {
 }
 
 impl Profile {
+    /// Limits to go on with: all other ones, or only another rate. How long a line may be is known to those who write.
+    pub(super) fn others(&self, limits: Limits, random: &mut Random) -> (Limits, AdmissionLimits) {
+        let others = if self.masses {
+            limits_of_masses(random)
+        } else {
+            any_limits(random, self.floods)
+        };
+        let others = Limits {
+            line_bytes_max: limits.line_bytes_max,
+            ..others
+        };
+        let is_rate_alone = !self.floods && random.percent(40);
+        let limits = if is_rate_alone {
+            let line_rate = if limits.line_rate.is_unlimited() {
+                any_rate(random)
+            } else {
+                random.pick(&[others.line_rate, Rate::UNLIMITED])
+            };
+            Limits {
+                line_rate,
+                ..limits
+            }
+        } else {
+            others
+        };
+        (limits, any_admission(random, self.masses))
+    }
+
     pub(super) fn any(random: &mut Random, steps: usize) -> Self {
         let floods = random.percent(3);
         let masses = !floods && random.percent(8);
@@ -47,14 +75,7 @@ impl Profile {
             } else {
                 any_limits(random, floods)
             },
-            admission: AdmissionLimits {
-                sessions_max: if !masses && random.percent(25) {
-                    random.within(3..=12)
-                } else {
-                    500
-                },
-                per_address_max: random.percent(25).then(|| random.within(2..=4) as u32),
-            },
+            admission: any_admission(random, masses),
             batch_max: random.pick(&[1, 2, 3, 8, 1024]),
             write_cost: Duration::from_micros(random.pick(&[0, 10, 400, 1500])),
             descriptors_max: if random.percent(25) {
@@ -73,6 +94,22 @@ impl Profile {
             has_message: random.percent(30),
         }
     }
+}
+
+fn any_admission(random: &mut Random, masses: bool) -> AdmissionLimits {
+    AdmissionLimits {
+        sessions_max: if !masses && random.percent(25) {
+            random.within(3..=12)
+        } else {
+            500
+        },
+        per_address_max: random.percent(25).then(|| random.within(2..=4) as u32),
+    }
+}
+
+fn any_rate(random: &mut Random) -> Rate {
+    let (per_second, burst) = random.pick(&[(10, 40), (5, 2), (100, 10)]);
+    Rate { per_second, burst }
 }
 
 /// Wide enough that much can wait for somebody, and much can be done in a turn.
@@ -103,7 +140,7 @@ fn limits_of_masses(random: &mut Random) -> Limits {
 fn any_limits(random: &mut Random, floods: bool) -> Limits {
     let seconds = |seconds: usize| Duration::from_secs(seconds as u64);
     let bytes_max = random.pick(&[960, 2_000, 8_000, 24_000, 64_000]);
-    let rate = random.pick(&[(10, 40), (5, 2), (100, 10)]);
+    let rate = any_rate(random);
     Limits {
         line_bytes_max: random.pick(&[96, 200, 512]),
         queue: QueueLimits {
@@ -113,10 +150,7 @@ fn any_limits(random: &mut Random, floods: bool) -> Limits {
             stall: random.percent(70).then(|| seconds(random.within(1..=30))),
         },
         line_rate: if !floods && random.percent(30) {
-            Rate {
-                per_second: rate.0,
-                burst: rate.1,
-            }
+            rate
         } else {
             Rate::UNLIMITED
         },

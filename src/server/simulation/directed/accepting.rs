@@ -5,6 +5,8 @@ use std::io::ErrorKind;
 use rustix::io::Errno;
 
 use super::*;
+use crate::server::simulation::settings;
+use crate::settings::Settings;
 
 #[test]
 fn f001_without_descriptors_newcomers_wait_for_one_and_no_new_edge() {
@@ -229,8 +231,11 @@ fn a_poll_that_fails_for_good_ends_the_loop_with_its_error() {
 #[test]
 fn a_message_that_cannot_be_read_again_leaves_the_old_one() {
     let mut bench = Bench::new();
-    let nowhere = MotdFile(Some("/nowhere/at/all".into()));
-    bench.server.event_loop.set_message_file(nowhere);
+    bench.server.event_loop.plant(&Settings {
+        motd_file: Some("/nowhere/at/all".into()),
+        ..settings(LIMITS, ADMISSION)
+    });
+    bench.turn();
     bench.network().signals.push_back(Wakeup::Reload);
     bench.settle();
     bench.join();

@@ -23,7 +23,9 @@ const REFUSED_MAX: usize = 32;
 /// Guests who never took a name nor spoke make room for newcomers after this time.
 const SILENT_MAX: Duration = Duration::from_secs(10);
 /// Whoever is heard slowly is counted as silent so much later.
-const PAUSE_SECONDS_MAX: u64 = 2;
+const PAUSE_SECONDS_MAX: u64 = 4;
+/// No address owes more time than this: it is what the fullest bucket takes, and one request.
+const DEBT_MAX: Duration = Duration::from_secs(6);
 /// How many names a greeting has at most.
 const GREETING_NAMES_MAX: usize = 20;
 
@@ -73,6 +75,10 @@ impl Model {
             session.lines_wait_since = Some(self.now);
             session.read_at = paid_at;
             self.hit("debt taken over");
+        } else if self.past.rate_changed && verdict == Verdict::Admit {
+            // What its address may owe since then, the model does not know.
+            session.lines_wait_since = Some(self.now);
+            session.read_at = self.now + DEBT_MAX;
         }
         self.sessions.insert(number, session);
         match verdict {
@@ -216,7 +222,7 @@ impl Model {
     }
 
     fn bid_farewell(&mut self, number: u64, reason: CloseReason) {
-        let (now, is_paced) = (self.now, !self.limits.line_rate.is_unlimited());
+        let (now, is_paced) = (self.now, self.past.paced);
         let it = &self.sessions[&number];
         let (dialect, client) = (it.dialect, it.client);
         let silent = now.saturating_sub(it.heard_at).as_secs();
@@ -342,11 +348,13 @@ impl Model {
             }
             Phase::Draining if cut_off => ("cut off", unless_due),
             Phase::Draining if it.reason == Some(CloseReason::SlowConsumer) => {
-                let has_limit = self.limits.memory_max < usize::MAX;
-                assert!(has_limit, "{number} is not given the time to drain");
+                assert!(
+                    self.past.memory_limit,
+                    "{number} is not given the time to drain"
+                );
                 ("memory limit", Some(Ending::Abrupt))
             }
-            Phase::Draining if self.limits.memory_max < usize::MAX && fewest > 0 => {
+            Phase::Draining if self.past.memory_limit && fewest > 0 => {
                 ("memory limit", Some(Ending::Abrupt))
             }
             phase => panic!("{number} is freed too early: {phase:?}, {:?}", it.reason),

@@ -52,7 +52,7 @@ impl Model {
         let it = &self.sessions[&number];
         let (_, most) = it.due.range();
         let passed = |since: Duration, limit| since + limit <= now;
-        let has_memory_limit = limits.memory_max < usize::MAX;
+        let has_memory_limit = self.past.memory_limit;
         let is_right = match reason {
             CloseReason::Idle => limits.idle.is_some_and(|idle| passed(it.heard_at, idle)),
             CloseReason::WriteStall => {
@@ -79,14 +79,15 @@ impl Model {
             is_right,
             "{number} is closed, {reason}, and due {most}: {it:?}"
         );
-        let may_be_slow = reason == CloseReason::Idle || has_memory_limit || !it.reads;
+        let may_be_slow =
+            reason == CloseReason::Idle || has_memory_limit || self.past.queue_lowered || !it.reads;
         assert!(may_be_slow, "{number} reads, but is closed, {reason}");
     }
 
     /// Takes over what the sockets took; gives whether anybody heard anything.
     pub(super) fn take(&mut self, network: &mut SimulatedNetwork) -> bool {
         let (now, queue) = (self.now, self.limits.queue);
-        let has_memory_limit = self.limits.memory_max < usize::MAX;
+        let has_memory_limit = self.past.memory_limit;
         let (mut told, mut hits) = (false, Vec::new());
         for (number, it) in &mut self.sessions {
             let connection = &mut network.connections[it.client];
@@ -260,10 +261,7 @@ impl Model {
         let stall = queue.stall.filter(|_| it.surely_waits > 0);
         let stall_at = stall.map(|stall| (it.taken_at[1] + stall, "the stall"));
         // Who is heard slowly is not silent meanwhile.
-        let idle = self
-            .limits
-            .idle
-            .filter(|_| self.limits.line_rate.is_unlimited());
+        let idle = self.limits.idle.filter(|_| !self.past.paced);
         let idle_at = idle.map(|idle| (it.heard_at + idle, "the silence"));
         [soft_at, stall_at, idle_at].into_iter().flatten().min()
     }

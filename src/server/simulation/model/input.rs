@@ -17,8 +17,9 @@ const FLOOD_BYTES_MAX: usize = 16 * 1024 * 1024;
 const UNTOLD_MAX: Duration = Duration::from_secs(2);
 pub(super) const LINES_WAIT: &str = "slow down: your lines wait";
 pub(super) const ROOM_IS_SLOW: &str = "the room is slow; your lines wait";
-/// No pause is longer, but for what was owed before: it has the price of one request, or of a line in a slow room.
-const PAUSE_MAX: Duration = Duration::from_secs(2);
+/// No pause is longer, but for what was owed before: it has the price of one request, or of a line in a slow room. Where
+/// the rate was lowered, what was owed at that time comes on top.
+const PAUSE_MAX: Duration = Duration::from_secs(4);
 /// Times are kept in whole microseconds.
 const ROUNDING: Duration = Duration::from_micros(2);
 
@@ -168,10 +169,7 @@ impl Model {
                 assert!(is_broken, "{number} is not broken");
             }
             CloseReason::Eof => {
-                assert!(
-                    !self.limits.line_rate.is_unlimited(),
-                    "{number} has not ended"
-                );
+                assert!(self.past.paced, "{number} has not ended");
                 self.hit("ghost");
                 self.tick();
             }

@@ -54,6 +54,14 @@ impl History {
     pub(crate) fn is_empty(&self) -> bool {
         self.lines.is_empty()
     }
+
+    /// Keeps so many lines from now on; gives whether some are forgotten for that.
+    pub(crate) fn set_lines_max(&mut self, lines_max: usize) -> bool {
+        let too_many = self.lines.len().saturating_sub(lines_max);
+        self.lines.drain(..too_many);
+        self.lines_max = lines_max;
+        too_many > 0
+    }
 }
 
 impl Model {

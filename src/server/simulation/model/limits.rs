@@ -1,0 +1,90 @@
+//! The model when the settings change.
+
+use std::time::Duration;
+
+use super::Model;
+use crate::hub::Limits;
+
+/// What held at some time of the run. Something of it may be left: a close under way, the end of a pause.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Past {
+    /// Sessions may have been closed for want of memory.
+    pub(super) memory_limit: bool,
+    /// Sessions were heard at a limited rate.
+    pub(super) paced: bool,
+    /// Less may wait for a session than before, or not as long, so that who reads may be too slow as well.
+    pub(super) queue_lowered: bool,
+    /// The rate was another one.
+    pub(super) rate_changed: bool,
+}
+
+impl Past {
+    pub(super) fn of(limits: &Limits) -> Self {
+        Self {
+            memory_limit: limits.memory_max < usize::MAX,
+            paced: !limits.line_rate.is_unlimited(),
+            ..Self::default()
+        }
+    }
+
+    fn note(&mut self, before: &Limits, limits: &Limits) {
+        let Self {
+            memory_limit,
+            paced,
+            ..
+        } = Self::of(limits);
+        self.memory_limit |= memory_limit;
+        self.paced |= paced;
+        self.rate_changed |= before.line_rate != limits.line_rate;
+        let (was, is) = (before.queue, limits.queue);
+        let stall = |stall: Option<Duration>| stall.unwrap_or(Duration::MAX);
+        self.queue_lowered |= is.bytes_max < was.bytes_max
+            || is.bytes_soft < was.bytes_soft
+            || is.soft < was.soft
+            || stall(is.stall) < stall(was.stall);
+    }
+}
+
+impl Model {
+    /// The limits that were planned hold from now on.
+    pub(super) fn change_limits(&mut self) {
+        let Some((limits, admission)) = self.planned.take() else {
+            return;
+        };
+        self.admission = admission;
+        let before = std::mem::replace(&mut self.limits, limits);
+        if before == limits {
+            return;
+        }
+        self.hit("limits change");
+        self.past.note(&before, &limits);
+        if limits.memory_max < before.memory_max {
+            self.hit("memory limit lowered");
+        }
+        if self.history.set_lines_max(limits.history_lines) {
+            self.hit("what was said is forgotten");
+        }
+        if limits.queue != before.queue {
+            // Since when more waits than may is counted by the new limits.
+            for it in self.sessions.values_mut() {
+                it.above_soft[1] = None;
+            }
+        }
+        if limits.line_rate != before.line_rate {
+            match (
+                before.line_rate.is_unlimited(),
+                limits.line_rate.is_unlimited(),
+            ) {
+                (true, false) => self.hit("rate on"),
+                (false, true) => self.hit("rate off"),
+                _ => self.hit("rate changed"),
+            }
+            // What is owed is owed at another rate. Of that the model knows nothing any more, but what comes now.
+            self.debts.clear();
+            for it in self.sessions.values_mut() {
+                it.paid_at = Duration::ZERO;
+            }
+        }
+    }
+}
