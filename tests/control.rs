@@ -169,7 +169,7 @@ fn sessions_are_chosen_by_what_holds_of_them() {
     }
 }
 
-const WRONG: [(&str, &str); 12] = [
+const WRONG: [(&str, &str); 20] = [
     ("foo", "!! no such command: foo; help lists them"),
     ("ses", "!! no such command: ses; help lists them"),
     ("help foo", "!! no such command: foo; help lists them"),
@@ -185,6 +185,23 @@ const WRONG: [(&str, &str); 12] = [
     ("stop it", "!! usage: stop [now]"),
     ("drain now", "!! usage: drain"),
     ("as", "!! usage: as USER"),
+    ("log loudly", "!! usage: log [LEVEL]"),
+    ("settings foo", "!! no such setting: foo"),
+    ("set idle-seconds", "!! usage: set KEY VALUE"),
+    ("set foo 1", "!! no such setting: foo"),
+    (
+        "set listen 127.0.0.1:1",
+        "!! listen can be changed only at the start",
+    ),
+    (
+        "set idle-seconds soon",
+        "!! idle-seconds: soon is not a number of seconds, such as 10 or 0.25",
+    ),
+    (
+        "set line-bytes-max 1",
+        "!! line-bytes-max: 1 is out of range, 64 to 64k",
+    ),
+    ("reload it", "!! usage: reload"),
 ];
 
 #[test]
@@ -261,6 +278,93 @@ fn newcomers_are_turned_away_and_let_in_again() {
     let _cleo = server.join("cleo");
     ann.expect("-- cleo joined (2 here)");
     assert_eq!(server.report()["opens"], 4);
+}
+
+#[test]
+fn settings_are_told_and_changed() {
+    let place = Place::new();
+    let mut server = place.start(&["idle-seconds=600"]);
+    let mut operator = place.connect();
+    let mut lines = operator.ask("settings");
+    let last = lines.pop().expect("a last line");
+    assert_eq!(last, format!("-- {} settings", lines.len()));
+    assert_eq!(lines[0].split('=').next(), Some("key"));
+    let told = |operator: &mut Operator, expected: &str| {
+        let answer = operator.ask("settings idle-seconds");
+        assert_eq!(answer, [expected, "-- 1 setting"]);
+    };
+    let idle = "key=idle-seconds value=600 default=0 from=line change=now";
+    told(&mut operator, idle);
+    assert!(lines.iter().any(|line| line == idle), "{lines:#?}");
+    operator.order(
+        "set idle-seconds 0.5",
+        "-- idle-seconds = 0.5, was 600; until the server stops",
+    );
+    told(
+        &mut operator,
+        "key=idle-seconds value=0.5 default=0 from=set change=now",
+    );
+    let mut ann = server.join("ann");
+    ann.expect("!! goodbye: nothing heard for 0 s");
+    ann.expect_end();
+    // What was set outlives a reload.
+    operator.order("reload", "-- reloaded");
+    server.log.wait_for(" reloaded");
+    told(
+        &mut operator,
+        "key=idle-seconds value=0.5 default=0 from=set change=now",
+    );
+    assert_eq!(server.stop().code(), Some(0));
+}
+
+#[test]
+fn a_reload_that_fails_says_why_and_changes_nothing() {
+    let place = Place::new();
+    let file = place.path().with_extension("conf");
+    fs::write(&file, "history-lines = 7\n").expect("a folder");
+    let mut command = chatd();
+    command.arg("-f").arg(&file);
+    command.args(["-l", "127.0.0.1:0", "-l", &place.endpoint()]);
+    let server = Server::spawn(&mut command);
+    server.output.wait_for("listening ops://");
+    let mut operator = place.connect();
+    fs::write(&file, "history-lines = 8\nfoo = 1\n").expect("a folder");
+    let answer = operator.ask("reload").pop().expect("an answer");
+    let expected = format!(
+        "!! reload: {}, line 2: no such setting: foo; see chatd --help; nothing changed",
+        file.display()
+    );
+    assert_eq!(answer, expected);
+    let answer = operator.ask("settings history-lines");
+    assert_eq!(field(&answer[0], "value"), "7");
+    fs::write(&file, "history-lines = 8\n").expect("a folder");
+    operator.order("reload", "-- reloaded");
+    let answer = operator.ask("settings history-lines");
+    assert_eq!(field(&answer[0], "value"), "8");
+}
+
+#[test]
+fn the_level_of_the_log_is_told_and_changed() {
+    let place = Place::new();
+    let server = place.start(&[]);
+    let mut operator = place.connect();
+    operator.order("log", "-- log level info");
+    operator.order("log DEBUG", "-- log level debug, was info");
+    operator.order("sessions", "-- 0 sessions");
+    server.log.wait_for(" DEBUG ops uid=");
+    // A watch that ends does not change it.
+    let mut watching = watch(&place, "watch trace");
+    watching.say("");
+    watching.read_answer();
+    operator.order("log warn", "-- log level warn, was debug");
+    drop(server.join("ann"));
+    eventually("ann has gone", || {
+        operator.ask("sessions") == ["-- 0 sessions"]
+    });
+    operator.order("log info", "-- log level info, was warn");
+    drop(server.join("bob"));
+    server.log.wait_for(" close id=2 ");
+    assert_eq!(server.log.matching(" id=1 ").len(), 0);
 }
 
 #[test]
@@ -420,11 +524,13 @@ fn who_watches_sees_the_server_end() {
     let ann = server.join("ann");
     let mut operator = watch(&place, "watch");
     server.signal(Signal::TERM);
-    drop(ann);
-    for part in [" stopping: 1 sessions are told", " close id=1 "] {
+    let mut expect = |part: &str| {
         let line = operator.read_line().expect("a line of the log");
         assert!(line.contains(part), "{line}");
-    }
+    };
+    expect(" stopping: 1 sessions are told");
+    drop(ann);
+    expect(" close id=1 ");
     assert_eq!(server.wait().code(), Some(0));
     operator.expect_end();
 }

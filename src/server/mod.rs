@@ -99,10 +99,7 @@ impl Server {
     ///
     /// # Errors
     /// If a listener cannot be used, a socket that does not listen among them, or the message of the day cannot be read.
-    pub fn adopt(
-        settings: impl Into<Configuration>,
-        listeners: Vec<Listener>,
-    ) -> io::Result<Self> {
+    pub fn adopt(settings: impl Into<Configuration>, listeners: Vec<Listener>) -> io::Result<Self> {
         listeners.iter().try_for_each(Listener::check)?;
         Self::new(settings.into(), listeners, true)
     }

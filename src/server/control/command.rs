@@ -26,7 +26,16 @@ pub(in crate::server) enum Command<'a> {
     Stop {
         at_once: bool,
     },
+    /// A level, as it was written.
+    Log(Option<&'a str>),
     Watch(Option<LevelFilter>),
+    Reload,
+    /// A key, as it was written.
+    Settings(Option<&'a str>),
+    Set {
+        key: &'a str,
+        value: &'a str,
+    },
     As(&'a str),
     Help(Option<&'static Row>),
     Quit,
@@ -36,8 +45,18 @@ impl Command<'_> {
     /// Whether it changes nothing of the server.
     pub(in crate::server) fn only_looks(&self) -> bool {
         match self {
-            Self::Sessions(_) | Self::Watch(_) | Self::As(_) | Self::Help(_) | Self::Quit => true,
-            Self::Admit(_) | Self::Stop { .. } => false,
+            Self::Sessions(_)
+            | Self::Log(None)
+            | Self::Watch(_)
+            | Self::Settings(_)
+            | Self::As(_)
+            | Self::Help(_)
+            | Self::Quit => true,
+            Self::Admit(_)
+            | Self::Stop { .. }
+            | Self::Log(Some(_))
+            | Self::Reload
+            | Self::Set { .. } => false,
         }
     }
 }
@@ -109,16 +128,49 @@ pub(in crate::server) const COMMANDS: &[Row] = &[
         },
     },
     Row {
+        verb: "log",
+        arguments: "[LEVEL]",
+        help: "tell or set how much is logged: error, warn, info, debug or trace",
+        parse: |text| match text {
+            "" => Ok(Command::Log(None)),
+            word => level(word).map(|_| Command::Log(Some(word))),
+        },
+    },
+    Row {
         verb: "quit",
         arguments: "",
         help: "leave",
         parse: |text| nothing(text, Command::Quit),
     },
     Row {
+        verb: "reload",
+        arguments: "",
+        help: "read the files again, as SIGHUP does",
+        parse: |text| nothing(text, Command::Reload),
+    },
+    Row {
         verb: "sessions",
         arguments: "[KEY=VALUE]...",
         help: "list the sessions for which all hold: id, name, addr, net, room, dialect, state",
         parse: |text| Ok(Command::Sessions(text)),
+    },
+    Row {
+        verb: "set",
+        arguments: "KEY VALUE",
+        help: "change a setting until the server stops",
+        parse: |text| match split(text) {
+            (_, "") => Err(Refusal::Usage),
+            (key, value) => Ok(Command::Set { key, value }),
+        },
+    },
+    Row {
+        verb: "settings",
+        arguments: "[KEY]",
+        help: "list the settings, or tell one",
+        parse: |text| match text {
+            "" => Ok(Command::Settings(None)),
+            key => word(key).map(|key| Command::Settings(Some(key))),
+        },
     },
     Row {
         verb: "stop",
@@ -136,7 +188,7 @@ pub(in crate::server) const COMMANDS: &[Row] = &[
         help: "see the log until you send a line: error, warn, info, debug or trace",
         parse: |text| match text {
             "" => Ok(Command::Watch(None)),
-            level => self::level(level).map(|level| Command::Watch(Some(level))),
+            word => level(word).map(|level| Command::Watch(Some(level))),
         },
     },
 ];
@@ -223,7 +275,12 @@ mod tests {
             "accept now",
             "as",
             "as two words",
+            "log off",
             "quit now",
+            "reload it",
+            "set",
+            "set idle-seconds",
+            "settings of mine",
             "stop later",
             "stop now now",
             "watch off",

@@ -12,6 +12,7 @@ use crate::server::control::{
     Share, COMMANDS, LINE_BYTES_MAX,
 };
 use crate::server::network::Network;
+use crate::settings::Changed;
 
 /// What comes of a command.
 enum Answer {
@@ -101,7 +102,7 @@ impl<N: Network> EventLoop<N> {
         &mut self,
         operator: &mut Operator<N::Stream>,
         command: Command<'_>,
-        _now: Instant,
+        now: Instant,
     ) -> Result<Answer, Refusal> {
         Ok(match command {
             Command::Sessions(conditions) => {
@@ -124,6 +125,21 @@ impl<N: Network> EventLoop<N> {
                 }
                 Answer::done("stopping")
             }
+            Command::Log(level) => {
+                Answer::done(crate::log::level(level).map_err(Refusal::Because)?)
+            }
+            Command::Reload => {
+                self.reload(now).map_err(Refusal::Because)?;
+                Answer::done("reloaded")
+            }
+            Command::Settings(key) => self.list_settings(key)?,
+            Command::Set { key, value } => {
+                let changed = self.set(key, value, now).map_err(Refusal::Because)?;
+                let Changed { key, value, was } = changed;
+                Answer::done(format!(
+                    "{key} = {value}, was {was}; until the server stops"
+                ))
+            }
             Command::Watch(level) => Answer::Begun(Doing::Watching(Watch::begin(level))),
             Command::As(user) => {
                 user.clone_into(&mut operator.person.user);
@@ -136,6 +152,23 @@ impl<N: Network> EventLoop<N> {
             }
             Command::Quit => Answer::Leave("goodbye".to_owned()),
         })
+    }
+
+    /// The settings in force, or that of this key.
+    fn list_settings(&self, key: Option<&str>) -> Result<Answer, Refusal> {
+        let rows = self.configuration().rows();
+        let rows: Vec<_> = rows
+            .filter(|row| key.is_none_or(|key| row.key == key))
+            .collect();
+        match key {
+            Some(key) if rows.is_empty() => {
+                Err(Refusal::Because(format!("no such setting: {key}")))
+            }
+            _ => {
+                let lines: Vec<String> = rows.iter().map(|row| format!("{row}\n")).collect();
+                Ok(Answer::Done(lines.concat(), counted(rows.len(), "setting")))
+            }
+        }
     }
 
     /// Goes on with what an operator is being told.
