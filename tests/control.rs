@@ -677,3 +677,47 @@ fn a_signal_ends_operators_with_the_server() {
     assert_eq!(server.wait().code(), Some(0));
     operator.expect_end();
 }
+
+/// What `docs/operators.md` shows of `chatd ctl`, in a server with those whom it speaks of.
+#[test]
+fn the_operators_page_shows_what_happens() {
+    let page = include_str!("../docs/operators.md");
+    let place = Place::new();
+    let mut command = chatd();
+    command.args(["-l", "127.0.0.1:0", "-l", "wire://127.0.0.1:0"]);
+    command.args(["-l", &place.endpoint()]);
+    let mut server = Server::spawn(&mut command);
+    server.output.wait_for("listening ops://");
+    let _people = [server.join("ann"), server.join("bob"), server.program()];
+    let mut operator = place.connect();
+    operator.order("as alice", "-- as alice");
+    let blocks = page.split("```console\n").skip(1);
+    let mut shown = String::new();
+    let mut happened = String::new();
+    for block in blocks {
+        let block = block.split("```").next().expect("the block");
+        for line in block.lines() {
+            shown += &format!("{line}\n");
+            if let Some(command) = line.strip_prefix("$ chatd ctl ") {
+                let answer = operator.ask(command).join("\n");
+                happened += &format!("{line}\n{answer}\n");
+            }
+        }
+    }
+    assert!(shown.lines().count() > 20, "{shown}");
+    assert_eq!(without_numbers(&happened), without_numbers(&shown));
+    assert_eq!(server.wait().code(), Some(0));
+}
+
+/// Numbers are other ones each time.
+fn without_numbers(text: &str) -> String {
+    let mut without = String::new();
+    for char in text.chars() {
+        match char {
+            '0'..='9' if without.ends_with('#') => {}
+            '0'..='9' => without.push('#'),
+            _ => without.push(char),
+        }
+    }
+    without
+}

@@ -9,6 +9,7 @@ use std::process::{Command, Output};
 
 use chatd::settings::{self, Endpoint, Invocation};
 use libtest_mimic::{Arguments, Trial};
+use support::operator::Place;
 use support::programs::is_installed;
 use support::server::Server;
 use support::settings_table;
@@ -45,6 +46,11 @@ fn main() {
             manual_page_lists_commands,
         ),
         trial(
+            "the manual page lists what operators ask for",
+            "groff",
+            manual_page_lists_operators_commands,
+        ),
+        trial(
             "the manual page of the load test tells all of its help",
             "groff",
             manual_page_of_the_load_is_whole,
@@ -62,7 +68,7 @@ fn main() {
         })
         .with_ignored_flag(!has_engine()),
         trial(
-            "the sockets have names that are dialects",
+            "the sockets have names that say what is offered there",
             "",
             sockets_are_named,
         ),
@@ -88,7 +94,12 @@ fn read(name: &str) -> String {
     fs::read_to_string(dist(name)).expect("it is there")
 }
 
-const UNITS: [&str; 3] = ["chatd.service", "chatd.socket", "chatd-wire.socket"];
+const UNITS: [&str; 4] = [
+    "chatd.service",
+    "chatd.socket",
+    "chatd-wire.socket",
+    "chatd-ops.socket",
+];
 
 /// The units in a folder of their own, with the program where it is and not where it will be installed.
 fn units(purpose: &str) -> PathBuf {
@@ -186,6 +197,19 @@ fn manual_page_lists_commands() {
         }
     }
     assert!(listed > 10, "{listed} commands");
+}
+
+fn manual_page_lists_operators_commands() {
+    let page = words(&manual_page("chatd.1"));
+    let place = Place::new();
+    let _server = place.start(&[]);
+    let mut listed = place.connect().ask("help");
+    listed.pop();
+    assert!(listed.len() > 10, "{listed:?}");
+    for line in listed {
+        let told = words(&line);
+        assert!(page.contains(&told), "put this into dist/chatd.1: {told}");
+    }
 }
 
 /// The options as its source has them, for the program itself is built with a feature only.
@@ -355,13 +379,17 @@ fn words(text: &str) -> String {
 }
 
 fn sockets_are_named() {
-    for (unit, dialect) in [("chatd.socket", "telnet"), ("chatd-wire.socket", "wire")] {
+    for (unit, service) in [
+        ("chatd.socket", "telnet"),
+        ("chatd-wire.socket", "wire"),
+        ("chatd-ops.socket", "ops"),
+    ] {
         let text = read(unit);
         let name = text
             .lines()
             .find_map(|line| line.strip_prefix("FileDescriptorName="));
-        assert_eq!(name, Some(dialect), "{unit}");
-        let known: Result<settings::Dialect, _> = dialect.parse();
+        assert_eq!(name, Some(service), "{unit}");
+        let known: Result<settings::Service, _> = service.parse();
         assert!(known.is_ok());
     }
 }

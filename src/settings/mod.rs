@@ -113,7 +113,8 @@ pub fn help() -> String {
 const USAGE: &str = "\
 chatd: a chat server, reached with telnet or nc
 
-Usage: chatd [-l [DIALECT://]HOST:PORT]... [-o KEY=VALUE]... [-f FILE] [-t] [-h] [-V]";
+Usage: chatd [-l [DIALECT://]HOST:PORT]... [-o KEY=VALUE]... [-f FILE] [-t] [-h] [-V]
+       chatd ctl [-s PATH] [COMMAND...]    talks to a running one, see chatd ctl --help";
 
 /// What stands between the options and the settings.
 const ABOUT_SETTINGS: &str = "
@@ -130,8 +131,8 @@ fn options() -> Options {
         .optmulti(
             "l",
             LISTEN,
-            "accept connections there; DIALECT is telnet (if none is named) or wire; port 0 takes a free one; may be \
-             repeated",
+            "accept connections there; DIALECT is telnet (if none is named) or wire; port 0 takes a free one; \
+             ops:///PATH is a Unix socket for operators; may be repeated",
             "[DIALECT://]HOST:PORT",
         )
         .optmulti("o", "option", "set KEY; may be repeated", "KEY=VALUE")
