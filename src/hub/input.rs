@@ -1,4 +1,6 @@
 //! What sessions send: bytes, the end of their stream, the break of their connection.
+//!
+//! All that is understood passes through [`Hub::charge_and_act`]: there a line is rate-limited, and its session paused.
 
 use std::cmp::Reverse;
 use std::mem;
