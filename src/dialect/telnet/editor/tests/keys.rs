@@ -102,22 +102,23 @@ fn every_outcome_leaves_the_terminal_in_order() {
 #[test]
 fn tab_completes_and_goes_round() {
     let mut desk = Desk::new(40);
-    desk.types("/na\t");
-    desk.assert_row("> /name", 8);
-    desk.types("\t");
-    desk.assert_row("> /names", 9);
-    desk.types("\t");
-    desk.assert_row("> /name", 8);
-    desk.types("\x15/msg b\t");
-    desk.assert_row("> /msg bob", 11);
-    desk.types("\tx\t");
-    desk.assert_row("> /msg bob  x", 14);
-    desk.types("\x15\x0ba an there\x02\x02\x02\x02\x02\x02\t\t");
-    desk.assert_row("> a anna  there", 9);
-    desk.types("\x06\x02\t");
-    desk.assert_row("> a anna   there", 10);
-    desk.types("\x15\x0b安\t\t");
-    desk.assert_row("> 安娜", 8);
+    for (keys, row, cursor_column) in [
+        ("/na\t", "> /name", 8),
+        ("\t", "> /names", 9),
+        ("\t", "> /name", 8),
+        ("\x15/msg b\t", "> /msg bob", 11),
+        ("\tx\t", "> /msg bob  x", 14),
+        (
+            "\x15\x0ba an there\x02\x02\x02\x02\x02\x02\t\t",
+            "> a anna  there",
+            9,
+        ),
+        ("\x06\x02\t", "> a anna   there", 10),
+        ("\x15\x0b安\t\t", "> 安娜", 8),
+    ] {
+        desk.types(keys);
+        desk.assert_row(row, cursor_column);
+    }
 }
 
 #[test]
