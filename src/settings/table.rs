@@ -212,7 +212,7 @@ enum Kind {
         fn(&mut Settings, Option<PathBuf>),
         fn(&Settings) -> Option<&Path>,
     ),
-    /// One more [`Listen`](super::Listen).
+    /// One more [`Listen`].
     Listener,
 }
 
