@@ -225,6 +225,23 @@ impl Core {
         }
     }
 
+    /// Counts a session among those of its room who are behind, or no longer.
+    pub(super) fn note_slow<T>(&mut self, session: &mut Session<T>, is_slow: bool) {
+        if session.is_slow != is_slow {
+            session.is_slow = is_slow;
+            self.room.keeping_up.note(session.prefix(), is_slow);
+        }
+    }
+
+    /// Until when a talker waits because the room is behind: their last line has its price even if it was said before
+    /// the room fell behind. Each of many talkers could say one more line at once otherwise, and all of these together
+    /// are more than a queue holds.
+    pub(super) fn waits_for_room<T>(&self, session: &Session<T>, now: Instant) -> Option<Instant> {
+        self.room.keeping_up.behind()?;
+        let paid_at = session.last_line_paid_at();
+        (now < paid_at && !self.limits.line_rate.is_unlimited()).then_some(paid_at)
+    }
+
     /// Tells a session whose lines wait why they do: once each time its room falls behind, and once for each long pause.
     pub(super) fn tell_of_waiting<T>(&mut self, session: &mut Session<T>, now: Instant) {
         if !session.waits_for_its_time() || !session.has_pending() {

@@ -269,9 +269,8 @@ impl Core {
         if !session.outbox.is_empty() || !session.is_open() {
             unfinished.push(session.id);
         }
-        if session.is_open() && session.outbox.is_behind(now) {
-            self.room.keeping_up.note_slow(session.prefix());
-        }
+        let is_slow = session.is_open() && session.outbox.is_behind(now);
+        self.note_slow(session, is_slow);
         told
     }
 

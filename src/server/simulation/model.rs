@@ -55,8 +55,6 @@ pub(super) struct Model {
     history: History,
     /// When each address has paid at the earliest for what its sessions said that have gone.
     debts: BTreeMap<IpAddr, Duration>,
-    /// More than a quarter of the listeners may be behind, so that talkers wait.
-    room_may_be_behind: bool,
     /// What newcomers are shown.
     pub(super) message: Vec<String>,
     /// How often the server was told to stop, and whether everybody has been told so.
@@ -97,7 +95,6 @@ impl Model {
             wall_seconds: 0,
             history: History::new(limits.history_lines),
             debts: BTreeMap::new(),
-            room_may_be_behind: false,
             message: Vec::new(),
             stops: 0,
             stopped_at: None,

@@ -74,13 +74,11 @@ impl Room {
         }
     }
 
-    /// Whether a program is sure to keep up with one line a second of each talker, which nobody may take from them: the
-    /// link carries them, and half a queue holds one of each, for they may be said at once before the room is behind.
+    /// Whether the link carries to a program one line a second of each talker, which nobody may take from them.
     fn can_be_carried(&self) -> bool {
         let words = self.payload.repeat(self.line_bytes / self.payload.len());
         let heard = String::from_utf8_lossy(&words).len().div_ceil(3) * 4 * self.talkers;
-        let is_carried = self.link == 0 || heard * 8 <= self.link * 1_000_000;
-        is_carried && heard <= DEFAULTS.queue.bytes_max / 2
+        self.link == 0 || heard * 8 <= self.link * 1_000_000
     }
 
     fn run(self) -> Outcome {
@@ -249,4 +247,51 @@ fn f123_stalled_readers_of_one_address_slow_nobody() {
         let fewest = outcome.lines.values().min().copied().unwrap_or(0);
         assert!(fewest >= 40 + 10 * 40 - 2, "{:?}", outcome.lines);
     }
+}
+
+/// Somebody who says much, and two who do not take it: a room that is behind.
+fn behind() -> (Bench, usize, [usize; 2]) {
+    let line_rate = Rate {
+        per_second: 1000,
+        burst: 1000,
+    };
+    let mut bench = Bench::with(
+        Limits {
+            line_rate,
+            ..DEFAULTS
+        },
+        ADMISSION,
+    );
+    let talker = bench.join();
+    let readers = [(); 2].map(|()| bench.join_with(Some(1000)));
+    bench.settle();
+    bench.screen(talker);
+    bench.send(talker, ("x".repeat(4000) + "\n").repeat(60));
+    bench.settle();
+    let seen = bench.screen(talker);
+    assert_eq!(seen, "-- the room is slow; your lines wait\r\n");
+    (bench, talker, readers)
+}
+
+#[test]
+fn f122_a_room_that_has_caught_up_is_slow_no_more() {
+    let (mut bench, talker, readers) = behind();
+    for _ in 0..7000 {
+        bench.network().deliver(talker, usize::MAX);
+        for reader in readers {
+            bench.network().take(reader, usize::MAX);
+        }
+        bench.pass(ms(10));
+    }
+    assert_eq!(memory(bench.census()), 0);
+    bench.screen(talker);
+    for reader in readers {
+        bench.screen(reader);
+    }
+    bench.send(talker, lines(3));
+    bench.settle();
+    assert_eq!(bench.screen(talker), "", "it is told nothing");
+    bench.network().take(readers[0], usize::MAX);
+    let heard = bench.screen(readers[0]);
+    assert_eq!(heard.lines().count(), 3, "{heard}");
 }
