@@ -107,6 +107,8 @@ impl<T> Hub<T> {
         self.core.work = Work::default();
         self.flush_listed(&mut unfinished, now, sink);
         self.core.private_bytes = 0;
+        #[cfg(test)]
+        self.core.ledger.note_flush_work(self.core.work);
         self.core.work = Work::default();
         let waiting = self.core.room.waiting(self.core.is_urgent());
         let most = self.core.room.pace.allows(waiting, now);
