@@ -22,6 +22,9 @@ const FEED_BYTES_MAX: usize = 64 * 1024;
 /// When single sessions were sent this many bytes in a turn, no more is read in it.
 const PRIVATE_BYTES_MAX: usize = 64 * 1024;
 
+/// At most this much of the buffer for what one session is told is kept.
+const SCRATCH_KEPT_MAX: usize = 16 * 1024;
+
 /// All of a hub but its sessions.
 ///
 /// Invariants: `queued_bytes` and `input_bytes` are the sums over all sessions; every session that is paused is among
@@ -142,6 +145,9 @@ impl Core {
             self.queued_bytes += pushed;
             self.private_bytes += out.len();
             self.list(session);
+        }
+        if out.capacity() > SCRATCH_KEPT_MAX {
+            out = Vec::new();
         }
         self.scratch = out;
     }

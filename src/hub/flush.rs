@@ -24,6 +24,9 @@ const TICK: Duration = Duration::from_millis(50);
 /// At most this many steps of one long reply are made in one turn; the rest waits for the next one.
 const TURN_STEPS_MAX: usize = 4;
 
+/// At most this many places for pauses are kept when there are none.
+const PAUSES_KEPT_MAX: usize = 1024;
+
 /// At most this many slices go into one write.
 const SLICES_MAX: usize = 16;
 
@@ -70,6 +73,11 @@ impl<T> Hub<T> {
             if ended.is_some() {
                 core.resumed.push(id);
             }
+        }
+        let kept = core.pauses.capacity();
+        if kept > PAUSES_KEPT_MAX && core.pauses.len() < kept / 4 {
+            core.pauses
+                .shrink_to(PAUSES_KEPT_MAX.max(2 * core.pauses.len()));
         }
     }
 
