@@ -29,10 +29,6 @@ use crate::server::admission::AdmissionLimits;
 
 pub(super) use self::session::Phase;
 
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "what happened in a turn, each for itself"
-)]
 pub(super) struct Model {
     pub(super) limits: Limits,
     admission: AdmissionLimits,
