@@ -228,6 +228,7 @@ impl<T> Hub<T> {
             core.debts.note(prefix, paid_at, now);
         }
         core.bid_farewell(session, parting, now);
+        core.note_slow(session, false);
         let (place, prefix) = (mem::replace(&mut session.member, NOWHERE), session.prefix());
         let announced = core.room.leave(place, prefix, |moved, place| {
             if let Some(moved) = sessions.get_mut(moved) {

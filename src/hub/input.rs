@@ -10,6 +10,7 @@ use crate::dialect::event::Reply;
 use crate::dialect::input::{Context, Input};
 use crate::dialect::Codec;
 use crate::hub::close::Parting;
+use crate::hub::room::keeping_up::KeepingUp;
 use crate::hub::session::{Ending, Flow, Phase, Stage};
 use crate::hub::{Hub, Next, Then};
 use crate::id::SessionId;
@@ -144,8 +145,12 @@ impl<T> Hub<T> {
         self.note_heard(id);
         let session = self.sessions.get(id);
         let waited_on = session.is_some_and(|session| session.is_right_behind_a_pause(now));
+        let waits_for_room = session.and_then(|session| self.core.waits_for_room(session, now));
         let mut input = bytes;
-        let paused_until = self.understand_some(id, &mut input, now);
+        let paused_until = match waits_for_room {
+            None => self.understand_some(id, &mut input, now),
+            until => until,
+        };
         #[cfg(test)]
         self.core.ledger.keep(input.len());
         let Self { sessions, core } = self;
@@ -250,10 +255,10 @@ impl<T> Hub<T> {
             0 => paid_until,
             dearer => session.bucket.charge(rate, dearer, session.opened_at, now),
         };
-        let costs = spoken_bytes.and_then(|bytes| core.room.keeping_up.line_costs(bytes));
-        let costs = costs.filter(|_| !rate.is_unlimited());
-        let room_until = costs.map(|costs| now + costs);
-        paid_until.max(room_until)
+        if let Some(bytes) = spoken_bytes {
+            session.say_line(now + KeepingUp::line_costs(bytes));
+        }
+        paid_until.max(core.waits_for_room(session, now))
     }
 
     /// No more input is looked at for now.

@@ -161,3 +161,23 @@ fn a_flush_holds_one_copy_however_many_see_the_feed_in_their_own_way() {
         }
     }
 }
+
+#[test]
+fn f128_the_list_of_pauses_is_given_back() {
+    let line_rate = Rate {
+        per_second: 1,
+        burst: 1,
+    };
+    let mut world = World::new(Limits {
+        line_rate,
+        ..limits()
+    });
+    let people: Vec<_> = (0..1500).map(|_| world.connect()).collect();
+    for id in people {
+        world.hub.handle_input(id, b"/away\r\n/back\r\n", world.now);
+    }
+    assert!(world.hub.core.pauses.len() >= 1500);
+    world.pass(Duration::from_secs(5));
+    assert_eq!(world.hub.core.pauses.len(), 0);
+    assert!(world.hub.core.pauses.capacity() <= 1024);
+}

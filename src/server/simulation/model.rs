@@ -30,10 +30,6 @@ use crate::server::admission::AdmissionLimits;
 
 pub(super) use self::session::Phase;
 
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "what happened in a turn, each for itself"
-)]
 pub(super) struct Model {
     pub(super) limits: Limits,
     admission: AdmissionLimits,
@@ -56,8 +52,6 @@ pub(super) struct Model {
     history: History,
     /// When each address has paid at the earliest for what its sessions said that have gone.
     debts: BTreeMap<IpAddr, Duration>,
-    /// More than a quarter of the listeners may be behind, so that talkers wait.
-    room_may_be_behind: bool,
     /// What newcomers are shown.
     pub(super) message: Vec<String>,
     /// How often the server was told to stop, and whether everybody has been told so.
@@ -98,7 +92,6 @@ impl Model {
             wall_seconds: 0,
             history: History::new(limits.history_lines),
             debts: BTreeMap::new(),
-            room_may_be_behind: false,
             message: Vec::new(),
             stops: 0,
             stopped_at: None,

@@ -95,6 +95,8 @@ pub(crate) struct Session {
     pub(crate) unheard: bool,
     /// At least this much waits in its queue.
     pub(crate) surely_waits: usize,
+    /// More waits than for whoever keeps up, perhaps.
+    pub(crate) may_be_behind: bool,
     /// Since when what waits was not taken: perhaps, and surely.
     pub(crate) taken_at: [Duration; 2],
     /// Since when it is due more than the soft limit: perhaps, and surely.
@@ -139,6 +141,7 @@ impl Session {
             due: Due::default(),
             unheard: false,
             surely_waits: 0,
+            may_be_behind: false,
             taken_at: [now; 2],
             above_soft: [None; 2],
         }
