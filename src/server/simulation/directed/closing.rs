@@ -170,6 +170,20 @@ fn f091_eight_of_those_who_leave_are_read_in_a_turn_whose_work_is_done() {
     }
 }
 
+#[test]
+fn at_most_sixty_four_leave_in_a_turn() {
+    let mut bench = Bench::new();
+    let crowd: Vec<usize> = (0..100).map(|_| bench.knock()).collect();
+    bench.settle();
+    for client in crowd {
+        bench.end(client);
+    }
+    for left in [100 - 64, 0] {
+        bench.turn();
+        assert_eq!(bench.sessions(), left);
+    }
+}
+
 /// Somebody who says more than is heard at a time, and is paused; and somebody who listens.
 fn ghost_and_listener() -> (Bench, usize, usize) {
     let line_rate = Rate {
