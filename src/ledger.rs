@@ -137,9 +137,11 @@ pub(crate) struct Ledger {
     /// Everything that was done since it was last taken.
     #[cfg(test)]
     pub(crate) diary: Vec<Entry>,
-    /// What was done before the last flush.
+    /// What was done before the last flush, and in it for long replies.
     #[cfg(test)]
     pub(crate) work: Work,
+    #[cfg(test)]
+    pub(crate) flush_work: Work,
 }
 
 impl Ledger {
@@ -201,6 +203,12 @@ impl Ledger {
     #[cfg(test)]
     pub(crate) fn note_work(&mut self, work: Work) {
         self.work = work;
+    }
+
+    /// Writes down what was done for long replies, in one flush.
+    #[cfg(test)]
+    pub(crate) fn note_flush_work(&mut self, work: Work) {
+        self.flush_work = work;
     }
 
     /// How many sessions were opened.

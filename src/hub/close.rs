@@ -1,7 +1,7 @@
 //! Sessions come and go: the one way in and the one way out.
 //!
-//! Everything that ends a session ends in [`Hub::begin_close`] or its like with last words: it bids the session
-//! farewell, takes it out of the room, frees its name and tells the others. It never frees; [`Hub::reap`] alone does.
+//! Everything that ends a session ends in [`Hub::close`]: it bids the session farewell, takes it out of the room, frees
+//! its name and tells the others. It never frees; [`Hub::reap`] alone does.
 
 use std::collections::BinaryHeap;
 use std::mem;
@@ -228,6 +228,7 @@ impl<T> Hub<T> {
             core.debts.note(prefix, paid_at, now);
         }
         core.bid_farewell(session, parting, now);
+        core.note_slow(session, false);
         let (place, prefix) = (mem::replace(&mut session.member, NOWHERE), session.prefix());
         let announced = core.room.leave(place, prefix, |moved, place| {
             if let Some(moved) = sessions.get_mut(moved) {

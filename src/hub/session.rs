@@ -134,6 +134,8 @@ pub(super) struct Session<T> {
     pub(super) listed: bool,
     /// The last that it sent was for all to hear.
     pub(super) talks: bool,
+    /// It is counted among those of its room who are behind.
+    pub(super) is_slow: bool,
     /// Where it comes from.
     pub(super) from: Origin,
     /// How often the room had fallen behind when it was last told of that.
@@ -152,6 +154,8 @@ pub(super) struct Session<T> {
     pub(super) opened_at: Instant,
     /// When something was last heard of it, or the pause behind that ends, in µs after `opened_at`.
     heard_micros: u64,
+    /// When its last line is paid for if the room is behind, in µs after `opened_at`.
+    line_paid_micros: u64,
     /// What it may say and ask.
     pub(super) bucket: Bucket,
     pub(super) lines_in: u64,
@@ -176,6 +180,7 @@ impl<T> Session<T> {
             flow: Flow::Ready,
             listed: false,
             talks: false,
+            is_slow: false,
             from,
             room_told: 0,
             number,
@@ -188,6 +193,7 @@ impl<T> Session<T> {
             outbox: Outbox::default(),
             opened_at: now,
             heard_micros: 0,
+            line_paid_micros: 0,
             bucket: Bucket::default(),
             lines_in: 0,
             bytes_out: 0,
@@ -232,7 +238,22 @@ impl<T> Session<T> {
 
     /// Something was heard of it, and nothing is read until `at`.
     pub(super) fn hear_until(&mut self, at: Instant) {
-        self.heard_micros = at.saturating_duration_since(self.opened_at).as_micros() as u64;
+        self.heard_micros = self.micros(at);
+    }
+
+    /// When the last line that it said to all is paid for, should the room be behind until then.
+    pub(super) fn last_line_paid_at(&self) -> Instant {
+        self.opened_at + Duration::from_micros(self.line_paid_micros)
+    }
+
+    /// It says a line to all, which in a room that is behind costs it the time until `paid_at`.
+    pub(super) fn say_line(&mut self, paid_at: Instant) {
+        self.line_paid_micros = self.micros(paid_at);
+    }
+
+    /// A time as it is kept.
+    fn micros(&self, at: Instant) -> u64 {
+        at.saturating_duration_since(self.opened_at).as_micros() as u64
     }
 
     /// Its codec, and what that may know.

@@ -302,9 +302,9 @@ impl<N: Network> EventLoop<N> {
     fn tell_the_operator(&mut self) {
         log::logger().flush();
         if let Some(SlowTurn { took, phase }) = self.meter.end() {
-            let sessions = self.hub.len();
+            let sessions = crate::log::counted(self.hub.len() as u64, "session");
             warn!(
-                "slow turn: {} ms, most of it in {phase}, with {sessions} sessions",
+                "slow turn: {} ms, most of it in {phase}, with {sessions}",
                 took.as_millis()
             );
         }

@@ -245,7 +245,8 @@ impl Descriptors {
                 "sessions-max is lowered from {wanted} to {sessions_max}: the descriptor limit is {limit}"
             ),
             None if limit < DESCRIPTORS_LOW => {
-                warn!("the descriptor limit is {limit}: at most {sessions_max} sessions");
+                let sessions = crate::log::counted(sessions_max as u64, "session");
+                warn!("the descriptor limit is {limit}: at most {sessions}");
             }
             _ => {}
         }

@@ -9,6 +9,7 @@ use super::{Carrier, EventLoop, Shutdown};
 use crate::dialect::Dialect;
 use crate::hub::Ending;
 use crate::ledger::CloseReason;
+use crate::log::counted;
 use crate::origin::Origin;
 use crate::server::admission::{is_passing, CountedAs, Decision};
 use crate::server::network::{Network, Owner};
@@ -101,7 +102,9 @@ impl<N: Network> EventLoop<N> {
         match self.shutdown {
             Shutdown::Running => {}
             Shutdown::Asked => {
-                info!("stopping: {} sessions are told", self.hub.open_sessions());
+                let open = self.hub.open_sessions();
+                let are = if open == 1 { "is" } else { "are" };
+                info!("stopping: {} {are} told", counted(open as u64, "session"));
                 self.accept_the_last(now);
                 self.hub.shut_down(now);
                 self.shutdown =

@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use crate::dialect::Dialect;
 use crate::hub::{Census, Limits};
-use crate::ledger::CloseReason;
+use crate::ledger::{CloseReason, Ledger};
 use crate::server::admission::AdmissionLimits;
 use crate::server::event_loop::EventLoop;
 use crate::settings::{Configuration, Service, Settings};
@@ -45,6 +45,8 @@ const OPERATORS: usize = LISTENERS.len();
 const CALL_SHARE: Work = Work::CALL_MAX.times(2);
 /// At least this many of those who stay, and of those who leave, are heard in a turn, whatever was done before.
 const TURN_READS_MIN: usize = 2 * 8;
+/// The bound of the work of one flush: a step of a list may be begun just before the budget is spent.
+const FLUSH_WORK_MAX: Work = Work::TURN_MAX.plus(Work::CALL_MAX);
 /// The bound of the work of one read phase.
 const WORK_MAX: Work = Work::TURN_MAX.plus(CALL_SHARE.times(TURN_READS_MIN));
 
@@ -330,11 +332,14 @@ impl Simulation {
         event_loop.check_invariants();
         let (census, diary) = (event_loop.census(), event_loop.take_diary());
         let (opened, timeout) = (event_loop.ledger().opened(), event_loop.timeout());
-        let work = event_loop.ledger().work;
+        let Ledger {
+            work, flush_work, ..
+        } = *event_loop.ledger();
         let closed = CloseReason::ALL.map(|reason| event_loop.ledger().closed_for(reason));
         let network = event_loop.network_mut();
         assert_eq!(opened, network.accepts, "opens and accepts");
         assert!(work <= WORK_MAX, "{work:?} in one turn");
+        assert!(flush_work <= FLUSH_WORK_MAX, "{flush_work:?} in one flush");
         if work >= Work::TURN_MAX {
             network.hit("work budget carried over");
         }
