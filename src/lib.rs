@@ -15,7 +15,7 @@
 //! | `hub` | sessions, names, the room, what everybody is to hear | sockets, the clock, bytes of a dialect |
 //! | [`settings`] | one table of settings, for flags, file and help | what they are for |
 //! | `dialect` | bytes to requests, events and replies to bytes | who is connected |
-//! | `stream`, `file`, `outbox`, `limits`, `ledger`, `name`, `hygiene`, `origin`, `rate`, `work`, `id` | one idea each | anything above |
+//! | `stream`, `file`, `outbox`, `limits`, `ledger`, `name`, `hygiene`, `debts`, `origin`, `net`, `rate`, `work`, `id` | one idea each | anything above |
 //!
 //! # A turn
 //! `note -> accept -> read -> tick -> flush -> reap`, always in this order; see [`server`]. What people say is encoded
@@ -34,6 +34,7 @@
 #![forbid(unsafe_code)]
 
 pub mod client;
+mod debts;
 mod dialect;
 mod file;
 mod hub;
@@ -46,6 +47,7 @@ mod ledger;
 mod limits;
 mod log;
 mod name;
+mod net;
 mod origin;
 mod outbox;
 #[cfg(test)]

@@ -11,8 +11,8 @@ const BELOW: &[(&str, &[&str])] = &[
     (
         "server",
         &[
-            "log", "report", "hub", "settings", "dialect", "ledger", "origin", "rate", "id",
-            "stream", "file", "work",
+            "log", "report", "hub", "settings", "dialect", "ledger", "debts", "origin", "net",
+            "rate", "id", "stream", "file", "work",
         ],
     ),
     (
@@ -25,11 +25,11 @@ const BELOW: &[(&str, &[&str])] = &[
     (
         "hub",
         &[
-            "dialect", "outbox", "limits", "ledger", "name", "hygiene", "origin", "rate", "id",
-            "work",
+            "dialect", "outbox", "limits", "ledger", "name", "hygiene", "debts", "origin", "rate",
+            "id", "work",
         ],
     ),
-    ("settings", &["dialect", "limits", "rate", "file"]),
+    ("settings", &["dialect", "limits", "net", "rate", "file"]),
     ("dialect", &["ledger", "name", "hygiene", "work"]),
     // The leaves.
     ("outbox", &["limits", "ledger"]),
@@ -37,7 +37,9 @@ const BELOW: &[(&str, &[&str])] = &[
     ("ledger", &["name", "origin", "work"]),
     ("name", &["hygiene"]),
     ("hygiene", &[]),
+    ("debts", &["origin"]),
     ("origin", &[]),
+    ("net", &[]),
     ("rate", &[]),
     ("id", &[]),
     ("stream", &[]),
@@ -58,6 +60,7 @@ const CRATES: &[(&str, &[&str])] = &[
         &[
             "src/bin/chatload/load/",
             "src/server/admission.rs",
+            "src/server/listener.rs",
             "src/server/mod.rs",
             "src/server/notify.rs",
             "src/log.rs",

@@ -4,9 +4,9 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Instant;
 
+use crate::debts::Debts;
 use crate::dialect::encode_viewed;
 use crate::dialect::event::{Elsewhere, Note, Reply};
-use crate::hub::debts::Debts;
 use crate::hub::room::feed::Part;
 use crate::hub::room::Room;
 use crate::hub::roster::Roster;

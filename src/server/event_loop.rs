@@ -4,6 +4,7 @@
 //! reads in `read`.
 
 mod accept;
+mod door;
 mod read;
 
 use std::collections::VecDeque;
@@ -19,6 +20,7 @@ use crate::hub::{Hub, Limits, SessionId, Sink};
 #[cfg(test)]
 use crate::ledger::{Entry, Ledger};
 use crate::server::admission::{Admission, AdmissionLimits, CountedAs};
+use crate::server::door::Door;
 use crate::server::meter::{Meter, SlowTurn};
 use crate::server::motd::MotdFile;
 use crate::server::network::{Network, Owner, Wakeup};
@@ -58,6 +60,8 @@ pub(super) struct EventLoop<N: Network> {
     services: Vec<Service>,
     hub: Hub<Carrier<N::Stream>>,
     admission: Admission,
+    /// Connections that are no sessions yet.
+    door: Door<N::Stream>,
     /// Sessions that may have something to be read.
     ready: VecDeque<SessionId>,
     /// Those of them whose stream seems to have ended. When thousands leave at once, the others are not to wait for it.
@@ -111,6 +115,7 @@ impl<N: Network> EventLoop<N> {
         Ok(Self {
             network,
             admission: Admission::new(admission_limits, services.len()),
+            door: Door::new(services.len()),
             services,
             hub,
             ready: VecDeque::new(),
@@ -170,8 +175,10 @@ impl<N: Network> EventLoop<N> {
         self.lap("note");
         self.accept(now);
         self.lap("accept");
+        self.read_door(now);
         self.read(now);
         self.lap("read");
+        self.tick_door(now);
         self.hub.tick(now);
         self.resume();
         self.stop(now);
@@ -206,7 +213,7 @@ impl<N: Network> EventLoop<N> {
 
     /// How long the poll may wait: not at all while a list has work that no edge will tell of.
     pub(super) fn timeout(&self) -> Option<Duration> {
-        let listed = !self.ready.is_empty() || !self.leaving.is_empty();
+        let listed = !self.ready.is_empty() || !self.leaving.is_empty() || self.door.ready() > 0;
         if listed {
             return Some(Duration::ZERO);
         }
@@ -219,6 +226,7 @@ impl<N: Network> EventLoop<N> {
         let deadlines = [
             self.hub.wake_at(now),
             self.admission.wake_at(now),
+            self.door.wake_at(),
             stop,
             log,
         ];
@@ -231,7 +239,8 @@ impl<N: Network> EventLoop<N> {
             Wakeup::Listener(listener) => self.admission.note(listener),
             Wakeup::Stream { owner, edge } => match owner {
                 Owner::Session(id) => self.note_session(id, edge),
-                Owner::Door(_) | Owner::Control(_) | Owner::Monitor(_) => {}
+                Owner::Door(slot) => self.door.note(slot as usize, edge),
+                Owner::Control(_) | Owner::Monitor(_) => {}
             },
             Wakeup::Stop => {
                 self.shutdown = if self.shutdown == Shutdown::Running {

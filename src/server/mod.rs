@@ -11,6 +11,7 @@
 //! 6. **reap**: slots and descriptors are freed here and nowhere else.
 
 mod admission;
+mod door;
 mod event_loop;
 mod kernel;
 mod listener;
@@ -18,6 +19,7 @@ mod meter;
 mod motd;
 mod network;
 mod notify;
+mod proxy;
 mod signals;
 #[cfg(test)]
 mod simulation;
@@ -110,6 +112,9 @@ impl Server {
         let admission = AdmissionLimits {
             sessions_max,
             per_address_max: settings.sessions_per_address_max,
+            connects_per_minute: settings.connects_per_minute,
+            exempt: settings.exempt.clone(),
+            proxy_from: settings.proxy_from.clone(),
         };
         let message = MotdFile(settings.motd_file.clone());
         let mut event_loop = EventLoop::new(kernel, services, settings.limits, admission, message)?;

@@ -54,6 +54,9 @@ impl Profile {
                     500
                 },
                 per_address_max: random.percent(25).then(|| random.within(2..=4) as u32),
+                connects_per_minute: None,
+                exempt: Vec::new(),
+                proxy_from: Vec::new(),
             },
             batch_max: random.pick(&[1, 2, 3, 8, 1024]),
             write_cost: Duration::from_micros(random.pick(&[0, 10, 400, 1500])),

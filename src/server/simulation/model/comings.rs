@@ -368,6 +368,7 @@ fn farewell(dialect: Dialect, reason: CloseReason, silent_seconds: u64) -> Vec<u
         CloseReason::Flood => "goodbye: too much at once".to_owned(),
         CloseReason::WrongProtocol => "this is a chat in plain text".to_owned(),
         CloseReason::Reset | CloseReason::Eof => return Vec::new(),
+        CloseReason::ConnectRate => panic!("nobody is counted here by how often they connect"),
     };
     match (dialect, reason) {
         (Dialect::Telnet, CloseReason::Quit | CloseReason::Shutdown) => {

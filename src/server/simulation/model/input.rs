@@ -193,7 +193,10 @@ impl Model {
                 self.tick();
                 self.begin_shutdown();
             }
-            CloseReason::Quit | CloseReason::Full | CloseReason::PerAddress => {
+            CloseReason::Quit
+            | CloseReason::Full
+            | CloseReason::PerAddress
+            | CloseReason::ConnectRate => {
                 panic!("{number} ends, {reason}, without having done anything for it");
             }
         }
