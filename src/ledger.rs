@@ -34,6 +34,8 @@ pub enum CloseReason {
     Full,
     /// Its address had too many sessions.
     PerAddress,
+    /// Its address connected too often.
+    ConnectRate,
     /// The server went down.
     Shutdown,
     /// It spoke another protocol.
@@ -44,7 +46,7 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// All of them, in the order of their discriminants.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Quit,
         Self::Eof,
         Self::Reset,
@@ -54,6 +56,7 @@ impl CloseReason {
         Self::Flood,
         Self::Full,
         Self::PerAddress,
+        Self::ConnectRate,
         Self::Shutdown,
         Self::WrongProtocol,
         Self::Drain,
@@ -71,10 +74,21 @@ impl CloseReason {
             Self::Flood => "flood",
             Self::Full => "full",
             Self::PerAddress => "per-address",
+            Self::ConnectRate => "connect-rate",
             Self::Shutdown => "shutdown",
             Self::WrongProtocol => "wrong-protocol",
             Self::Drain => "drain",
         }
+    }
+}
+
+impl CloseReason {
+    /// Whether the peer did what addresses are watched for, and what a firewall may act on.
+    fn is_abuse(self) -> bool {
+        matches!(
+            self,
+            Self::Flood | Self::WrongProtocol | Self::ConnectRate | Self::Full | Self::PerAddress
+        )
     }
 }
 
@@ -174,6 +188,12 @@ impl Ledger {
             close.lines_in,
             close.bytes_out,
         );
+        if let Some(address) = close.from.address().filter(|_| close.reason.is_abuse()) {
+            info!(
+                "abuse from={address} reason={} id={}",
+                close.reason, close.id
+            );
+        }
         self.closed[close.reason as usize] += 1;
         #[cfg(test)]
         self.diary.push(Entry::Closed(Closed {

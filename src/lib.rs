@@ -28,6 +28,7 @@
 //! | `work` | how much a session makes the server do, in units that are charged like lines |
 //! | `net`, `when` | networks, and spans and moments of time, as operators write them |
 //! | `fields` | `key=value` as the log and operators have it |
+//! | `debts` | until when each address has paid for what it did |
 //! | `origin` | where a connection comes from, and which address it counts for |
 //! | `id` | which session, which person |
 //! | `stream` | one socket and its readiness |
@@ -53,6 +54,7 @@
 #![forbid(unsafe_code)]
 
 pub mod client;
+mod debts;
 mod dialect;
 mod fields;
 mod file;
@@ -66,7 +68,6 @@ mod ledger;
 mod limits;
 mod log;
 mod name;
-#[cfg_attr(not(test), allow(dead_code, reason = "nobody makes rules yet"))]
 mod net;
 mod origin;
 mod outbox;

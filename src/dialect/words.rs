@@ -155,7 +155,13 @@ impl Farewell {
             CloseReason::Idle => {
                 return Some(Cow::Owned(format!(
                     "goodbye: nothing heard for {} s",
-                    self.idle_seconds
+                    self.seconds
+                )))
+            }
+            CloseReason::ConnectRate => {
+                return Some(Cow::Owned(format!(
+                    "goodbye: you connect too often; try again in {} s",
+                    self.seconds
                 )))
             }
             CloseReason::Flood => "goodbye: too much at once",
@@ -208,7 +214,7 @@ mod tests {
         let words = |foreign, wire, irc| {
             let farewell = Farewell {
                 reason: CloseReason::WrongProtocol,
-                idle_seconds: 0,
+                seconds: 0,
                 foreign,
                 elsewhere: Elsewhere { wire, irc },
             };

@@ -27,11 +27,28 @@ const GREETING_NAMES_MAX: usize = 20;
 /// A session that was never announced makes place for a newcomer when it is this old.
 const UNANNOUNCED_AGE_MIN: Duration = Duration::from_secs(10);
 
+/// Why a newcomer is turned away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Rejection {
+    /// The reason, which its log lines tell.
+    pub(crate) reason: CloseReason,
+    /// In how many seconds it may come again, for [`CloseReason::ConnectRate`].
+    pub(crate) seconds: u64,
+}
+
+impl From<CloseReason> for Rejection {
+    fn from(reason: CloseReason) -> Self {
+        Self { reason, seconds: 0 }
+    }
+}
+
 /// Why a session ends, and what is said of that.
 pub(super) struct Parting<'a> {
     pub(super) reason: CloseReason,
     /// Its last words to the others, which may be empty.
     pub(super) words: &'a str,
+    /// In how many seconds it may come again, for [`CloseReason::ConnectRate`].
+    pub(super) seconds: u64,
     /// What it spoke, for [`CloseReason::WrongProtocol`].
     pub(super) foreign: Foreign,
 }
@@ -41,6 +58,7 @@ impl From<CloseReason> for Parting<'_> {
         Self {
             reason,
             words: "",
+            seconds: 0,
             foreign: Foreign::default(),
         }
     }
@@ -79,13 +97,17 @@ impl<T> Hub<T> {
         transport: T,
         dialect: Dialect,
         from: Origin,
-        reason: CloseReason,
+        rejection: Rejection,
         now: Instant,
     ) -> SessionId {
         let id = self.insert(transport, dialect, from, now);
         let Self { sessions, core } = self;
         if let Some(session) = sessions.get_mut(id) {
-            core.bid_farewell(session, &reason.into(), now);
+            let parting = Parting {
+                seconds: rejection.seconds,
+                ..rejection.reason.into()
+            };
+            core.bid_farewell(session, &parting, now);
         }
         id
     }
@@ -95,8 +117,9 @@ impl<T> Hub<T> {
         &mut self,
         dialect: Dialect,
         from: Origin,
-        reason: CloseReason,
+        rejection: Rejection,
     ) -> Vec<u8> {
+        let Rejection { reason, seconds } = rejection;
         let sessions = self.sessions.len();
         let ledger = &mut self.core.ledger;
         let number = ledger.open(dialect, from, sessions);
@@ -113,7 +136,7 @@ impl<T> Hub<T> {
         let mut farewell = Vec::new();
         let reply = Reply::Farewell(Farewell {
             reason,
-            idle_seconds: 0,
+            seconds,
             foreign: Foreign::default(),
             elsewhere: self.core.elsewhere,
         });
@@ -320,9 +343,13 @@ impl Core {
             || matches!(reason, CloseReason::Reset | CloseReason::WriteStall);
         if !hopeless {
             let silent = now.saturating_duration_since(session.heard_at());
+            let seconds = match reason {
+                CloseReason::Idle => silent.as_secs(),
+                _ => parting.seconds,
+            };
             let farewell = Reply::Farewell(Farewell {
                 reason,
-                idle_seconds: silent.as_secs(),
+                seconds,
                 foreign: parting.foreign,
                 elsewhere: self.elsewhere,
             });

@@ -4,10 +4,10 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Instant;
 
+use crate::debts::Debts;
 use crate::dialect::event::{Elsewhere, Note, Reply};
 use crate::dialect::input::Context;
 use crate::dialect::{encode_viewed, Codec};
-use crate::hub::debts::Debts;
 use crate::hub::room::feed::Part;
 use crate::hub::room::Room;
 use crate::hub::roster::Roster;

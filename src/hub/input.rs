@@ -45,7 +45,14 @@ impl<T> Hub<T> {
         let Some(session) = sessions.get_mut(id) else {
             return Then::Read;
         };
+        let is_paused = session.is_paused();
         match &mut session.phase {
+            Phase::Open if is_paused => {
+                // It came with its connection, and its address still owes something.
+                session.add_pending(bytes);
+                core.count_input(session);
+                return Then::Wait;
+            }
             Phase::Open => return self.understand(id, bytes, now),
             Phase::Closing(closing) => {
                 if let Stage::Lingering { dropped } = &mut closing.stage {

@@ -26,7 +26,6 @@ mod close;
 mod commands;
 mod completion;
 mod core;
-mod debts;
 mod flush;
 mod input;
 #[cfg(any(test, feature = "internals"))]
@@ -54,6 +53,7 @@ use crate::ledger::Ledger;
 
 pub(crate) use crate::id::SessionId;
 pub(crate) use crate::limits::Limits;
+pub(crate) use close::Rejection;
 pub(crate) use look::{Look, State};
 pub(crate) use session::Ending;
 pub(crate) use sink::Sink;

@@ -333,6 +333,13 @@ impl<T> Session<T> {
         }));
     }
 
+    /// Keeps more input behind what is kept for later.
+    pub(super) fn add_pending(&mut self, bytes: &[u8]) {
+        if let Some(pending) = &mut self.pending {
+            pending.bytes = [&pending.bytes, bytes].concat().into();
+        }
+    }
+
     /// Whether its lines have waited for long enough to be told so, and were not.
     pub(super) fn is_to_be_told_of_waiting(&mut self, now: Instant) -> bool {
         let Some(pending) = &mut self.pending else {

@@ -14,6 +14,7 @@
 
 mod admission;
 mod control;
+mod door;
 mod event_loop;
 mod files;
 mod kernel;
@@ -22,6 +23,7 @@ mod meter;
 mod motd;
 mod network;
 mod notify;
+mod proxy;
 #[cfg_attr(not(test), expect(dead_code, reason = "nobody makes rules yet"))]
 mod save;
 mod signals;

@@ -195,7 +195,7 @@ fn every_farewell_is_a_goodbye() {
     for reason in CloseReason::ALL {
         let farewell = Farewell {
             reason,
-            idle_seconds: 600,
+            seconds: 600,
             foreign: Foreign::default(),
             elsewhere: Elsewhere::default(),
         };

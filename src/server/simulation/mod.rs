@@ -260,7 +260,7 @@ impl Simulation {
         network.batch_max = profile.batch_max;
         network.write_cost = profile.write_cost;
         network.descriptors_max = profile.descriptors_max;
-        let (limits, admission) = (profile.limits, profile.admission);
+        let (limits, admission) = (profile.limits, profile.admission.clone());
         let message = message(&profile);
         Self {
             server: Server::new(network, limits, admission, message),

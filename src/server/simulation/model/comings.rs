@@ -377,6 +377,7 @@ fn farewell(dialect: Dialect, reason: CloseReason, silent_seconds: u64) -> Vec<u
         CloseReason::WrongProtocol => "this is a chat in plain text".to_owned(),
         CloseReason::Drain => "goodbye: the server takes no newcomers just now".to_owned(),
         CloseReason::Reset | CloseReason::Eof => return Vec::new(),
+        CloseReason::ConnectRate => panic!("nobody is counted here by how often they connect"),
     };
     match (dialect, reason) {
         (Dialect::Telnet, CloseReason::Quit | CloseReason::Shutdown) => {

@@ -194,7 +194,8 @@ impl Model {
             CloseReason::Quit
             | CloseReason::Full
             | CloseReason::PerAddress
-            | CloseReason::Drain => {
+            | CloseReason::Drain
+            | CloseReason::ConnectRate => {
                 panic!("{number} ends, {reason}, without having done anything for it");
             }
         }
