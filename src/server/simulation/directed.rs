@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::network::{Clock, SimulatedNetwork};
-use super::{memory, Server, LISTENERS, OPERATORS};
+use super::{memory, Server, OPERATORS};
 use crate::hub::{Census, Limits, SessionId};
 use crate::ledger::{CloseReason, Entry};
 use crate::limits::QueueLimits;

@@ -167,6 +167,9 @@ fn settings(limits: Limits, admission: AdmissionLimits) -> Settings {
     Settings {
         sessions_max: Some(admission.sessions_max),
         sessions_per_address_max: admission.per_address_max,
+        connects_per_minute: admission.connects_per_minute,
+        exempt: admission.exempt,
+        proxy_from: admission.proxy_from,
         limits,
         ..Settings::default()
     }
@@ -281,7 +284,7 @@ impl Simulation {
             let event_loop = &mut self.server.event_loop;
             event_loop.plant(&Settings {
                 motd_file: message(&people.profile),
-                ..settings(limits, admission)
+                ..settings(limits, admission.clone())
             });
             let trace = &mut event_loop.network_mut().trace;
             trace.note(format_args!("-- {limits:?} {admission:?}"));

@@ -58,6 +58,10 @@ pub(super) struct Model {
     history: History,
     /// When each address has paid at the earliest for what its sessions said that have gone.
     debts: BTreeMap<IpAddr, Duration>,
+    /// Until when the connections of each address count.
+    connects: BTreeMap<IpAddr, Duration>,
+    /// What the last one was told that connected too often.
+    connect_seconds: u64,
     /// What newcomers are shown.
     pub(super) message: Vec<String>,
     /// How often the server was told to stop, and whether everybody has been told so.
@@ -100,6 +104,8 @@ impl Model {
             wall_seconds: 0,
             history: History::new(limits.history_lines),
             debts: BTreeMap::new(),
+            connects: BTreeMap::new(),
+            connect_seconds: 0,
             message: Vec::new(),
             stops: 0,
             stopped_at: None,
