@@ -378,7 +378,7 @@ fn stop_is_answered_first_and_is_the_same_as_a_signal() {
     drop(ann);
     assert_eq!(server.wait().code(), Some(0));
     operator.expect_end();
-    server.log.wait_for(" stopping: 1 sessions are told");
+    server.log.wait_for(" stopping: 1 session is told");
     server.log.wait_for(" close id=1 name=ann reason=shutdown ");
     assert!(!place.path().exists());
 }
@@ -528,7 +528,7 @@ fn who_watches_sees_the_server_end() {
         let line = operator.read_line().expect("a line of the log");
         assert!(line.contains(part), "{line}");
     };
-    expect(" stopping: 1 sessions are told");
+    expect(" stopping: 1 session is told");
     drop(ann);
     expect(" close id=1 ");
     assert_eq!(server.wait().code(), Some(0));
