@@ -176,6 +176,9 @@ const CHANGES: &[(&str, &str, Seen)] = &[
         server.connect().expect("!! goodbye: the server is full");
     }),
     ("sessions-per-address-max", "1", |_, _| {}),
+    ("connects-per-minute", "1", |_, _| {}),
+    ("exempt", "10.0.0.0/8", |_, _| {}),
+    ("proxy-from", "192.0.2.7", |_, _| {}),
     ("line-bytes-max", "64", |_, ann| {
         ann.say(&"x".repeat(65));
         ann.expect("!! line too long: 65 bytes, at most 64; not sent");

@@ -39,7 +39,7 @@ const BELOW: &[(&str, &[&str])] = &[
     ("ledger", &["name", "origin", "work"]),
     ("name", &["hygiene"]),
     ("hygiene", &[]),
-    ("debts", &["origin"]),
+    ("debts", &["origin", "rate"]),
     ("origin", &[]),
     ("net", &[]),
     ("when", &[]),
@@ -60,7 +60,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ),
     ("signal_hook", &["src/server/"]),
     ("signal_hook_mio", &["src/server/"]),
-    ("slab", &["src/hub/", "src/client/"]),
+    ("slab", &["src/server/", "src/hub/", "src/client/"]),
     ("getopts", &["src/settings", "src/bin/", "src/ctl.rs"]),
     (
         "rustix",

@@ -108,8 +108,6 @@ pub enum Service {
         /// It is reached through a front end, which says in a PROXY header who connects: `DIALECT+proxy`.
         behind_proxy: bool,
     },
-    /// Numbers for monitoring, over HTTP: `metrics`.
-    Metrics,
     /// Control, for operators, over a Unix socket: `ops`.
     Operators,
 }
@@ -120,7 +118,7 @@ impl Service {
     pub fn dialect(self) -> Option<Dialect> {
         match self {
             Service::Chat { dialect, .. } => Some(dialect),
-            Service::Metrics | Service::Operators => None,
+            Service::Operators => None,
         }
     }
 }
@@ -135,7 +133,6 @@ impl fmt::Display for Service {
                 dialect.fmt(f)?;
                 f.write_str(if *behind_proxy { BEHIND_PROXY } else { "" })
             }
-            Service::Metrics => f.write_str("metrics"),
             Service::Operators => f.write_str("ops"),
         }
     }
@@ -145,10 +142,8 @@ impl FromStr for Service {
     type Err = UnknownDialect;
 
     fn from_str(word: &str) -> Result<Self, UnknownDialect> {
-        match word {
-            "metrics" => return Ok(Service::Metrics),
-            "ops" => return Ok(Service::Operators),
-            _ => {}
+        if word == "ops" {
+            return Ok(Service::Operators);
         }
         let (word, behind_proxy) = match word.strip_suffix(BEHIND_PROXY) {
             Some(word) => (word, true),
@@ -286,7 +281,6 @@ mod tests {
         for printed in [
             "telnet+proxy://127.0.0.1:3333",
             "wire+proxy://[::]:1",
-            "metrics://localhost:9333",
             "ops:///run/chatd/ops.sock",
         ] {
             let endpoint: Endpoint = printed.parse().unwrap();
@@ -299,8 +293,6 @@ mod tests {
             ("ops://run/ops.sock", ListenError::Path),
             ("ops://", ListenError::Path),
             ("ops+proxy:///run/ops.sock", ListenError::Dialect),
-            ("metrics+proxy://h:1", ListenError::Dialect),
-            ("metrics:///run/metrics", ListenError::Form),
             ("+proxy://h:1", ListenError::Dialect),
         ] {
             assert_eq!(text.parse::<Endpoint>(), Err(error), "{text}");

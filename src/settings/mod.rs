@@ -132,8 +132,8 @@ fn options() -> Options {
         .optmulti(
             "l",
             LISTEN,
-            "accept connections there; DIALECT is telnet (if none is named) or wire; port 0 takes a free one; \
-             ops:///PATH is a Unix socket for operators; may be repeated",
+            "accept connections there; DIALECT is telnet (if none is named) or wire, with +proxy behind it behind a front end; \
+             port 0 takes a free one; ops:///PATH is a Unix socket for operators; may be repeated",
             "[DIALECT://]HOST:PORT",
         )
         .optmulti("o", "option", "set KEY; may be repeated", "KEY=VALUE")

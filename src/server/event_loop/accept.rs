@@ -77,9 +77,6 @@ impl<N: Network> EventLoop<N> {
                 self.admit(newcomer, now);
             }
             Service::Operators => self.control.admit(stream, &mut self.network, now),
-            Service::Metrics => {
-                self.network.close(stream, Ending::Orderly);
-            }
         }
     }
 
