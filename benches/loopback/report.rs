@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::io;
-use std::path::PathBuf;
 
 use super::sessions::Figure;
 use super::workload::{LatencyBound, Measured, Workload};
+use crate::process::target_path;
 
 /// What came out for one workload, run by run.
 pub(super) struct FanOut {
@@ -93,16 +93,6 @@ pub(super) fn tell(
     fs::write(&svg_path, svg(&rows))?;
     println!("\n{}\n{}", csv_path.display(), svg_path.display());
     Ok(())
-}
-
-/// A file in the directory in which cargo builds.
-pub(super) fn target_path(file: &str) -> io::Result<PathBuf> {
-    let directory = std::env::var_os("CARGO_TARGET_DIR").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target"),
-        PathBuf::from,
-    );
-    fs::create_dir_all(&directory)?;
-    Ok(directory.join(file))
 }
 
 fn fan_out_table(rows: &[Row]) -> String {
