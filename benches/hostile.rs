@@ -28,10 +28,13 @@ mod hostile;
 #[cfg(target_os = "linux")]
 #[path = "../src/bin/chatload/load/mod.rs"]
 mod load;
+#[cfg(target_os = "linux")]
+#[path = "support/process.rs"]
+mod process;
 
 #[cfg(target_os = "linux")]
 fn main() -> std::process::ExitCode {
-    hostile::main()
+    process::main("hostile", hostile::bench)
 }
 
 #[cfg(not(target_os = "linux"))]

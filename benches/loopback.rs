@@ -27,10 +27,13 @@ mod load;
 #[cfg(target_os = "linux")]
 #[path = "loopback/mod.rs"]
 mod loopback;
+#[cfg(target_os = "linux")]
+#[path = "support/process.rs"]
+mod process;
 
 #[cfg(target_os = "linux")]
 fn main() -> std::process::ExitCode {
-    loopback::main()
+    process::main("loopback", loopback::bench)
 }
 
 #[cfg(not(target_os = "linux"))]

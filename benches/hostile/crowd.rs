@@ -1,6 +1,6 @@
 //! The sockets of members and attackers, and a thread that reads all that they are told.
 //!
-//! Whoever is not read would become a slow consumer, and another thing would be measured.
+//! A member that nobody reads would become a slow consumer, and another thing would be measured.
 
 use std::io::{self, ErrorKind, Read};
 use std::net::{Ipv4Addr, SocketAddr};

@@ -13,7 +13,6 @@ mod server;
 use std::fs;
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -43,24 +42,8 @@ const CALM_TIMES: u32 = 3;
 /// Lines that are due in this first part of a case, of each second of it, are told of.
 const LAST_DUE: Duration = Duration::from_millis(900);
 
-pub(super) fn main() -> ExitCode {
-    let mut arguments = std::env::args().skip(1).peekable();
-    let result = match arguments.peek().map(String::as_str) {
-        Some(server::LAUNCH_ARGUMENT) => Err(server::launch(arguments.skip(1))),
-        _ => bench(&arguments.collect::<Vec<_>>()),
-    };
-    match result {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("hostile: {error}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
 /// Tells whether no line of a pair was lost.
-fn bench(arguments: &[String]) -> io::Result<bool> {
+pub(super) fn bench(arguments: &[String]) -> io::Result<bool> {
     let descriptors = raise_descriptor_limit();
     let options = Options::parse(arguments).map_err(io::Error::other)?;
     if let Some(help) = options.help {

@@ -1,7 +1,7 @@
 //! The load: many clients on one `Poll`, with as little work as can be for each byte that comes.
 //!
-//! It knows sockets and how a client comes into the room. What is said there and what is counted is the business of
-//! whoever calls `turn`.
+//! It knows sockets and how a client comes into the room. What is said there and what is counted is the caller's
+//! business.
 
 use std::io::{self, Read, Write};
 use std::mem;
@@ -240,7 +240,7 @@ impl Client {
             }
         });
         if self.is_here {
-            // Whoever reads lines from now on begins where they are, maybe within one.
+            // What reads lines from now on begins here, maybe within one.
             self.partial = Vec::new();
         }
         refusal

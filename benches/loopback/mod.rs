@@ -11,7 +11,6 @@ mod workload;
 
 use std::fs;
 use std::io;
-use std::process::ExitCode;
 
 use options::Options;
 use report::FanOut;
@@ -27,25 +26,14 @@ const SESSIONS: usize = 15_000;
 /// A server that waits longer than this share of the time for its core was not alone there, and its latency says little.
 const WAITED_SHARE_MAX: f64 = 0.05;
 
-pub(super) fn main() -> ExitCode {
-    let mut arguments = std::env::args().skip(1).peekable();
-    let result = match arguments.peek().map(String::as_str) {
-        Some(server::FLOOR_ARGUMENT) => floor::run().map(|()| true),
-        Some(server::LAUNCH_ARGUMENT) => Err(server::launch(arguments.skip(1))),
-        _ => bench(&arguments.collect::<Vec<_>>()),
-    };
-    match result {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("loopback: {error}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
 /// Tells whether all could be measured and nothing was lost.
-fn bench(arguments: &[String]) -> io::Result<bool> {
+pub(super) fn bench(arguments: &[String]) -> io::Result<bool> {
+    if arguments
+        .first()
+        .is_some_and(|first| first == server::FLOOR_ARGUMENT)
+    {
+        return floor::run().map(|()| true);
+    }
     let descriptors = raise_descriptor_limit();
     let options = Options::parse(arguments, descriptors).map_err(io::Error::other)?;
     if let Some(help) = options.help {
@@ -150,7 +138,7 @@ impl FanOut {
     }
 }
 
-/// On what it was measured, for whoever reads the tables.
+/// On what the tables were measured.
 fn machine(are_apart: bool, descriptors: u64) -> String {
     let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpu

@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::io;
-use std::path::PathBuf;
 
 use super::sessions::Figure;
-use super::workload::{LatencyBound, Measured, Workload};
+use super::workload::{Measured, Workload, P99_RATIO_MAX};
+use crate::process::target_path;
 
 /// What came out for one workload, run by run.
 pub(super) struct FanOut {
@@ -20,18 +20,24 @@ struct Row<'a> {
     workload: &'a Workload,
     floor: Option<Measured>,
     chatd: Option<Measured>,
+    /// Of the CPU per line, and of the 99th percentile of the latency, chatd's to the floor's.
     ratio: Option<f64>,
+    p99_ratio: Option<f64>,
     verdict: &'static str,
 }
 
 impl Row<'_> {
     fn new(fan_out: &FanOut, is_judged: bool) -> Row<'_> {
-        let ratios = fan_out.floor.iter().zip(&fan_out.chatd);
+        let median_of = |ratio: fn(&Measured, &Measured) -> f64| {
+            let runs = fan_out.floor.iter().zip(&fan_out.chatd);
+            median(runs.map(|(floor, chatd)| ratio(floor, chatd)))
+        };
         let mut row = Row {
             workload: &fan_out.workload,
             floor: Measured::median(&fan_out.floor),
             chatd: Measured::median(&fan_out.chatd),
-            ratio: median(ratios.map(|(floor, chatd)| chatd.cpu_ns / floor.cpu_ns)),
+            ratio: median_of(|floor, chatd| chatd.cpu_ns / floor.cpu_ns),
+            p99_ratio: median_of(|floor, chatd| chatd.p99_ms / floor.p99_ms),
             verdict: "-",
         };
         if is_judged {
@@ -41,14 +47,11 @@ impl Row<'_> {
     }
 
     fn judge(&self) -> Option<&'static str> {
-        let (floor, chatd) = (self.floor.as_ref()?, self.chatd.as_ref()?);
-        let p99_ms_max = match self.workload.latency_bound {
-            Some(LatencyBound::Milliseconds(most)) => most,
-            Some(LatencyBound::TimesFloor(times)) => times * floor.p99_ms,
-            None => f64::INFINITY,
-        };
-        let is_cheap = self.ratio? <= self.workload.bound;
-        Some(match (is_cheap, chatd.p99_ms <= p99_ms_max) {
+        let (cpu, p99) = (self.ratio?, self.p99_ratio?);
+        let is_cheap = cpu <= self.workload.bound;
+        let is_soon =
+            p99 <= P99_RATIO_MAX && self.chatd.as_ref()?.p99_ms <= self.workload.p99_ms_max;
+        Some(match (is_cheap, is_soon) {
             (true, true) => "within",
             (true, false) => "OVER (p99)",
             (false, true) => "OVER",
@@ -95,21 +98,11 @@ pub(super) fn tell(
     Ok(())
 }
 
-/// A file in the directory in which cargo builds.
-pub(super) fn target_path(file: &str) -> io::Result<PathBuf> {
-    let directory = std::env::var_os("CARGO_TARGET_DIR").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target"),
-        PathBuf::from,
-    );
-    fs::create_dir_all(&directory)?;
-    Ok(directory.join(file))
-}
-
 fn fan_out_table(rows: &[Row]) -> String {
     let mut table = String::from(
         "| workload | clients | floor ns/line | chatd ns/line | ratio | at most | floor CPU | chatd CPU \
-         | floor p50/p99 ms | chatd p50/p99 ms | verdict |\n\
-         |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|\n",
+         | floor p50/p99 ms | chatd p50/p99 ms | p99 ratio | at most | verdict |\n\
+         |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|\n",
     );
     let cells = |measured: &Option<Measured>| match measured {
         None => ["-"; 3].map(str::to_owned),
@@ -128,12 +121,13 @@ fn fan_out_table(rows: &[Row]) -> String {
         } = row.workload;
         let [floor_cost, floor_share, floor_delay] = cells(&row.floor);
         let [chatd_cost, chatd_share, chatd_delay] = cells(&row.chatd);
-        let ratio = row.ratio.map_or("-".into(), |ratio| format!("{ratio:.2}"));
+        let told = |ratio: Option<f64>| ratio.map_or("-".into(), |ratio| format!("{ratio:.2}"));
+        let (ratio, p99_ratio) = (told(row.ratio), told(row.p99_ratio));
         let verdict = row.verdict;
         let _ = writeln!(
             table,
             "| {name} | {clients} | {floor_cost} | {chatd_cost} | {ratio} | {bound:.2} | {floor_share} | {chatd_share} \
-             | {floor_delay} | {chatd_delay} | {verdict} |",
+             | {floor_delay} | {chatd_delay} | {p99_ratio} | {P99_RATIO_MAX:.2} | {verdict} |",
         );
     }
     table
@@ -143,27 +137,24 @@ fn figure_table(figures: &[Figure], is_judged: bool) -> String {
     let mut table =
         String::from("| measure | clients | chatd | at most | verdict |\n|---|--:|--:|--:|---|\n");
     for figure in figures {
-        let Figure {
-            what,
-            clients,
-            value,
-            unit,
-            at_most,
-        } = figure;
-        let at_most = at_most.map_or("-".into(), |most| format!("{most} {unit}"));
-        let verdict = figure_verdict(figure, is_judged);
+        let (value, unit) = (figure.value, figure.unit);
+        let most = figure.at_most;
+        let at_most = most.map_or("-".into(), |most| format!("{most} {unit}"));
+        let verdict = verdict(value, most.filter(|_| is_judged));
         let _ = writeln!(
             table,
-            "| {what} | {clients} | {value:.2} {unit} | {at_most} | {verdict} |"
+            "| {} | {} | {value:.2} {unit} | {at_most} | {verdict} |",
+            figure.what, figure.clients
         );
     }
     table
 }
 
-fn figure_verdict(figure: &Figure, is_judged: bool) -> &'static str {
-    match figure.at_most.filter(|_| is_judged) {
+/// Of a value that is at most to be as much, if it is judged at all.
+fn verdict(value: f64, at_most: Option<f64>) -> &'static str {
+    match at_most {
         None => "-",
-        Some(most) if figure.value > most => "OVER",
+        Some(most) if value > most => "OVER",
         Some(_) => "within",
     }
 }
@@ -188,27 +179,28 @@ fn csv(rows: &[Row], figures: &[Figure], is_judged: bool) -> String {
                 let _ = writeln!(csv, "{name} {what},{clients},{subject},{value:.3},{unit},,");
             }
         }
-        if let Some(ratio) = row.ratio {
-            let verdict = row.verdict;
+        for (what, ratio, at_most) in [
+            ("ratio", row.ratio, *bound),
+            ("p99 ratio", row.p99_ratio, P99_RATIO_MAX),
+        ] {
+            let Some(ratio) = ratio else { continue };
+            let verdict = verdict(ratio, is_judged.then_some(at_most));
             let _ = writeln!(
                 csv,
-                "{name} ratio,{clients},chatd,{ratio:.3},x,{bound},{verdict}"
+                "{name} {what},{clients},chatd,{ratio:.3},x,{at_most},{verdict}"
             );
         }
     }
     for figure in figures {
-        let Figure {
-            what,
-            clients,
-            value,
-            unit,
-            at_most,
-        } = figure;
-        let at_most = at_most.map_or(String::new(), |most| most.to_string());
-        let verdict = figure_verdict(figure, is_judged);
+        let (most, value) = (figure.at_most, figure.value);
         let _ = writeln!(
             csv,
-            "\"{what}\",{clients},chatd,{value:.3},{unit},{at_most},{verdict}"
+            "\"{}\",{},chatd,{value:.3},{},{},{}",
+            figure.what,
+            figure.clients,
+            figure.unit,
+            most.map_or(String::new(), |most| most.to_string()),
+            verdict(value, most.filter(|_| is_judged))
         );
     }
     csv

@@ -130,7 +130,7 @@ fn shrunk_room(conditions: &Conditions, clients: usize) -> io::Result<Vec<Figure
         pace: Pace::InFlight(1),
         arrivals: Arrivals::Even,
         bound: 1.0,
-        latency_bound: None,
+        p99_ms_max: f64::INFINITY,
     };
     let open = || Room::open(Subject::Chatd, STAYING, conditions);
     let mut rooms = [open()?, open()?];

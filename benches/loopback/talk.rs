@@ -204,7 +204,7 @@ impl<'a> Talk<'a> {
 
 /// Who has had how many of the lines said, and how many of these everybody has had.
 ///
-/// A room has one order, so whoever has had `n` lines has had the first `n`. One's own lines count as had when they are
+/// A room has one order, so a client that has had `n` lines has had the first `n`. One's own lines count as had when they are
 /// said, as they do not come back.
 struct Tally {
     said: u64,
