@@ -10,13 +10,14 @@
 //! cargo bench --bench hostile                      all, in rooms of 10, 1,000 and 15,000 members
 //! cargo bench --bench hostile -- --quick           rooms of 10 and 1,000, each case for a second
 //! cargo bench --bench hostile -- --rooms 1000 who tab
+//! cargo bench --bench hostile -- --everything      all at once for a minute, in a room of 15,000
 //! cargo bench --bench hostile -- --test            every one for a moment, in a room of 5
 //! cargo bench --bench hostile -- --help
 //! ```
 //!
 //! The table goes to standard output and, with `--csv FILE`, to a file. `CHATD_BENCH_SERVER` names another server binary
 //! than the one just built. The exit status is 1 when something could not be measured, or a line of one of the pairs was
-//! lost; no figure is a failure.
+//! lost, or when of what must hold with `--everything` something did not; no other figure is a failure.
 
 #![forbid(unsafe_code)]
 // The clock is what a bench is about.

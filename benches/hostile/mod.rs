@@ -4,6 +4,7 @@
 
 mod cases;
 mod crowd;
+mod everything;
 mod kernel;
 mod options;
 mod pair;
@@ -54,9 +55,13 @@ pub(super) fn bench(arguments: &[String]) -> io::Result<bool> {
     eprintln!("{descriptors} descriptors; the server on core {core:?}, the load on another");
     println!("{HEAD}");
     let mut table = format!("{HEAD}\n");
-    let mut lost = 0;
+    let (mut lost, mut holds) = (0, true);
     for members in &options.rooms {
         let mut room = Room::new(*members, core, &options)?;
+        if options.is_everything {
+            holds &= everything::run(&mut room, &options)?;
+            continue;
+        }
         for case in options.cases() {
             for attackers in &options.attackers {
                 let row = room.suffer(case, *attackers, &options)?;
@@ -75,7 +80,7 @@ pub(super) fn bench(arguments: &[String]) -> io::Result<bool> {
     if lost > 0 {
         println!("\nFAILED: {lost} lines of the pairs were lost");
     }
-    Ok(lost == 0)
+    Ok(lost == 0 && holds)
 }
 
 /// The same table with commas.
@@ -170,13 +175,20 @@ impl Room {
             pair::send(&member.stream, &setup)?;
         }
         self.rest(options)?;
-        let kept_before = self.server.input_bytes()?;
+        let kept_before = self.server.reported("input_bytes")?;
         self.rest(options)?;
         let slow_before = self.server.slow_turns()?.len();
         let (began_at, before) = (Instant::now(), self.server.core_time()?);
-        let written = attack(case, &joined, began_at + options.time);
+        let armed = joined.iter().enumerate();
+        let armed = armed
+            .map(|(number, member)| Attacker::new(Arc::clone(member), case.payload(number)))
+            .collect();
+        let written = attack(armed, began_at + options.time);
         let (time, spent) = (report::since(began_at), self.server.spent_since(before)?);
-        let kept = self.server.input_bytes()?.saturating_sub(kept_before);
+        let kept = self
+            .server
+            .reported("input_bytes")?
+            .saturating_sub(kept_before);
         let sources: Vec<SocketAddr> = joined
             .iter()
             .filter_map(|member| member.stream.local_addr().ok())
@@ -229,15 +241,36 @@ impl Room {
     }
 }
 
-/// Every attacker sends its units over and over, as fast as its socket takes them. Gives how many bytes that were.
-fn attack(case: &Case, attackers: &[Arc<Member>], until: Instant) -> u64 {
-    let mut payloads: Vec<(Vec<u8>, usize)> = (0..attackers.len())
-        .map(|number| (case.payload(number), 0))
-        .collect();
+/// One who sends the same over and over.
+struct Attacker {
+    member: Arc<Member>,
+    payload: Vec<u8>,
+    /// How much of it was sent.
+    at: usize,
+}
+
+impl Attacker {
+    fn new(member: Arc<Member>, payload: Vec<u8>) -> Self {
+        let at = 0;
+        Self {
+            member,
+            payload,
+            at,
+        }
+    }
+}
+
+/// All send as fast as their sockets take it. Gives how many bytes that were.
+fn attack(mut attackers: Vec<Attacker>, until: Instant) -> u64 {
     let mut written = 0;
     while Instant::now() < until {
         let mut is_idle = true;
-        for (member, (payload, at)) in attackers.iter().zip(&mut payloads) {
+        for attacker in &mut attackers {
+            let Attacker {
+                member,
+                payload,
+                at,
+            } = attacker;
             if member.is_gone() {
                 continue;
             }

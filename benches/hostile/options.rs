@@ -7,12 +7,13 @@ use super::cases::{Case, CASES};
 use crate::load::options::{self, number};
 
 #[rustfmt::skip]
-const OPTIONS: [(&str, &str, &str); 7] = [
+const OPTIONS: [(&str, &str, &str); 8] = [
     ("milliseconds", "MS", "measured time of each case (1500)"),
     ("rooms", "N,N", "members of the rooms (10,1000,15000)"),
     ("attackers", "N,N", "how many attack at once (1,64)"),
     ("csv", "FILE", "writes the table there, too"),
     ("quick", "", "rooms of 10 and 1,000, each case for a second"),
+    ("everything", "", "all cases at once, for a minute in a room of 15,000: what must hold"),
     ("test", "", "each for a moment at a tiny size: whether it runs"),
     ("bench", "", "passed by cargo; without it, as with --test"),
 ];
@@ -24,6 +25,8 @@ pub(super) struct Options {
     pub(super) attackers: Vec<usize>,
     pub(super) csv: Option<PathBuf>,
     pub(super) is_test: bool,
+    /// All cases at once, instead of one after the other.
+    pub(super) is_everything: bool,
     /// To be told instead of measuring.
     pub(super) help: Option<String>,
 }
@@ -45,7 +48,10 @@ impl Options {
             return Err(format!("no such case: {unknown}\n{usage}"));
         }
         let is_test = matches.opt_present("test") || !matches.opt_present("bench");
-        let (rooms, attackers, milliseconds) = if is_test {
+        let is_everything = matches.opt_present("everything");
+        let (rooms, attackers, milliseconds) = if is_everything {
+            (vec![15_000], vec![64], 60_000)
+        } else if is_test {
             (vec![5], vec![2], 20)
         } else if matches.opt_present("quick") {
             (vec![10, 1000], vec![1, 64], 1000)
@@ -67,6 +73,7 @@ impl Options {
             attackers: numbers("attackers", attackers)?,
             csv: matches.opt_str("csv").map(PathBuf::from),
             is_test,
+            is_everything,
             help: matches.opt_present("help").then_some(usage),
             names: matches.free,
         })

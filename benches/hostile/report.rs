@@ -12,7 +12,7 @@ pub(super) struct Heard {
     pub(super) lines: usize,
     pub(super) lost: usize,
     p50: Duration,
-    p99: Duration,
+    pub(super) p99: Duration,
     pub(super) longest: Duration,
 }
 

@@ -50,13 +50,15 @@ impl Server {
         })
     }
 
-    /// Bytes that it has read and not understood yet, of all sessions: it is asked for a report.
-    pub(super) fn input_bytes(&self) -> io::Result<u64> {
+    /// What a report tells of `key`, the sessions and the bytes they hold: it is asked for one.
+    pub(super) fn reported(&self, key: &str) -> io::Result<u64> {
+        let key = format!(" {key}=");
         let reports = || -> io::Result<Vec<u64>> {
             let log = fs::read_to_string(&self.log)?;
             let told = log.lines().filter_map(|line| {
-                let (_, told) = line.split_once(" input_bytes=")?;
-                told.parse().ok()
+                let (_, told) = line.split_once(" report")?;
+                let (_, told) = told.split_once(&key)?;
+                told.split(' ').next()?.parse().ok()
             });
             Ok(told.collect())
         };
@@ -70,6 +72,17 @@ impl Server {
             }
         }
         Err(io::Error::other("the server does not report"))
+    }
+
+    /// The most memory that it ever had resident, in bytes.
+    pub(super) fn peak_bytes(&self) -> io::Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let told = status.lines().find_map(|line| {
+            let kibibytes = line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?;
+            kibibytes.parse::<u64>().ok()
+        });
+        told.map(|kibibytes| kibibytes * 1024)
+            .ok_or_else(|| io::Error::other("the system tells no memory of the server"))
     }
 
     /// How long each slow turn took that it has told of so far, in ms; it tells of one in a second at most.
