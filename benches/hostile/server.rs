@@ -76,7 +76,7 @@ impl Server {
 
     /// The most memory that it ever had resident, in bytes.
     pub(super) fn peak_bytes(&self) -> io::Result<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.child.id()))?;
         let told = status.lines().find_map(|line| {
             let kibibytes = line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?;
             kibibytes.parse::<u64>().ok()
