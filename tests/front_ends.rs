@@ -247,8 +247,11 @@ fn looks_are_silent() {
     // One that goes on is a session, of the front end itself.
     let mut person = Person::over(knock(&server, &[LOOK, b"/name ann\r\n"].concat()));
     person.skip_until("-- you are ann");
+    server.log.wait_for(" open id=1 ");
+    person.finish();
+    server.log.wait_for(" close id=1 ");
     assert_eq!(server.log.matching(" open id=").len(), 1);
-    assert_eq!(server.log.matching(" close id=").len(), 0);
+    assert_eq!(server.log.matching(" close id=").len(), 1);
 }
 
 fn silence_has_an_end() {
