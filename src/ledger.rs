@@ -38,11 +38,15 @@ pub enum CloseReason {
     Shutdown,
     /// It spoke another protocol.
     WrongProtocol,
+    /// A rule keeps its address out.
+    Banned,
+    /// An operator closed it.
+    Kicked,
 }
 
 impl CloseReason {
     /// All of them, in the order of their discriminants.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Quit,
         Self::Eof,
         Self::Reset,
@@ -54,6 +58,8 @@ impl CloseReason {
         Self::PerAddress,
         Self::Shutdown,
         Self::WrongProtocol,
+        Self::Banned,
+        Self::Kicked,
     ];
 
     /// The word for it in the log.
@@ -70,6 +76,8 @@ impl CloseReason {
             Self::PerAddress => "per-address",
             Self::Shutdown => "shutdown",
             Self::WrongProtocol => "wrong-protocol",
+            Self::Banned => "banned",
+            Self::Kicked => "kicked",
         }
     }
 }

@@ -19,6 +19,7 @@ use std::time::{Duration, Instant, SystemTime};
 use log::{warn, Level, Log, Metadata, Record, SetLoggerError};
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
 
+use crate::fields;
 use crate::rate::Window;
 use crate::report;
 
@@ -126,7 +127,7 @@ impl Log for StderrLog {
     fn log(&self, record: &Record<'_>) {
         if self.filter.matches(record) {
             let line = line(record.level(), record.args());
-            let asked_for = record.target() == report::LOG_TARGET;
+            let asked_for = [report::LOG_TARGET, fields::LOG_TARGET].contains(&record.target());
             self.with_queue(|queue, now| {
                 if asked_for {
                     queue.add_first(&line);

@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::process::ExitCode;
 
 use chatd::server::{block_signals, print, Dialect, Server, StderrLog};
-use chatd::settings::{self, Invocation, Settings};
+use chatd::settings::{self, Invocation, Settings, SettingsError};
 use listenfd::ListenFd;
 use log::warn;
 
@@ -78,7 +78,11 @@ fn inherited_listeners() -> io::Result<Vec<(Dialect, TcpListener)>> {
 fn finish(outcome: io::Result<()>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => complain(&error, 1),
+        Err(error) => {
+            let inner = error.get_ref();
+            let wrong = inner.and_then(|inner| inner.downcast_ref::<SettingsError>());
+            complain(&error, wrong.map_or(1, SettingsError::exit_status))
+        }
     }
 }
 

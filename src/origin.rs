@@ -25,6 +25,14 @@ pub(crate) enum Origin {
 }
 
 impl Origin {
+    /// Its address; `None` for what comes over no network.
+    pub(crate) fn address(self) -> Option<IpAddr> {
+        match self {
+            Self::Inet { address, .. } => Some(canonical(address)),
+            Self::Local => None,
+        }
+    }
+
     /// The prefix that it is counted under; `None` if it is exempt: from this machine.
     pub(crate) fn prefix(self) -> Option<Prefix> {
         match self {

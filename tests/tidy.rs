@@ -20,17 +20,17 @@ const BELOW: &[(&str, &[&str])] = &[
         &["settings", "dialect", "outbox", "limits", "stream"],
     ),
     // Only how it knows the lines of a report, which it must not suppress.
-    ("log", &["report", "rate"]),
+    ("log", &["report", "fields", "rate"]),
     ("report", &["hub", "ledger"]),
     (
         "hub",
         &[
             "dialect", "outbox", "limits", "ledger", "name", "hygiene", "origin", "net", "when",
-            "rate", "id", "work",
+            "fields", "rate", "id", "work",
         ],
     ),
     ("settings", &["dialect", "limits", "rate", "file"]),
-    ("dialect", &["ledger", "name", "hygiene", "work"]),
+    ("dialect", &["ledger", "name", "hygiene", "when", "work"]),
     // The leaves.
     ("outbox", &["limits", "ledger"]),
     ("limits", &["rate"]),
@@ -40,6 +40,7 @@ const BELOW: &[(&str, &[&str])] = &[
     ("origin", &[]),
     ("net", &[]),
     ("when", &[]),
+    ("fields", &[]),
     ("rate", &[]),
     ("id", &[]),
     ("stream", &[]),

@@ -23,6 +23,7 @@ use crate::server::admission::{Admission, AdmissionLimits, CountedAs};
 use crate::server::meter::{Meter, SlowTurn};
 use crate::server::motd::MotdFile;
 use crate::server::network::{Network, Wakeup};
+use crate::server::rules_file::RulesFile;
 use crate::stream::{Readiness, Write};
 
 use crate::report::Report;
@@ -67,6 +68,7 @@ pub(super) struct EventLoop<N: Network> {
     report_wanted: bool,
     reload_wanted: bool,
     message: MotdFile,
+    rules: RulesFile,
     drain: Duration,
     meter: Meter,
     /// Time in which nobody was served, though the clock went on.
@@ -98,9 +100,12 @@ impl<N: Network> EventLoop<N> {
         limits: Limits,
         admission_limits: AdmissionLimits,
         message: MotdFile,
+        mut rules: RulesFile,
     ) -> io::Result<Self> {
         let mut hub = Hub::new(limits);
         hub.set_motd(&message.read()?);
+        hub.set_wall_clock(network.wall_seconds());
+        rules.begin(&mut hub)?;
         let meter = Meter::new(network.now());
         let read_bytes_max = if limits.line_rate.is_unlimited() {
             TURN_BYTES_MAX
@@ -120,6 +125,7 @@ impl<N: Network> EventLoop<N> {
             report_wanted: false,
             reload_wanted: false,
             message,
+            rules,
             drain: limits.drain,
             meter,
             left_out: Duration::ZERO,
@@ -178,6 +184,8 @@ impl<N: Network> EventLoop<N> {
         self.flush(now);
         self.lap("flush");
         self.reap(now);
+        // Everybody has been told before: only who made a rule waits for the disk.
+        self.rules.keep(&mut self.hub, now);
         self.lap("reap");
         self.tell_the_operator();
         let took = self.network.now().saturating_duration_since(awake_since);
@@ -220,6 +228,7 @@ impl<N: Network> EventLoop<N> {
             self.admission.wake_at(now),
             stop,
             log,
+            self.rules.retry_at(),
         ];
         let wake_at = deadlines.into_iter().flatten().min()?;
         Some(wake_at.saturating_duration_since(now))

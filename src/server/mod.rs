@@ -17,7 +17,7 @@ mod meter;
 mod motd;
 mod network;
 mod notify;
-#[cfg_attr(not(test), expect(dead_code, reason = "nobody makes rules yet"))]
+mod rules_file;
 mod save;
 mod signals;
 #[cfg(test)]
@@ -44,6 +44,7 @@ use event_loop::EventLoop;
 use kernel::Kernel;
 use motd::MotdFile;
 use notify::notify;
+use rules_file::RulesFile;
 
 pub use crate::dialect::Dialect;
 pub use crate::hub::Census;
@@ -129,7 +130,9 @@ impl Server {
         };
         let dialects = addresses.iter().map(|(dialect, _)| *dialect).collect();
         let message = MotdFile(settings.motd_file.clone());
-        let mut event_loop = EventLoop::new(kernel, dialects, settings.limits, admission, message)?;
+        let rules = RulesFile::new(settings.bans_file.clone());
+        let mut event_loop =
+            EventLoop::new(kernel, dialects, settings.limits, admission, message, rules)?;
         log_start(settings, sessions_max, descriptors.limit);
         descriptors.warn(settings.sessions_max, sessions_max);
         event_loop.set_elsewhere(Elsewhere::of(&addresses));

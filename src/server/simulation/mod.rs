@@ -163,7 +163,14 @@ impl Server {
     ) -> Self {
         let clock = network.clock.clone();
         let dialects = LISTENERS.to_vec();
-        let event_loop = EventLoop::new(network, dialects, limits, admission, message);
+        let event_loop = EventLoop::new(
+            network,
+            dialects,
+            limits,
+            admission,
+            message,
+            RulesFile::new(None),
+        );
         Self {
             event_loop: event_loop.expect("the message can be read"),
             clock,
