@@ -15,7 +15,7 @@
 //! | `hub` | sessions, names, the room, what everybody is to hear | sockets, the clock, bytes of a dialect |
 //! | [`settings`] | one table of settings, for flags, file and help | what they are for |
 //! | `dialect` | bytes to requests, events and replies to bytes | who is connected |
-//! | `stream`, `file`, `fields`, `outbox`, `limits`, `ledger`, `name`, `hygiene`, `origin`, `net`, `when`, `rate`, `work`, `id` | one idea each | anything above |
+//! | `stream`, `file`, `outbox`, `limits`, `ledger`, `name`, `hygiene`, `origin`, `net`, `when`, `fields`, `rate`, `work`, `id` | one idea each | anything above |
 //!
 //! # A turn
 //! `note -> accept -> read -> operate -> tick -> flush -> reap`, always in this order; see [`server`]. What people say is
@@ -47,7 +47,6 @@ mod ledger;
 mod limits;
 mod log;
 mod name;
-#[cfg_attr(not(test), allow(dead_code, reason = "nobody makes rules yet"))]
 mod net;
 mod origin;
 mod outbox;
@@ -65,6 +64,5 @@ mod test_clock;
 mod test_folder;
 #[cfg(test)]
 mod test_log;
-#[cfg_attr(not(test), expect(dead_code, reason = "nobody makes rules yet"))]
 mod when;
 mod work;

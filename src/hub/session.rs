@@ -134,6 +134,10 @@ pub(super) struct Session<T> {
     pub(super) listed: bool,
     /// The last that it sent was for all to hear.
     pub(super) talks: bool,
+    /// A rule keeps it from being heard. Whenever rules change it is judged anew, so that a line costs no look-up.
+    pub(super) muted: bool,
+    /// Its person is an operator in the chat.
+    pub(super) op: bool,
     /// Where it comes from.
     pub(super) from: Origin,
     /// How often the room had fallen behind when it was last told of that.
@@ -176,6 +180,8 @@ impl<T> Session<T> {
             flow: Flow::Ready,
             listed: false,
             talks: false,
+            muted: false,
+            op: false,
             from,
             room_told: 0,
             number,

@@ -184,6 +184,11 @@ impl Admission {
         } else {
             return Decision::Admit;
         };
+        self.refusal(reason)
+    }
+
+    /// How a newcomer is told who cannot come in for this reason.
+    pub(super) fn refusal(&self, reason: CloseReason) -> Decision {
         if self.refused < REFUSED_MAX {
             Decision::Refuse(reason)
         } else {

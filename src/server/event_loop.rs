@@ -4,6 +4,7 @@
 //! reads in `read`, what it does for operators in `operate`, how its settings change in `settings`.
 
 mod accept;
+mod moderate;
 mod operate;
 mod read;
 mod settings;
@@ -25,9 +26,10 @@ use crate::server::control::Control;
 use crate::server::files::Files;
 use crate::server::meter::{Meter, SlowTurn};
 use crate::server::network::{Network, Owner, Wakeup};
+use crate::server::rules_file::RulesFile;
 #[cfg(test)]
 use crate::settings::Settings;
-use crate::settings::{Configuration, Service, SettingsError};
+use crate::settings::{Configuration, Service};
 use crate::stream::{Edge, Readiness, Write};
 
 use crate::report::Report;
@@ -74,6 +76,7 @@ pub(super) struct EventLoop<N: Network> {
     /// Other settings, which a test wants to hold from the next turn on.
     #[cfg(test)]
     planted: Option<Configuration>,
+    rules: RulesFile,
     meter: Meter,
     /// Time in which nobody was served, though the clock went on.
     left_out: Duration,
@@ -103,10 +106,14 @@ impl<N: Network> EventLoop<N> {
         services: Vec<Service>,
         configuration: Configuration,
         sessions_allowed: usize,
-    ) -> Result<Self, SettingsError> {
+        mut rules: RulesFile,
+    ) -> io::Result<Self> {
         let settings = configuration.settings();
         let mut hub = Hub::new(settings.limits);
-        hub.set_motd(&Files::read(settings)?.motd);
+        let files = Files::read(settings).map_err(io::Error::other)?;
+        hub.set_motd(&files.motd);
+        hub.set_wall_clock(network.wall_seconds());
+        rules.begin(&mut hub)?;
         let meter = Meter::new(network.now());
         let admission = AdmissionLimits::of(settings, sessions_allowed);
         Ok(Self {
@@ -126,6 +133,7 @@ impl<N: Network> EventLoop<N> {
             sessions_allowed,
             #[cfg(test)]
             planted: None,
+            rules,
             meter,
             left_out: Duration::ZERO,
         })
@@ -187,6 +195,9 @@ impl<N: Network> EventLoop<N> {
         self.flush(now);
         self.lap("flush");
         self.reap(now);
+        // Everybody has been told before: only who made a rule waits for the disk.
+        self.rules.keep(&mut self.hub, now);
+        self.answer_saved(now);
         self.lap("reap");
         self.tell_the_operator();
         let took = self.network.now().saturating_duration_since(awake_since);
@@ -230,6 +241,7 @@ impl<N: Network> EventLoop<N> {
             self.control.wake_at(now),
             stop,
             log,
+            self.rules.retry_at(),
         ];
         let wake_at = deadlines.into_iter().flatten().min()?;
         Some(wake_at.saturating_duration_since(now))

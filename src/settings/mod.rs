@@ -229,6 +229,7 @@ mod tests {
             sessions_per_address_max: Some(64),
             send_buffer_bytes: Some(131_072),
             motd_file: None,
+            bans_file: None,
             limits: Limits {
                 pace_max: Some(Duration::from_millis(100)),
                 line_bytes_max: 4096,
@@ -278,6 +279,7 @@ mod tests {
             sessions_per_address_max: Some(2),
             send_buffer_bytes: Some(1_048_576),
             motd_file: Some(PathBuf::from("/etc/motd")),
+            bans_file: None,
             limits: Limits {
                 pace_max: Some(Duration::from_millis(25)),
                 line_bytes_max: 100,
@@ -487,6 +489,7 @@ mod tests {
                 "telnet://[::]:2".parse().unwrap(),
             ],
             motd_file: Some(PathBuf::from("a motd = b")),
+            bans_file: None,
             limits: Limits {
                 idle: Some(Duration::from_secs(600)),
                 drain: Duration::from_millis(200),

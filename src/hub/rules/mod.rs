@@ -116,6 +116,15 @@ impl Rules {
         Some(rule)
     }
 
+    /// Takes out the mutes of a session that has ended, and gives them.
+    pub(crate) fn end_session(&mut self, session: u64) -> Vec<Rule> {
+        let numbers = self.sessions.get(&session).cloned().unwrap_or_default();
+        numbers
+            .into_iter()
+            .filter_map(|it| self.remove(it))
+            .collect()
+    }
+
     /// The rule of this number, in force or not.
     pub(crate) fn get(&self, number: u64) -> Option<&Rule> {
         self.by_number.get(&number)

@@ -56,6 +56,9 @@ impl<N: Network> EventLoop<N> {
     fn admit(&mut self, mut stream: N::Stream, dialect: Dialect, from: Origin, now: Instant) {
         let prefix = from.prefix();
         let decision = match self.shutdown {
+            Shutdown::Running if self.hub.is_banned(from) => {
+                self.admission.refusal(CloseReason::Banned)
+            }
             Shutdown::Running => match self.admission.decide(prefix, self.hub.open_sessions()) {
                 Decision::Refuse(CloseReason::Full) | Decision::TurnAway(CloseReason::Full)
                     if self.hub.make_room(now) =>

@@ -194,7 +194,8 @@ impl Server {
             ..settings(limits, admission)
         };
         let configuration = Configuration::from(&settings);
-        let event_loop = EventLoop::new(network, services, configuration, usize::MAX);
+        let rules = RulesFile::new(None);
+        let event_loop = EventLoop::new(network, services, configuration, usize::MAX, rules);
         Self {
             event_loop: event_loop.expect("the message can be read"),
             clock,
