@@ -58,7 +58,8 @@ enum Acceptor {
     Unix {
         listener: UnixListener,
         /// It goes with the listener.
-        _file: Option<SocketFile>,
+        #[allow(dead_code, reason = "it is held")]
+        file: Option<SocketFile>,
     },
 }
 
@@ -171,8 +172,7 @@ impl Kernel {
                     None => address.as_pathname().unwrap_or(Path::new("")),
                 };
                 let path = ListenAddress::Path(path.to_owned());
-                let _file = file;
-                (Acceptor::Unix { listener, _file }, path)
+                (Acceptor::Unix { listener, file }, path)
             }
         };
         self.listeners.push(acceptor);

@@ -99,7 +99,7 @@ fn expect_nobody(path: &Path) -> io::Result<()> {
 
 /// Binds a socket to a name beside `path` that is no longer than its own, so that it fits, and gives the name.
 fn bind_beside(socket: &Socket, path: &Path) -> io::Result<PathBuf> {
-    let name_bytes = path.file_name().map_or(0, |name| name.len());
+    let name_bytes = path.file_name().map_or(0, std::ffi::OsStr::len);
     for number in 0..NAMES_MAX {
         let unique = process::id().wrapping_mul(NAMES_MAX) | number;
         let name = format!(".{unique:08x}");

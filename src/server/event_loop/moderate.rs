@@ -19,10 +19,15 @@ impl<N: Network> EventLoop<N> {
         now: Instant,
     ) -> Result<Answer, Refusal> {
         if let Order::Bans(target) = order {
-            let net = target.map(parse_net).transpose().map_err(refused)?;
+            let net = target
+                .map(parse_net)
+                .transpose()
+                .map_err(|denied| refused(&denied))?;
             return Ok(Answer::Begun(Doing::Listing(Listing::rules(net).into())));
         }
-        let done = self.try_to_moderate(order, by, now).map_err(refused)?;
+        let done = self
+            .try_to_moderate(order, by, now)
+            .map_err(|denied| refused(&denied))?;
         Ok(match done {
             Done::Made { .. } | Done::Lifted { .. } => Answer::Begun(Doing::Saving(done.into())),
             _ => Answer::done(done.words(&Kept::Saved, Reader::Operator)),
@@ -89,7 +94,7 @@ impl<N: Network> EventLoop<N> {
     }
 }
 
-fn refused(denied: Denied) -> Refusal {
+fn refused(denied: &Denied) -> Refusal {
     Refusal::Because(denied.words(Reader::Operator))
 }
 

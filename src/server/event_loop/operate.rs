@@ -64,9 +64,9 @@ impl<N: Network> EventLoop<N> {
         let (outcome, only_looks) = self.obey_line(operator, &text, now);
         log_line(&operator.person, &text, outcome.is_ok(), only_looks);
         match outcome {
-            Ok(Answer::Done(mut lines, words)) => {
-                lines += &format!("-- {words}\n");
+            Ok(Answer::Done(lines, words)) => {
                 operator.tell(&lines, now);
+                operator.tell(&format!("-- {words}\n"), now);
             }
             Ok(Answer::Begun(doing)) => operator.doing = doing,
             Ok(Answer::Leave(words)) => {
@@ -91,7 +91,7 @@ impl<N: Network> EventLoop<N> {
         let (outcome, only_looks) = match row.parse(rest) {
             Ok(command) => {
                 let only_looks = command.only_looks();
-                (self.obey(operator, command, now), only_looks)
+                (self.obey(operator, &command, now), only_looks)
             }
             Err(refusal) => (Err(refusal), false),
         };
@@ -101,15 +101,15 @@ impl<N: Network> EventLoop<N> {
     fn obey(
         &mut self,
         operator: &mut Operator<N::Stream>,
-        command: Command<'_>,
+        command: &Command<'_>,
         now: Instant,
     ) -> Result<Answer, Refusal> {
-        Ok(match command {
+        Ok(match *command {
             Command::Sessions(conditions) => {
                 let filter = Filter::parse(conditions, &self.hub)?;
                 Answer::Begun(Doing::Listing(Listing::sessions(filter).into()))
             }
-            Command::Moderate(order) => self.moderate(&order, &operator.person.user, now)?,
+            Command::Moderate(ref order) => self.moderate(order, &operator.person.user, now)?,
             Command::Admit(admit) => {
                 self.admission.drains = !admit;
                 Answer::done(if admit {
@@ -180,11 +180,11 @@ impl<N: Network> EventLoop<N> {
         };
         let mut lines = String::new();
         let told = listing.go_on(&self.hub, share, &mut lines, now);
+        operator.tell(&lines, now);
         if let Some((count, what)) = told {
             operator.doing = Doing::Nothing;
-            lines += &format!("-- {}\n", counted(count, what));
+            operator.tell(&format!("-- {}\n", counted(count, what)), now);
         }
-        operator.tell(&lines, now);
     }
 }
 

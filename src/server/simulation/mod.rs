@@ -27,6 +27,7 @@ use crate::hub::{Census, Limits};
 use crate::ledger::CloseReason;
 use crate::server::admission::AdmissionLimits;
 use crate::server::event_loop::EventLoop;
+use crate::server::rules_file::RulesFile;
 use crate::settings::{Configuration, Service, Settings};
 use crate::work::Work;
 
@@ -484,7 +485,8 @@ fn everybody_gets_what_is_due_and_all_comes_to_rest_whatever_befalls() {
     if seeds >= SEEDS && steps() >= STEPS {
         // Nobody in it is an operator.
         let reasons = CloseReason::ALL.into_iter();
-        let reasons = reasons.filter(|reason| *reason != CloseReason::Drain);
+        let by_operators = [CloseReason::Drain, CloseReason::Banned, CloseReason::Kicked];
+        let reasons = reasons.filter(|reason| !by_operators.contains(reason));
         let reasons = reasons.map(CloseReason::as_str);
         let missed: Vec<&str> = (EXPECTED_HITS.iter().copied().chain(reasons))
             .filter(|what| hits.get(what).is_none_or(|count| *count == 0))

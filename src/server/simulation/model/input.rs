@@ -194,7 +194,9 @@ impl Model {
             CloseReason::Quit
             | CloseReason::Full
             | CloseReason::PerAddress
-            | CloseReason::Drain => {
+            | CloseReason::Drain
+            | CloseReason::Banned
+            | CloseReason::Kicked => {
                 panic!("{number} ends, {reason}, without having done anything for it");
             }
         }
