@@ -9,6 +9,7 @@ use std::io::{BufRead, BufReader, ErrorKind};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::os::linux::net::SocketAddrExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -20,6 +21,7 @@ use rustix::io::ioctl_fionbio;
 use rustix::pipe::pipe;
 use rustix::process::{kill_process, Pid, Signal};
 use socket2::{Domain, Socket, Type};
+use support::operator::Place;
 use support::person::{NoLine, Person};
 use support::server::{chatd, Server};
 use support::session::deafen;
@@ -145,6 +147,34 @@ fn listeners_are_taken_over_with_the_dialects_that_name_them() {
         Person::connect(supervisor.address(listener)).skip_greeting();
     }
     assert_eq!(server.stop().code(), Some(0));
+}
+
+/// Its file is whoever's who made it.
+#[test]
+fn a_socket_for_operators_is_taken_over_and_its_file_left_alone() {
+    let place = Place::new();
+    let listener = UnixListener::bind(place.path()).expect("nothing is there");
+    let permissions = fs::Permissions::from_mode(0o660);
+    fs::set_permissions(place.path(), permissions).expect("it is ours");
+    let identity = || {
+        let file = fs::symlink_metadata(place.path()).expect("it is there");
+        (file.ino(), file.mode())
+    };
+    let before = identity();
+    let telnet = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    for _ in 0..2 {
+        let copy = listener.try_clone().expect("a descriptor");
+        let mut command = handing_on(vec![
+            telnet.try_clone().expect("a descriptor").into(),
+            copy.into(),
+        ]);
+        let mut server = Server::spawn(command.env("LISTEN_FDNAMES", "telnet:ops"));
+        let listening = server.output.wait_for("listening ops://");
+        assert_eq!(listening, format!("listening {}", place.endpoint()));
+        place.connect().order("sessions", "-- 0 sessions");
+        assert_eq!(server.stop().code(), Some(0));
+        assert_eq!(identity(), before);
+    }
 }
 
 /// What is meant for another process is left alone.
