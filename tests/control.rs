@@ -49,7 +49,7 @@ fn what_nobody_answers_at_is_replaced() {
 }
 
 #[test]
-fn f109_a_socket_that_cannot_be_had_is_told_in_one_line() {
+fn a_socket_that_cannot_be_had_is_told_in_one_line() {
     let place = Place::new();
     let refused = |why: &str| {
         let mut command = chatd();

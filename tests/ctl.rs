@@ -260,7 +260,7 @@ fn nobody_who_answers_is_waited_for_for_ever() {
 }
 
 #[test]
-fn f109_wrong_usage_is_told_in_one_line() {
+fn wrong_usage_is_told_in_one_line() {
     let nowhere = Path::new("/nonexistent/ops.sock");
     for command in [&["-x"][..], &["-s"], &[""], &["kick ann\nstop"]] {
         let (status, stdout, stderr) = call(nowhere, command);
