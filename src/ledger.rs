@@ -34,6 +34,8 @@ pub enum CloseReason {
     Full,
     /// Its address had too many sessions.
     PerAddress,
+    /// Its address connected too often.
+    ConnectRate,
     /// The server went down.
     Shutdown,
     /// It spoke another protocol.
@@ -48,7 +50,7 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// All of them, in the order of their discriminants.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Quit,
         Self::Eof,
         Self::Reset,
@@ -58,6 +60,7 @@ impl CloseReason {
         Self::Flood,
         Self::Full,
         Self::PerAddress,
+        Self::ConnectRate,
         Self::Shutdown,
         Self::WrongProtocol,
         Self::Drain,
@@ -77,12 +80,23 @@ impl CloseReason {
             Self::Flood => "flood",
             Self::Full => "full",
             Self::PerAddress => "per-address",
+            Self::ConnectRate => "connect-rate",
             Self::Shutdown => "shutdown",
             Self::WrongProtocol => "wrong-protocol",
             Self::Drain => "drain",
             Self::Banned => "banned",
             Self::Kicked => "kicked",
         }
+    }
+}
+
+impl CloseReason {
+    /// Whether the peer did what addresses are watched for, and what a firewall may act on.
+    fn is_abuse(self) -> bool {
+        matches!(
+            self,
+            Self::Flood | Self::WrongProtocol | Self::ConnectRate | Self::Full | Self::PerAddress
+        )
     }
 }
 
@@ -145,9 +159,11 @@ pub(crate) struct Ledger {
     /// Everything that was done since it was last taken.
     #[cfg(test)]
     pub(crate) diary: Vec<Entry>,
-    /// What was done before the last flush.
+    /// What was done before the last flush, and in it for long replies.
     #[cfg(test)]
     pub(crate) work: Work,
+    #[cfg(test)]
+    pub(crate) flush_work: Work,
 }
 
 impl Ledger {
@@ -180,6 +196,12 @@ impl Ledger {
             close.lines_in,
             close.bytes_out,
         );
+        if let Some(address) = close.from.address().filter(|_| close.reason.is_abuse()) {
+            info!(
+                "abuse from={address} reason={} id={}",
+                close.reason, close.id
+            );
+        }
         self.closed[close.reason as usize] += 1;
         #[cfg(test)]
         self.diary.push(Entry::Closed(Closed {
@@ -209,6 +231,12 @@ impl Ledger {
     #[cfg(test)]
     pub(crate) fn note_work(&mut self, work: Work) {
         self.work = work;
+    }
+
+    /// Writes down what was done for long replies, in one flush.
+    #[cfg(test)]
+    pub(crate) fn note_flush_work(&mut self, work: Work) {
+        self.flush_work = work;
     }
 
     /// How many sessions were opened.

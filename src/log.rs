@@ -426,19 +426,27 @@ impl Queue {
     fn tell_missed(&mut self) {
         let dropped = std::mem::take(&mut self.dropped);
         if dropped > 0 {
+            let lines = counted(dropped, "line");
             self.tell(format_args!(
-                "dropped {dropped} lines, for standard error was blocked"
+                "dropped {lines}, for standard error was blocked"
             ));
         }
         let suppressed = std::mem::take(&mut self.suppressed);
         if suppressed > 0 {
-            self.tell(format_args!("suppressed {suppressed} lines"));
+            let lines = counted(suppressed, "line");
+            self.tell(format_args!("suppressed {lines}"));
         }
     }
 
     fn tell(&mut self, what: std::fmt::Arguments<'_>) {
         self.due.extend(line(Level::Warn, what).as_bytes());
     }
+}
+
+/// A number of things, each of which is `one`: `1 line`, `2 lines`.
+pub(crate) fn counted(number: u64, one: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {one}{plural}")
 }
 
 fn fits(buffer: &VecDeque<u8>, line: &str) -> bool {
@@ -495,6 +503,20 @@ mod tests {
             text.ends_with("dropped 36 lines, for standard error was blocked\n"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn one_line_that_was_missed_is_told_in_the_singular() {
+        let ((mut queue, outset), mut writer) = (queue(), Taking(usize::MAX, Vec::new()));
+        (queue.dropped, queue.suppressed) = (1, 1);
+        queue.write_out(&mut writer, outset);
+        let text = writer.text();
+        for told in [
+            "dropped 1 line, for standard error was blocked\n",
+            "suppressed 1 line\n",
+        ] {
+            assert!(text.contains(told), "{text}");
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ const MAPPED_BITS: u8 = 96;
 ///
 /// Invariant: the other bits are clear, so equal networks are equal values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Net {
+pub struct Net {
     family: Family,
     /// The bits of an IPv6 address, or of the one in which an IPv4 address is mapped.
     bits: u128,
@@ -138,7 +138,7 @@ impl Display for Net {
 
 /// The text is no address and no network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct NoNet;
+pub struct NoNet;
 
 impl FromStr for Net {
     type Err = NoNet;
@@ -233,6 +233,7 @@ impl<T> Nets<T> {
     }
 
     /// Whether this address is part of one of the networks.
+    #[cfg(test)]
     pub(crate) fn contains(&self, address: IpAddr) -> bool {
         self.around(address).next().is_some()
     }

@@ -15,12 +15,26 @@ pub(crate) enum Origin {
         address: [u8; 16],
         /// The port.
         port: u16,
+        /// An operator has freed the address of all limits by address.
+        exempt: bool,
     },
     /// A process of this machine, over a Unix socket.
     Local,
 }
 
 impl Origin {
+    /// The prefix that it is counted under; `None` if it is exempt: from this machine, or freed by an operator.
+    pub(crate) fn prefix(self) -> Option<Prefix> {
+        match self {
+            Self::Inet {
+                address,
+                exempt: false,
+                ..
+            } => Prefix::of(canonical(address)),
+            Self::Inet { .. } | Self::Local => None,
+        }
+    }
+
     /// Its address; `None` for what comes over no network.
     pub(crate) fn address(self) -> Option<IpAddr> {
         match self {
@@ -29,11 +43,15 @@ impl Origin {
         }
     }
 
-    /// The prefix that it is counted under; `None` if it is exempt: from this machine.
-    pub(crate) fn prefix(self) -> Option<Prefix> {
+    /// The same, free of all limits by address.
+    pub(crate) fn exempted(self) -> Self {
         match self {
-            Self::Inet { address, .. } => Prefix::of(canonical(address)),
-            Self::Local => None,
+            Self::Inet { address, port, .. } => Self::Inet {
+                address,
+                port,
+                exempt: true,
+            },
+            Self::Local => Self::Local,
         }
     }
 }
@@ -51,6 +69,7 @@ impl From<SocketAddr> for Origin {
         Self::Inet {
             address: bits.octets(),
             port: address.port(),
+            exempt: false,
         }
     }
 }
@@ -58,7 +77,7 @@ impl From<SocketAddr> for Origin {
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Inet { address, port } => SocketAddr::new(canonical(*address), *port).fmt(f),
+            Self::Inet { address, port, .. } => SocketAddr::new(canonical(*address), *port).fmt(f),
             Self::Local => f.write_str("local"),
         }
     }

@@ -47,6 +47,11 @@ impl Work {
         self.0 = self.0.saturating_add(more.0);
     }
 
+    /// How many times `each` fits in until it is [`Work::CALL_MAX`] or a little more.
+    pub(crate) fn room_for(self, each: Self) -> usize {
+        Self::CALL_MAX.since(self).0.div_ceil(each.0.max(1)) as usize
+    }
+
     /// What has come since it was `before`.
     pub(crate) fn since(self, before: Self) -> Self {
         Self(self.0.saturating_sub(before.0))
@@ -72,6 +77,9 @@ mod tests {
         assert_eq!(work.since(before), Work(100));
         assert_eq!(work.since(before).millilines(), 1);
         assert!(before < work && work < Work::CALL_MAX && Work::CALL_MAX < Work::TURN_MAX);
+        assert_eq!(Work::default().room_for(Work::KEY_BYTE), 5000);
+        assert_eq!(Work(999_801).room_for(Work::KEY_BYTE), 1);
+        assert_eq!(Work::CALL_MAX.room_for(Work::KEY_BYTE), 0);
         work.add(Work(u64::MAX));
         work.add(Work::READ);
         assert_eq!(work, Work(u64::MAX), "it does not begin anew");

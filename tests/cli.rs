@@ -2,8 +2,9 @@
 
 mod support;
 
+use std::fs;
 use std::net::TcpListener;
-use std::process::Output;
+use std::process::{self, Output};
 
 use rustix::process::Signal;
 use support::server::{chatd, Server};
@@ -131,11 +132,11 @@ fn ipv6_is_listened_on_where_there_is_any() {
 
 #[test]
 fn settings_come_from_a_file_and_the_command_line_wins() {
-    let path = std::env::temp_dir().join(format!("chatd-cli-{}.conf", std::process::id()));
+    let path = std::env::temp_dir().join(format!("chatd-cli-{}.conf", process::id()));
     let text =
         "# a test\nlisten = 127.0.0.1:0\nlisten = wire://127.0.0.1:0\nline-bytes-max = 100 # few\n\
                 history-lines = 0\n";
-    std::fs::write(&path, text).expect("it can be written");
+    fs::write(&path, text).expect("it can be written");
     let server = Server::spawn(
         chatd()
             .arg("-f")
@@ -146,7 +147,7 @@ fn settings_come_from_a_file_and_the_command_line_wins() {
     let mut ann = server.join("ann");
     ann.say(&"x".repeat(201));
     ann.expect("!! line too long: 201 bytes, at most 200; not sent");
-    std::fs::remove_file(&path).expect("it is there");
+    fs::remove_file(&path).expect("it is there");
 }
 
 #[test]
@@ -218,6 +219,86 @@ fn the_log_tells_who_came_and_went_and_not_what_was_said() {
         "close id=1 name=ann reason=shutdown from={from} seconds="
     ));
     assert_eq!(server.log.matching("secret"), [""; 0]);
+}
+
+/// Nor is what was refused, what a program says, or what came to the wrong port.
+#[test]
+fn the_log_has_nothing_of_what_was_refused_or_said_by_programs() {
+    let mut command = chatd();
+    command
+        .args(["-l", "telnet://127.0.0.1:0", "-l", "wire://127.0.0.1:0"])
+        .args(["-o", "line-bytes-max=64"])
+        .env("RUST_LOG", "trace");
+    let mut server = Server::spawn(&mut command);
+    let mut ann = server.join("ann");
+    ann.say("/away with a secret");
+    ann.expect("-- you are away");
+    ann.say("/secret");
+    ann.expect("!! no such command: /secret; /help lists them, // says a slash");
+    ann.say("/msg nobody secret");
+    ann.expect("!! nobody here is called nobody");
+    ann.say(&"secret".repeat(11));
+    ann.expect("!! line too long: 66 bytes, at most 64; not sent");
+    let mut stranger = server.connect();
+    stranger.skip_greeting();
+    stranger.say("GET /secret HTTP/1.1");
+    stranger.expect("!! this is a chat in plain text");
+    stranger.expect_end();
+    let mut program = server.program();
+    // `secret`, aloud and to ann alone.
+    program.say("CHAT Ym90 c2VjcmV0");
+    ann.expect("-- guest3 joined (2 here)");
+    ann.expect("<guest3> secret");
+    program.say("TELL YW5u c2VjcmV0");
+    ann.expect("[guest3] secret");
+    drop((ann, stranger, program));
+    server.stop();
+    for words in ["secret", "c2VjcmV0"] {
+        assert_eq!(server.log.matching(words), [""; 0]);
+    }
+}
+
+/// The last lines are kept in memory alone.
+#[test]
+#[cfg(target_os = "linux")]
+fn what_people_say_is_in_no_file() {
+    let folder = format!("{}/no-file-{}", env!("CARGO_TARGET_TMPDIR"), process::id());
+    fs::create_dir(&folder).expect("a folder");
+    let mut command = chatd();
+    command.args(["-l", "127.0.0.1:0"]).current_dir(&folder);
+    command.env("TMPDIR", &folder).env("HOME", &folder);
+    let mut server = Server::spawn(&mut command);
+    let mut ann = server.join("ann");
+    ann.say("the last line");
+    // It was heard before bob is let in.
+    let answer = ann.ask();
+    ann.skip_until(&answer);
+    let mut bob = server.connect();
+    bob.skip_until("-- earlier:");
+    let open = fs::read_dir(format!("/proc/{}/fd", server.pid())).expect("it runs");
+    for descriptor in open {
+        let path = descriptor.expect("it is listed").path();
+        let is_file = fs::metadata(&path).is_ok_and(|it| it.is_file());
+        assert!(!is_file, "{:?}", fs::read_link(&path));
+    }
+    server.stop();
+    assert_eq!(fs::read_dir(&folder).expect("a folder").count(), 0);
+    fs::remove_dir(&folder).expect("it is empty");
+}
+
+#[test]
+fn the_log_has_a_singular() {
+    for (people, told) in [
+        (0, "0 sessions are"),
+        (1, "1 session is"),
+        (2, "2 sessions are"),
+    ] {
+        let mut server = Server::start(&[]);
+        let _people: Vec<_> = (0..people).map(|n| server.join(&format!("p{n}"))).collect();
+        server.signal(Signal::TERM);
+        server.log.wait_for(&format!(" stopping: {told} told"));
+        server.wait();
+    }
 }
 
 #[test]

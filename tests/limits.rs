@@ -2,11 +2,16 @@
 
 mod support;
 
-use std::io::Write;
+use std::collections::BTreeMap;
+use std::io::{self, Read, Write};
 use std::iter;
 use std::net::TcpStream;
+use std::thread;
+use std::time::Duration;
 
 use chatd::server::Process;
+use rustix::process::Signal;
+use socket2::SockRef;
 use support::person::Person;
 use support::random::Random;
 use support::server::Server;
@@ -161,6 +166,90 @@ fn other_protocols_and_noise_disturb_nobody() {
 
 /// Reads lines that others may cause until `end` comes.
 #[track_caller]
+/// Talkers say at once what is more than a queue holds, within their limits, and all who read at the rate of an ordinary
+/// line hear all of it: the talkers wait.
+#[test]
+fn f122_who_reads_at_a_modest_rate_hears_all_that_many_say_at_once() {
+    const TALKERS: usize = 16;
+    const READERS: usize = 8;
+    const LINES: usize = 8;
+    let server = Server::start(&[
+        "lines-per-second=10",
+        "lines-burst=400",
+        "queue-bytes-max=384k",
+        "queue-bytes-soft=384k",
+        "send-buffer-bytes=4k",
+    ]);
+    let connect = |_| {
+        let stream = TcpStream::connect(server.telnet()).expect("the server listens");
+        // What the kernel keeps for them is little beside what is said.
+        let narrow = SockRef::from(&stream).set_recv_buffer_size(16 * 1024);
+        narrow.expect("it can be set");
+        stream
+    };
+    let readers: Vec<TcpStream> = (0..READERS).map(connect).collect();
+    let talkers: Vec<Person> = (0..TALKERS).map(|_| server.connect()).collect();
+    server.log.wait_for_count(" open id=", TALKERS + READERS);
+    thread::scope(|scope| {
+        let readers: Vec<_> = readers
+            .iter()
+            .map(|stream| scope.spawn(|| hear_slowly(stream, TALKERS * LINES)))
+            .collect();
+        for talker in talkers {
+            let mut stream = talker.stream().try_clone().expect("a socket");
+            // They read as fast as they can.
+            scope.spawn(move || io::copy(&mut stream, &mut io::sink()));
+            let mut stream = talker.stream().try_clone().expect("a socket");
+            scope.spawn(move || {
+                for number in 0..LINES {
+                    let line = format!("{number} {}\r\n", "x".repeat(4000));
+                    stream.write_all(line.as_bytes()).expect("it is heard");
+                }
+            });
+        }
+        for reader in readers {
+            let heard = reader.join().expect("it reads");
+            assert_eq!(heard.len(), TALKERS, "talkers were heard");
+            for (talker, numbers) in heard {
+                assert!(
+                    numbers.iter().copied().eq(0..LINES),
+                    "{talker}: {numbers:?}"
+                );
+            }
+        }
+        server.signal(Signal::TERM);
+    });
+    for reason in ["reason=slow-consumer", "reason=write-stall"] {
+        assert_eq!(server.log.matching(reason), Vec::<String>::new());
+    }
+}
+
+/// Reads a little at a time until this many lines were heard; gives the numbers of the lines of each talker.
+fn hear_slowly(mut stream: &TcpStream, lines: usize) -> BTreeMap<String, Vec<usize>> {
+    let mut heard = BTreeMap::<String, Vec<usize>>::new();
+    let (mut unread, mut buffer, mut count) = (Vec::new(), [0; 2048], 0);
+    while count < lines {
+        let length = stream.read(&mut buffer).expect("nobody is reset");
+        assert!(length > 0, "closed after {count} lines");
+        unread.extend_from_slice(&buffer[..length]);
+        while let Some(end) = unread.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = unread.drain(..=end).collect();
+            let line = String::from_utf8(line).expect("text");
+            let said = line.strip_prefix('<').and_then(|it| it.split_once("> "));
+            if let Some((talker, words)) = said {
+                let (number, filler) = words.split_once(' ').expect("a number");
+                assert_eq!(filler.trim_end().len(), 4000, "{talker}: {number}");
+                let number = number.parse().expect("a number");
+                heard.entry(talker.to_owned()).or_default().push(number);
+                count += 1;
+            }
+        }
+        // A line of some Mbit/s.
+        thread::sleep(Duration::from_millis(5));
+    }
+    heard
+}
+
 fn hear_until(person: &mut Person, end: &str) {
     let known = if person.is_program() {
         &["CHAT "][..]

@@ -13,8 +13,8 @@ const BELOW: &[(&str, &[&str])] = &[
     (
         "server",
         &[
-            "log", "report", "hub", "settings", "dialect", "ledger", "origin", "net", "when",
-            "rate", "id", "stream", "file", "fields", "outbox", "work",
+            "log", "report", "hub", "settings", "dialect", "ledger", "debts", "origin", "net",
+            "when", "rate", "id", "stream", "file", "fields", "outbox", "work",
         ],
     ),
     (
@@ -27,11 +27,11 @@ const BELOW: &[(&str, &[&str])] = &[
     (
         "hub",
         &[
-            "dialect", "outbox", "limits", "ledger", "name", "hygiene", "origin", "net", "when",
-            "fields", "rate", "id", "work",
+            "dialect", "outbox", "limits", "ledger", "name", "hygiene", "debts", "origin", "net",
+            "when", "fields", "rate", "id", "work",
         ],
     ),
-    ("settings", &["dialect", "limits", "rate", "file"]),
+    ("settings", &["dialect", "limits", "net", "rate", "file"]),
     ("dialect", &["ledger", "name", "hygiene", "when", "work"]),
     // The leaves.
     ("outbox", &["limits", "ledger"]),
@@ -39,6 +39,7 @@ const BELOW: &[(&str, &[&str])] = &[
     ("ledger", &["name", "origin", "work"]),
     ("name", &["hygiene"]),
     ("hygiene", &[]),
+    ("debts", &["origin"]),
     ("origin", &[]),
     ("net", &[]),
     ("when", &[]),

@@ -191,8 +191,9 @@ pub(crate) struct Past<'a> {
 pub(crate) struct Farewell<'a> {
     /// Why the session ends.
     pub(crate) reason: CloseReason,
-    /// How many seconds of silence ended the session, for [`CloseReason::Idle`].
-    pub(crate) idle_seconds: u64,
+    /// How long it was silent, for [`CloseReason::Idle`], or is to wait before it comes again, for
+    /// [`CloseReason::ConnectRate`].
+    pub(crate) seconds: u64,
     /// What was spoken instead of the listener's dialect, for [`CloseReason::WrongProtocol`].
     pub(crate) foreign: Foreign,
     /// Where that may be spoken.

@@ -69,3 +69,11 @@ pub(crate) struct Context<'a> {
     /// For the session alone, at the place of the input in question: the protocol's own answers.
     pub(crate) out: &'a mut Vec<u8>,
 }
+
+impl Context<'_> {
+    /// Whether this call has done what one session may make the server do at once. The rest of the input is for the
+    /// next one.
+    pub(crate) fn has_done_enough(&self) -> bool {
+        *self.work >= Work::CALL_MAX
+    }
+}

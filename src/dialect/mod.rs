@@ -160,8 +160,8 @@ impl Codec {
         }
     }
 
-    /// Takes bytes from `input` until they ask for something; `None` when they are used up. `scratch` lends room for
-    /// the words of a request.
+    /// Takes bytes from `input` until they ask for something; `None` when they are used up, or were enough work for one
+    /// call. `scratch` lends room for the words of a request.
     pub(crate) fn next<'a>(
         &mut self,
         input: &mut &[u8],

@@ -173,7 +173,13 @@ impl Farewell<'_> {
             CloseReason::Idle => {
                 return Some(Cow::Owned(format!(
                     "goodbye: nothing heard for {} s",
-                    self.idle_seconds
+                    self.seconds
+                )))
+            }
+            CloseReason::ConnectRate => {
+                return Some(Cow::Owned(format!(
+                    "goodbye: you connect too often; try again in {} s",
+                    self.seconds
                 )))
             }
             CloseReason::Banned => {
@@ -240,7 +246,7 @@ mod tests {
         let words = |foreign, wire, irc| {
             let farewell = Farewell {
                 reason: CloseReason::WrongProtocol,
-                idle_seconds: 0,
+                seconds: 0,
                 foreign,
                 elsewhere: Elsewhere { wire, irc },
                 until: None,
@@ -269,7 +275,7 @@ mod tests {
     fn what_an_operator_did_is_told_with_what_there_is_of_end_and_reason() {
         let farewell = |reason, until, why| Farewell {
             reason,
-            idle_seconds: 0,
+            seconds: 0,
             foreign: Foreign::default(),
             elsewhere: Elsewhere::default(),
             until,

@@ -1,7 +1,7 @@
 //! Sessions come and go: the one way in and the one way out.
 //!
-//! Everything that ends a session ends in [`Hub::begin_close`] or its like with last words: it bids the session
-//! farewell, takes it out of the room, frees its name and tells the others. It never frees; [`Hub::reap`] alone does.
+//! Everything that ends a session ends in [`Hub::close`]: it bids the session farewell, takes it out of the room, frees
+//! its name and tells the others. It never frees; [`Hub::reap`] alone does.
 
 use std::collections::BinaryHeap;
 use std::mem;
@@ -27,11 +27,28 @@ const GREETING_NAMES_MAX: usize = 20;
 /// A session that was never announced makes place for a newcomer when it is this old.
 const UNANNOUNCED_AGE_MIN: Duration = Duration::from_secs(10);
 
+/// Why a newcomer is turned away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Rejection {
+    /// The reason, which its log lines tell.
+    pub(crate) reason: CloseReason,
+    /// In how many seconds it may come again, for [`CloseReason::ConnectRate`].
+    pub(crate) seconds: u64,
+}
+
+impl From<CloseReason> for Rejection {
+    fn from(reason: CloseReason) -> Self {
+        Self { reason, seconds: 0 }
+    }
+}
+
 /// Why a session ends, and what is said of that.
 pub(super) struct Parting<'a> {
     pub(super) reason: CloseReason,
     /// Its last words to the others, which may be empty.
     pub(super) words: &'a str,
+    /// In how many seconds it may come again, for [`CloseReason::ConnectRate`].
+    pub(super) seconds: u64,
     /// What it spoke, for [`CloseReason::WrongProtocol`].
     pub(super) foreign: Foreign,
     /// When the rule ends that keeps it out, in seconds since 1970; `None`: never.
@@ -49,6 +66,7 @@ impl From<CloseReason> for Parting<'_> {
                 CloseReason::Kicked => "kicked",
                 _ => "",
             },
+            seconds: 0,
             foreign: Foreign::default(),
             until: None,
             why: "",
@@ -90,13 +108,15 @@ impl<T> Hub<T> {
         transport: T,
         dialect: Dialect,
         from: Origin,
-        reason: CloseReason,
+        rejection: Rejection,
         now: Instant,
     ) -> SessionId {
         let id = self.insert(transport, dialect, from, now);
         let Self { sessions, core } = self;
+        let Rejection { reason, seconds } = rejection;
         let (until, why) = core.keep_out(reason, from);
         let parting = Parting {
+            seconds,
             until,
             why: &why,
             ..Parting::from(reason)
@@ -112,8 +132,9 @@ impl<T> Hub<T> {
         &mut self,
         dialect: Dialect,
         from: Origin,
-        reason: CloseReason,
+        rejection: Rejection,
     ) -> Vec<u8> {
+        let Rejection { reason, seconds } = rejection;
         let sessions = self.sessions.len();
         let (until, why) = self.core.keep_out(reason, from);
         let ledger = &mut self.core.ledger;
@@ -131,7 +152,7 @@ impl<T> Hub<T> {
         let mut farewell = Vec::new();
         let reply = Reply::Farewell(Farewell {
             reason,
-            idle_seconds: 0,
+            seconds,
             foreign: Foreign::default(),
             elsewhere: self.core.elsewhere,
             until,
@@ -249,6 +270,7 @@ impl<T> Hub<T> {
             core.debts.note(prefix, paid_at, now);
         }
         core.bid_farewell(session, parting, now);
+        core.note_slow(session, false);
         let (place, prefix) = (mem::replace(&mut session.member, NOWHERE), session.prefix());
         let announced = core.room.leave(place, prefix, |moved, place| {
             if let Some(moved) = sessions.get_mut(moved) {
@@ -340,9 +362,13 @@ impl Core {
             || matches!(reason, CloseReason::Reset | CloseReason::WriteStall);
         if !hopeless {
             let silent = now.saturating_duration_since(session.heard_at());
+            let seconds = match reason {
+                CloseReason::Idle => silent.as_secs(),
+                _ => parting.seconds,
+            };
             let farewell = Reply::Farewell(Farewell {
                 reason,
-                idle_seconds: silent.as_secs(),
+                seconds,
                 foreign: parting.foreign,
                 elsewhere: self.elsewhere,
                 until: parting.until,

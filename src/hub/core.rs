@@ -4,9 +4,10 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::time::Instant;
 
-use crate::dialect::encode_viewed;
+use crate::debts::Debts;
 use crate::dialect::event::{Elsewhere, Note, Reply};
-use crate::hub::debts::Debts;
+use crate::dialect::input::Context;
+use crate::dialect::{encode_viewed, Codec};
 use crate::hub::jobs::Job;
 use crate::hub::operators::outcome::Done;
 use crate::hub::room::feed::Part;
@@ -25,6 +26,9 @@ const FEED_BYTES_MAX: usize = 64 * 1024;
 
 /// When single sessions were sent this many bytes in a turn, no more is read in it.
 const PRIVATE_BYTES_MAX: usize = 64 * 1024;
+
+/// At most this much of the buffer for what one session is told is kept.
+const SCRATCH_KEPT_MAX: usize = 16 * 1024;
 
 /// All of a hub but its sessions.
 ///
@@ -168,7 +172,30 @@ impl Core {
             self.private_bytes += out.len();
             self.list(session);
         }
+        if out.capacity() > SCRATCH_KEPT_MAX {
+            out = Vec::new();
+        }
         self.scratch = out;
+    }
+
+    /// Asks a session's codec for something, and queues what it answers by itself.
+    pub(super) fn with_codec<T, R>(
+        &mut self,
+        session: &mut Session<T>,
+        now: Instant,
+        ask: impl FnOnce(&mut Codec, &mut Context<'_>) -> R,
+    ) -> R {
+        let mut out = Vec::new();
+        let (codec, mut context) = session.codec_in_context(
+            &self.limits,
+            self.wall_seconds,
+            &mut self.work,
+            &mut out,
+            now,
+        );
+        let result = ask(codec, &mut context);
+        self.send(session, now, |_, _, bytes| bytes.append(&mut out));
+        result
     }
 
     /// Moves what a session has not heard yet of its room into its outbox: slices of one shared copy, or a copy of its
@@ -248,6 +275,23 @@ impl Core {
             session.hear_until(until);
             self.pauses.push(Reverse((until, session.id)));
         }
+    }
+
+    /// Counts a session among those of its room who are behind, or no longer.
+    pub(super) fn note_slow<T>(&mut self, session: &mut Session<T>, is_slow: bool) {
+        if session.is_slow != is_slow {
+            session.is_slow = is_slow;
+            self.room.keeping_up.note(session.prefix(), is_slow);
+        }
+    }
+
+    /// Until when a talker waits because the room is behind: their last line has its price even if it was said before
+    /// the room fell behind. Each of many talkers could say one more line at once otherwise, and all of these together
+    /// are more than a queue holds.
+    pub(super) fn waits_for_room<T>(&self, session: &Session<T>, now: Instant) -> Option<Instant> {
+        self.room.keeping_up.behind()?;
+        let paid_at = session.last_line_paid_at();
+        (now < paid_at && !self.limits.line_rate.is_unlimited()).then_some(paid_at)
     }
 
     /// Tells a session whose lines wait why they do: once each time its room falls behind, and once for each long pause.

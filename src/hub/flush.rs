@@ -1,4 +1,6 @@
 //! The end of a turn: deadlines, and then what everybody is to hear goes out.
+//!
+//! A slow reader is closed here, in [`Hub::meet_deadline`], after one more try to write to it.
 
 use std::cmp::Reverse;
 use std::io::IoSlice;
@@ -23,6 +25,9 @@ const TICK: Duration = Duration::from_millis(50);
 
 /// At most this many steps of one long reply are made in one turn; the rest waits for the next one.
 const TURN_STEPS_MAX: usize = 4;
+
+/// At most this many places for pauses are kept when there are none.
+const PAUSES_KEPT_MAX: usize = 1024;
 
 /// At most this many slices go into one write.
 const SLICES_MAX: usize = 16;
@@ -73,6 +78,11 @@ impl<T> Hub<T> {
                 core.resumed.push(id);
             }
         }
+        let kept = core.pauses.capacity();
+        if kept > PAUSES_KEPT_MAX && core.pauses.len() < kept / 4 {
+            core.pauses
+                .shrink_to(PAUSES_KEPT_MAX.max(2 * core.pauses.len()));
+        }
     }
 
     /// Closes or frees a session whose time is up; else sees to it that its next deadline is met.
@@ -109,6 +119,8 @@ impl<T> Hub<T> {
         self.core.work = Work::default();
         self.flush_listed(&mut unfinished, now, sink);
         self.core.private_bytes = 0;
+        #[cfg(test)]
+        self.core.ledger.note_flush_work(self.core.work);
         self.core.work = Work::default();
         let waiting = self.core.room.waiting(self.core.is_urgent());
         let most = self.core.room.pace.allows(waiting, now);
@@ -271,9 +283,8 @@ impl Core {
         if !session.outbox.is_empty() || !session.is_open() {
             unfinished.push(session.id);
         }
-        if session.is_open() && session.outbox.is_behind(now) {
-            self.room.keeping_up.note_slow(session.prefix());
-        }
+        let is_slow = session.is_open() && session.outbox.is_behind(now);
+        self.note_slow(session, is_slow);
         told
     }
 

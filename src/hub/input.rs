@@ -1,12 +1,16 @@
 //! What sessions send: bytes, the end of their stream, the break of their connection.
+//!
+//! All that is understood passes through [`Hub::charge_and_act`]: there a line is rate-limited, and its session paused.
 
 use std::cmp::Reverse;
 use std::mem;
 use std::time::Instant;
 
 use crate::dialect::event::Reply;
-use crate::dialect::input::Input;
+use crate::dialect::input::{Context, Input};
+use crate::dialect::Codec;
 use crate::hub::close::Parting;
+use crate::hub::room::keeping_up::KeepingUp;
 use crate::hub::session::{Ending, Flow, Phase, Stage};
 use crate::hub::{Hub, Next, Then};
 use crate::id::SessionId;
@@ -41,7 +45,14 @@ impl<T> Hub<T> {
         let Some(session) = sessions.get_mut(id) else {
             return Then::Read;
         };
+        let is_paused = session.is_paused();
         match &mut session.phase {
+            Phase::Open if is_paused => {
+                // It came with its connection, and its address still owes something.
+                session.add_pending(bytes);
+                core.count_input(session);
+                return Then::Wait;
+            }
             Phase::Open => return self.understand(id, bytes, now),
             Phase::Closing(closing) => {
                 if let Stage::Lingering { dropped } = &mut closing.stage {
@@ -141,8 +152,12 @@ impl<T> Hub<T> {
         self.note_heard(id);
         let session = self.sessions.get(id);
         let waited_on = session.is_some_and(|session| session.is_right_behind_a_pause(now));
+        let waits_for_room = session.and_then(|session| self.core.waits_for_room(session, now));
         let mut input = bytes;
-        let paused_until = self.understand_some(id, &mut input, now);
+        let paused_until = match waits_for_room {
+            None => self.understand_some(id, &mut input, now),
+            until => until,
+        };
         #[cfg(test)]
         self.core.ledger.keep(input.len());
         let Self { sessions, core } = self;
@@ -247,50 +262,32 @@ impl<T> Hub<T> {
             0 => paid_until,
             dearer => session.bucket.charge(rate, dearer, session.opened_at, now),
         };
-        let costs = spoken_bytes.and_then(|bytes| core.room.keeping_up.line_costs(bytes));
-        let costs = costs.filter(|_| !rate.is_unlimited());
-        let room_until = costs.map(|costs| now + costs);
-        paid_until.max(room_until)
+        if let Some(bytes) = spoken_bytes {
+            session.say_line(now + KeepingUp::line_costs(bytes));
+        }
+        paid_until.max(core.waits_for_room(session, now))
     }
 
     /// No more input is looked at for now.
     fn settle(&mut self, id: SessionId, now: Instant) {
-        let Self { sessions, core } = self;
-        let session = sessions.get_mut(id);
-        let Some(session) = session.filter(|session| session.is_open()) else {
-            return;
-        };
-        let mut out = Vec::new();
-        let (codec, mut context) = session.codec_in_context(
-            &core.limits,
-            core.wall_seconds,
-            &mut core.work,
-            &mut out,
-            now,
-        );
-        let found = codec.settle(&mut context);
-        core.send(session, now, |_, _, bytes| bytes.append(&mut out));
-        if let Some(found) = found {
-            self.act(id, found, now);
-        }
+        self.act_on(id, now, Codec::settle);
     }
 
     fn understand_last(&mut self, id: SessionId, now: Instant) {
+        let text = &mut String::new();
+        self.act_on(id, now, |codec, context| codec.finish(text, context));
+    }
+
+    /// Does what the codec of an open session finds without further input.
+    fn act_on<'a>(
+        &mut self,
+        id: SessionId,
+        now: Instant,
+        find: impl FnOnce(&mut Codec, &mut Context<'_>) -> Option<Input<'a>>,
+    ) {
         let Self { sessions, core } = self;
-        let session = sessions.get_mut(id);
-        let Some(session) = session.filter(|session| session.is_open()) else {
-            return;
-        };
-        let (mut text, mut out) = (String::new(), Vec::new());
-        let (codec, mut context) = session.codec_in_context(
-            &core.limits,
-            core.wall_seconds,
-            &mut core.work,
-            &mut out,
-            now,
-        );
-        let found = codec.finish(&mut text, &mut context);
-        core.send(session, now, |_, _, bytes| bytes.append(&mut out));
+        let session = sessions.get_mut(id).filter(|it| it.is_open());
+        let found = session.and_then(|session| core.with_codec(session, now, find));
         if let Some(found) = found {
             self.act(id, found, now);
         }

@@ -150,6 +150,12 @@ impl<T> Hub<T> {
         assert_eq!(queued.sum::<usize>(), core.queued_bytes, "queued bytes");
         let input = self.sessions.iter().map(Session::input_bytes);
         assert_eq!(input.sum::<usize>(), core.input_bytes, "bytes of input");
+        let slow = self.sessions.iter().filter(|session| session.is_slow);
+        assert_eq!(
+            room.keeping_up.count(),
+            (census.open, slow.count()),
+            "those who keep up, and who do not"
+        );
         let announced = members().filter(|member| member.announced.is_some());
         assert_eq!(announced.count(), room.here(), "those announced");
         for encoding in Encoding::ALL {

@@ -17,8 +17,8 @@
 //! | reap | [`Hub::reap`] |
 //!
 //! # One way out
-//! [`Hub::begin_close`] alone ends a session: it takes it out of the room, frees its name, tells the others, and lets
-//! it drain or marks it closed. It never frees; [`Hub::reap`] alone does, at the end of the turn, when no id, event
+//! [`Hub::close`] alone ends a session ([`Hub::begin_close`], without last words): it takes it out of the room, frees its
+//! name, tells the others, and lets it drain or marks it closed. It never frees; [`Hub::reap`] alone does, at the end of the turn, when no id, event
 //! or borrow of the turn is alive any more. Telling the others only adds to the feed, so however many leave at once,
 //! nothing recurses.
 
@@ -26,7 +26,6 @@ mod close;
 mod commands;
 mod completion;
 mod core;
-mod debts;
 mod flush;
 mod input;
 #[cfg(any(test, feature = "internals"))]
@@ -56,6 +55,7 @@ use crate::ledger::Ledger;
 
 pub(crate) use crate::id::SessionId;
 pub(crate) use crate::limits::Limits;
+pub(crate) use close::Rejection;
 pub(crate) use look::{Look, State};
 pub(crate) use session::Ending;
 pub(crate) use sink::Sink;

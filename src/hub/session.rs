@@ -123,6 +123,10 @@ pub(super) enum Long {
 ///
 /// Invariants: an outbox that is not empty has a waker: `listed` or [`Flow::Blocked`]; a dead write side has an empty
 /// outbox; an open session is a member of a room, and no other is.
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is about something of its own"
+)]
 #[derive(Debug)]
 pub(super) struct Session<T> {
     pub(super) transport: T,
@@ -138,6 +142,8 @@ pub(super) struct Session<T> {
     pub(super) muted: bool,
     /// Its person is an operator in the chat.
     pub(super) op: bool,
+    /// It is counted among those of its room who are behind.
+    pub(super) is_slow: bool,
     /// Where it comes from.
     pub(super) from: Origin,
     /// How often the room had fallen behind when it was last told of that.
@@ -156,6 +162,8 @@ pub(super) struct Session<T> {
     pub(super) opened_at: Instant,
     /// When something was last heard of it, or the pause behind that ends, in µs after `opened_at`.
     heard_micros: u64,
+    /// When its last line is paid for if the room is behind, in µs after `opened_at`.
+    line_paid_micros: u64,
     /// What it may say and ask.
     pub(super) bucket: Bucket,
     pub(super) lines_in: u64,
@@ -182,6 +190,7 @@ impl<T> Session<T> {
             talks: false,
             muted: false,
             op: false,
+            is_slow: false,
             from,
             room_told: 0,
             number,
@@ -194,6 +203,7 @@ impl<T> Session<T> {
             outbox: Outbox::default(),
             opened_at: now,
             heard_micros: 0,
+            line_paid_micros: 0,
             bucket: Bucket::default(),
             lines_in: 0,
             bytes_out: 0,
@@ -238,7 +248,22 @@ impl<T> Session<T> {
 
     /// Something was heard of it, and nothing is read until `at`.
     pub(super) fn hear_until(&mut self, at: Instant) {
-        self.heard_micros = at.saturating_duration_since(self.opened_at).as_micros() as u64;
+        self.heard_micros = self.micros(at);
+    }
+
+    /// When the last line that it said to all is paid for, should the room be behind until then.
+    pub(super) fn last_line_paid_at(&self) -> Instant {
+        self.opened_at + Duration::from_micros(self.line_paid_micros)
+    }
+
+    /// It says a line to all, which in a room that is behind costs it the time until `paid_at`.
+    pub(super) fn say_line(&mut self, paid_at: Instant) {
+        self.line_paid_micros = self.micros(paid_at);
+    }
+
+    /// A time as it is kept.
+    fn micros(&self, at: Instant) -> u64 {
+        at.saturating_duration_since(self.opened_at).as_micros() as u64
     }
 
     /// Its codec, and what that may know.
@@ -316,6 +341,13 @@ impl<T> Session<T> {
             waits_since: paused_until.map(|_| waits_since.unwrap_or(now)),
             told: before.is_some_and(|pending| pending.told),
         }));
+    }
+
+    /// Keeps more input behind what is kept for later.
+    pub(super) fn add_pending(&mut self, bytes: &[u8]) {
+        if let Some(pending) = &mut self.pending {
+            pending.bytes = [&pending.bytes, bytes].concat().into();
+        }
     }
 
     /// Whether its lines have waited for long enough to be told so, and were not.

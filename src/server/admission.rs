@@ -7,9 +7,11 @@ use std::time::{Duration, Instant};
 use log::warn;
 use rustix::io::Errno;
 
-use crate::hub::SessionId;
+use crate::debts::Debts;
+use crate::hub::{Rejection, SessionId};
 use crate::ledger::CloseReason;
-use crate::origin::Prefix;
+use crate::net::Net;
+use crate::origin::{Origin, Prefix};
 use crate::rate::Window;
 use crate::settings::Settings;
 
@@ -22,12 +24,18 @@ const BACK_OFF_MAX: Duration = Duration::from_secs(1);
 const REFUSED_MAX: usize = 32;
 
 /// The limits on sessions.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct AdmissionLimits {
-    /// Sessions at a time.
+    /// Sessions at a time, and connections at the door.
     pub(super) sessions_max: usize,
     /// Sessions of one prefix; `None` for any number.
     pub(super) per_address_max: Option<u32>,
+    /// How often one prefix may connect in a minute, after a first burst of `per_address_max`; `None` for any number.
+    pub(super) connects_per_minute: Option<u32>,
+    /// What is free of all limits by address.
+    pub(super) exempt: Vec<Net>,
+    /// The front ends whose PROXY header is believed, beside loopback.
+    pub(super) proxy_from: Vec<Net>,
 }
 
 impl AdmissionLimits {
@@ -37,9 +45,15 @@ impl AdmissionLimits {
         Self {
             sessions_max: wanted.map_or(allowed, |wanted| wanted.min(allowed)),
             per_address_max: settings.sessions_per_address_max,
+            connects_per_minute: settings.connects_per_minute,
+            exempt: settings.exempt.clone(),
+            proxy_from: settings.proxy_from.clone(),
         }
     }
 }
+
+/// A first burst of connections where there is no `per_address_max`.
+const CONNECTS_BURST: u32 = 64;
 
 /// What is to be done with a newcomer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,9 +61,9 @@ pub(super) enum Decision {
     /// Let it in.
     Admit,
     /// Tell it why it cannot stay, and see that it can read that.
-    Refuse(CloseReason),
+    Refuse(Rejection),
     /// Tell it why it cannot stay, and drop it.
-    TurnAway(CloseReason),
+    TurnAway(Rejection),
 }
 
 /// Which count a session is part of.
@@ -88,6 +102,8 @@ pub(super) struct Admission {
     back_off: Duration,
     complaints: Window<1>,
     per_address: HashMap<Prefix, u32>,
+    /// Until when what each prefix has connected is more than nothing.
+    connects: Debts,
     refused: usize,
     /// An operator turns newcomers away.
     pub(super) drains: bool,
@@ -107,6 +123,7 @@ impl Admission {
             back_off: BACK_OFF_MIN,
             complaints: Window::default(),
             per_address: HashMap::new(),
+            connects: Debts::default(),
             refused: 0,
             drains: false,
             passing_errors: 0,
@@ -168,32 +185,86 @@ impl Admission {
         }
     }
 
-    /// Decides on a newcomer, where `sessions` are open.
-    pub(super) fn decide(&self, prefix: Option<Prefix>, sessions: usize) -> Decision {
+    /// Where a newcomer is from, marked if it is exempt from the limits by address.
+    pub(super) fn mark(&self, from: Origin) -> Origin {
+        let is_exempt = |address| self.limits.exempt.iter().any(|net| net.contains(address));
+        match from.address() {
+            Some(address) if is_exempt(address) => from.exempted(),
+            _ => from,
+        }
+    }
+
+    /// Whether the PROXY header of this front end is believed.
+    pub(super) fn believes(&self, front_end: Origin) -> bool {
+        let listed = |address| {
+            self.limits
+                .proxy_from
+                .iter()
+                .any(|net| net.contains(address))
+        };
+        let address = front_end.address();
+        address.is_none_or(|address| address.is_loopback() || listed(address))
+    }
+
+    /// Decides on a newcomer, whose connection counts from now on. `is_full`: there is no place for one more.
+    pub(super) fn decide(
+        &mut self,
+        prefix: Option<Prefix>,
+        is_full: bool,
+        now: Instant,
+    ) -> Decision {
         let of_prefix = prefix
             .and_then(|prefix| self.per_address.get(&prefix))
             .copied()
             .unwrap_or(0);
         let of_prefix_max = self.limits.per_address_max.filter(|_| prefix.is_some());
-        let reason = if self.drains {
-            CloseReason::Drain
+        let rejection = if self.drains {
+            CloseReason::Drain.into()
         } else if of_prefix_max.is_some_and(|max| of_prefix >= max) {
-            CloseReason::PerAddress
-        } else if sessions >= self.limits.sessions_max.min(SessionId::SLOTS_MAX) {
-            CloseReason::Full
+            CloseReason::PerAddress.into()
+        } else if let Some(seconds) = prefix.and_then(|prefix| self.connect(prefix, now)) {
+            let reason = CloseReason::ConnectRate;
+            Rejection { reason, seconds }
         } else {
-            return Decision::Admit;
+            return self.admit_unless_full(is_full);
         };
-        self.refusal(reason)
+        self.reject(rejection)
     }
 
-    /// How a newcomer is told who cannot come in for this reason.
-    pub(super) fn refusal(&self, reason: CloseReason) -> Decision {
-        if self.refused < REFUSED_MAX {
-            Decision::Refuse(reason)
+    /// Decides on a newcomer whom nothing else keeps out.
+    pub(super) fn admit_unless_full(&self, is_full: bool) -> Decision {
+        if is_full {
+            self.reject(CloseReason::Full.into())
         } else {
-            Decision::TurnAway(reason)
+            Decision::Admit
         }
+    }
+
+    /// How a newcomer is told that it cannot come in.
+    pub(super) fn reject(&self, rejection: Rejection) -> Decision {
+        if self.refused < REFUSED_MAX {
+            Decision::Refuse(rejection)
+        } else {
+            Decision::TurnAway(rejection)
+        }
+    }
+
+    /// Whether there is no place for one more, where there are so many `sessions`.
+    pub(super) fn is_full(&self, sessions: usize) -> bool {
+        sessions >= self.limits.sessions_max.min(SessionId::SLOTS_MAX)
+    }
+
+    /// Counts a connection of this prefix, unless it connects too often: then gives in how many seconds it may again.
+    fn connect(&mut self, prefix: Prefix, now: Instant) -> Option<u64> {
+        let interval = Duration::from_secs(60) / self.limits.connects_per_minute?;
+        let burst = self.limits.per_address_max.unwrap_or(CONNECTS_BURST);
+        let paid_at = self.connects.paid_at(prefix, now).unwrap_or(now) + interval;
+        let too_early = paid_at.saturating_duration_since(now + interval * burst);
+        if too_early.is_zero() {
+            self.connects.note(prefix, paid_at, now);
+            return None;
+        }
+        Some(too_early.as_millis().div_ceil(1000) as u64)
     }
 
     /// A session holds a descriptor from now on.
@@ -265,6 +336,9 @@ mod tests {
     const LIMITS: AdmissionLimits = AdmissionLimits {
         sessions_max: 10,
         per_address_max: Some(2),
+        connects_per_minute: None,
+        exempt: Vec::new(),
+        proxy_from: Vec::new(),
     };
 
     fn prefix(address: &str) -> Option<Prefix> {
@@ -276,19 +350,22 @@ mod tests {
         let mut admission = Admission::new(LIMITS, 1);
         let here = prefix("192.0.2.1");
         for _ in 0..2 {
-            assert_eq!(admission.decide(here, 0), Decision::Admit);
+            assert_eq!(admission.decide(here, false, outset()), Decision::Admit);
             admission.hold(CountedAs::of(true, here));
         }
         assert_eq!(
-            admission.decide(here, 2),
-            Decision::Refuse(CloseReason::PerAddress)
+            admission.decide(here, false, outset()),
+            Decision::Refuse(CloseReason::PerAddress.into())
         );
-        assert_eq!(admission.decide(prefix("192.0.2.2"), 2), Decision::Admit);
-        assert_eq!(admission.decide(None, 2), Decision::Admit);
+        assert_eq!(
+            admission.decide(prefix("192.0.2.2"), false, outset()),
+            Decision::Admit
+        );
+        assert_eq!(admission.decide(None, false, outset()), Decision::Admit);
         // Nobody is to make room for one who could not stay.
         assert_eq!(
-            admission.decide(here, LIMITS.sessions_max),
-            Decision::Refuse(CloseReason::PerAddress)
+            admission.decide(here, true, outset()),
+            Decision::Refuse(CloseReason::PerAddress.into())
         );
         for _ in 0..2 {
             admission.release(CountedAs::of(true, here));
@@ -326,19 +403,19 @@ mod tests {
         let mut admission = Admission::new(LIMITS, 1);
         for _ in 0..REFUSED_MAX {
             assert_eq!(
-                admission.decide(None, 10),
-                Decision::Refuse(CloseReason::Full)
+                admission.decide(None, true, outset()),
+                Decision::Refuse(CloseReason::Full.into())
             );
             admission.hold(CountedAs::Refused);
         }
         assert_eq!(
-            admission.decide(None, 10),
-            Decision::TurnAway(CloseReason::Full)
+            admission.decide(None, true, outset()),
+            Decision::TurnAway(CloseReason::Full.into())
         );
         admission.release(CountedAs::Refused);
         assert_eq!(
-            admission.decide(None, 10),
-            Decision::Refuse(CloseReason::Full)
+            admission.decide(None, true, outset()),
+            Decision::Refuse(CloseReason::Full.into())
         );
     }
 
@@ -424,5 +501,63 @@ mod tests {
         }
         assert_eq!(admission.shortages, 300);
         assert_eq!(complaints, [0, 1, 2].map(Duration::from_secs));
+    }
+
+    #[test]
+    fn an_address_that_connects_too_often_is_told_when_it_may_again() {
+        let limits = AdmissionLimits {
+            connects_per_minute: Some(30),
+            exempt: vec!["198.51.100.0/24".parse().unwrap()],
+            ..LIMITS
+        };
+        let (mut admission, outset) = (Admission::new(limits, 1), outset());
+        let at = |seconds: f64| outset + Duration::from_secs_f64(seconds);
+        let [here, there] = ["192.0.2.1", "192.0.2.2"].map(prefix);
+        let too_often = |seconds| {
+            let reason = CloseReason::ConnectRate;
+            Decision::Refuse(Rejection { reason, seconds })
+        };
+        for _ in 0..2 {
+            assert_eq!(admission.decide(here, false, outset), Decision::Admit);
+        }
+        // A try that fails costs nothing.
+        for _ in 0..100 {
+            assert_eq!(admission.decide(here, false, outset), too_often(2));
+        }
+        assert_eq!(admission.decide(here, false, at(0.5)), too_often(2));
+        assert_eq!(admission.decide(here, true, at(1.5)), too_often(1));
+        assert_eq!(admission.decide(there, false, at(1.5)), Decision::Admit);
+        assert_eq!(admission.decide(here, false, at(2.0)), Decision::Admit);
+        assert_eq!(admission.decide(here, false, at(2.0)), too_often(2));
+        // Whom an operator has freed, and those of this machine, are not counted.
+        let freed: SocketAddr = "198.51.100.7:1".parse().unwrap();
+        let freed = admission.mark(freed.into());
+        for prefix in [None, freed.prefix()] {
+            for _ in 0..100 {
+                assert_eq!(admission.decide(prefix, false, at(2.0)), Decision::Admit);
+            }
+        }
+        assert_eq!(freed.address(), Some("198.51.100.7".parse().unwrap()));
+        assert_eq!(admission.mark(Origin::Local), Origin::Local);
+    }
+
+    #[test]
+    fn front_ends_are_believed_that_are_named_or_of_this_machine() {
+        let limits = AdmissionLimits {
+            proxy_from: vec!["10.0.0.0/24".parse().unwrap()],
+            ..LIMITS
+        };
+        let admission = Admission::new(limits, 1);
+        let believes = |address: &str| {
+            let address = SocketAddr::new(address.parse().unwrap(), 1);
+            admission.believes(address.into())
+        };
+        for named in ["10.0.0.9", "::ffff:10.0.0.9", "127.0.0.9", "::1"] {
+            assert!(believes(named), "{named}");
+        }
+        for other in ["10.0.1.9", "2001:db8::1"] {
+            assert!(!believes(other), "{other}");
+        }
+        assert!(admission.believes(Origin::Local));
     }
 }

@@ -4,6 +4,7 @@
 //! reads in `read`, what it does for operators in `operate`, how its settings change in `settings`.
 
 mod accept;
+mod door;
 mod moderate;
 mod operate;
 mod read;
@@ -23,6 +24,7 @@ use crate::hub::{Hub, SessionId, Sink};
 use crate::ledger::{Entry, Ledger};
 use crate::server::admission::{Admission, AdmissionLimits, CountedAs};
 use crate::server::control::Control;
+use crate::server::door::Door;
 use crate::server::files::Files;
 use crate::server::meter::{Meter, SlowTurn};
 use crate::server::network::{Network, Owner, Wakeup};
@@ -60,6 +62,8 @@ pub(super) struct EventLoop<N: Network> {
     hub: Hub<Carrier<N::Stream>>,
     admission: Admission,
     control: Control<N::Stream>,
+    /// Connections that are no sessions yet.
+    door: Door<N::Stream>,
     /// Sessions that may have something to be read.
     ready: VecDeque<SessionId>,
     /// Those of them whose stream seems to have ended. When thousands leave at once, the others are not to wait for it.
@@ -119,6 +123,7 @@ impl<N: Network> EventLoop<N> {
         Ok(Self {
             network,
             admission: Admission::new(admission, services.len()),
+            door: Door::new(services.len()),
             control: Control::default(),
             services,
             hub,
@@ -184,10 +189,12 @@ impl<N: Network> EventLoop<N> {
         self.lap("note");
         self.accept(now);
         self.lap("accept");
+        self.read_door(now);
         self.read(now);
         self.lap("read");
         self.operate(now);
         self.lap("operate");
+        self.tick_door(now);
         self.hub.tick(now);
         self.resume();
         self.stop(now);
@@ -225,7 +232,7 @@ impl<N: Network> EventLoop<N> {
 
     /// How long the poll may wait: not at all while a list has work that no edge will tell of.
     pub(super) fn timeout(&self) -> Option<Duration> {
-        let listed = !self.ready.is_empty() || !self.leaving.is_empty();
+        let listed = !self.ready.is_empty() || !self.leaving.is_empty() || self.door.ready() > 0;
         if listed {
             return Some(Duration::ZERO);
         }
@@ -239,6 +246,7 @@ impl<N: Network> EventLoop<N> {
             self.hub.wake_at(now),
             self.admission.wake_at(now),
             self.control.wake_at(now),
+            self.door.wake_at(),
             stop,
             log,
             self.rules.retry_at(),
@@ -252,8 +260,9 @@ impl<N: Network> EventLoop<N> {
             Wakeup::Listener(listener) => self.admission.note(listener),
             Wakeup::Stream { owner, edge } => match owner {
                 Owner::Session(id) => self.note_session(id, edge),
+                Owner::Door(slot) => self.door.note(slot as usize, edge),
                 Owner::Control(slot) => self.control.note(slot, edge),
-                Owner::Door(_) | Owner::Monitor(_) => {}
+                Owner::Monitor(_) => {}
             },
             Wakeup::Stop => {
                 self.shutdown = if self.shutdown == Shutdown::Running {
@@ -314,9 +323,9 @@ impl<N: Network> EventLoop<N> {
     fn tell_the_operator(&mut self) {
         log::logger().flush();
         if let Some(SlowTurn { took, phase }) = self.meter.end() {
-            let sessions = self.hub.len();
+            let sessions = crate::log::counted(self.hub.len() as u64, "session");
             warn!(
-                "slow turn: {} ms, most of it in {phase}, with {sessions} sessions",
+                "slow turn: {} ms, most of it in {phase}, with {sessions}",
                 took.as_millis()
             );
         }

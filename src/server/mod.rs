@@ -14,6 +14,7 @@
 
 mod admission;
 mod control;
+mod door;
 mod event_loop;
 mod files;
 mod kernel;
@@ -22,6 +23,7 @@ mod meter;
 mod motd;
 mod network;
 mod notify;
+mod proxy;
 mod rules_file;
 mod save;
 mod signals;
@@ -246,7 +248,8 @@ impl Descriptors {
                 "sessions-max is lowered from {wanted} to {sessions_max}: the descriptor limit is {limit}"
             ),
             None if limit < DESCRIPTORS_LOW => {
-                warn!("the descriptor limit is {limit}: at most {sessions_max} sessions");
+                let sessions = crate::log::counted(sessions_max as u64, "session");
+                warn!("the descriptor limit is {limit}: at most {sessions}");
             }
             _ => {}
         }

@@ -12,9 +12,7 @@ use std::path::Path;
 
 use super::error::SettingsError;
 use super::number::{show_bytes, MIB};
-use super::table::{
-    one_line, one_word, Change, Setting, Settings, LISTEN, QUEUE_BYTES_SOFT, TABLE,
-};
+use super::table::{one_line, one_word, Change, Setting, Settings, QUEUE_BYTES_SOFT, TABLE};
 use crate::file::read_regular;
 
 /// A settings file may have 1 MiB; a longer one is a mistake.
@@ -282,10 +280,12 @@ impl fmt::Display for Changed {
 pub(super) fn assemble(given: &Settings, sources: &[&[Entry]]) -> Result<Settings, SettingsError> {
     let mut settings = given.clone();
     for entries in sources {
-        // Whoever names listeners names all of them: those of the command line replace those of
-        // the file, and those of the file replace the default.
-        if entries.iter().any(|entry| entry.key == LISTEN) {
-            settings.listen.clear();
+        // Who gives one that may be repeated gives all of them: those of the command line replace
+        // those of the file, and those of the file replace the default.
+        for setting in TABLE {
+            if entries.iter().any(|entry| entry.key == setting.key) {
+                setting.begin(&mut settings);
+            }
         }
         for entry in *entries {
             entry.apply(&mut settings)?;

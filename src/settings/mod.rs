@@ -15,6 +15,7 @@ use getopts::Options;
 
 pub use crate::dialect::{Dialect, UnknownDialect};
 pub use crate::limits::{Limits, QueueLimits};
+pub use crate::net::{Net, NoNet};
 pub use crate::rate::Rate;
 
 use self::configuration::Entry;
@@ -227,6 +228,9 @@ mod tests {
             listen: vec!["telnet://127.0.0.1:3333".parse().unwrap()],
             sessions_max: None,
             sessions_per_address_max: Some(64),
+            connects_per_minute: Some(30),
+            exempt: Vec::new(),
+            proxy_from: Vec::new(),
             send_buffer_bytes: Some(131_072),
             motd_file: None,
             bans_file: None,
@@ -258,6 +262,10 @@ mod tests {
         let settings = run(&[
             "-osessions-max=1",
             "-osessions-per-address-max=2",
+            "-oconnects-per-minute=7",
+            "-oexempt=10.1.2.3/8",
+            "-oexempt=::1",
+            "-oproxy-from=192.0.2.7",
             "-oline-bytes-max=100",
             "-oqueue-bytes-max=16K",
             "-oqueue-bytes-soft=2k",
@@ -277,6 +285,9 @@ mod tests {
             listen: Settings::default().listen,
             sessions_max: Some(1),
             sessions_per_address_max: Some(2),
+            connects_per_minute: Some(7),
+            exempt: vec!["10.0.0.0/8".parse().unwrap(), "::1".parse().unwrap()],
+            proxy_from: vec!["192.0.2.7".parse().unwrap()],
             send_buffer_bytes: Some(1_048_576),
             motd_file: Some(PathBuf::from("/etc/motd")),
             bans_file: None,
@@ -330,6 +341,7 @@ mod tests {
     fn zero_switches_off_where_the_contract_says_so() {
         let off = [
             "sessions-per-address-max",
+            "connects-per-minute",
             "stall-seconds",
             "send-buffer-bytes",
             "lines-per-second",
@@ -338,7 +350,7 @@ mod tests {
             "history-lines",
             "pace-ms-max",
         ];
-        let no_number = [LISTEN, "motd-file"];
+        let no_number = [LISTEN, "exempt", "proxy-from", "motd-file"];
         for setting in TABLE
             .iter()
             .filter(|setting| !no_number.contains(&setting.key))

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::listen::{Endpoint, ListenError};
 use super::number::{bytes, count, milliseconds, seconds, Range, DAY, HOUR, KIB, MIB, SECOND};
 use crate::limits::Limits;
+use crate::net::Net;
 
 /// What the server is told. `None` is a limit that is off, where nothing else is said.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +20,12 @@ pub struct Settings {
     pub sessions_max: Option<usize>,
     /// Sessions from one IPv4 address or IPv6 /64.
     pub sessions_per_address_max: Option<u32>,
+    /// Connections that one IPv4 address or IPv6 /64 may make in a minute, after a first burst.
+    pub connects_per_minute: Option<u32>,
+    /// What is free of all limits by address, as loopback is.
+    pub exempt: Vec<Net>,
+    /// Front ends whose PROXY header is believed, beside loopback.
+    pub proxy_from: Vec<Net>,
     /// `SO_SNDBUF` of each session, in bytes; `None`: what the system gives.
     pub send_buffer_bytes: Option<usize>,
     /// What is shown after the greeting; `None`: nothing.
@@ -36,6 +43,9 @@ impl Default for Settings {
             listen: Vec::new(),
             sessions_max: None,
             sessions_per_address_max: None,
+            connects_per_minute: None,
+            exempt: Vec::new(),
+            proxy_from: Vec::new(),
             send_buffer_bytes: None,
             motd_file: None,
             bans_file: None,
@@ -82,6 +92,28 @@ pub(super) static TABLE: &[Setting] = &[
         "the most sessions from one IPv4 address or IPv6 /64; loopback is exempt",
         |settings, n| settings.sessions_per_address_max = unless_zero(n as u32),
         |settings| u64::from(settings.sessions_per_address_max.unwrap_or(0)),
+    ),
+    number(
+        "connects-per-minute",
+        "30",
+        count(1, 1_000_000).zero_means("off"),
+        "how often one IPv4 address or IPv6 /64 may connect, after a first burst of \
+         sessions-per-address-max (64 if that is off)",
+        |settings, n| settings.connects_per_minute = unless_zero(n as u32),
+        |settings| u64::from(settings.connects_per_minute.unwrap_or(0)),
+    ),
+    nets(
+        "exempt",
+        "an address or net that is free of all limits by address, as loopback is; may be repeated",
+        |settings| &mut settings.exempt,
+        |settings| &settings.exempt,
+    ),
+    nets(
+        "proxy-from",
+        "front ends whose PROXY header is believed, beside loopback: an address or net; may be \
+         repeated",
+        |settings| &mut settings.proxy_from,
+        |settings| &settings.proxy_from,
     ),
     number(
         "line-bytes-max",
@@ -176,7 +208,7 @@ pub(super) static TABLE: &[Setting] = &[
     ),
     Setting {
         key: MOTD_FILE,
-        default: NO_FILE,
+        default: NONE,
         meaning: "shown in the greeting; a regular file of at most 16k, else an error at the start and a warning later",
         change: Change::Now,
         kind: Kind::File(
@@ -186,7 +218,7 @@ pub(super) static TABLE: &[Setting] = &[
     },
     Setting {
         key: "bans-file",
-        default: NO_FILE,
+        default: NONE,
         meaning: "where bans, mutes and forbidden names are kept; made if it is not there; none: they last until the server stops",
         change: Change::Start,
         kind: Kind::File(
@@ -246,17 +278,19 @@ impl fmt::Display for Change {
 enum Kind {
     /// A number, stored in the base unit of its range, with 0 for what that says of 0.
     Number(Range, fn(&mut Settings, u64), fn(&Settings) -> u64),
-    /// A path, or [`NO_FILE`].
+    /// A path, or [`NONE`].
     File(
         fn(&mut Settings, Option<PathBuf>),
         fn(&Settings) -> Option<&Path>,
     ),
-    /// One more [`Endpoint`](super::Endpoint).
+    /// One more [`Endpoint`].
     Listener,
+    /// One more [`Net`], or [`NONE`].
+    Nets(fn(&mut Settings) -> &mut Vec<Net>, fn(&Settings) -> &[Net]),
 }
 
-/// What stands for no file at all; a file of this name is reached as `./none`.
-const NO_FILE: &str = "none";
+/// What stands for nothing at all; a file of this name is reached as `./none`.
+const NONE: &str = "none";
 
 const fn number(
     key: &'static str,
@@ -275,6 +309,21 @@ const fn number(
     }
 }
 
+const fn nets(
+    key: &'static str,
+    meaning: &'static str,
+    list: fn(&mut Settings) -> &mut Vec<Net>,
+    listed: fn(&Settings) -> &[Net],
+) -> Setting {
+    Setting {
+        key,
+        default: NONE,
+        meaning,
+        change: Change::Now,
+        kind: Kind::Nets(list, listed),
+    }
+}
+
 impl Setting {
     /// The row of a key.
     pub(super) fn of(key: &str) -> Option<&'static Self> {
@@ -286,12 +335,22 @@ impl Setting {
         self
     }
 
+    /// Where it may be repeated, forgets what was given so far: who gives some gives all of them.
+    pub(super) fn begin(&self, settings: &mut Settings) {
+        match &self.kind {
+            Kind::Listener => settings.listen.clear(),
+            Kind::Nets(list, _) => list(settings).clear(),
+            Kind::Number(..) | Kind::File(..) => {}
+        }
+    }
+
     /// Takes over the value that `from` holds for this row.
     pub(super) fn copy(&self, from: &Settings, to: &mut Settings) {
         match &self.kind {
             Kind::Number(_, store, stored) => store(to, stored(from)),
             Kind::File(store, stored) => store(to, stored(from).map(Path::to_owned)),
             Kind::Listener => to.listen.clone_from(&from.listen),
+            Kind::Nets(list, listed) => *list(to) = listed(from).to_vec(),
         }
     }
 
@@ -309,11 +368,16 @@ impl Setting {
                 store(settings, n);
             }
             Kind::File(store, _) => {
-                store(settings, (value != NO_FILE).then(|| PathBuf::from(value)));
+                store(settings, (value != NONE).then(|| PathBuf::from(value)));
             }
             Kind::Listener => {
                 let wrong = |error: ListenError| format!("{key}: {}: {error}", one_line(value));
                 settings.listen.push(value.parse().map_err(wrong)?);
+            }
+            Kind::Nets(..) if value == NONE => {}
+            Kind::Nets(list, _) => {
+                let wrong = |_| format!("{key}: {}: no address or net", one_line(value));
+                list(settings).push(value.parse().map_err(wrong)?);
             }
         }
         Ok(())
@@ -323,12 +387,14 @@ impl Setting {
     pub(super) fn value(&self, settings: &Settings) -> String {
         match &self.kind {
             Kind::Number(range, _, stored) => range.show(stored(settings)),
-            Kind::File(_, stored) => stored(settings)
-                .map_or_else(|| NO_FILE.to_owned(), |path| path.display().to_string()),
-            Kind::Listener => {
-                let listeners = settings.listen.iter().map(ToString::to_string);
-                listeners.collect::<Vec<_>>().join(",")
+            Kind::File(_, stored) => {
+                stored(settings).map_or_else(|| NONE.to_owned(), |path| path.display().to_string())
             }
+            Kind::Listener => joined(&settings.listen),
+            Kind::Nets(_, listed) => match listed(settings) {
+                [] => NONE.to_owned(),
+                nets => joined(nets),
+            },
         }
     }
 
@@ -336,7 +402,7 @@ impl Setting {
     pub(super) fn cells(&self) -> (&'static str, &'static str, String) {
         let meaning = match &self.kind {
             Kind::Number(range, ..) => format!("{} ({range})", self.meaning),
-            Kind::File(..) | Kind::Listener => self.meaning.to_owned(),
+            Kind::File(..) | Kind::Listener | Kind::Nets(..) => self.meaning.to_owned(),
         };
         (self.key, self.default, meaning)
     }
@@ -377,6 +443,12 @@ pub(super) fn one_line(text: &str) -> String {
     line
 }
 
+/// The values of a setting that may be repeated, as one.
+fn joined(values: &[impl ToString]) -> String {
+    let values = values.iter().map(ToString::to_string);
+    values.collect::<Vec<_>>().join(",")
+}
+
 /// Text as the value of one field of a log line: without blanks, which end it.
 pub(super) fn one_word(text: &str) -> String {
     let is_plain = |character: &char| !character.is_control() && !character.is_whitespace();
@@ -415,15 +487,11 @@ mod tests {
             let first = TABLE.iter().position(|other| other.key == setting.key);
             assert_eq!(first, Some(index), "{} is there twice", setting.key);
             let mut settings = Settings::default();
-            if setting.key == LISTEN {
-                settings.listen.clear();
-            }
+            setting.begin(&mut settings);
             assert_eq!(setting.apply(setting.default, &mut settings), Ok(()));
             assert_eq!(settings, Settings::default(), "{}", setting.key);
             let told = setting.value(&settings);
-            if setting.key == LISTEN {
-                settings.listen.clear();
-            }
+            setting.begin(&mut settings);
             assert_eq!(setting.apply(&told, &mut settings), Ok(()));
             assert_eq!(settings, Settings::default(), "{told}");
         }

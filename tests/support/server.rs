@@ -69,8 +69,9 @@ impl Server {
         self.address("wire")
     }
 
+    /// Where it listens in this dialect, or what stands in its place.
     #[track_caller]
-    fn address(&self, dialect: &str) -> SocketAddr {
+    pub(crate) fn address(&self, dialect: &str) -> SocketAddr {
         let prefix = format!("listening {dialect}://");
         let line = self.output.wait_for(&prefix);
         line[prefix.len()..].parse().expect("an address")

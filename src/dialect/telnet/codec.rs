@@ -6,7 +6,7 @@ use std::mem;
 use memchr::memchr;
 
 use crate::dialect::commands;
-use crate::dialect::event::{Foreign, Note, Reply};
+use crate::dialect::event::{Note, Reply};
 use crate::dialect::foreign::{self, Opening};
 use crate::dialect::input::{Context, Input};
 use crate::dialect::line::{Line, LineBuffer};
@@ -61,8 +61,8 @@ enum Found<'a> {
 }
 
 impl Codec {
-    /// Takes bytes from `input` until they ask for something; `None` when they are used up. `scratch` lends room for
-    /// the words of a request.
+    /// Takes bytes from `input` until they ask for something; `None` when they are used up, or were enough work for one
+    /// call. `scratch` lends room for the words of a request.
     pub(in crate::dialect) fn next<'a>(
         &mut self,
         input: &mut &[u8],
@@ -70,11 +70,9 @@ impl Codec {
         context: &mut Context<'_>,
     ) -> Option<Input<'a>> {
         let begun = *context.lines_in > 0;
-        if !begun && foreign::is_endless(&self.lines, input, context.words_bytes_max) {
-            return Some(Input::Foreign(Foreign::Other));
-        }
-        if let Some(foreign) = self.opening.look(input) {
-            return Some(Input::Foreign(foreign));
+        let foreign = (self.opening).judge(&self.lines, input, begun, context.words_bytes_max);
+        if foreign.is_some() {
+            return foreign;
         }
         let length = input.len();
         let found = self.find(input, context);
@@ -133,11 +131,12 @@ impl Codec {
             let Some((&byte, rest)) = input.split_first() else {
                 return self.pause();
             };
+            if context.has_done_enough() {
+                return None;
+            }
             if let Some(stray) = self.protocol.give_up_command(byte) {
                 // What seemed to be a command was text, and the byte is looked at again for itself.
-                let found = stray
-                    .iter()
-                    .find_map(|byte| self.press(*byte, context.words_bytes_max));
+                let found = stray.iter().find_map(|byte| self.press(*byte, context));
                 if found.is_some() {
                     return found;
                 }
@@ -168,7 +167,8 @@ impl Codec {
             let line = self.lines.next(input, context.words_bytes_max, Some(IAC));
             return line.map(Found::Line);
         };
-        let (mut text, _) = input.split_at(memchr(IAC, input).unwrap_or(input.len()));
+        let end = memchr(IAC, input).unwrap_or(input.len());
+        let mut text = &input[..end.min(context.work.room_for(Work::KEY_BYTE))];
         let length = text.len();
         let outcome = editor.input(&mut text);
         context.work.add(Work::KEY_BYTE.times(length - text.len()));
@@ -180,8 +180,8 @@ impl Codec {
         match meaning {
             Meaning::AreYouThere => Some(Found::AreYouThere),
             Meaning::EndOfFile => Some(Found::Input(Input::Leave)),
-            Meaning::Text(byte) => self.press(byte, context.words_bytes_max),
-            Meaning::Key(ETX) if self.is_editing() => self.press(ETX, context.words_bytes_max),
+            Meaning::Text(byte) => self.press(byte, context),
+            Meaning::Key(ETX) if self.is_editing() => self.press(ETX, context),
             Meaning::Key(ETX) => {
                 self.lines.clear();
                 Some(Found::Interrupt)
@@ -201,11 +201,12 @@ impl Codec {
     }
 
     /// Takes one byte of text that came in other ways than as itself.
-    fn press<'a>(&mut self, byte: u8, line_bytes_max: usize) -> Option<Found<'a>> {
+    fn press<'a>(&mut self, byte: u8, context: &mut Context<'_>) -> Option<Found<'a>> {
         if let Some(Editing { editor, .. }) = self.editing() {
+            context.work.add(Work::KEY_BYTE);
             return editor.input(&mut &[byte][..]).map(found);
         }
-        self.lines.push(&[byte], line_bytes_max);
+        self.lines.push(&[byte], context.words_bytes_max);
         None
     }
 
@@ -224,31 +225,20 @@ impl Codec {
         scratch: &'a mut String,
         context: &mut Context<'_>,
     ) -> Input<'a> {
-        *context.lines_in += 1;
         self.interrupted = false;
         // If line editing was asked for and the client did not answer before this line, it never will.
         if let Some(change) = self.protocol.give_up_waiting() {
             self.change(change, context);
         }
-        let line = match line {
-            Line::Whole(line) if *context.lines_in == 1 => {
-                if let Some(foreign) = foreign::judge_among_people(line) {
-                    return Input::Foreign(foreign);
-                }
-                foreign::without_byte_order_mark(line)
-            }
-            Line::Whole(line) => line,
-            Line::TooLong(bytes) => {
-                return Input::Refused(Refusal::LineTooLong {
-                    bytes: *bytes,
-                    bytes_max: if *bytes > context.words_bytes_max {
-                        context.words_bytes_max
-                    } else {
-                        // It had too many characters for an editor.
-                        CHARACTERS_MAX
-                    },
-                });
-            }
+        let line_bytes_max = match line {
+            // It had too many characters for an editor.
+            Line::TooLong(bytes) if *bytes <= context.words_bytes_max => CHARACTERS_MAX,
+            _ => context.words_bytes_max,
+        };
+        let judge = foreign::judge_among_people;
+        let line = match foreign::admit(line, context.lines_in, line_bytes_max, judge) {
+            Ok(line) => line,
+            Err(input) => return input,
         };
         let edited = text::edit(line);
         let clean = hygiene::clean(&edited);
@@ -618,12 +608,14 @@ mod tests {
                 out: &mut out,
             };
             steps::take();
-            while self
-                .codec
-                .next(&mut input, &mut scratch, &mut context)
-                .is_some()
-            {}
-            assert!(input.is_empty());
+            while !input.is_empty() {
+                *context.work = Work::default();
+                while self
+                    .codec
+                    .next(&mut input, &mut scratch, &mut context)
+                    .is_some()
+                {}
+            }
             let mut drawn = Vec::new();
             self.codec.begin_frame(false, &mut drawn);
             self.codec.end_frame(&mut drawn);

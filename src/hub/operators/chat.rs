@@ -26,13 +26,11 @@ impl Core {
         if !session.op {
             return Err(Refusal::NoSuchCommand(typed.into()));
         }
-        match arguments {
-            Some(text) => command.ask(text).map(Some),
-            None => {
-                self.help(session, Some(command), now);
-                Ok(None)
-            }
+        if let Some(text) = arguments {
+            return command.ask(text).map(Some);
         }
+        self.help(session, Some(command), now);
+        Ok(None)
     }
 }
 

@@ -90,6 +90,7 @@ impl<T> Hub<T> {
     }
 
     /// Requests that were refused because their session is muted.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the metrics will tell it"))]
     pub(crate) fn lines_muted(&self) -> u64 {
         self.core.lines_muted
     }

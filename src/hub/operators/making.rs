@@ -269,7 +269,7 @@ impl<T> Hub<T> {
         let name = person.map(|id| self.name_of(id).text().into());
         let until = match asked.span {
             Span::Forever => None,
-            span => span.until(wall_seconds),
+            span @ Span::Seconds(_) => span.until(wall_seconds),
         };
         let terms = Terms {
             kind,

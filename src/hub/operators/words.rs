@@ -1,5 +1,7 @@
 //! What operators are told, once for their socket and for the chat: without `-- ` and `!! ` before it.
 
+use std::fmt::Write;
+
 use crate::hub::operators::outcome::{Denied, Done, Kept, MadeFor, Reader, Shown};
 use crate::hub::rules::guard::Guard;
 use crate::hub::rules::rule::Kind;
@@ -196,7 +198,9 @@ fn names(names: &[Name]) -> String {
     let told = names.iter().take(NAMES_MAX).map(Name::text);
     let mut told = told.collect::<Vec<_>>().join(", ");
     if names.len() > NAMES_MAX {
-        told += &format!(" and {} more", names.len() - NAMES_MAX);
+        let more = names.len() - NAMES_MAX;
+        // Writing to a String cannot fail.
+        let _ = write!(told, " and {more} more");
     }
     told
 }

@@ -1,11 +1,14 @@
 //! Whether those who hear a room keep up with what is said there; while many do not, talkers wait.
 //!
 //! Who is slow is slower than the room, not slower than a burst: a few talkers can say more within a moment than an
-//! ordinary line carries. So lines cost time while more than a quarter of the listeners are behind, and only who stays
-//! behind while the others have caught up is closed. Nobody else's brake is in an attacker's hand: all sessions of one
-//! address count once, whoever takes next to nothing is stalled and not slow, and no line costs more than a second.
+//! ordinary line carries. So lines cost time while more than a quarter of the listeners are behind, and only a session
+//! that stays behind while the others have caught up comes to the limits of its own outbox, which closes it; nobody is
+//! closed for what is counted here. Nobody else's brake is in an attacker's hand: all sessions of one address count
+//! once, a session that takes next to nothing is stalled and not slow, and no line costs more than a second.
+//!
+//! Invariant: who is counted as behind is so by the last look at their outbox, which was when it last grew or shrank.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::origin::Prefix;
@@ -22,53 +25,67 @@ const LINE_BYTES: usize = 512;
 /// The listeners of a room, counted by address, and how many of them are behind.
 #[derive(Debug, Default)]
 pub(in crate::hub) struct KeepingUp {
-    /// Members of each address.
-    addresses: BTreeMap<Prefix, u32>,
-    /// Members whose address is not counted: each is one listener.
-    uncounted: usize,
-    /// Who was seen to be slow in this round.
-    slow_addresses: BTreeSet<Prefix>,
-    slow_uncounted: usize,
+    /// Each address is one listener. It is behind while one of its members is.
+    addresses: BTreeMap<Prefix, Members>,
+    slow_addresses: usize,
+    /// Those whose address is not counted: each is one listener.
+    uncounted: Members,
     is_behind: bool,
     /// How often the room fell behind. So a talker is told once each time.
     times: u32,
 }
 
+/// How many there are, and how many of them are behind.
+#[derive(Debug, Default)]
+struct Members {
+    all: u32,
+    slow: u32,
+}
+
 impl KeepingUp {
+    /// Somebody comes, who is not behind.
     pub(super) fn enter(&mut self, prefix: Option<Prefix>) {
         match prefix {
-            None => self.uncounted += 1,
-            Some(prefix) => *self.addresses.entry(prefix).or_default() += 1,
+            None => self.uncounted.all += 1,
+            Some(prefix) => self.addresses.entry(prefix).or_default().all += 1,
         }
+        self.judge();
     }
 
+    /// Somebody leaves, who is not behind: see [`KeepingUp::note`].
     pub(super) fn leave(&mut self, prefix: Option<Prefix>) {
-        let Some(prefix) = prefix else {
-            self.uncounted -= 1;
-            return;
-        };
-        if let Some(members) = self.addresses.get_mut(&prefix) {
-            *members -= 1;
-            if *members == 0 {
-                self.addresses.remove(&prefix);
+        match prefix {
+            None => self.uncounted.all -= 1,
+            Some(prefix) => {
+                if let Some(members) = self.addresses.get_mut(&prefix) {
+                    members.all -= 1;
+                    if members.all == 0 {
+                        self.addresses.remove(&prefix);
+                    }
+                }
             }
         }
+        self.judge();
     }
 
-    /// Somebody who was told in this round is behind, though they take what they can.
-    pub(in crate::hub) fn note_slow(&mut self, prefix: Option<Prefix>) {
-        match prefix {
-            None => self.slow_uncounted += 1,
-            Some(prefix) => _ = self.slow_addresses.insert(prefix),
+    /// Somebody is behind who was not, though they take what they can; or is no longer.
+    pub(in crate::hub) fn note(&mut self, prefix: Option<Prefix>, is_slow: bool) {
+        let members = match prefix {
+            None => &mut self.uncounted,
+            Some(prefix) => self.addresses.entry(prefix).or_default(),
+        };
+        let before = members.slow;
+        members.slow = if is_slow { before + 1 } else { before - 1 };
+        if prefix.is_some() {
+            self.slow_addresses += usize::from(before == 0);
+            self.slow_addresses -= usize::from(members.slow == 0);
         }
+        self.judge();
     }
 
-    /// All have been told.
-    pub(super) fn end_round(&mut self) {
-        let slow = self.slow_addresses.len() + self.slow_uncounted;
-        let listeners = self.addresses.len() + self.uncounted;
-        self.slow_addresses.clear();
-        self.slow_uncounted = 0;
+    fn judge(&mut self) {
+        let slow = self.slow_addresses + self.uncounted.slow as usize;
+        let listeners = self.addresses.len() + self.uncounted.all as usize;
         let was_behind = std::mem::replace(&mut self.is_behind, slow * BEHIND_PART > listeners);
         self.times = self
             .times
@@ -80,11 +97,19 @@ impl KeepingUp {
         self.is_behind.then_some(self.times)
     }
 
-    /// How long a talker waits behind a line of this many bytes; `None` if the room keeps up.
-    pub(in crate::hub) fn line_costs(&self, bytes: usize) -> Option<Duration> {
+    /// How long a talker waits behind a line of this many bytes if the room is behind by then.
+    pub(in crate::hub) fn line_costs(bytes: usize) -> Duration {
         let pieces = u32::try_from(bytes.div_ceil(LINE_BYTES).max(1)).unwrap_or(u32::MAX);
-        let costs = LINE_COSTS.saturating_mul(pieces).min(LINE_COSTS_MAX);
-        self.is_behind.then_some(costs)
+        LINE_COSTS.saturating_mul(pieces).min(LINE_COSTS_MAX)
+    }
+
+    /// How many sessions are counted, and how many of them as being behind.
+    #[cfg(any(test, feature = "internals"))]
+    pub(in crate::hub) fn count(&self) -> (usize, usize) {
+        let counted = self.addresses.values().chain([&self.uncounted]);
+        counted.fold((0, 0), |sum, members| {
+            (sum.0 + members.all as usize, sum.1 + members.slow as usize)
+        })
     }
 }
 
@@ -104,16 +129,26 @@ mod tests {
     fn f122_a_room_is_behind_while_more_than_a_quarter_is() {
         let mut keeping_up = KeepingUp::default();
         (0..8).for_each(|number| keeping_up.enter(prefix(number)));
-        for (slow, is_behind) in [(2, false), (3, true), (2, false), (0, false), (8, true)] {
-            (0..slow).for_each(|number| keeping_up.note_slow(prefix(number)));
-            keeping_up.end_round();
-            assert_eq!(keeping_up.line_costs(1).is_some(), is_behind, "{slow} of 8");
+        let mut slow = 0;
+        for (now_slow, times) in [(2, None), (3, Some(1)), (2, None), (0, None), (8, Some(2))] {
+            (slow..now_slow).for_each(|number| keeping_up.note(prefix(number), true));
+            (now_slow..slow).for_each(|number| keeping_up.note(prefix(number), false));
+            assert_eq!(keeping_up.behind(), times, "{now_slow} of 8");
+            slow = now_slow;
         }
-        assert_eq!(keeping_up.behind(), Some(2));
-        assert_eq!(keeping_up.line_costs(1), Some(LINE_COSTS));
-        assert_eq!(keeping_up.line_costs(512), Some(LINE_COSTS));
-        assert_eq!(keeping_up.line_costs(513), Some(2 * LINE_COSTS));
-        assert_eq!(keeping_up.line_costs(4096), Some(LINE_COSTS_MAX));
+        // Whoever comes or goes changes what a quarter is.
+        (3..8).for_each(|number| keeping_up.note(prefix(number), false));
+        (8..12).for_each(|number| keeping_up.enter(prefix(number)));
+        assert_eq!(keeping_up.behind(), None, "3 of 12");
+        keeping_up.leave(prefix(11));
+        assert_eq!(keeping_up.behind(), Some(3), "3 of 11");
+    }
+
+    #[test]
+    fn f122_a_line_costs_by_its_bytes_and_no_more_than_a_second() {
+        let costs = [0, 1, 512, 513, 4096, usize::MAX].map(KeepingUp::line_costs);
+        let expected = [250, 250, 250, 500, 1000, 1000].map(Duration::from_millis);
+        assert_eq!(costs, expected);
     }
 
     #[test]
@@ -122,18 +157,22 @@ mod tests {
         (0..100).for_each(|number| keeping_up.enter(prefix(number)));
         for _ in 0..64 {
             keeping_up.enter(prefix(500));
-            keeping_up.note_slow(prefix(500));
+            keeping_up.note(prefix(500), true);
         }
-        keeping_up.end_round();
-        assert_eq!(keeping_up.line_costs(4096), None);
+        assert_eq!(keeping_up.behind(), None);
         // Those of this machine are not counted by address.
         (0..40).for_each(|_| keeping_up.enter(None));
-        (0..40).for_each(|_| keeping_up.note_slow(None));
-        keeping_up.end_round();
-        assert!(keeping_up.line_costs(4096).is_some());
-        (0..40).for_each(|_| keeping_up.leave(None));
-        (0..64).for_each(|_| keeping_up.leave(prefix(500)));
+        (0..40).for_each(|_| keeping_up.note(None, true));
+        assert_eq!(keeping_up.behind(), Some(1));
+        for (prefix, count) in [(None, 40), (prefix(500), 64)] {
+            (0..count).for_each(|_| keeping_up.note(prefix, false));
+            (0..count).for_each(|_| keeping_up.leave(prefix));
+        }
         (0..100).for_each(|number| keeping_up.leave(prefix(number)));
-        assert_eq!((keeping_up.addresses.len(), keeping_up.uncounted), (0, 0));
+        assert_eq!(keeping_up.count(), (0, 0));
+        assert_eq!(
+            (keeping_up.addresses.len(), keeping_up.slow_addresses),
+            (0, 0)
+        );
     }
 }

@@ -67,6 +67,9 @@ impl Members {
             }
         }
         let member = self.list.swap_remove(gap);
+        if self.list.len() < self.list.capacity() / 4 {
+            self.list.shrink_to(2 * self.list.len());
+        }
         if let Some(last) = self.list.get(gap) {
             moved(last.id, gap as u32);
         }
@@ -131,6 +134,18 @@ mod tests {
             members.leave(place.expect("it is here") as u32, |_, _| {});
         }
         assert!(members.is_round_over());
+    }
+
+    #[test]
+    fn f128_memory_follows_those_who_are_here() {
+        let mut members = Members::default();
+        for slot in 0..10_000 {
+            members.enter(member(slot));
+        }
+        for _ in 0..9_990 {
+            members.leave(0, |_, _| {});
+        }
+        assert!(members.list.capacity() < 100);
     }
 
     #[derive(Debug, Clone)]

@@ -3,7 +3,7 @@
 mod arrivals;
 pub(super) mod feed;
 pub(super) mod history;
-mod keeping_up;
+pub(super) mod keeping_up;
 mod lists;
 pub(super) mod members;
 pub(super) mod pace;
@@ -287,7 +287,6 @@ impl Room {
     pub(super) fn end_round(&mut self) {
         if self.members.is_round_over() {
             self.feed.trim(self.round);
-            self.keeping_up.end_round();
         }
     }
 }

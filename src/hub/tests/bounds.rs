@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::hub::{Limits, SessionId};
+use crate::hub::{Limits, Next, SessionId};
 use crate::ledger::CloseReason;
 use crate::rate::Rate;
 
@@ -160,4 +160,87 @@ fn a_flush_holds_one_copy_however_many_see_the_feed_in_their_own_way() {
             _ => assert_eq!(waits, 0),
         }
     }
+}
+
+#[test]
+fn f128_the_list_of_pauses_is_given_back() {
+    let line_rate = Rate {
+        per_second: 1,
+        burst: 1,
+    };
+    let mut world = World::new(Limits {
+        line_rate,
+        ..limits()
+    });
+    let people: Vec<_> = (0..1500).map(|_| world.connect()).collect();
+    for id in people {
+        world.hub.handle_input(id, b"/away\r\n/back\r\n", world.now);
+    }
+    assert!(world.hub.core.pauses.len() >= 1500);
+    world.pass(Duration::from_secs(5));
+    assert_eq!(world.hub.core.pauses.len(), 0);
+    assert!(world.hub.core.pauses.capacity() <= 1024);
+}
+
+#[test]
+fn at_most_a_hundred_are_ignored_and_who_has_left_makes_place() {
+    let mut world = World::new(limits());
+    let ann = world.join("ann");
+    let others: Vec<SessionId> = (0..101).map(|n| world.join(&format!("p{n}"))).collect();
+    world.read(ann);
+    for n in 0..100 {
+        let told = world.ask(ann, &format!("/ignore p{n}"));
+        assert_eq!(told, [format!("-- ignoring p{n}")]);
+    }
+    let counted = world.hub.core.input_bytes;
+    let told = world.ask(ann, "/ignore p100");
+    assert!(told[0].starts_with("!! "), "{told:?}");
+    assert_eq!(world.hub.core.input_bytes, counted);
+    world
+        .hub
+        .begin_close(others[7], CloseReason::Quit, world.now);
+    world.turn();
+    assert_eq!(world.ask(ann, "/ignore p100"), ["-- ignoring p100"]);
+}
+
+#[test]
+fn few_of_those_who_spoke_last_are_remembered() {
+    let mut world = World::new(limits());
+    let people: Vec<SessionId> = (0..100).map(|_| world.connect()).collect();
+    for id in &people {
+        world.send(*id, "hello\n");
+    }
+    let speakers = &world.hub.core.room.speakers;
+    assert!(speakers.iter().eq(&people[100 - 32..]), "{speakers:?}");
+}
+
+#[test]
+fn who_spoke_before_and_only_asks_now_does_not_wait_in_a_full_room() {
+    let mut world = World::new(limits());
+    let [ann, bob] = world.people(["ann", "bob"]);
+    world.hear(ann, "hello\n/time\n");
+    let line = [&[b'x'; 4000], b"\n".as_slice()].concat();
+    while !world.hub.core.is_full() {
+        world.hear(bob, &line);
+    }
+    assert!(matches!(world.hub.next(bob), Some(Next::Later)));
+    assert!(matches!(world.hub.next(ann), Some(Next::Read(_))));
+}
+
+/// Else its end would not be seen, and it would be waited for.
+#[test]
+fn who_is_closed_within_a_long_reply_is_read_again() {
+    let mut world = World::new(Limits {
+        history_lines: 20,
+        ..limits()
+    });
+    let [ann, bob] = world.people(["ann", "bob"]);
+    for _ in 0..20 {
+        world.send(ann, [&[b'x'; 500], b"\n".as_slice()].concat());
+    }
+    world.pipe(bob).room = 0;
+    world.enter(bob, "/history");
+    assert!(world.is_paused(bob), "it takes its reply first");
+    world.hub.begin_close(bob, CloseReason::Idle, world.now);
+    assert!(matches!(world.hub.next(bob), Some(Next::Read(_))));
 }

@@ -26,21 +26,21 @@ fn to_everybody_else_they_are_no_commands_at_all() {
     let (mut world, ann, bob) = world();
     let help = world.ask(bob, "/help");
     for command in OPERATOR_COMMANDS {
-        let word = command.word();
-        let unknown = format!("!! no such command: /{word}; /help lists them, // says a slash");
+        let typed = command.word();
+        let unknown = format!("!! no such command: /{typed}; /help lists them, // says a slash");
         for line in [
-            format!("/{word}"),
-            format!("/{word} ann 1h x"),
+            format!("/{typed}"),
+            format!("/{typed} ann 1h x"),
             format!("/help {word}"),
         ] {
             assert_eq!(world.ask(bob, &line), [unknown.clone()], "{line}");
         }
-        assert!(!help.join("\n").contains(&format!("/{word} ")), "{help:?}");
+        assert!(!help.join("\n").contains(&format!("/{typed} ")), "{help:?}");
         let explained = world.ask(ann, &format!("/help {word}"));
         assert_eq!(explained, [format!("-- {command}   {}", command.summary)]);
         assert!(world.ask(ann, "/help").contains(&explained[0]));
         assert_eq!(
-            world.ask(ann, &format!("/{word}")),
+            world.ask(ann, &format!("/{typed}")),
             [format!("!! usage: {command}")]
         );
     }

@@ -137,7 +137,7 @@ fn a_ban_closes_who_is_there_and_keeps_newcomers_out() {
     let now = world.now;
     let newcomer = world
         .hub
-        .turn_away(Dialect::Telnet, here, CloseReason::Banned);
+        .turn_away(Dialect::Telnet, here, CloseReason::Banned.into());
     assert_eq!(
         String::from_utf8(newcomer).unwrap(),
         format!("{farewell}\r\n")

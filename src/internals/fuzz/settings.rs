@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use crate::settings::{self, Endpoint, Invocation, Settings, SettingsError};
+use crate::settings::{self, Endpoint, Invocation, Net, Settings, SettingsError};
 
 const INPUT_BYTES_MAX: usize = 2000;
 
@@ -55,6 +55,7 @@ enum Value {
     Number(u128),
     Path(Option<PathBuf>),
     Listeners(Vec<Endpoint>),
+    Nets(Vec<Net>),
 }
 
 /// What each key is given at last, or what the message must say.
@@ -77,8 +78,10 @@ fn expected(content: &[u8]) -> Result<Vec<(String, Value)>, String> {
         let mut value = understand(key, value).ok_or(place)?;
         let before = given.iter().position(|(known, _)| known == key);
         if let Some((_, before)) = before.map(|at| given.remove(at)) {
-            if let (Value::Listeners(all), Value::Listeners(one)) = (before, &mut value) {
-                one.splice(..0, all);
+            match (before, &mut value) {
+                (Value::Listeners(all), Value::Listeners(one)) => _ = one.splice(..0, all),
+                (Value::Nets(all), Value::Nets(one)) => _ = one.splice(..0, all),
+                _ => {}
             }
         }
         given.push((key.to_owned(), value));
@@ -98,6 +101,12 @@ fn understand(key: &str, value: &str) -> Option<Value> {
             let listen: Endpoint = value.parse().ok()?;
             assert_eq!(listen.to_string().parse().as_ref(), Ok(&listen));
             Some(Value::Listeners(vec![listen]))
+        }
+        "exempt" | "proxy-from" if value == "none" => Some(Value::Nets(Vec::new())),
+        "exempt" | "proxy-from" => {
+            let net: Net = value.parse().ok()?;
+            assert_eq!(net.to_string().parse().as_ref(), Ok(&net));
+            Some(Value::Nets(vec![net]))
         }
         "motd-file" => Some(Value::Path((value != "none").then(|| value.into()))),
         _ => {
@@ -205,6 +214,9 @@ fn value_of(settings: &Settings, key: &str) -> Value {
     let limits = &settings.limits;
     Value::Number(match key {
         "listen" => return Value::Listeners(settings.listen.clone()),
+        "exempt" => return Value::Nets(settings.exempt.clone()),
+        "proxy-from" => return Value::Nets(settings.proxy_from.clone()),
+        "connects-per-minute" => settings.connects_per_minute.unwrap_or(0).into(),
         "motd-file" => return Value::Path(settings.motd_file.clone()),
         "bans-file" => return Value::Path(settings.bans_file.clone()),
         "sessions-max" => settings.sessions_max.unwrap_or(0) as u128,

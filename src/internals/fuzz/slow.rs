@@ -81,26 +81,32 @@ impl Session {
         let (mut work, mut out, mut found) = (Work::default(), Vec::new(), 0);
         let (mut rest, mut scratch) = (packet, String::new());
         loop {
-            let mut context = context(&mut self.lines_in, &mut work, &mut out);
-            let next = match self.codec.next(&mut rest, &mut scratch, &mut context) {
-                Some(next) => next,
-                None => match self.codec.settle(&mut context) {
-                    Some(next) => next,
-                    None => break,
-                },
+            let mut of_call = Work::default();
+            let mut context = context(&mut self.lines_in, &mut of_call, &mut out);
+            let next = self.codec.next(&mut rest, &mut scratch, &mut context);
+            let is_used_up = rest.is_empty();
+            let next = match next {
+                None if is_used_up => self.codec.settle(&mut context),
+                next => next,
             };
-            found += 1;
+            work.add(of_call);
+            found += usize::from(next.is_some() || !is_used_up);
             assert!(
                 found <= packet.len() + FOUND_PER_PACKET,
                 "found without input"
             );
+            let Some(next) = next else {
+                if is_used_up {
+                    break;
+                }
+                continue;
+            };
             if let Input::Complete(word) = next {
                 let names = ["ann", "anna", "安娜"].map(str::to_owned);
                 let fitting = names.into_iter().filter(|it| it.starts_with(&word.prefix));
                 self.codec.complete(&fitting.collect::<Vec<_>>());
             }
         }
-        assert!(rest.is_empty(), "input is left");
         let mut work_max = Work::default();
         for each in WORK_PER_BYTE {
             work_max.add(each.times(packet.len()));

@@ -7,8 +7,9 @@ use log::{info, warn};
 
 use super::{Carrier, EventLoop, Shutdown};
 use crate::dialect::Dialect;
-use crate::hub::Ending;
+use crate::hub::{Ending, SessionId};
 use crate::ledger::CloseReason;
+use crate::log::counted;
 use crate::origin::Origin;
 use crate::server::admission::{is_passing, CountedAs, Decision};
 use crate::server::network::{Network, Owner};
@@ -20,6 +21,23 @@ const TURN_ACCEPTS_MAX: usize = 64;
 
 /// At most 1024 who wait in the queue of a listener are told that the server goes down: no more fit there.
 const LAST_ACCEPTS_MAX: usize = 1024;
+
+/// A connection that is to be a session.
+pub(super) struct Newcomer<S> {
+    pub(super) stream: S,
+    pub(super) dialect: Dialect,
+    /// Where it is from, marked if that is exempt.
+    pub(super) from: Origin,
+    /// What it brings if it waited at the door.
+    pub(super) at_door: Option<AtDoor>,
+}
+
+/// What was read of a connection before it was a session.
+pub(super) struct AtDoor {
+    pub(super) readiness: Readiness,
+    /// Its first input.
+    pub(super) input: Vec<u8>,
+}
 
 impl<N: Network> EventLoop<N> {
     /// Lets in those who wait, as long as there is room in the feed for what they are told. Once the server is to stop,
@@ -45,7 +63,19 @@ impl<N: Network> EventLoop<N> {
     /// A connection has come: to whom it goes depends on what is offered where it came.
     fn receive(&mut self, stream: N::Stream, listener: usize, from: Origin, now: Instant) {
         match self.services[listener] {
-            Service::Chat { dialect, .. } => self.admit(stream, dialect, from, now),
+            Service::Chat {
+                dialect,
+                behind_proxy: true,
+            } => self.receive_at_door(stream, listener, dialect, from, now),
+            Service::Chat { dialect, .. } => {
+                let newcomer = Newcomer {
+                    stream,
+                    dialect,
+                    from: self.admission.mark(from),
+                    at_door: None,
+                };
+                self.admit(newcomer, now);
+            }
             Service::Operators => self.control.admit(stream, &mut self.network, now),
             Service::Metrics => {
                 self.network.close(stream, Ending::Orderly);
@@ -53,49 +83,81 @@ impl<N: Network> EventLoop<N> {
         }
     }
 
-    fn admit(&mut self, mut stream: N::Stream, dialect: Dialect, from: Origin, now: Instant) {
-        let prefix = from.prefix();
-        let decision = match self.shutdown {
-            Shutdown::Running if self.hub.is_banned(from) => {
-                self.admission.refusal(CloseReason::Banned)
-            }
-            Shutdown::Running => match self.admission.decide(prefix, self.hub.open_sessions()) {
-                Decision::Refuse(CloseReason::Full) | Decision::TurnAway(CloseReason::Full)
-                    if self.hub.make_room(now) =>
-                {
-                    self.admission.decide(prefix, self.hub.open_sessions())
-                }
-                decision => decision,
-            },
-            _ => Decision::TurnAway(CloseReason::Shutdown),
-        };
-        if let Decision::TurnAway(reason) = decision {
-            let farewell = self.hub.turn_away(dialect, from, reason);
+    pub(super) fn admit(&mut self, newcomer: Newcomer<N::Stream>, now: Instant) {
+        let Newcomer {
+            mut stream,
+            dialect,
+            from,
+            at_door,
+        } = newcomer;
+        let decision = self.decide(from, now);
+        if let Decision::TurnAway(rejection) = decision {
+            let farewell = self.hub.turn_away(dialect, from, rejection);
             // It has been told, or it would not listen: either way nothing is kept for it.
             let _ = self.network.write(&mut stream, &[IoSlice::new(&farewell)]);
             self.network.finish(&mut stream);
             return self.network.close(stream, Ending::Orderly);
         }
         let admitted = decision == Decision::Admit;
-        self.admission.hold(CountedAs::of(admitted, prefix));
+        self.admission.hold(CountedAs::of(admitted, from.prefix()));
         let carrier = Carrier {
             stream,
             admitted,
             readiness: Readiness::default(),
         };
         let id = match decision {
-            Decision::Refuse(reason) => self.hub.refuse(carrier, dialect, from, reason, now),
+            Decision::Refuse(rejection) => self.hub.refuse(carrier, dialect, from, rejection, now),
             _ => self.hub.connect(carrier, dialect, from, now),
         };
         let Some(carrier) = self.hub.transport(id) else {
             return;
         };
-        if let Err(error) = self
-            .network
-            .register(&mut carrier.stream, Owner::Session(id))
-        {
+        let (stream, owner) = (&mut carrier.stream, Owner::Session(id));
+        let registered = match &at_door {
+            None => self.network.register(stream, owner),
+            Some(_) => self.network.hand_over(stream, owner),
+        };
+        if let Err(error) = registered {
             warn!("cannot wait for events of a session: {error}");
-            self.hub.handle_reset(id, now);
+            return self.hub.handle_reset(id, now);
+        }
+        if let Some(at_door) = at_door {
+            self.begin(id, at_door, now);
+        }
+    }
+
+    /// A session goes on with what it was read at the door.
+    fn begin(&mut self, id: SessionId, at_door: AtDoor, now: Instant) {
+        let AtDoor { readiness, input } = at_door;
+        if let Some(carrier) = self.hub.transport(id) {
+            carrier.readiness = readiness;
+        }
+        if !input.is_empty() {
+            let then = self.hub.handle_input(id, &input, now);
+            self.follow(id, then, now);
+        }
+        self.put_back(id);
+    }
+
+    fn decide(&mut self, from: Origin, now: Instant) -> Decision {
+        if self.shutdown != Shutdown::Running {
+            return Decision::TurnAway(CloseReason::Shutdown.into());
+        }
+        if self.hub.is_banned(from) {
+            return self.admission.reject(CloseReason::Banned.into());
+        }
+        let is_full = |this: &Self| {
+            let sessions = this.hub.open_sessions() + this.door.len();
+            this.admission.is_full(sessions)
+        };
+        // Nobody is to make room for one who could not stay.
+        match self.admission.decide(from.prefix(), is_full(self), now) {
+            Decision::Refuse(rejection) | Decision::TurnAway(rejection)
+                if rejection.reason == CloseReason::Full && self.hub.make_room(now) =>
+            {
+                self.admission.admit_unless_full(is_full(self))
+            }
+            decision => decision,
         }
     }
 
@@ -104,7 +166,10 @@ impl<N: Network> EventLoop<N> {
         match self.shutdown {
             Shutdown::Running => {}
             Shutdown::Asked => {
-                info!("stopping: {} sessions are told", self.hub.open_sessions());
+                let open = self.hub.open_sessions();
+                let are = if open == 1 { "is" } else { "are" };
+                info!("stopping: {} {are} told", counted(open as u64, "session"));
+                self.close_door();
                 self.accept_the_last(now);
                 self.hub.shut_down(now);
                 self.shutdown =

@@ -39,6 +39,11 @@ impl<N: Network> EventLoop<N> {
     fn read_next(&mut self, next: Option<SessionId>, now: Instant) {
         let Some(id) = next else { return };
         self.read_session(id, now);
+        self.put_back(id);
+    }
+
+    /// A session is to be read again if there may be more.
+    pub(super) fn put_back(&mut self, id: SessionId) {
         let Some(carrier) = self.hub.transport(id) else {
             return;
         };
@@ -66,6 +71,11 @@ impl<N: Network> EventLoop<N> {
                 }
             }
         };
+        self.follow(id, then, now);
+    }
+
+    /// Does what is to be done after the input of a session was passed on.
+    pub(super) fn follow(&mut self, id: SessionId, then: Then, now: Instant) {
         let Some(carrier) = self.hub.transport(id) else {
             return;
         };

@@ -109,6 +109,7 @@ impl<N: Network> EventLoop<N> {
             warn!("sessions-max is lowered from {wanted} to {allowed}: the descriptor limit allows no more");
         }
         self.admission.set_limits(admission);
+        self.hub.set_exempt(settings.exempt.iter().copied());
         if before.limits.line_rate.is_unlimited() != limits.line_rate.is_unlimited() {
             self.buffer = read_buffer(limits.line_rate);
         }

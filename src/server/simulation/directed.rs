@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::network::{Clock, SimulatedNetwork};
-use super::{memory, Server, LISTENERS, OPERATORS};
+use super::{memory, Server, OPERATORS};
 use crate::hub::{Census, Limits, SessionId};
 use crate::ledger::{CloseReason, Entry};
 use crate::limits::QueueLimits;
@@ -27,6 +27,9 @@ const LIMITS: Limits = Limits::WIDE;
 const ADMISSION: AdmissionLimits = AdmissionLimits {
     sessions_max: 20_000,
     per_address_max: None,
+    connects_per_minute: None,
+    exempt: Vec::new(),
+    proxy_from: Vec::new(),
 };
 
 /// A server whose world does what the test says, and nothing else.

@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use crate::dialect::Dialect;
 use crate::hub::{Census, Limits};
-use crate::ledger::CloseReason;
+use crate::ledger::{CloseReason, Ledger};
 use crate::server::admission::AdmissionLimits;
 use crate::server::event_loop::EventLoop;
 use crate::server::rules_file::RulesFile;
@@ -46,6 +46,8 @@ const OPERATORS: usize = LISTENERS.len();
 const CALL_SHARE: Work = Work::CALL_MAX.times(2);
 /// At least this many of those who stay, and of those who leave, are heard in a turn, whatever was done before.
 const TURN_READS_MIN: usize = 2 * 8;
+/// The bound of the work of one flush: a step of a list may be begun just before the budget is spent.
+const FLUSH_WORK_MAX: Work = Work::TURN_MAX.plus(Work::CALL_MAX);
 /// The bound of the work of one read phase.
 const WORK_MAX: Work = Work::TURN_MAX.plus(CALL_SHARE.times(TURN_READS_MIN));
 
@@ -166,6 +168,9 @@ fn settings(limits: Limits, admission: AdmissionLimits) -> Settings {
     Settings {
         sessions_max: Some(admission.sessions_max),
         sessions_per_address_max: admission.per_address_max,
+        connects_per_minute: admission.connects_per_minute,
+        exempt: admission.exempt,
+        proxy_from: admission.proxy_from,
         limits,
         ..Settings::default()
     }
@@ -260,7 +265,7 @@ impl Simulation {
         network.batch_max = profile.batch_max;
         network.write_cost = profile.write_cost;
         network.descriptors_max = profile.descriptors_max;
-        let (limits, admission) = (profile.limits, profile.admission);
+        let (limits, admission) = (profile.limits, profile.admission.clone());
         let message = message(&profile);
         Self {
             server: Server::new(network, limits, admission, message),
@@ -281,7 +286,7 @@ impl Simulation {
             let event_loop = &mut self.server.event_loop;
             event_loop.plant(&Settings {
                 motd_file: message(&people.profile),
-                ..settings(limits, admission)
+                ..settings(limits, admission.clone())
             });
             let trace = &mut event_loop.network_mut().trace;
             trace.note(format_args!("-- {limits:?} {admission:?}"));
@@ -332,11 +337,14 @@ impl Simulation {
         event_loop.check_invariants();
         let (census, diary) = (event_loop.census(), event_loop.take_diary());
         let (opened, timeout) = (event_loop.ledger().opened(), event_loop.timeout());
-        let work = event_loop.ledger().work;
+        let Ledger {
+            work, flush_work, ..
+        } = *event_loop.ledger();
         let closed = CloseReason::ALL.map(|reason| event_loop.ledger().closed_for(reason));
         let network = event_loop.network_mut();
         assert_eq!(opened, network.accepts, "opens and accepts");
         assert!(work <= WORK_MAX, "{work:?} in one turn");
+        assert!(flush_work <= FLUSH_WORK_MAX, "{flush_work:?} in one flush");
         if work >= Work::TURN_MAX {
             network.hit("work budget carried over");
         }

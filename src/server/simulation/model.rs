@@ -1,4 +1,5 @@
-//! Who must have received what, told by PROTOCOL.md and without a look at how the hub does it.
+//! Who must have received what, told by `docs/people.md`, `docs/wire.md` and `docs/limits.md` and without a look at how
+//! the hub does it.
 //!
 //! The model is told what everybody types and, after each turn, what the server did at the network and in which order
 //! it heard and ended sessions (the diary of the ledger). That order is all that it takes over; what comes of it, it
@@ -31,10 +32,6 @@ use crate::server::admission::AdmissionLimits;
 
 pub(super) use self::session::Phase;
 
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "what happened in a turn, each for itself"
-)]
 pub(super) struct Model {
     pub(super) limits: Limits,
     admission: AdmissionLimits,
@@ -61,8 +58,10 @@ pub(super) struct Model {
     history: History,
     /// When each address has paid at the earliest for what its sessions said that have gone.
     debts: BTreeMap<IpAddr, Duration>,
-    /// More than a quarter of the listeners may be behind, so that talkers wait.
-    room_may_be_behind: bool,
+    /// Until when the connections of each address count.
+    connects: BTreeMap<IpAddr, Duration>,
+    /// What the last one was told that connected too often.
+    connect_seconds: u64,
     /// What newcomers are shown.
     pub(super) message: Vec<String>,
     /// How often the server was told to stop, and whether everybody has been told so.
@@ -105,7 +104,8 @@ impl Model {
             wall_seconds: 0,
             history: History::new(limits.history_lines),
             debts: BTreeMap::new(),
-            room_may_be_behind: false,
+            connects: BTreeMap::new(),
+            connect_seconds: 0,
             message: Vec::new(),
             stops: 0,
             stopped_at: None,

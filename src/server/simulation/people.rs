@@ -59,7 +59,7 @@ pub(super) struct People {
 
 impl People {
     pub(super) fn new(profile: Profile, random: Random, steps: usize) -> Self {
-        let mut model = Model::new(profile.limits, profile.admission);
+        let mut model = Model::new(profile.limits, profile.admission.clone());
         if profile.has_message {
             model.message = ["Be kind.", "Drink water."].map(str::to_owned).to_vec();
         }

@@ -104,6 +104,9 @@ fn any_admission(random: &mut Random, masses: bool) -> AdmissionLimits {
             500
         },
         per_address_max: random.percent(25).then(|| random.within(2..=4) as u32),
+        connects_per_minute: random.percent(30).then(|| random.pick(&[7, 60, 600])),
+        exempt: Vec::new(),
+        proxy_from: Vec::new(),
     }
 }
 

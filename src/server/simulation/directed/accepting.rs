@@ -94,6 +94,7 @@ fn f011_who_cannot_be_registered_is_closed_and_leaves_no_trace() {
     let admission = AdmissionLimits {
         sessions_max: 1,
         per_address_max: Some(1),
+        ..ADMISSION
     };
     let mut bench = Bench::with(LIMITS, admission);
     bench.network().faults.registrations = 1;

@@ -3,6 +3,7 @@
 use super::super::connection::End;
 use super::*;
 use crate::rate::Rate;
+use crate::work::Work;
 
 /// Somebody who does not read, for whom more waits than the kernel takes.
 fn never_reader(bench: &mut Bench) -> usize {
@@ -146,6 +147,40 @@ fn f091_those_who_leave_do_leave_however_much_is_said() {
         let heard = bench.screen(cid).len();
         assert!(heard > 64 * 1024, "only {heard} bytes are said in a turn");
         assert!(bench.sessions() <= 23 - left, "those who leave must wait");
+    }
+}
+
+#[test]
+fn f091_eight_of_those_who_leave_are_read_in_a_turn_whose_work_is_done() {
+    let mut bench = Bench::with(work::FAST, ADMISSION);
+    let busy = work::editors(&mut bench, 16);
+    let crowd: Vec<usize> = (0..20).map(|_| bench.knock()).collect();
+    bench.settle();
+    for client in crowd {
+        bench.end(client);
+    }
+    for left in [8, 16, 20] {
+        for client in &busy {
+            bench.send(*client, b"\x1b[D".repeat(2_700));
+        }
+        bench.turn();
+        let work = bench.server.event_loop.ledger().work;
+        assert!(work >= Work::TURN_MAX, "only {work:?}");
+        assert_eq!(bench.sessions(), 16 + 20 - left);
+    }
+}
+
+#[test]
+fn at_most_sixty_four_leave_in_a_turn() {
+    let mut bench = Bench::new();
+    let crowd: Vec<usize> = (0..100).map(|_| bench.knock()).collect();
+    bench.settle();
+    for client in crowd {
+        bench.end(client);
+    }
+    for left in [100 - 64, 0] {
+        bench.turn();
+        assert_eq!(bench.sessions(), left);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::rate::Rate;
-use crate::server::simulation::{TURN_READS_MIN, WORK_MAX};
+use crate::server::simulation::{CALL_SHARE, FLUSH_WORK_MAX, TURN_READS_MIN, WORK_MAX};
 use crate::work::Work;
 
 const PEOPLE: usize = 1000;
@@ -10,7 +10,7 @@ const ATTACKERS: usize = 64;
 /// What each of them sends.
 const INPUT_BYTES: usize = 16 * 1024;
 /// Nobody is paused for what it costs, and as much is read at once as with the default settings.
-const FAST: Limits = Limits {
+pub(super) const FAST: Limits = Limits {
     line_rate: Rate {
         per_second: 1_000_000,
         burst: 1_000_000,
@@ -26,19 +26,25 @@ fn crowded(limits: Limits, edit: bool) -> (Bench, Vec<usize>) {
         let client = bench.knock();
         bench.send(client, format!("/name n{number:05}\r\n"));
     }
-    let attackers: Vec<usize> = (0..ATTACKERS).map(|_| bench.knock()).collect();
+    let attackers = if edit {
+        editors(&mut bench, ATTACKERS)
+    } else {
+        (0..ATTACKERS).map(|_| bench.knock()).collect()
+    };
     bench.settle();
-    if edit {
-        for client in &attackers {
-            bench.send(*client, "/edit\r\n");
-        }
-        bench.settle();
-        for client in &attackers {
-            bench.send(*client, b"\xff\xfd\x01\xff\xfd\x03");
+    (bench, attackers)
+}
+
+/// People whose lines the server edits.
+pub(super) fn editors(bench: &mut Bench, count: usize) -> Vec<usize> {
+    let editors: Vec<usize> = (0..count).map(|_| bench.knock()).collect();
+    for typed in [&b"/edit\r\n"[..], b"\xff\xfd\x01\xff\xfd\x03"] {
+        for client in &editors {
+            bench.send(*client, typed);
         }
         bench.settle();
     }
-    (bench, attackers)
+    editors
 }
 
 /// What the server did in each turn until all is understood, if everybody sends this.
@@ -89,6 +95,73 @@ fn f119_f120_f121_no_turn_does_more_than_its_budget_whatever_sixty_four_sessions
         most >= Work::TURN_MAX,
         "the budget was never spent: {most:?}"
     );
+}
+
+/// Without a limit of lines nothing but the work ends what is understood of one session in a turn.
+#[test]
+fn f120_f121_keys_and_commands_that_ask_for_nothing_are_carried_on_behind_the_others() {
+    let inputs: [(bool, &[u8]); 5] = [
+        (true, b"\t"),
+        (true, b"\x1b[D"),
+        (true, b"\xff\xff"),
+        (true, b"\x01\xff\xf1\x05\xff\xf1"),
+        (false, b"\xff\xf3\x80"),
+    ];
+    for (edit, input) in inputs {
+        let (mut bench, attackers) = crowded(LIMITS, edit);
+        let (attacker, other) = (attackers[0], bench.join());
+        bench.send(attacker, input.repeat(64 * 1024 / input.len()));
+        bench.send(other, "/whois n00000\r\n");
+        let (mut works, mut answered) = (Vec::new(), 0);
+        while bench.server.wakes_at() == Some(bench.now()) {
+            bench.turn();
+            works.push(bench.server.event_loop.ledger().work);
+            answered += bench.screen(other).matches("-- n00000: ").count();
+            assert_eq!(answered, 1, "others wait for {input:?}");
+        }
+        let most = works.iter().max();
+        assert!(most <= Some(&CALL_SHARE), "{works:?} over {input:?}");
+        let busy = works.iter().filter(|work| **work >= Work::CALL_MAX);
+        assert!(
+            busy.count() > 0,
+            "{works:?} over {input:?}: it is too little"
+        );
+    }
+}
+
+#[test]
+fn f119_f126_the_steps_of_long_lists_keep_to_a_budget_of_their_own() {
+    let (mut bench, askers) = crowded(LIMITS, false);
+    for _ in 0..3 * PEOPLE {
+        let client = bench.knock();
+        bench.send(client, format!("/name m{client:0>23}\r\n"));
+    }
+    bench.settle();
+    for client in &askers {
+        bench.screen(*client);
+        bench.network().connections[*client].window = Some(4096);
+        bench.send(*client, "/who\r\n");
+    }
+    bench.settle();
+    for client in &askers {
+        bench.network().connections[*client].window = None;
+        bench.network().take(*client, usize::MAX);
+    }
+    let mut works = Vec::new();
+    while bench.server.wakes_at() == Some(bench.now()) {
+        bench.turn();
+        works.push(bench.server.event_loop.ledger().flush_work);
+    }
+    let most = works.iter().max();
+    assert!(most <= Some(&FLUSH_WORK_MAX), "{works:?}");
+    assert!(most >= Some(&Work::TURN_MAX), "it is too little: {works:?}");
+    for client in &askers {
+        let last = bench.screen(*client).lines().last().map(str::to_owned);
+        let ends = last
+            .as_ref()
+            .is_some_and(|it| it.ends_with("; 64 listening"));
+        assert!(ends, "{last:?}");
+    }
 }
 
 #[test]

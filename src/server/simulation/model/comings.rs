@@ -26,6 +26,8 @@ const SILENT_MAX: Duration = Duration::from_secs(10);
 const PAUSE_SECONDS_MAX: u64 = 4;
 /// No address owes more time than this: it is what the fullest bucket takes, and one request.
 const DEBT_MAX: Duration = Duration::from_secs(6);
+/// How many connections of an address come at once where `sessions-per-address-max` is off.
+const CONNECTS_BURST: u32 = 64;
 /// How many names a greeting has at most.
 const GREETING_NAMES_MAX: usize = 20;
 
@@ -55,7 +57,7 @@ impl Model {
         if let Some(silent) = self.oldest_silent().filter(|_| full.contains(&verdict)) {
             self.hit("room is made");
             self.close(silent, CloseReason::Idle, "");
-            verdict = self.judge_newcomer(address);
+            verdict = self.judge_place();
         }
         self.opened += 1;
         let number = self.opened;
@@ -98,23 +100,52 @@ impl Model {
         }
     }
 
-    fn judge_newcomer(&self, address: IpAddr) -> Verdict {
-        let refused = self.sessions.values().filter(|it| it.refused).count();
+    fn judge_newcomer(&mut self, address: IpAddr) -> Verdict {
         let same = |it: &&Session| !it.refused && it.address == address;
         let of_address = self.sessions.values().filter(same).count();
         let of_address_max = self.admission.per_address_max;
-        let open = self.sessions.values().filter(|it| it.is_open()).count();
-        let reason = if self.stops > 0 {
+        if self.stops > 0 {
             return Verdict::TurnAway(CloseReason::Shutdown);
-        } else if !address.is_loopback()
-            && of_address_max.is_some_and(|max| of_address >= max as usize)
-        {
-            CloseReason::PerAddress
-        } else if open >= self.admission.sessions_max {
-            CloseReason::Full
-        } else {
-            return Verdict::Admit;
+        }
+        if !address.is_loopback() {
+            if of_address_max.is_some_and(|max| of_address >= max as usize) {
+                return self.reject(CloseReason::PerAddress);
+            }
+            if self.connects_too_often(address) {
+                return self.reject(CloseReason::ConnectRate);
+            }
+        }
+        self.judge_place()
+    }
+
+    /// Counts a connection of an address, unless it must wait: then notes for how long.
+    fn connects_too_often(&mut self, address: IpAddr) -> bool {
+        let Some(per_minute) = self.admission.connects_per_minute else {
+            return false;
         };
+        let interval = Duration::from_secs(60) / per_minute;
+        let burst = self.admission.per_address_max.unwrap_or(CONNECTS_BURST);
+        let paid_at = self.connects.get(&address).copied().unwrap_or_default();
+        let paid_at = paid_at.max(self.now) + interval;
+        let allowed = self.now + interval * burst;
+        if paid_at <= allowed {
+            self.connects.insert(address, paid_at);
+            return false;
+        }
+        self.connect_seconds = paid_at.saturating_sub(allowed).as_millis().div_ceil(1000) as u64;
+        true
+    }
+
+    fn judge_place(&self) -> Verdict {
+        let open = self.sessions.values().filter(|it| it.is_open()).count();
+        if open < self.admission.sessions_max {
+            return Verdict::Admit;
+        }
+        self.reject(CloseReason::Full)
+    }
+
+    fn reject(&self, reason: CloseReason) -> Verdict {
+        let refused = self.sessions.values().filter(|it| it.refused).count();
         if refused < REFUSED_MAX {
             Verdict::Refuse(reason)
         } else {
@@ -138,7 +169,7 @@ impl Model {
         connection: &Connection,
     ) {
         let mut due = Due::default();
-        due.push(farewell(dialect, reason, 0));
+        due.push(farewell(dialect, reason, self.connect_seconds));
         if let Err(why) = due.take(&connection.fresh) {
             panic!("{number} was turned away and {why}");
         }
@@ -225,7 +256,10 @@ impl Model {
         let (now, is_paced) = (self.now, self.past.paced);
         let it = &self.sessions[&number];
         let (dialect, client) = (it.dialect, it.client);
-        let silent = now.saturating_sub(it.heard_at).as_secs();
+        let silent = match reason {
+            CloseReason::ConnectRate => self.connect_seconds,
+            _ => now.saturating_sub(it.heard_at).as_secs(),
+        };
         // Who is heard slowly is not silent meanwhile.
         let pause = if is_paced && reason == CloseReason::Idle {
             PAUSE_SECONDS_MAX
@@ -363,7 +397,7 @@ impl Model {
 }
 
 /// The last thing that a session is told.
-fn farewell(dialect: Dialect, reason: CloseReason, silent_seconds: u64) -> Vec<u8> {
+fn farewell(dialect: Dialect, reason: CloseReason, seconds: u64) -> Vec<u8> {
     let words = match reason {
         CloseReason::Quit => "goodbye".to_owned(),
         CloseReason::Shutdown => "goodbye: the server is going down".to_owned(),
@@ -372,7 +406,10 @@ fn farewell(dialect: Dialect, reason: CloseReason, silent_seconds: u64) -> Vec<u
         }
         CloseReason::Full => "goodbye: the server is full".to_owned(),
         CloseReason::PerAddress => "goodbye: too many connections from your address".to_owned(),
-        CloseReason::Idle => format!("goodbye: nothing heard for {silent_seconds} s"),
+        CloseReason::Idle => format!("goodbye: nothing heard for {seconds} s"),
+        CloseReason::ConnectRate => {
+            format!("goodbye: you connect too often; try again in {seconds} s")
+        }
         CloseReason::Flood => "goodbye: too much at once".to_owned(),
         CloseReason::WrongProtocol => "this is a chat in plain text".to_owned(),
         CloseReason::Drain => "goodbye: the server takes no newcomers just now".to_owned(),

@@ -1,5 +1,6 @@
 //! The model in time: when a session may end by itself, when it must, and what the sockets took.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::input::{unasked, LINES_WAIT, ROOM_IS_SLOW};
@@ -190,6 +191,7 @@ impl Model {
             for (since, bytes) in it.above_soft.iter_mut().zip([most, it.surely_waits]) {
                 *since = (bytes > queue.bytes_soft).then(|| since.unwrap_or(now));
             }
+            it.may_be_behind = most > BEHIND_BYTES && it.is_open();
             it.unheard &= fewest > 0 && !it.blocked && it.is_open();
             is_untold |= it.unheard;
             waits |= it.is_open() && fewest == 0 && !it.unheard;
@@ -202,7 +204,6 @@ impl Model {
             let hangs = !it.is_open() && it.is_hopeless();
             assert!(!hangs, "{number} is not freed: {it:?}");
         }
-        self.look_at_the_room();
         if is_untold && self.said && !told {
             self.hit("flush put off");
         }
@@ -211,12 +212,18 @@ impl Model {
         }
     }
 
-    /// Sees whether anybody may have been behind, so that those who talk may have to wait. How many must be, and who
-    /// counts, the directed tests say: a round may be many turns, and who was behind in it may have left; and that all
-    /// have caught up is seen when the next round ends, however late that is.
-    fn look_at_the_room(&mut self) {
-        let mut open = self.sessions.values().filter(|it| it.is_open());
-        self.room_may_be_behind |= open.any(|it| it.due.range().1 > BEHIND_BYTES);
+    /// Whether more than a quarter of the listeners may be behind, so that those who talk may have to wait: those of
+    /// one address are one listener. That whoever takes next to nothing is not behind, the directed tests say.
+    pub(super) fn room_may_be_behind(&self) -> bool {
+        let open = || self.sessions.iter().filter(|(_, it)| it.is_open());
+        let listener = |(number, it): (&u64, &Session)| match it.address {
+            address if address.is_loopback() => (None, *number),
+            address => (Some(address), 0),
+        };
+        let listeners: BTreeSet<_> = open().map(listener).collect();
+        let slow = open().filter(|(_, it)| it.may_be_behind);
+        let slow: BTreeSet<_> = slow.map(listener).collect();
+        slow.len() * 4 > listeners.len()
     }
 
     /// Sees that nothing is late, and that the server wakes in time for what comes next. `timeout` is how long it would

@@ -106,7 +106,7 @@ impl Model {
     /// Whoever's lines wait is told so, behind what was said of them: once for each long pause, and once each time the
     /// room falls behind. When exactly a pause began and ended the model does not know.
     fn tell_of_waiting(&mut self, number: u64, kept: usize) {
-        let (now, room_is_slow) = (self.now, self.room_may_be_behind);
+        let (now, room_is_slow) = (self.now, self.room_may_be_behind());
         let is_unlimited = self.limits.line_rate.is_unlimited();
         let it = self.it(number);
         if is_unlimited {
@@ -196,7 +196,8 @@ impl Model {
             | CloseReason::PerAddress
             | CloseReason::Drain
             | CloseReason::Banned
-            | CloseReason::Kicked => {
+            | CloseReason::Kicked
+            | CloseReason::ConnectRate => {
                 panic!("{number} ends, {reason}, without having done anything for it");
             }
         }

@@ -1,4 +1,4 @@
-//! What addresses owe whose sessions have gone, so that coming back gives no new allowance.
+//! What addresses owe for what they did, also when they have gone, so that coming back gives no new allowance.
 //!
 //! Invariant: at most [`DEBTS_MAX`] addresses are remembered, none that has paid since the last time there was no place.
 
@@ -11,15 +11,15 @@ use crate::rate::Rate;
 /// At most this many addresses are remembered. Then whoever owes least is forgotten: 64 bytes or so for each.
 const DEBTS_MAX: usize = 4096;
 
-/// When each address has paid what its sessions said and asked.
+/// When each address has paid for what it did.
 #[derive(Debug, Default)]
-pub(super) struct Debts {
+pub(crate) struct Debts {
     paid_at: BTreeMap<Prefix, Instant>,
 }
 
 impl Debts {
-    /// A session of this address has gone, whose bucket is full again at `paid_at`.
-    pub(super) fn note(&mut self, prefix: Prefix, paid_at: Instant, now: Instant) {
+    /// This address owes something until `paid_at`.
+    pub(crate) fn note(&mut self, prefix: Prefix, paid_at: Instant, now: Instant) {
         if paid_at <= now {
             return;
         }
@@ -31,7 +31,7 @@ impl Debts {
     }
 
     /// When this address has paid; `None` if it owes nothing.
-    pub(super) fn paid_at(&self, prefix: Prefix, now: Instant) -> Option<Instant> {
+    pub(crate) fn paid_at(&self, prefix: Prefix, now: Instant) -> Option<Instant> {
         let paid_at = self.paid_at.get(&prefix).copied();
         paid_at.filter(|paid_at| *paid_at > now)
     }

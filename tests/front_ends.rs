@@ -1,0 +1,403 @@
+//! Listeners behind a front end, which says in a PROXY header who connects: by hand, and behind `haproxy` and `nginx`
+//! where they are installed.
+
+mod support;
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use libtest_mimic::{Arguments, Trial};
+use support::eventually;
+use support::person::Person;
+use support::programs::is_installed;
+use support::server::{chatd, Server};
+use support::session::value;
+
+const CLIENT: &str = "198.51.100.7:51234";
+const LINE: &[u8] = b"PROXY TCP4 198.51.100.7 127.0.0.1 51234 3333\r\n";
+const BINARY: &[u8] =
+    b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc6\x33\x64\x07\x7f\0\0\x01\xc8\x22\x0d\x05";
+const LOOK: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0";
+
+/// As many connections as may wait at one listener.
+const WAITING_MAX: usize = 256;
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let mut trials = Vec::new();
+    for (name, program, test) in [
+        ("a header may come in any pieces", "", pieces as fn()),
+        (
+            "the address in the header is the session's",
+            "",
+            the_address_counts,
+        ),
+        (
+            "a client that connects too often is told so",
+            "",
+            connects_are_counted,
+        ),
+        (
+            "what is no header is closed without a word",
+            "",
+            wrong_is_closed,
+        ),
+        ("who only looks is not told of", "", looks_are_silent),
+        (
+            "a front end that says nothing is closed",
+            "",
+            silence_has_an_end,
+        ),
+        ("the door has a bound", "", the_door_is_bounded),
+        ("sigterm closes the door", "", sigterm_closes_the_door),
+        ("behind haproxy", "haproxy", behind_haproxy),
+        ("behind nginx", "nginx", behind_nginx),
+    ] {
+        let run = move || {
+            test();
+            Ok(())
+        };
+        let is_missing = !program.is_empty() && !is_installed(program);
+        trials.push(Trial::test(name, run).with_ignored_flag(is_missing));
+    }
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+/// A server that people reach through a front end, and programs directly.
+fn server(settings: &[&str]) -> Server {
+    let mut command = chatd();
+    command.args([
+        "-l",
+        "telnet+proxy://127.0.0.1:0",
+        "-l",
+        "wire://127.0.0.1:0",
+    ]);
+    command.args(["-o", "history-lines=0", "-o", "lines-per-second=0"]);
+    for setting in settings {
+        command.args(["-o", setting]);
+    }
+    let server = Server::spawn(command.env("RUST_LOG", "debug"));
+    server.output.wait_for("listening wire://");
+    server
+}
+
+fn door(server: &Server) -> SocketAddr {
+    server.address("telnet+proxy")
+}
+
+/// Connects as a front end, and sends the first bytes.
+fn knock(server: &Server, bytes: &[u8]) -> TcpStream {
+    let mut stream = TcpStream::connect(door(server)).expect("the server listens");
+    stream.set_nodelay(true).expect("a TCP socket");
+    stream.write_all(bytes).expect("it is taken");
+    stream
+}
+
+/// What comes until the end, or the reset for what was not read.
+fn rest(mut stream: &TcpStream) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    stream
+        .set_read_timeout(Some(support::DEADLINE))
+        .expect("a time");
+    let _ = stream.read_to_end(&mut bytes);
+    bytes
+}
+
+/// The log line of the `number`th close.
+fn close_line(server: &Server, number: usize) -> String {
+    server.log.wait_until("a close", |lines| {
+        let mut closes = lines.iter().filter(|line| line.contains(" close id="));
+        closes.nth(number - 1).cloned()
+    })
+}
+
+fn pieces() {
+    let server = server(&["connects-per-minute=0", "sessions-per-address-max=0"]);
+    let mut number = 0;
+    for header in [LINE, BINARY] {
+        let whole = [header, b"/name ann\r\n"].concat();
+        for split in 1..whole.len() {
+            let mut person = Person::over(knock(&server, &whole[..split]));
+            if split >= header.len() {
+                person.skip_greeting();
+            }
+            person.send(&whole[split..]);
+            person.skip_until("-- you are ann");
+            person.say("/quit");
+            person.expect("-- goodbye");
+            person.expect_end();
+            drop(person);
+            number += 1;
+            let close = close_line(&server, number);
+            assert_eq!(value(&close, "from"), CLIENT, "split at {split}");
+        }
+    }
+    let opens = server.log.matching(" open id=");
+    assert!(opens.iter().all(|open| value(open, "from") == CLIENT));
+}
+
+fn the_address_counts() {
+    let server = server(&["sessions-per-address-max=2", "exempt=192.0.2.0/24"]);
+    let mut first: Vec<Person> = [LINE, BINARY]
+        .map(|header| Person::over(knock(&server, header)))
+        .into();
+    first.iter_mut().for_each(Person::skip_greeting);
+    let mut third = Person::over(knock(&server, LINE));
+    third.expect("!! goodbye: too many connections from your address");
+    third.expect_end();
+    let abuse = server.log.wait_for(" abuse ");
+    assert!(
+        abuse.ends_with("INFO abuse from=198.51.100.7 reason=per-address id=3"),
+        "{abuse}"
+    );
+    // Somebody else may come, and an address that is exempt as often as it likes.
+    let other = b"PROXY TCP6 2001:db8::7 ::1 1 2\r\n";
+    Person::over(knock(&server, other)).skip_greeting();
+    let mut exempt: Vec<Person> = (0..4)
+        .map(|_| Person::over(knock(&server, b"PROXY TCP4 192.0.2.9 127.0.0.1 1 2\r\n")))
+        .collect();
+    exempt.iter_mut().for_each(Person::skip_greeting);
+    // Without an address in the header it is the front end's.
+    let mut unknown = Person::over(knock(&server, b"PROXY UNKNOWN\r\n"));
+    unknown.skip_greeting();
+    let address = unknown.address().to_string();
+    server.log.wait_for(&format!(" from={address} "));
+}
+
+fn connects_are_counted() {
+    let server = server(&["sessions-per-address-max=2", "connects-per-minute=1"]);
+    for _ in 0..2 {
+        let mut person = Person::over(knock(&server, LINE));
+        person.skip_greeting();
+        person.say("/quit");
+        person.expect("-- goodbye");
+        person.expect_end();
+    }
+    let mut third = Person::over(knock(&server, LINE));
+    let told = third.read_line().expect("a farewell");
+    let seconds = told
+        .strip_prefix("!! goodbye: you connect too often; try again in ")
+        .and_then(|rest| rest.strip_suffix(" s"))
+        .and_then(|seconds| seconds.parse().ok());
+    assert!(
+        seconds.is_some_and(|seconds: u32| (1..=60).contains(&seconds)),
+        "{told}"
+    );
+    third.expect_end();
+    let close = close_line(&server, 3);
+    assert_eq!(value(&close, "reason"), "connect-rate");
+    server
+        .log
+        .wait_for("abuse from=198.51.100.7 reason=connect-rate id=3");
+    // This machine itself may connect as often as it likes.
+    (0..5).for_each(|_| server.program().finish());
+}
+
+fn wrong_is_closed() {
+    let server = server(&[]);
+    let malformed = b"PROXY TCP4 198.51.100.7 127.0.0.1 51234\r\n".as_slice();
+    let endless = [b'P'; 1];
+    for (number, (bytes, is_ended)) in [
+        (b"hello\r\n".as_slice(), false),
+        (b"GET / HTTP/1.1\r\n\r\n", false),
+        (malformed, false),
+        (&endless, true),
+        (&LINE[..20], true),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let stream = knock(&server, bytes);
+        if is_ended {
+            stream
+                .shutdown(std::net::Shutdown::Write)
+                .expect("it is open");
+        }
+        assert_eq!(rest(&stream), b"", "{bytes:?}");
+        let close = close_line(&server, number + 1);
+        assert_eq!(value(&close, "reason"), "wrong-protocol", "{bytes:?}");
+        assert_eq!(value(&close, "bytes_out"), "0");
+    }
+    // Nobody has heard of them.
+    let mut bot = server.program();
+    bot.say("WHO");
+    bot.expect("HERE 0");
+    assert_eq!(
+        server
+            .log
+            .matching(" abuse from=127.0.0.1 reason=wrong-protocol ")
+            .len(),
+        5
+    );
+}
+
+fn looks_are_silent() {
+    let server = server(&[]);
+    for bytes in [&b""[..], LOOK] {
+        let stream = knock(&server, bytes);
+        stream
+            .shutdown(std::net::Shutdown::Write)
+            .expect("it is open");
+        assert_eq!(rest(&stream), b"");
+    }
+    server.log.wait_for_count(" said nothing", 2);
+    // One that goes on is a session, of the front end itself.
+    let mut person = Person::over(knock(&server, &[LOOK, b"/name ann\r\n"].concat()));
+    person.skip_until("-- you are ann");
+    assert_eq!(server.log.matching(" open id=").len(), 1);
+    assert_eq!(server.log.matching(" close id=").len(), 0);
+}
+
+fn silence_has_an_end() {
+    let server = server(&[]);
+    let silent = knock(&server, b"");
+    let slow = knock(&server, &LINE[..30]);
+    assert_eq!((rest(&silent), rest(&slow)), (Vec::new(), Vec::new()));
+    server.log.wait_for(" said nothing");
+    assert_eq!(value(&close_line(&server, 1), "reason"), "wrong-protocol");
+}
+
+fn the_door_is_bounded() {
+    let server = server(&["connects-per-minute=0", "sessions-per-address-max=0"]);
+    let waiting: Vec<TcpStream> = (0..WAITING_MAX)
+        .map(|_| knock(&server, &LINE[..1]))
+        .collect();
+    let late = knock(&server, b"");
+    assert_eq!(rest(&late), b"");
+    assert_eq!(value(&close_line(&server, 1), "reason"), "full");
+    // Programs have a listener of their own.
+    let mut bot = server.program();
+    bot.say("WHO");
+    bot.expect("HERE 0");
+    for mut stream in waiting {
+        stream.write_all(&LINE[1..]).expect("it is open");
+        Person::over(stream).skip_greeting();
+    }
+    Person::over(knock(&server, BINARY)).skip_greeting();
+}
+
+fn sigterm_closes_the_door() {
+    let mut server = server(&[]);
+    let waiting = knock(&server, &LINE[..9]);
+    let mut ann = Person::over(knock(&server, LINE));
+    ann.skip_greeting();
+    assert!(server.stop().success());
+    ann.skip_until("-- goodbye: the server is going down");
+    assert_eq!(rest(&waiting), b"");
+}
+
+/// A front end that runs until this is dropped.
+struct FrontEnd(Child);
+
+impl FrontEnd {
+    fn start(command: &mut Command, listens_on: SocketAddr) -> Self {
+        let command = command.stdin(Stdio::null()).stdout(Stdio::null());
+        let front_end = Self(command.spawn().expect("it is installed"));
+        eventually("the front end listens", || {
+            TcpStream::connect(listens_on).is_ok()
+        });
+        front_end
+    }
+}
+
+impl Drop for FrontEnd {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// An address that is free at the moment.
+fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("it listens")
+}
+
+fn written(name: &str, text: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    fs::create_dir_all(&folder).expect("a folder");
+    let file = folder.join("conf");
+    fs::write(&file, text).expect("it can be written");
+    file
+}
+
+/// Talks through a front end from an address of its own, and looks that this is the one of the session.
+fn talk_through(server: &Server, front_end: SocketAddr) {
+    for host in [7, 8] {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
+        let socket = socket.expect("a socket");
+        let from = SocketAddr::from(([127, 0, 0, host], 0));
+        socket.bind(&from.into()).expect("it is ours");
+        socket.connect(&front_end.into()).expect("it listens");
+        let mut person = Person::over(socket.into());
+        let from = person.address();
+        person.skip_greeting();
+        person.say(&format!("/name ann{host}"));
+        person.skip_until(&format!("-- you are ann{host}"));
+        let open = server.log.wait_for(&format!(" from={from} "));
+        assert!(open.contains(" open id="), "{open}");
+    }
+}
+
+fn behind_haproxy() {
+    // Only version 2 can say that a front end comes for itself, to look whether we live.
+    for (version, looks) in [("send-proxy", ""), ("send-proxy-v2", "check inter 100ms")] {
+        let server = server(&[]);
+        let address = free_address();
+        let conf = written(
+            &format!("haproxy-{version}"),
+            &format!(
+                "defaults\n mode tcp\n timeout connect 5s\n timeout client 60s\n timeout server 60s\n\
+                 listen chat\n bind {address}\n server chatd {} {version} {looks}\n",
+                door(&server)
+            ),
+        );
+        let _front_end = FrontEnd::start(
+            Command::new("haproxy").arg("-db").arg("-f").arg(conf),
+            address,
+        );
+        talk_through(&server, address);
+        if !looks.is_empty() {
+            server.log.wait_for(" said nothing");
+        }
+        // Who waited for it to listen came from the front end's own machine.
+        let opens = server.log.matching(" open id=");
+        let others = opens
+            .iter()
+            .filter(|open| !value(open, "from").starts_with("127.0.0.1:"));
+        assert_eq!(others.count(), 2, "{opens:?}");
+    }
+}
+
+fn behind_nginx() {
+    let server = server(&[]);
+    let address = free_address();
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("nginx");
+    // A package of its own in Debian, built in elsewhere.
+    let module = "/usr/lib/nginx/modules/ngx_stream_module.so";
+    let load = if Path::new(module).is_file() {
+        format!("load_module {module};\n")
+    } else {
+        String::new()
+    };
+    let conf = written(
+        "nginx",
+        &format!(
+            "{load}daemon off;\nmaster_process off;\npid {folder}/pid;\nerror_log {folder}/log;\n\
+             events {{}}\nstream {{ server {{ listen {address}; proxy_pass {door}; proxy_protocol on; }} }}\n",
+            folder = folder.display(),
+            door = door(&server)
+        ),
+    );
+    let mut command = Command::new("nginx");
+    command
+        .arg("-e")
+        .arg(folder.join("log"))
+        .arg("-c")
+        .arg(conf);
+    let _front_end = FrontEnd::start(&mut command, address);
+    talk_through(&server, address);
+}
