@@ -116,6 +116,7 @@ impl<N: Network> EventLoop<N> {
         let mut hub = Hub::new(settings.limits);
         let files = Files::read(settings).map_err(io::Error::other)?;
         hub.set_motd(&files.motd);
+        hub.set_exempt(settings.exempt.iter().copied());
         hub.set_wall_clock(network.wall_seconds());
         rules.begin(&mut hub)?;
         let meter = Meter::new(network.now());
