@@ -30,6 +30,8 @@ pub(in crate::hub) struct Feed {
     events: usize,
     /// How many of them were no presence.
     speeches: usize,
+    /// As `events`, and all that was dropped since.
+    ever_said: u64,
 }
 
 /// What was said to all, in one encoding.
@@ -163,6 +165,11 @@ impl Feed {
         self.events
     }
 
+    /// How many things were ever said to all.
+    pub(super) fn ever_said(&self) -> u64 {
+        self.ever_said
+    }
+
     /// Bytes said to all, in all encodings.
     pub(in crate::hub) fn len(&self) -> usize {
         self.said.iter().map(|said| said.bytes.len()).sum()
@@ -187,6 +194,7 @@ impl Feed {
         }
         if self.len() > before {
             self.events += 1;
+            self.ever_said += 1;
             self.speeches += usize::from(!event.is_presence());
         }
         let to = self.end(Encoding::Telnet);

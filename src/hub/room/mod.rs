@@ -45,6 +45,8 @@ pub(super) struct Room {
     pub(super) unsorted: Vec<SessionId>,
     /// Who spoke last, the latest behind; at most [`SPEAKERS_MAX`].
     pub(super) speakers: VecDeque<SessionId>,
+    /// Whether who spoke last has spoken twice in succession.
+    is_monologue: bool,
     joins: Gate,
     leaves: Gate,
     renames: Gate,
@@ -67,6 +69,7 @@ impl Room {
             names: SortedNames::default(),
             unsorted: Vec::new(),
             speakers: VecDeque::new(),
+            is_monologue: false,
             joins: Gate::default(),
             leaves: Gate::default(),
             renames: Gate::default(),
@@ -103,7 +106,8 @@ impl Room {
 
     /// Somebody has spoken.
     pub(super) fn note_speaker(&mut self, id: SessionId) {
-        if self.speakers.back() == Some(&id) {
+        self.is_monologue = self.speakers.back() == Some(&id);
+        if self.is_monologue {
             return;
         }
         self.speakers.retain(|speaker| *speaker != id);
@@ -242,6 +246,8 @@ impl Room {
         let lines = self.feed.events();
         (lines > 0).then(|| Waiting {
             lines,
+            said: self.feed.ever_said(),
+            is_monologue: self.is_monologue,
             people: self.members.len(),
             is_presence: self.members.is_round_over() && self.feed.is_presence_only(),
             is_urgent,
