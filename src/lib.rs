@@ -15,7 +15,24 @@
 //! | `hub` | sessions, names, the room, what everybody is to hear | sockets, the clock, bytes of a dialect |
 //! | [`settings`] | one table of settings, for flags, file and help | what they are for |
 //! | `dialect` | bytes to requests, events and replies to bytes | who is connected |
-//! | `stream`, `file`, `outbox`, `limits`, `ledger`, `name`, `hygiene`, `origin`, `rate`, `work`, `id` | one idea each | anything above |
+//! | the leaves, below | one idea each | anything above |
+//!
+//! | leaf | its idea |
+//! |---|---|
+//! | `outbox` | what a socket did not take, and when its reader is too slow |
+//! | `limits` | how much sessions may use: what the settings fill in |
+//! | `ledger` | opens and closes, counted and logged, and the reasons to close |
+//! | `name` | which text is a name, and when two are too alike |
+//! | `hygiene` | what may reach another person's terminal |
+//! | `rate` | how often something may happen: the token bucket that lines are paid from |
+//! | `work` | how much a session makes the server do, in units that are charged like lines |
+//! | `origin` | where a connection comes from, and which address it counts for |
+//! | `id` | which session, which person |
+//! | `stream` | one socket and its readiness |
+//! | `file` | a file that is read whole, up to a bound |
+//!
+//! Beside the map stand `bin/chatload` (the load test, a program of its own) and `internals` (the door for fuzz targets
+//! and benches). Where a single thing is done, and where a new one goes, is in `CONTRIBUTING.md`.
 //!
 //! # A turn
 //! `note -> accept -> read -> tick -> flush -> reap`, always in this order; see [`server`]. What people say is encoded

@@ -40,7 +40,7 @@ pub struct QueueLimits {
     pub stall: Option<Duration>,
 }
 
-#[cfg(test)]
+#[cfg(any(test, feature = "internals"))]
 impl Limits {
     /// Few tests meet any of these, and those that mean to set it.
     pub(crate) const WIDE: Self = Self {

@@ -1,5 +1,7 @@
 //! A connection's write queue: what its socket did not take. Sessions of the server and clients each have one.
 //!
+//! [`Outbox::deadline`] says when the reader of a queue is too slow to be kept; the hub closes it then.
+//!
 //! Invariants: an empty outbox owns no heap; `bytes` is the sum of what waits; memory is at most about twice that and
 //! one feed, because a slice of a feed is only kept where it is at least half of it.
 
@@ -10,7 +12,6 @@ use std::time::Instant;
 use bytes::{Buf, Bytes};
 
 use crate::ledger::CloseReason;
-
 use crate::limits::QueueLimits;
 
 /// More than this waits for whoever is behind: a whole feed and not only the last burst.

@@ -1,4 +1,6 @@
 //! How often something may happen: [`Bucket`] for what may come in bursts, [`Window`] for at most `N` in any second.
+//!
+//! A session pays for its lines, and for the work that they are, from one bucket; who charges it is the hub.
 
 use std::time::{Duration, Instant};
 

@@ -9,7 +9,8 @@ use base64::Engine;
 
 use crate::dialect::event::Foreign;
 use crate::dialect::input::Input;
-use crate::dialect::line::LineBuffer;
+use crate::dialect::line::{Line, LineBuffer};
+use crate::dialect::request::Refusal;
 use crate::name::{Name, NameError};
 
 /// A line of more bytes than this means no line at all.
@@ -24,8 +25,33 @@ const PROXY_SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 /// U+FEFF in UTF-8, which some programs write before all else.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
+/// Counts a line in `lines_in`, and gives the bytes of it that are to be understood: all but the byte order mark before
+/// the first one.
+///
+/// # Errors
+/// What is to be said of it instead: it was longer than `line_bytes_max`, or it is the first one and `judge` knows it.
+pub(super) fn admit<'a>(
+    line: &'a Line<'_>,
+    lines_in: &mut u64,
+    line_bytes_max: usize,
+    judge: fn(&[u8]) -> Option<Foreign>,
+) -> Result<&'a [u8], Input<'static>> {
+    *lines_in += 1;
+    match line {
+        Line::Whole(line) if *lines_in == 1 => match judge(line) {
+            Some(foreign) => Err(Input::Foreign(foreign)),
+            None => Ok(without_byte_order_mark(line)),
+        },
+        Line::Whole(line) => Ok(line),
+        Line::TooLong(bytes) => Err(Input::Refused(Refusal::LineTooLong {
+            bytes: *bytes,
+            bytes_max: line_bytes_max,
+        })),
+    }
+}
+
 /// The first line of a stream without a byte order mark before it.
-pub(super) fn without_byte_order_mark(line: &[u8]) -> &[u8] {
+fn without_byte_order_mark(line: &[u8]) -> &[u8] {
     line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line)
 }
 
@@ -168,12 +194,6 @@ fn is_shout(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_uppercase())
 }
 
-/// Whether the first line of a stream, of which `lines` has the beginning and `input` what follows, is an HTTP request
-/// that is longer than a line may be.
-pub(super) fn is_endless(lines: &LineBuffer, input: &[u8], line_bytes_max: usize) -> bool {
-    lines.discarded() == 0 && is_endless_request(lines.partial(), input, line_bytes_max)
-}
-
 /// What is to be said of a line whose end has not come: nothing, if it may still become one. `begun` if it is not the
 /// first of its stream.
 pub(super) fn judge_unfinished<'a>(lines: &LineBuffer, begun: bool) -> Option<Input<'a>> {
@@ -237,8 +257,28 @@ enum Place {
 }
 
 impl Opening {
+    /// Judges the next bytes of a stream, before they are cut into lines: `input` comes behind the unfinished line of
+    /// `lines`. Until a line has `begun` before it, that may be an HTTP request that is longer than a line may be.
+    pub(super) fn judge(
+        &mut self,
+        lines: &LineBuffer,
+        input: &[u8],
+        begun: bool,
+        line_bytes_max: usize,
+    ) -> Option<Input<'static>> {
+        let is_endless = !begun
+            && lines.discarded() == 0
+            && is_endless_request(lines.partial(), input, line_bytes_max);
+        let foreign = if is_endless {
+            Some(Foreign::Other)
+        } else {
+            self.look(input)
+        };
+        foreign.map(Input::Foreign)
+    }
+
     /// Looks at the next bytes of a stream: what `input` begins with comes behind what was taken before.
-    pub(super) fn look(&mut self, input: &[u8]) -> Option<Foreign> {
+    fn look(&mut self, input: &[u8]) -> Option<Foreign> {
         if self.place == Place::Elsewhere {
             return None;
         }

@@ -7,7 +7,7 @@ use std::fmt::Display;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use base64::Engine;
 
-use crate::dialect::event::{Event, Foreign, Here, Note, Presence, Reply};
+use crate::dialect::event::{Event, Here, Note, Presence, Reply};
 use crate::dialect::foreign::{self, Opening};
 use crate::dialect::input::{Context, Input};
 use crate::dialect::line::{Line, LineBuffer};
@@ -68,11 +68,9 @@ impl Codec {
     ) -> Option<Input<'a>> {
         let line_bytes_max = line_bytes_max(context.words_bytes_max);
         let begun = *context.lines_in > 0;
-        if !begun && foreign::is_endless(&self.lines, input, line_bytes_max) {
-            return Some(Input::Foreign(Foreign::Other));
-        }
-        if let Some(foreign) = self.opening.look(input) {
-            return Some(Input::Foreign(foreign));
+        let foreign = (self.opening).judge(&self.lines, input, begun, line_bytes_max);
+        if foreign.is_some() {
+            return foreign;
         }
         let length = input.len();
         let line = self.lines.next(input, line_bytes_max, None);
@@ -145,21 +143,9 @@ fn understand<'a>(
     scratch: &'a mut String,
     context: &mut Context<'_>,
 ) -> Input<'a> {
-    *context.lines_in += 1;
-    let line = match line {
-        Line::Whole(line) if *context.lines_in == 1 => {
-            if let Some(foreign) = foreign::judge(line) {
-                return Input::Foreign(foreign);
-            }
-            foreign::without_byte_order_mark(line)
-        }
-        Line::Whole(line) => line,
-        Line::TooLong(bytes) => {
-            return Input::Refused(Refusal::LineTooLong {
-                bytes: *bytes,
-                bytes_max: line_bytes_max,
-            })
-        }
+    let line = match foreign::admit(line, context.lines_in, line_bytes_max, foreign::judge) {
+        Ok(line) => line,
+        Err(input) => return input,
     };
     if line.is_empty() {
         return Input::Blank;

@@ -1,7 +1,7 @@
 //! Sessions come and go: the one way in and the one way out.
 //!
-//! Everything that ends a session ends in [`Hub::begin_close`] or its like with last words: it bids the session
-//! farewell, takes it out of the room, frees its name and tells the others. It never frees; [`Hub::reap`] alone does.
+//! Everything that ends a session ends in [`Hub::close`]: it bids the session farewell, takes it out of the room, frees
+//! its name and tells the others. It never frees; [`Hub::reap`] alone does.
 
 use std::collections::BinaryHeap;
 use std::mem;

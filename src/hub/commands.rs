@@ -161,16 +161,9 @@ impl Core {
     }
 
     fn set_editing<T>(&mut self, session: &mut Session<T>, on: bool, now: Instant) {
-        let mut out = Vec::new();
-        let (codec, mut context) = session.codec_in_context(
-            &self.limits,
-            self.wall_seconds,
-            &mut self.work,
-            &mut out,
-            now,
-        );
-        codec.set_editing(on, &mut context);
-        self.send(session, now, |_, _, bytes| bytes.append(&mut out));
+        self.with_codec(session, now, |codec, context| {
+            codec.set_editing(on, context);
+        });
     }
 
     /// The answer stands behind what the session heard in the old encoding, and before all that it hears in the new one.

@@ -4,8 +4,9 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Instant;
 
-use crate::dialect::encode_viewed;
 use crate::dialect::event::{Elsewhere, Note, Reply};
+use crate::dialect::input::Context;
+use crate::dialect::{encode_viewed, Codec};
 use crate::hub::debts::Debts;
 use crate::hub::room::feed::Part;
 use crate::hub::room::Room;
@@ -144,6 +145,26 @@ impl Core {
             self.list(session);
         }
         self.scratch = out;
+    }
+
+    /// Asks a session's codec for something, and queues what it answers by itself.
+    pub(super) fn with_codec<T, R>(
+        &mut self,
+        session: &mut Session<T>,
+        now: Instant,
+        ask: impl FnOnce(&mut Codec, &mut Context<'_>) -> R,
+    ) -> R {
+        let mut out = Vec::new();
+        let (codec, mut context) = session.codec_in_context(
+            &self.limits,
+            self.wall_seconds,
+            &mut self.work,
+            &mut out,
+            now,
+        );
+        let result = ask(codec, &mut context);
+        self.send(session, now, |_, _, bytes| bytes.append(&mut out));
+        result
     }
 
     /// Moves what a session has not heard yet of its room into its outbox: slices of one shared copy, or a copy of its

@@ -1,4 +1,6 @@
 //! The end of a turn: deadlines, and then what everybody is to hear goes out.
+//!
+//! A slow reader is closed here, in [`Hub::meet_deadline`], after one more try to write to it.
 
 use std::cmp::Reverse;
 use std::io::IoSlice;

@@ -1,11 +1,14 @@
 //! What sessions send: bytes, the end of their stream, the break of their connection.
+//!
+//! All that is understood passes through [`Hub::charge_and_act`]: there a line is rate-limited, and its session paused.
 
 use std::cmp::Reverse;
 use std::mem;
 use std::time::Instant;
 
 use crate::dialect::event::Reply;
-use crate::dialect::input::Input;
+use crate::dialect::input::{Context, Input};
+use crate::dialect::Codec;
 use crate::hub::close::Parting;
 use crate::hub::session::{Ending, Flow, Phase, Stage};
 use crate::hub::{Hub, Next, Then};
@@ -255,42 +258,24 @@ impl<T> Hub<T> {
 
     /// No more input is looked at for now.
     fn settle(&mut self, id: SessionId, now: Instant) {
-        let Self { sessions, core } = self;
-        let session = sessions.get_mut(id);
-        let Some(session) = session.filter(|session| session.is_open()) else {
-            return;
-        };
-        let mut out = Vec::new();
-        let (codec, mut context) = session.codec_in_context(
-            &core.limits,
-            core.wall_seconds,
-            &mut core.work,
-            &mut out,
-            now,
-        );
-        let found = codec.settle(&mut context);
-        core.send(session, now, |_, _, bytes| bytes.append(&mut out));
-        if let Some(found) = found {
-            self.act(id, found, now);
-        }
+        self.act_on(id, now, Codec::settle);
     }
 
     fn understand_last(&mut self, id: SessionId, now: Instant) {
+        let text = &mut String::new();
+        self.act_on(id, now, |codec, context| codec.finish(text, context));
+    }
+
+    /// Does what the codec of an open session finds without further input.
+    fn act_on<'a>(
+        &mut self,
+        id: SessionId,
+        now: Instant,
+        find: impl FnOnce(&mut Codec, &mut Context<'_>) -> Option<Input<'a>>,
+    ) {
         let Self { sessions, core } = self;
-        let session = sessions.get_mut(id);
-        let Some(session) = session.filter(|session| session.is_open()) else {
-            return;
-        };
-        let (mut text, mut out) = (String::new(), Vec::new());
-        let (codec, mut context) = session.codec_in_context(
-            &core.limits,
-            core.wall_seconds,
-            &mut core.work,
-            &mut out,
-            now,
-        );
-        let found = codec.finish(&mut text, &mut context);
-        core.send(session, now, |_, _, bytes| bytes.append(&mut out));
+        let session = sessions.get_mut(id).filter(|it| it.is_open());
+        let found = session.and_then(|session| core.with_codec(session, now, find));
         if let Some(found) = found {
             self.act(id, found, now);
         }

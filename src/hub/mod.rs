@@ -16,8 +16,8 @@
 //! | reap | [`Hub::reap`] |
 //!
 //! # One way out
-//! [`Hub::begin_close`] alone ends a session: it takes it out of the room, frees its name, tells the others, and lets
-//! it drain or marks it closed. It never frees; [`Hub::reap`] alone does, at the end of the turn, when no id, event
+//! [`Hub::close`] alone ends a session ([`Hub::begin_close`], without last words): it takes it out of the room, frees its
+//! name, tells the others, and lets it drain or marks it closed. It never frees; [`Hub::reap`] alone does, at the end of the turn, when no id, event
 //! or borrow of the turn is alive any more. Telling the others only adds to the feed, so however many leave at once,
 //! nothing recurses.
 

@@ -9,7 +9,6 @@ use crate::hub::{Hub, SessionId, Sink, Then};
 use crate::hygiene;
 use crate::limits::{Limits, QueueLimits};
 use crate::origin::Origin;
-use crate::rate::Rate;
 use crate::test_clock::outset;
 
 /// How a fake socket takes bytes.
@@ -67,21 +66,13 @@ impl Room {
     #[must_use]
     #[allow(clippy::new_without_default, reason = "nobody needs a default one")]
     pub fn new() -> Self {
-        let queue = QueueLimits {
-            bytes_max: 256 * 1024,
-            bytes_soft: 64 * 1024,
-            soft: Duration::from_secs(10),
-            stall: Some(Duration::from_secs(30)),
-        };
         let hub = Hub::new(Limits {
-            line_bytes_max: 4096,
-            queue,
-            line_rate: Rate::UNLIMITED,
+            queue: QueueLimits {
+                stall: Some(Duration::from_secs(30)),
+                ..Limits::WIDE.queue
+            },
             memory_max: 1 << 30,
-            idle: None,
-            drain: Duration::from_secs(5),
-            history_lines: 0,
-            pace_max: None,
+            ..Limits::WIDE
         });
         Self {
             hub,

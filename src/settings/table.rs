@@ -212,7 +212,7 @@ enum Kind {
         fn(&mut Settings, Option<PathBuf>),
         fn(&Settings) -> Option<&Path>,
     ),
-    /// One more [`Endpoint`](super::Endpoint).
+    /// One more [`Endpoint`].
     Listener,
 }
 

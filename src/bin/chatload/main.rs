@@ -7,7 +7,7 @@
 //! server_log   its opens and closes        closed_loop  our opens and closes against the server's
 //! verdict      why a round did not pass    report       text, JSON, CSV
 //! progress     a bar or a line             heap         dhat, where it is built in
-//! load         what the bench over loopback has as well
+//! figures      how they are written        load         what the bench over loopback has as well
 //! ```
 //!
 //! A round is: look at what the server holds, [`play`](crowd::Crowd::play), wait until it is at rest, look again.
@@ -16,6 +16,7 @@
 
 mod closed_loop;
 mod crowd;
+mod figures;
 mod heap;
 mod load;
 mod options;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{json, Map, Value};
 
 use crate::crowd::QUANTILES;
+use crate::figures::{grouped, kibibytes};
 use crate::options::{Format, Options};
 use crate::subject::Holdings;
 use crate::verdict::{Round, FIRST_JUDGED_ROUND, HEAP_GROWTH_MAX, RESIDENT_GROWTH_MAX};
@@ -293,38 +294,9 @@ fn legend(rounds: u32) -> String {
     format!("Latency is counted from the moment at which a message was due. {memory}")
 }
 
-/// A number with a comma before every three digits.
-pub(crate) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-fn kibibytes(bytes: u64) -> String {
-    format!("{} KiB", grouped(bytes / 1024))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_are_grouped_by_three() {
-        for (number, text) in [
-            (0, "0"),
-            (999, "999"),
-            (1000, "1,000"),
-            (2_744_500, "2,744,500"),
-        ] {
-            assert_eq!(grouped(number), text);
-        }
-    }
 
     #[test]
     fn fields_within_others_become_columns() {

@@ -5,7 +5,7 @@ use std::mem;
 
 use memchr::memchr;
 
-use crate::dialect::event::{Foreign, Note, Reply};
+use crate::dialect::event::{Note, Reply};
 use crate::dialect::foreign::{self, Opening};
 use crate::dialect::input::{Context, Input};
 use crate::dialect::line::{Line, LineBuffer};
@@ -69,11 +69,9 @@ impl Codec {
         context: &mut Context<'_>,
     ) -> Option<Input<'a>> {
         let begun = *context.lines_in > 0;
-        if !begun && foreign::is_endless(&self.lines, input, context.words_bytes_max) {
-            return Some(Input::Foreign(Foreign::Other));
-        }
-        if let Some(foreign) = self.opening.look(input) {
-            return Some(Input::Foreign(foreign));
+        let foreign = (self.opening).judge(&self.lines, input, begun, context.words_bytes_max);
+        if foreign.is_some() {
+            return foreign;
         }
         let length = input.len();
         let found = self.find(input, context);
@@ -223,31 +221,20 @@ impl Codec {
         scratch: &'a mut String,
         context: &mut Context<'_>,
     ) -> Input<'a> {
-        *context.lines_in += 1;
         self.interrupted = false;
         // If line editing was asked for and the client did not answer before this line, it never will.
         if let Some(change) = self.protocol.give_up_waiting() {
             self.change(change, context);
         }
-        let line = match line {
-            Line::Whole(line) if *context.lines_in == 1 => {
-                if let Some(foreign) = foreign::judge_among_people(line) {
-                    return Input::Foreign(foreign);
-                }
-                foreign::without_byte_order_mark(line)
-            }
-            Line::Whole(line) => line,
-            Line::TooLong(bytes) => {
-                return Input::Refused(Refusal::LineTooLong {
-                    bytes: *bytes,
-                    bytes_max: if *bytes > context.words_bytes_max {
-                        context.words_bytes_max
-                    } else {
-                        // It had too many characters for an editor.
-                        CHARACTERS_MAX
-                    },
-                });
-            }
+        let line_bytes_max = match line {
+            // It had too many characters for an editor.
+            Line::TooLong(bytes) if *bytes <= context.words_bytes_max => CHARACTERS_MAX,
+            _ => context.words_bytes_max,
+        };
+        let judge = foreign::judge_among_people;
+        let line = match foreign::admit(line, context.lines_in, line_bytes_max, judge) {
+            Ok(line) => line,
+            Err(input) => return input,
         };
         let edited = text::edit(line);
         let clean = hygiene::clean(&edited);

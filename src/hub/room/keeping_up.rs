@@ -1,9 +1,10 @@
 //! Whether those who hear a room keep up with what is said there; while many do not, talkers wait.
 //!
 //! Who is slow is slower than the room, not slower than a burst: a few talkers can say more within a moment than an
-//! ordinary line carries. So lines cost time while more than a quarter of the listeners are behind, and only who stays
-//! behind while the others have caught up is closed. Nobody else's brake is in an attacker's hand: all sessions of one
-//! address count once, whoever takes next to nothing is stalled and not slow, and no line costs more than a second.
+//! ordinary line carries. So lines cost time while more than a quarter of the listeners are behind, and only a session
+//! that stays behind while the others have caught up comes to the limits of its own outbox, which closes it; nobody is
+//! closed for what is counted here. Nobody else's brake is in an attacker's hand: all sessions of one address count
+//! once, a session that takes next to nothing is stalled and not slow, and no line costs more than a second.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -6,6 +6,8 @@
 //! a quiet time a line is with everybody at once. Under load the room is told in rounds that are so much slower, a few
 //! people at a time, and each hears at once all that was said since the last round. The more lines are to share a round,
 //! the larger is the share, for then there is less to be won by waiting for another one.
+//!
+//! Who talks is not slowed here: for that see `rate` and [`keeping_up`](super::keeping_up).
 
 use std::time::{Duration, Instant};
 

@@ -21,8 +21,7 @@ impl SortedNames {
         name: &Name,
         name_of: impl Fn(SessionId) -> Option<&'a Name>,
     ) {
-        let name = name.text().to_lowercase();
-        let at = self.position(&name, name_of);
+        let at = self.place(name, name_of);
         self.ids.insert(at, id);
     }
 
@@ -33,8 +32,7 @@ impl SortedNames {
         name: &Name,
         name_of: impl Fn(SessionId) -> Option<&'a Name>,
     ) {
-        let name = name.text().to_lowercase();
-        let at = self.position(&name, name_of);
+        let at = self.place(name, name_of);
         if self.ids.get(at) == Some(&id) {
             self.ids.remove(at);
             if self.ids.len() < self.ids.capacity() / 4 {
@@ -50,6 +48,11 @@ impl SortedNames {
         name_of: impl Fn(SessionId) -> Option<&'a Name>,
     ) -> &[SessionId] {
         &self.ids[self.position(prefix, name_of)..]
+    }
+
+    /// Where somebody of this name stands, or would.
+    fn place<'a>(&self, name: &Name, name_of: impl Fn(SessionId) -> Option<&'a Name>) -> usize {
+        self.position(&name.text().to_lowercase(), name_of)
     }
 
     fn position<'a>(&self, name: &str, name_of: impl Fn(SessionId) -> Option<&'a Name>) -> usize {

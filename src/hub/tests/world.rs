@@ -8,7 +8,6 @@ use crate::hub::{Ending, Hub, Limits, Next, SessionId, Sink, Then};
 use crate::ledger::CloseReason;
 use crate::limits::QueueLimits;
 use crate::origin::Origin;
-use crate::rate::Rate;
 use crate::test_clock::outset;
 use crate::test_log;
 
@@ -84,19 +83,12 @@ pub(crate) struct World {
 /// Limits that nobody reaches unless a test lowers them.
 pub(crate) fn limits() -> Limits {
     Limits {
-        line_bytes_max: 4096,
         queue: QueueLimits {
             bytes_max: 1 << 30,
             bytes_soft: 1 << 30,
-            soft: Duration::from_secs(10),
-            stall: None,
+            ..Limits::WIDE.queue
         },
-        line_rate: Rate::UNLIMITED,
-        memory_max: usize::MAX,
-        idle: None,
-        drain: Duration::from_secs(5),
-        history_lines: 0,
-        pace_max: None,
+        ..Limits::WIDE
     }
 }
 

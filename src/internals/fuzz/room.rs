@@ -7,7 +7,6 @@ use crate::dialect::Dialect;
 use crate::hub::{Hub, SessionId, Sink, Then};
 use crate::limits::{Limits, QueueLimits};
 use crate::origin::Origin;
-use crate::rate::Rate;
 use crate::test_clock::outset;
 
 use super::hygiene::is_forbidden;
@@ -72,15 +71,11 @@ impl Room {
             queue: QueueLimits {
                 bytes_max: 1 << 20,
                 bytes_soft: 1 << 20,
-                soft: Duration::from_secs(10),
-                stall: None,
+                ..Limits::WIDE.queue
             },
-            line_rate: Rate::UNLIMITED,
-            memory_max: usize::MAX,
-            idle: None,
-            drain: Duration::from_secs(5),
             history_lines: 3,
             pace_max: Some(Duration::from_millis(100)),
+            ..Limits::WIDE
         });
         let now = outset();
         let speaker = hub.connect(SPEAKER, dialect, Origin::Local, now);

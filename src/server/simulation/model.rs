@@ -1,4 +1,5 @@
-//! Who must have received what, told by PROTOCOL.md and without a look at how the hub does it.
+//! Who must have received what, told by `docs/people.md`, `docs/wire.md` and `docs/limits.md` and without a look at how
+//! the hub does it.
 //!
 //! The model is told what everybody types and, after each turn, what the server did at the network and in which order
 //! it heard and ended sessions (the diary of the ledger). That order is all that it takes over; what comes of it, it

@@ -96,7 +96,7 @@ impl Item {
         self.is_line() && !matches!(self, Self::Ping(_))
     }
 
-    /// How many lines it costs at least, by PROTOCOL section 4.
+    /// How many lines it costs at least, by `docs/limits.md`.
     pub(crate) fn lines(&self) -> u32 {
         match self {
             Self::Say(words)

@@ -16,7 +16,7 @@ const STEP: Duration = ms(10);
 const WINDOW: usize = 128 * 1024;
 const READERS: usize = 5;
 
-/// The defaults of PROTOCOL section 4.
+/// The defaults, as the README lists them.
 const DEFAULTS: Limits = Limits {
     line_bytes_max: 4096,
     queue: QueueLimits {

@@ -2,30 +2,10 @@
 
 use std::collections::VecDeque;
 
-use super::due::Public;
-use super::session::Session;
+use super::session::{Prefs, Session};
 use super::Model;
 use crate::dialect::Dialect;
 use crate::server::simulation::script::{wire_line, Item};
-
-#[derive(Debug, Default)]
-pub(crate) struct Prefs {
-    pub(crate) away: Option<String>,
-    pub(crate) ignored: Vec<u64>,
-    /// Who wrote last, and the name that they had then.
-    teller: Option<(u64, String)>,
-    pub(crate) quiet: bool,
-    pub(crate) clock: bool,
-}
-
-impl Prefs {
-    pub(crate) fn leaves_out(&self, public: &Public) -> bool {
-        let is_ignored = public
-            .about
-            .is_some_and(|about| self.ignored.contains(&about));
-        is_ignored || (self.quiet && public.is_presence)
-    }
-}
 
 /// What was said, for those who come later.
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! How PROTOCOL section 2 has joins (or leaves, or renames) told: ten by name in any second, the rest together at its end.
+//! How `docs/limits.md` has joins (or leaves, or renames) told: ten by name in any second, the rest together at its end.
 
 use std::time::Duration;
 

@@ -5,7 +5,6 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::due::{Due, Public};
-use super::prefs::Prefs;
 use crate::dialect::Dialect;
 use crate::ledger::CloseReason;
 use crate::server::simulation::connection::Connection;
@@ -15,6 +14,26 @@ pub(crate) enum Phase {
     Open,
     Draining,
     Lingering,
+}
+
+/// What its person has set for themselves.
+#[derive(Debug, Default)]
+pub(crate) struct Prefs {
+    pub(crate) away: Option<String>,
+    pub(crate) ignored: Vec<u64>,
+    /// Who wrote last, and the name that they had then.
+    pub(crate) teller: Option<(u64, String)>,
+    pub(crate) quiet: bool,
+    pub(crate) clock: bool,
+}
+
+impl Prefs {
+    fn leaves_out(&self, public: &Public) -> bool {
+        let is_ignored = public
+            .about
+            .is_some_and(|about| self.ignored.contains(&about));
+        is_ignored || (self.quiet && public.is_presence)
+    }
 }
 
 /// How its stream ended, as the server has seen.

@@ -1,4 +1,4 @@
-//! What comes of what somebody says: the words of PROTOCOL.md, in both dialects.
+//! What comes of what somebody says: the words that are promised in `docs/people.md` and `docs/wire.md`.
 
 use std::rc::Rc;
 
