@@ -30,6 +30,7 @@
 //! | `id` | which session, which person |
 //! | `stream` | one socket and its readiness |
 //! | `file` | a file that is read whole, up to a bound |
+//! | `histogram` | how often something took how long |
 //!
 //! Beside the map stand `bin/chatload` (the load test, a program of its own) and `internals` (the door for fuzz targets
 //! and benches). Where a single thing is done, and where a new one goes, is in `CONTRIBUTING.md`.
@@ -53,6 +54,7 @@
 pub mod client;
 mod dialect;
 mod file;
+mod histogram;
 mod hub;
 mod hygiene;
 mod id;

@@ -12,7 +12,7 @@ const BELOW: &[(&str, &[&str])] = &[
         "server",
         &[
             "log", "report", "hub", "settings", "dialect", "ledger", "origin", "rate", "id",
-            "stream", "file", "work",
+            "stream", "file", "histogram", "work",
         ],
     ),
     (
@@ -26,7 +26,7 @@ const BELOW: &[(&str, &[&str])] = &[
         "hub",
         &[
             "dialect", "outbox", "limits", "ledger", "name", "hygiene", "origin", "rate", "id",
-            "work",
+            "histogram", "work",
         ],
     ),
     ("settings", &["dialect", "limits", "rate", "file"]),
@@ -42,6 +42,7 @@ const BELOW: &[(&str, &[&str])] = &[
     ("id", &[]),
     ("stream", &[]),
     ("file", &[]),
+    ("histogram", &[]),
     ("work", &[]),
 ];
 
@@ -86,6 +87,7 @@ const IMPURE: &[&str] = &[
 const PURE: &[&str] = &[
     "src/hub/",
     "src/dialect/",
+    "src/histogram.rs",
     "src/hygiene.rs",
     "src/id.rs",
     "src/ledger.rs",

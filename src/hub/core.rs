@@ -6,8 +6,9 @@ use std::time::Instant;
 
 use crate::dialect::event::{Elsewhere, Note, Reply};
 use crate::dialect::input::Context;
-use crate::dialect::{encode_viewed, Codec};
+use crate::dialect::{encode_viewed, Codec, Dialect};
 use crate::hub::debts::Debts;
+use crate::hub::readings::Counts;
 use crate::hub::room::feed::Part;
 use crate::hub::room::Room;
 use crate::hub::roster::Roster;
@@ -15,6 +16,7 @@ use crate::hub::session::{Ending, Session, Stage};
 use crate::id::SessionId;
 use crate::ledger::Ledger;
 use crate::limits::Limits;
+use crate::origin::Origin;
 use crate::work::Work;
 
 /// A feed of this size is full.
@@ -35,6 +37,8 @@ pub(super) struct Core {
     pub(super) roster: Roster,
     pub(super) room: Room,
     pub(super) ledger: Ledger,
+    /// For monitoring.
+    pub(super) counts: Counts,
     /// What is owed by addresses whose sessions have gone.
     pub(super) debts: Debts,
     /// Sessions with something to be written, each once.
@@ -79,6 +83,7 @@ impl Core {
             roster: Roster::default(),
             room: Room::new(limits.history_lines, limits.pace_max),
             ledger: Ledger::default(),
+            counts: Counts::default(),
             debts: Debts::default(),
             flush_list: Vec::new(),
             closed: Vec::new(),
@@ -242,8 +247,20 @@ impl Core {
         if let Some(until) = self.charge(session, 0, Work::default(), now) {
             session.keep_input(&[], Some(until), false, now);
             session.hear_until(until);
-            self.pauses.push(Reverse((until, session.id)));
+            self.pause_until(session.id, until);
         }
+    }
+
+    /// Sees to it that the pause of a session ends.
+    pub(super) fn pause_until(&mut self, id: SessionId, until: Instant) {
+        self.counts.pauses += 1;
+        self.pauses.push(Reverse((until, id)));
+    }
+
+    /// Writes down that a session comes; gives its number. `sessions` counts it in.
+    pub(super) fn note_open(&mut self, dialect: Dialect, from: Origin, sessions: usize) -> u64 {
+        self.counts.opens[dialect as usize] += 1;
+        self.ledger.open(dialect, from, sessions)
     }
 
     /// Tells a session whose lines wait why they do: once each time its room falls behind, and once for each long pause.

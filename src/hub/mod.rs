@@ -15,6 +15,8 @@
 //! | flush | [`Hub::flush`], [`Hub::cut_off`] |
 //! | reap | [`Hub::reap`] |
 //!
+//! Monitoring asks for [`Hub::readings`].
+//!
 //! # One way out
 //! [`Hub::close`] alone ends a session ([`Hub::begin_close`], without last words): it takes it out of the room, frees its
 //! name, tells the others, and lets it drain or marks it closed. It never frees; [`Hub::reap`] alone does, at the end of the turn, when no id, event
@@ -31,6 +33,7 @@ mod input;
 #[cfg(any(test, feature = "internals"))]
 mod invariants;
 mod prefs;
+mod readings;
 mod replies;
 mod room;
 mod roster;
@@ -49,6 +52,7 @@ use crate::ledger::Ledger;
 
 pub(crate) use crate::id::SessionId;
 pub(crate) use crate::limits::Limits;
+pub(crate) use readings::{Readings, DELIVERY_BOUNDS};
 pub(crate) use session::Ending;
 pub(crate) use sink::Sink;
 

@@ -259,6 +259,7 @@ impl<N: Network> EventLoop<N> {
 
     fn flush(&mut self, now: Instant) {
         let mut sink = Writer {
+            turn_began_at: self.meter.began_at(),
             began_at: self.network.now(),
             network: &mut self.network,
             leaving: &mut self.leaving,
@@ -315,6 +316,7 @@ impl<N: Network> EventLoop<N> {
 
 /// Lends the network to the hub for a flush.
 struct Writer<'a, N> {
+    turn_began_at: Instant,
     began_at: Instant,
     network: &'a mut N,
     leaving: &'a mut VecDeque<SessionId>,
@@ -341,6 +343,11 @@ impl<N: Network> Sink<Carrier<N::Stream>> for Writer<'_, N> {
 
     fn finish(&mut self, carrier: &mut Carrier<N::Stream>) {
         self.network.finish(&mut carrier.stream);
+    }
+
+    fn turn_took(&self) -> Duration {
+        let now = self.network.now();
+        now.saturating_duration_since(self.turn_began_at)
     }
 
     fn spent(&self) -> Duration {

@@ -44,6 +44,11 @@ impl Meter {
         self.longest_lap = (Duration::ZERO, "");
     }
 
+    /// When the turn at hand began.
+    pub(super) fn began_at(&self) -> Instant {
+        self.began_at
+    }
+
     /// A phase has ended.
     pub(super) fn lap(&mut self, phase: &'static str, now: Instant) {
         let took = now.saturating_duration_since(self.lap_at);
