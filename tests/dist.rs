@@ -56,13 +56,28 @@ fn main() {
             package_brings_what_is_there,
         ),
         trial("the workflow runs the checks", "", workflow_runs_the_checks),
+        trial(
+            "the alerts are understood",
+            "promtool",
+            alerts_are_understood,
+        ),
+        trial(
+            "the filter finds who abuses the server",
+            "fail2ban-regex",
+            filter_finds_abuse,
+        ),
+        trial(
+            "the log is rotated as it is said",
+            "logrotate",
+            log_is_rotated,
+        ),
         Trial::test("the container can be built", || {
             container_can_be_built();
             Ok(())
         })
         .with_ignored_flag(!has_engine()),
         trial(
-            "the sockets have names that are dialects",
+            "the sockets have names that are understood",
             "",
             sockets_are_named,
         ),
@@ -88,7 +103,13 @@ fn read(name: &str) -> String {
     fs::read_to_string(dist(name)).expect("it is there")
 }
 
-const UNITS: [&str; 3] = ["chatd.service", "chatd.socket", "chatd-wire.socket"];
+const UNITS: [&str; 5] = [
+    "chatd.service",
+    "chatd.socket",
+    "chatd-wire.socket",
+    "chatd-ops.socket",
+    "chatd-metrics.socket",
+];
 
 /// The units in a folder of their own, with the program where it is and not where it will be installed.
 fn units(purpose: &str) -> PathBuf {
@@ -353,14 +374,78 @@ fn words(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+fn alerts_are_understood() {
+    let rules = dist("prometheus/chatd.rules.yml");
+    let output = run(Command::new("promtool").args(["check", "rules"]).arg(rules));
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(told.contains("6 rules found"), "{told}");
+}
+
+/// What the filter finds in a log of this text: the addresses, in their order.
+#[track_caller]
+fn found_by_the_filter(purpose: &str, log: &str) -> Vec<String> {
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(purpose);
+    fs::write(&file, log).expect("it can be written");
+    let mut command = Command::new("fail2ban-regex");
+    command.args(["--out", "host"]).arg(file);
+    let output = run(command.arg(dist("fail2ban/chatd.conf")));
+    let told = String::from_utf8_lossy(&output.stdout);
+    told.lines().map(str::to_owned).collect()
+}
+
+/// In a file and in the journal; but not where somebody only writes so.
+fn filter_finds_abuse() {
+    let server = Server::start(&[]);
+    let mut scanner = server.connect();
+    scanner.say("GET / HTTP/1.1");
+    server.log.wait_for(" abuse from=127.0.0.1 ");
+    let log = server.log.all().join("\n") + "\n";
+    assert_eq!(
+        found_by_the_filter("fail2ban-file.log", &log),
+        ["127.0.0.1"]
+    );
+    let journal = "\
+        2026-11-26T07:59:42.696000+0000 host chatd[17]: INFO abuse from=2001:db8::7 reason=flood id=17\n\
+        2026-11-26T07:59:43.696000+0000 host chatd[17]: INFO abuse from=192.0.2.7 reason=connect-rate id=18\n\
+        2026-11-26T07:59:44.696000+0000 host chatd[17]: INFO abuse from=192.0.2.8 reason=full id=19\n\
+        2026-11-26T07:59:45.696000+0000 host chatd[17]: INFO name id=5 from=guest5 to=from=192.0.2.9\n";
+    assert_eq!(
+        found_by_the_filter("fail2ban-journal.log", journal),
+        ["2001:db8::7", "192.0.2.7"]
+    );
+}
+
+fn log_is_rotated() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("logrotate");
+    fs::create_dir_all(&folder).expect("a folder");
+    let log = folder.join("chatd.log");
+    fs::write(&log, "a line\n").expect("it can be written");
+    let rules = read("logrotate/chatd").replace("/var/log/chatd.log", &log.to_string_lossy());
+    let file = folder.join("rules");
+    fs::write(&file, rules).expect("it can be written");
+    let mut command = Command::new("logrotate");
+    command
+        .arg("--force")
+        .arg("--state")
+        .arg(folder.join("state"));
+    run(command.arg(file));
+    assert_eq!(fs::read_to_string(&log).expect("it is kept"), "");
+    assert!(folder.join("chatd.log.1.gz").is_file());
+}
+
 fn sockets_are_named() {
-    for (unit, dialect) in [("chatd.socket", "telnet"), ("chatd-wire.socket", "wire")] {
+    for (unit, word) in [
+        ("chatd.socket", "telnet"),
+        ("chatd-wire.socket", "wire"),
+        ("chatd-ops.socket", "ops"),
+        ("chatd-metrics.socket", "metrics"),
+    ] {
         let text = read(unit);
         let name = text
             .lines()
             .find_map(|line| line.strip_prefix("FileDescriptorName="));
-        assert_eq!(name, Some(dialect), "{unit}");
-        let known: Result<settings::Dialect, _> = dialect.parse();
+        assert_eq!(name, Some(word), "{unit}");
+        let known: Result<settings::Service, _> = word.parse();
         assert!(known.is_ok());
     }
 }
