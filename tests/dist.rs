@@ -387,7 +387,7 @@ fn found_by_the_filter(purpose: &str, log: &str) -> Vec<String> {
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(purpose);
     fs::write(&file, log).expect("it can be written");
     let mut command = Command::new("fail2ban-regex");
-    command.args(["--out", "host"]).arg(file);
+    command.args(["--out", "ip"]).arg(file);
     let output = run(command.arg(dist("fail2ban/chatd.conf")));
     let told = String::from_utf8_lossy(&output.stdout);
     told.lines().map(str::to_owned).collect()
