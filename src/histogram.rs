@@ -60,7 +60,11 @@ impl<const BOUNDS: usize> Histogram<BOUNDS> {
 mod tests {
     use super::*;
 
-    const BOUNDS: [Bound; 3] = [Bound(100, "0.0001"), Bound(1000, "0.001"), Bound(50_000, "0.05")];
+    const BOUNDS: [Bound; 3] = [
+        Bound(100, "0.0001"),
+        Bound(1000, "0.001"),
+        Bound(50_000, "0.05"),
+    ];
 
     #[test]
     fn each_is_counted_at_its_bound_and_at_those_above() {

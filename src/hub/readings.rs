@@ -200,7 +200,11 @@ mod tests {
             world.send(ann, b"hello\r\n");
             world.turn();
             let readings = world.hub.readings();
-            assert_eq!((readings.paused, readings.pauses), (paused, paused), "{line}");
+            assert_eq!(
+                (readings.paused, readings.pauses),
+                (paused, paused),
+                "{line}"
+            );
         }
         world.now += Duration::from_secs(60);
         world.turn();

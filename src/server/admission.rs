@@ -77,6 +77,8 @@ pub(super) struct Admission {
     complaints: Window<1>,
     per_address: HashMap<Prefix, u32>,
     refused: usize,
+    /// An operator turns newcomers away.
+    pub(super) drains: bool,
     /// Accepts that failed because the newcomer had gone again, or the like.
     pub(super) passing_errors: u64,
     /// Accepts that failed for want of something.
@@ -94,6 +96,7 @@ impl Admission {
             complaints: Window::default(),
             per_address: HashMap::new(),
             refused: 0,
+            drains: false,
             passing_errors: 0,
             shortages: 0,
         }
@@ -148,6 +151,11 @@ impl Admission {
         }
     }
 
+    /// How many sessions may be open.
+    pub(super) fn sessions_max(&self) -> usize {
+        self.limits.sessions_max.min(SessionId::SLOTS_MAX)
+    }
+
     /// Decides on a newcomer, where `sessions` are open.
     pub(super) fn decide(&self, prefix: Option<Prefix>, sessions: usize) -> Decision {
         let of_prefix = prefix
@@ -157,7 +165,7 @@ impl Admission {
         let of_prefix_max = self.limits.per_address_max.filter(|_| prefix.is_some());
         let reason = if of_prefix_max.is_some_and(|max| of_prefix >= max) {
             CloseReason::PerAddress
-        } else if sessions >= self.limits.sessions_max.min(SessionId::SLOTS_MAX) {
+        } else if sessions >= self.sessions_max() {
             CloseReason::Full
         } else {
             return Decision::Admit;

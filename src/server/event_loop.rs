@@ -1,9 +1,10 @@
 //! The turn.
 //!
 //! Here is what the loop owns, and the order in which it works; whom it lets in and how it stops is in `accept`, how it
-//! reads in `read`.
+//! reads in `read`, what monitoring is told in `monitor`.
 
 mod accept;
+mod monitor;
 mod read;
 
 use std::collections::VecDeque;
@@ -19,9 +20,12 @@ use crate::hub::{Hub, Limits, SessionId, Sink};
 #[cfg(test)]
 use crate::ledger::{Entry, Ledger};
 use crate::server::admission::{Admission, AdmissionLimits, CountedAs};
-use crate::server::meter::{Meter, SlowTurn};
+use crate::server::meter::{Meter, Phase, SlowTurn};
+use crate::server::metrics::{Extras, Reload};
+use crate::server::monitor::Monitor;
 use crate::server::motd::MotdFile;
 use crate::server::network::{Network, Owner, Wakeup};
+use crate::server::watchdog::Watchdog;
 use crate::settings::Service;
 use crate::stream::{Edge, Readiness, Write};
 
@@ -70,6 +74,13 @@ pub(super) struct EventLoop<N: Network> {
     message: MotdFile,
     drain: Duration,
     meter: Meter,
+    monitor: Monitor<N::Stream>,
+    /// For monitoring: what other parts of the server tell, and how the files were read again.
+    pub(super) extras: Extras,
+    pub(super) reload: Reload,
+    /// When it was made, in seconds since 1970.
+    started_at: u64,
+    watchdog: Option<Watchdog>,
     /// Time in which nobody was served, though the clock went on.
     left_out: Duration,
 }
@@ -108,7 +119,11 @@ impl<N: Network> EventLoop<N> {
         } else {
             PACED_TURN_BYTES_MAX
         };
+        let metrics = services.iter().enumerate();
+        let metrics = metrics.filter(|(_, service)| **service == Service::Metrics);
+        let monitor = Monitor::new(metrics.map(|(listener, _)| listener));
         Ok(Self {
+            started_at: network.wall_seconds(),
             network,
             admission: Admission::new(admission_limits, services.len()),
             services,
@@ -123,6 +138,10 @@ impl<N: Network> EventLoop<N> {
             message,
             drain: limits.drain,
             meter,
+            monitor,
+            extras: Extras::default(),
+            reload: Reload::default(),
+            watchdog: None,
             left_out: Duration::ZERO,
         })
     }
@@ -135,10 +154,16 @@ impl<N: Network> EventLoop<N> {
         &mut self.network
     }
 
+    /// Tells a supervisor that watches the process that it works, from now on.
+    pub(super) fn begin_watchdog(&mut self) {
+        self.watchdog = Watchdog::from_env(self.network.now());
+    }
+
     pub(super) fn report(&self) -> Report {
         Report::new(
             self.hub.census(),
             self.hub.ledger(),
+            self.usage(),
             self.meter.turns,
             self.meter.longest,
         )
@@ -167,20 +192,24 @@ impl<N: Network> EventLoop<N> {
             self.note(event);
         }
         self.events = events;
-        self.lap("note");
+        self.lap(Phase::Note);
         self.accept(now);
-        self.lap("accept");
+        self.lap(Phase::Accept);
         self.read(now);
-        self.lap("read");
+        self.lap(Phase::Read);
+        self.serve_monitoring(now);
+        self.lap(Phase::Operate);
         self.hub.tick(now);
         self.resume();
         self.stop(now);
-        self.lap("tick");
+        self.lap(Phase::Tick);
         self.flush(now);
-        self.lap("flush");
+        self.lap(Phase::Flush);
         self.reap(now);
-        self.lap("reap");
+        self.lap(Phase::Reap);
         self.tell_the_operator();
+        self.lap(Phase::Operate);
+        self.end_metering();
         let took = self.network.now().saturating_duration_since(awake_since);
         self.leave_out(took);
         let done = match self.shutdown {
@@ -219,19 +248,29 @@ impl<N: Network> EventLoop<N> {
         let deadlines = [
             self.hub.wake_at(now),
             self.admission.wake_at(now),
+            self.monitor.wake_at(now),
             stop,
             log,
         ];
-        let wake_at = deadlines.into_iter().flatten().min()?;
-        Some(wake_at.saturating_duration_since(now))
+        let wake_at = deadlines.into_iter().flatten().min();
+        let timeout = wake_at.map(|at| at.saturating_duration_since(now));
+        // A supervisor does not leave out any time.
+        let watchdog = self.watchdog.as_ref();
+        let told_in = watchdog.map(|watchdog| watchdog.due_in(self.network.now()));
+        timeout.into_iter().chain(told_in).min()
     }
 
     fn note(&mut self, event: Wakeup) {
         match event {
-            Wakeup::Listener(listener) => self.admission.note(listener),
+            Wakeup::Listener(listener) => {
+                if !self.monitor.note_listener(listener) {
+                    self.admission.note(listener);
+                }
+            }
             Wakeup::Stream { owner, edge } => match owner {
                 Owner::Session(id) => self.note_session(id, edge),
-                Owner::Door(_) | Owner::Control(_) | Owner::Monitor(_) => {}
+                Owner::Monitor(slot) => self.monitor.note(slot, edge),
+                Owner::Door(_) | Owner::Control(_) => {}
             },
             Wakeup::Stop => {
                 self.shutdown = if self.shutdown == Shutdown::Running {
@@ -285,31 +324,40 @@ impl<N: Network> EventLoop<N> {
         });
     }
 
-    fn lap(&mut self, phase: &'static str) {
+    fn lap(&mut self, phase: Phase) {
         self.meter.lap(phase, self.network.now());
     }
 
     /// Ends the turn with what the operator is to know, or wants.
     fn tell_the_operator(&mut self) {
         log::logger().flush();
-        if let Some(SlowTurn { took, phase }) = self.meter.end() {
-            let sessions = self.hub.len();
-            warn!(
-                "slow turn: {} ms, most of it in {phase}, with {sessions} sessions",
-                took.as_millis()
-            );
-        }
         if std::mem::take(&mut self.report_wanted) {
             self.report().log();
         }
         if std::mem::take(&mut self.reload_wanted) {
-            match self.message.read() {
+            let read = self.message.read();
+            self.reload.note(read.is_ok(), self.network.wall_seconds());
+            match read {
                 Ok(text) => {
                     self.hub.set_motd(&text);
                     info!("reloaded");
                 }
                 Err(error) => warn!("{error}; the old one stays"),
             }
+        }
+        if let Some(watchdog) = &mut self.watchdog {
+            watchdog.end_turn(self.network.now());
+        }
+    }
+
+    /// Ends what is measured of the turn: all of its work is done.
+    fn end_metering(&mut self) {
+        if let Some(SlowTurn { took, phase }) = self.meter.end() {
+            let sessions = self.hub.len();
+            warn!(
+                "slow turn: {} ms, most of it in {phase}, with {sessions} sessions",
+                took.as_millis()
+            );
         }
     }
 }
@@ -375,6 +423,11 @@ impl<N: Network> EventLoop<N> {
 
     pub(super) fn admission(&self) -> &Admission {
         &self.admission
+    }
+
+    /// Turns newcomers away, or lets them in again.
+    pub(super) fn set_drains(&mut self, drains: bool) {
+        self.admission.drains = drains;
     }
 
     pub(super) fn set_message_file(&mut self, message: MotdFile) {

@@ -15,12 +15,15 @@ mod event_loop;
 mod kernel;
 mod listener;
 mod meter;
+mod metrics;
+mod monitor;
 mod motd;
 mod network;
 mod notify;
 mod signals;
 #[cfg(test)]
 mod simulation;
+mod watchdog;
 
 use std::fmt::Write;
 use std::io;
@@ -45,7 +48,7 @@ pub use crate::dialect::Dialect;
 pub use crate::hub::Census;
 pub use crate::ledger::CloseReason;
 pub use crate::log::{print, StderrLog};
-pub use crate::report::{Process, Report};
+pub use crate::report::{Process, Report, Usage};
 pub use kernel::ShutdownHandle;
 pub use listener::Listener;
 pub use signals::block_signals;
@@ -150,8 +153,10 @@ impl Server {
         self.event_loop.network_mut().handle_signals()
     }
 
-    /// Tells the supervisor that started the process, if there is one, that the server accepts connections.
-    pub fn tell_ready(&self) {
+    /// Tells the supervisor that started the process, if there is one, that the server accepts connections; and, if it
+    /// wants that, again and again that the server works, as long as it runs.
+    pub fn tell_ready(&mut self) {
+        self.event_loop.begin_watchdog();
         if let Err(error) = notify("READY=1", READY_PATIENCE) {
             warn!("{error}");
         }

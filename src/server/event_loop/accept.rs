@@ -46,6 +46,7 @@ impl<N: Network> EventLoop<N> {
     fn receive(&mut self, stream: N::Stream, listener: usize, from: Origin, now: Instant) {
         match self.services[listener] {
             Service::Chat { dialect, .. } => self.admit(stream, dialect, from, now),
+            // Those for metrics are accepted by `serve_monitoring`.
             Service::Metrics | Service::Operators => {
                 self.network.close(stream, Ending::Orderly);
             }
@@ -117,6 +118,9 @@ impl<N: Network> EventLoop<N> {
     fn accept_the_last(&mut self, now: Instant) {
         if !self.network.keeps_listening() {
             for listener in 0..self.services.len() {
+                if self.services[listener] == Service::Metrics {
+                    continue;
+                }
                 for _ in 0..LAST_ACCEPTS_MAX {
                     match self.network.accept(listener) {
                         Ok((stream, from)) => {
@@ -129,6 +133,8 @@ impl<N: Network> EventLoop<N> {
             }
         }
         self.admission.stop();
-        self.network.stop_listening();
+        // Monitoring goes on until the end.
+        let kept: Vec<usize> = self.monitor.listeners().collect();
+        self.network.stop_listening(&kept);
     }
 }
