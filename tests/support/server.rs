@@ -69,6 +69,12 @@ impl Server {
         self.address("wire")
     }
 
+    /// Where it answers monitoring.
+    #[track_caller]
+    pub(crate) fn metrics(&self) -> SocketAddr {
+        self.address("metrics")
+    }
+
     #[track_caller]
     fn address(&self, dialect: &str) -> SocketAddr {
         let prefix = format!("listening {dialect}://");
