@@ -70,7 +70,7 @@ impl History {
         self.forget_what_is_too_much();
     }
 
-    /// Keeps so many lines from now on.
+    /// Keeps at most this many lines from now on.
     pub(in crate::hub) fn set_lines_max(&mut self, lines_max: usize) {
         self.lines_max = lines_max;
         self.forget_what_is_too_much();

@@ -136,7 +136,7 @@ mod tests {
             assert_eq!(keeping_up.behind(), times, "{now_slow} of 8");
             slow = now_slow;
         }
-        // Whoever comes or goes changes what a quarter is.
+        // A member who comes or goes changes what a quarter is.
         (3..8).for_each(|number| keeping_up.note(prefix(number), false));
         (8..12).for_each(|number| keeping_up.enter(prefix(number)));
         assert_eq!(keeping_up.behind(), None, "3 of 12");
