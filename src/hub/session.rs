@@ -123,6 +123,10 @@ pub(super) enum Long {
 ///
 /// Invariants: an outbox that is not empty has a waker: `listed` or [`Flow::Blocked`]; a dead write side has an empty
 /// outbox; an open session is a member of a room, and no other is.
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is about something of its own"
+)]
 #[derive(Debug)]
 pub(super) struct Session<T> {
     pub(super) transport: T,
@@ -134,6 +138,10 @@ pub(super) struct Session<T> {
     pub(super) listed: bool,
     /// The last that it sent was for all to hear.
     pub(super) talks: bool,
+    /// A rule keeps it from being heard. Whenever rules change it is judged anew, so that a line costs no look-up.
+    pub(super) muted: bool,
+    /// Its person is an operator in the chat.
+    pub(super) op: bool,
     /// It is counted among those of its room who are behind.
     pub(super) is_slow: bool,
     /// Where it comes from.
@@ -180,6 +188,8 @@ impl<T> Session<T> {
             flow: Flow::Ready,
             listed: false,
             talks: false,
+            muted: false,
+            op: false,
             is_slow: false,
             from,
             room_told: 0,

@@ -24,7 +24,7 @@ mod motd;
 mod network;
 mod notify;
 mod proxy;
-#[cfg_attr(not(test), expect(dead_code, reason = "nobody makes rules yet"))]
+mod rules_file;
 mod save;
 mod signals;
 #[cfg(test)]
@@ -49,6 +49,7 @@ use event_loop::EventLoop;
 use files::Files;
 use kernel::{Kernel, ListenAddress};
 use notify::notify;
+use rules_file::RulesFile;
 
 pub use crate::dialect::Dialect;
 pub use crate::hub::Census;
@@ -128,8 +129,8 @@ impl Server {
                 addresses.push((dialect, address));
             }
         }
-        let mut event_loop =
-            EventLoop::new(kernel, services, configuration, allowed).map_err(io::Error::other)?;
+        let rules = RulesFile::new(settings.bans_file.clone());
+        let mut event_loop = EventLoop::new(kernel, services, configuration, allowed, rules)?;
         log_start(&settings, sessions_max, descriptors.limit);
         descriptors.warn(settings.sessions_max, sessions_max);
         event_loop.set_elsewhere(Elsewhere::of(&addresses));
