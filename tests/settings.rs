@@ -223,7 +223,11 @@ const CHANGES: &[(&str, &str, Seen)] = &[
 
 #[test]
 fn every_setting_that_can_be_changed_now_is_and_the_others_wait() {
-    let waiting = [("listen", "h:7"), ("send-buffer-bytes", "0")];
+    let waiting = [
+        ("listen", "h:7"),
+        ("bans-file", "bans"),
+        ("send-buffer-bytes", "0"),
+    ];
     let known = waiting.iter().map(|(key, _)| *key);
     let known: Vec<&str> = known.chain(CHANGES.iter().map(|(key, ..)| *key)).collect();
     for row in rows() {

@@ -350,7 +350,7 @@ mod tests {
             "history-lines",
             "pace-ms-max",
         ];
-        let no_number = [LISTEN, "exempt", "proxy-from", "motd-file"];
+        let no_number = [LISTEN, "exempt", "proxy-from", "motd-file", "bans-file"];
         for setting in TABLE
             .iter()
             .filter(|setting| !no_number.contains(&setting.key))
