@@ -42,11 +42,15 @@ pub enum CloseReason {
     WrongProtocol,
     /// An operator turns newcomers away.
     Drain,
+    /// A rule keeps its address out.
+    Banned,
+    /// An operator closed it.
+    Kicked,
 }
 
 impl CloseReason {
     /// All of them, in the order of their discriminants.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Quit,
         Self::Eof,
         Self::Reset,
@@ -60,6 +64,8 @@ impl CloseReason {
         Self::Shutdown,
         Self::WrongProtocol,
         Self::Drain,
+        Self::Banned,
+        Self::Kicked,
     ];
 
     /// The word for it in the log.
@@ -78,6 +84,8 @@ impl CloseReason {
             Self::Shutdown => "shutdown",
             Self::WrongProtocol => "wrong-protocol",
             Self::Drain => "drain",
+            Self::Banned => "banned",
+            Self::Kicked => "kicked",
         }
     }
 }

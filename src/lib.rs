@@ -68,7 +68,6 @@ mod ledger;
 mod limits;
 mod log;
 mod name;
-#[cfg_attr(not(test), allow(dead_code, reason = "nobody makes rules yet"))]
 mod net;
 mod origin;
 mod outbox;
@@ -86,6 +85,5 @@ mod test_clock;
 mod test_folder;
 #[cfg(test)]
 mod test_log;
-#[cfg_attr(not(test), expect(dead_code, reason = "nobody makes rules yet"))]
 mod when;
 mod work;

@@ -233,6 +233,7 @@ impl<T> Nets<T> {
     }
 
     /// Whether this address is part of one of the networks.
+    #[cfg(test)]
     pub(crate) fn contains(&self, address: IpAddr) -> bool {
         self.around(address).next().is_some()
     }

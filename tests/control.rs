@@ -106,6 +106,8 @@ fn sessions_are_listed_with_all_that_is_known_and_in_order() {
         "lines_in",
         "bytes_out",
         "queued",
+        "muted",
+        "op",
     ];
     assert_eq!(keys, expected);
     let address = ann.address().to_string();
@@ -118,6 +120,8 @@ fn sessions_are_listed_with_all_that_is_known_and_in_order() {
         ("state", "open"),
         ("lines_in", "1"),
         ("queued", "0"),
+        ("muted", "no"),
+        ("op", "no"),
     ] {
         assert_eq!(field(&lines[0], key), value, "{key}");
     }

@@ -28,11 +28,11 @@ const BELOW: &[(&str, &[&str])] = &[
         "hub",
         &[
             "dialect", "outbox", "limits", "ledger", "name", "hygiene", "debts", "origin", "net",
-            "when", "rate", "id", "work",
+            "when", "fields", "rate", "id", "work",
         ],
     ),
     ("settings", &["dialect", "limits", "net", "rate", "file"]),
-    ("dialect", &["ledger", "name", "hygiene", "work"]),
+    ("dialect", &["ledger", "name", "hygiene", "when", "work"]),
     // The leaves.
     ("outbox", &["limits", "ledger"]),
     ("limits", &["rate"]),
@@ -43,6 +43,7 @@ const BELOW: &[(&str, &[&str])] = &[
     ("origin", &[]),
     ("net", &[]),
     ("when", &[]),
+    ("fields", &[]),
     ("rate", &[]),
     ("id", &[]),
     ("stream", &[]),

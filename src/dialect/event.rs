@@ -15,6 +15,8 @@ pub(crate) enum Event<'a> {
     Did { name: &'a Name, words: &'a str },
     /// Somebody came, went or took another name.
     Presence(Presence<'a>),
+    /// An operator tells everybody.
+    Announced { words: &'a str },
 }
 
 /// Who came and who went. `here` is how many are here now.
@@ -78,7 +80,7 @@ pub(crate) enum Reply<'a> {
     /// A line could not be understood or obeyed.
     Refused(&'a Refusal),
     /// The last words before the server closes.
-    Farewell(Farewell),
+    Farewell(Farewell<'a>),
 }
 
 /// What the server says by itself, or in answer to a request.
@@ -129,12 +131,23 @@ pub(crate) enum Note<'a> {
     StillHere,
     /// The first of two interrupts.
     InterruptAgain,
+    /// An operator gave this session a name.
+    Named(&'a Name),
+    /// An operator tells this session.
+    OperatorTells(&'a str),
+    /// The session is muted no more.
+    MaySpeak,
+    /// What came of something that an operator asked for in the chat.
+    Done(&'a str),
 }
 
 impl Note<'_> {
     /// Whether the server says it by itself, and not in answer to a request.
     pub(crate) fn is_unasked(&self) -> bool {
-        matches!(self, Self::LinesWait | Self::RoomIsSlow)
+        matches!(
+            self,
+            Self::LinesWait | Self::RoomIsSlow | Self::OperatorTells(_) | Self::MaySpeak
+        )
     }
 }
 
@@ -157,6 +170,8 @@ pub(crate) struct Here<'a> {
 pub(crate) struct Listed<'a> {
     pub(crate) name: &'a Name,
     pub(crate) away: bool,
+    /// Whether they are an operator.
+    pub(crate) op: bool,
 }
 
 /// A line that was said before.
@@ -173,7 +188,7 @@ pub(crate) struct Past<'a> {
 
 /// Why the server says goodbye.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Farewell {
+pub(crate) struct Farewell<'a> {
     /// Why the session ends.
     pub(crate) reason: CloseReason,
     /// How long it was silent, for [`CloseReason::Idle`], or is to wait before it comes again, for
@@ -183,6 +198,10 @@ pub(crate) struct Farewell {
     pub(crate) foreign: Foreign,
     /// Where that may be spoken.
     pub(crate) elsewhere: Elsewhere,
+    /// When the rule ends that keeps the session out, in seconds since 1970, for [`CloseReason::Banned`]; `None`: never.
+    pub(crate) until: Option<u64>,
+    /// What an operator gave as the reason; may be empty.
+    pub(crate) why: &'a str,
 }
 
 /// What somebody speaks who is at the wrong port.

@@ -278,6 +278,8 @@ impl Reason {
             "you have no text to send" => Self::NoText,
             "a message is one line; not sent" => Self::SeveralLines,
             "that is you" => Self::Yourself,
+            _ if words == "you are muted" || words.starts_with("you are muted ") => Self::Muted,
+            _ if words.starts_with("you are muted: ") => Self::Muted,
             _ if words.starts_with("a name is ") => Self::MalformedName,
             _ if words.starts_with("no such command: ") => Self::UnknownRequest,
             _ if words.starts_with("usage: ") => Self::Usage,
@@ -351,7 +353,8 @@ pub(crate) enum Inexpressible {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dialect::request::{self, Command, COMMANDS};
+    use crate::dialect::commands::COMMANDS;
+    use crate::dialect::request::{self, Command};
 
     #[test]
     fn every_refusal_of_the_server_has_its_reason() {

@@ -3,6 +3,7 @@
 //! Nothing here knows a socket, a clock or who else is connected. This file has the only matches on a dialect.
 
 mod client;
+pub(crate) mod commands;
 pub(crate) mod event;
 mod foreign;
 pub(crate) mod input;

@@ -13,6 +13,7 @@ use crate::dialect::input::{Context, Input};
 use crate::dialect::line::{Line, LineBuffer};
 use crate::dialect::message::is_one_word;
 use crate::dialect::request::{Refusal, Request};
+use crate::dialect::words::ANNOUNCEMENT;
 use crate::hygiene;
 use crate::ledger::CloseReason;
 use crate::name::Name;
@@ -103,7 +104,9 @@ impl Codec {
     /// Adds what this session alone is told.
     pub(super) fn encode_reply(&self, reply: &Reply<'_>, out: &mut Vec<u8>) {
         match reply {
-            Reply::Note(Note::YouAre(name)) => line(out, "NAME", &[&name.text()]),
+            Reply::Note(Note::YouAre(name) | Note::Named(name)) => {
+                line(out, "NAME", &[&name.text()]);
+            }
             Reply::Note(note) if self.watching && note.is_unasked() => {
                 line(out, "TELL", &[SERVER, &note.to_string()]);
             }
@@ -276,7 +279,10 @@ pub(super) fn encode_event(event: &Event<'_>, watching: bool, out: &mut Vec<u8>)
             line(out, "CHAT", &[&name.text(), &format!("{ACTION}{words}")]);
         }
         Event::Presence(presence) if watching => encode_presence(&presence, out),
-        Event::Presence(_) => {}
+        Event::Announced { words } if watching => {
+            line(out, "TELL", &[SERVER, &format!("{ANNOUNCEMENT}{words}")]);
+        }
+        Event::Presence(_) | Event::Announced { .. } => {}
     }
 }
 

@@ -8,6 +8,7 @@ use crate::dialect::event::{Elsewhere, Farewell, Foreign, Note, Presence};
 use crate::dialect::request::{Command, Refusal};
 use crate::ledger::CloseReason;
 use crate::name::NameError;
+use crate::when::MomentForPeople;
 
 impl Display for Presence<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -79,6 +80,10 @@ impl Display for Note<'_> {
             Self::RoomIsSlow => f.write_str("the room is slow; your lines wait"),
             Self::StillHere => f.write_str("yes, still here"),
             Self::InterruptAgain => f.write_str("Ctrl-C again, or /quit, to leave"),
+            Self::Named(name) => write!(f, "an operator named you {name}"),
+            Self::OperatorTells(words) => write!(f, "an operator tells you: {words}"),
+            Self::MaySpeak => f.write_str("you may speak again"),
+            Self::Done(words) => f.write_str(words),
         }
     }
 }
@@ -125,6 +130,9 @@ impl Display for Refusal {
             ),
             Self::WireUsage(usage) => write!(f, "usage: {usage}"),
             Self::SeveralLines => f.write_str("a message is one line; not sent"),
+            Self::Muted { until, why } => f.write_str(&ruled("you are muted", *until, why)),
+            Self::NotAllowed(name) => write!(f, "{name} is not allowed here"),
+            Self::Denied(words) => f.write_str(words),
         }
     }
 }
@@ -143,7 +151,17 @@ fn ambiguous(f: &mut Formatter<'_>, typed: &str, words: &[&str]) -> fmt::Result 
     Ok(())
 }
 
-impl Farewell {
+/// What an operator did, until when, and why, as far as there is anything of that.
+fn ruled(what: &str, until: Option<u64>, why: &str) -> String {
+    let until = until.map(|until| format!(" until {}", MomentForPeople(until)));
+    let separator = if why.is_empty() { "" } else { ": " };
+    [what, &until.unwrap_or_default(), separator, why].concat()
+}
+
+/// What everybody is told whom an operator tells something.
+pub(super) const ANNOUNCEMENT: &str = "announcement: ";
+
+impl Farewell<'_> {
     /// What is said, if anything is.
     pub(crate) fn words(self) -> Option<Cow<'static, str>> {
         Some(Cow::Borrowed(match self.reason {
@@ -162,6 +180,20 @@ impl Farewell {
                 return Some(Cow::Owned(format!(
                     "goodbye: you connect too often; try again in {} s",
                     self.seconds
+                )))
+            }
+            CloseReason::Banned => {
+                return Some(Cow::Owned(ruled(
+                    "goodbye: you are banned",
+                    self.until,
+                    self.why,
+                )))
+            }
+            CloseReason::Kicked => {
+                return Some(Cow::Owned(ruled(
+                    "goodbye: you were kicked",
+                    None,
+                    self.why,
                 )))
             }
             CloseReason::Flood => "goodbye: too much at once",
@@ -217,6 +249,8 @@ mod tests {
                 seconds: 0,
                 foreign,
                 elsewhere: Elsewhere { wire, irc },
+                until: None,
+                why: "",
             };
             assert!(farewell.is_error());
             farewell.words().unwrap()
@@ -235,6 +269,60 @@ mod tests {
         }
         let utf16 = "this is UTF-16; chatd speaks UTF-8";
         assert_eq!(words(Foreign::Utf16, Some(3334), None), utf16);
+    }
+
+    #[test]
+    fn what_an_operator_did_is_told_with_what_there_is_of_end_and_reason() {
+        let farewell = |reason, until, why| Farewell {
+            reason,
+            seconds: 0,
+            foreign: Foreign::default(),
+            elsewhere: Elsewhere::default(),
+            until,
+            why,
+        };
+        let until = Some(1_795_788_345);
+        for (reason, until, why, words) in [
+            (
+                CloseReason::Banned,
+                until,
+                "spam",
+                "goodbye: you are banned until 2026-11-27 14:05 UTC: spam",
+            ),
+            (
+                CloseReason::Banned,
+                until,
+                "",
+                "goodbye: you are banned until 2026-11-27 14:05 UTC",
+            ),
+            (
+                CloseReason::Banned,
+                None,
+                "spam",
+                "goodbye: you are banned: spam",
+            ),
+            (CloseReason::Banned, None, "", "goodbye: you are banned"),
+            (
+                CloseReason::Kicked,
+                None,
+                "spam",
+                "goodbye: you were kicked: spam",
+            ),
+            (CloseReason::Kicked, None, "", "goodbye: you were kicked"),
+        ] {
+            let farewell = farewell(reason, until, why);
+            assert_eq!(farewell.words().as_deref(), Some(words));
+            assert!(farewell.is_error());
+        }
+        let muted = Refusal::Muted {
+            until,
+            why: "spam".into(),
+        };
+        assert_eq!(
+            muted.to_string(),
+            "you are muted until 2026-11-27 14:05 UTC: spam"
+        );
+        assert_eq!(muted.code(), "muted");
     }
 
     #[test]

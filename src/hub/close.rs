@@ -51,15 +51,25 @@ pub(super) struct Parting<'a> {
     pub(super) seconds: u64,
     /// What it spoke, for [`CloseReason::WrongProtocol`].
     pub(super) foreign: Foreign,
+    /// When the rule ends that keeps it out, in seconds since 1970; `None`: never.
+    pub(super) until: Option<u64>,
+    /// What an operator gave as the reason, which may be empty.
+    pub(super) why: &'a str,
 }
 
 impl From<CloseReason> for Parting<'_> {
     fn from(reason: CloseReason) -> Self {
         Self {
             reason,
-            words: "",
+            words: match reason {
+                CloseReason::Banned => "banned",
+                CloseReason::Kicked => "kicked",
+                _ => "",
+            },
             seconds: 0,
             foreign: Foreign::default(),
+            until: None,
+            why: "",
         }
     }
 }
@@ -88,6 +98,7 @@ impl<T> Hub<T> {
             core.wake_by(now + idle);
         }
         self.greet(id, now);
+        self.judge_newcomer(id, now);
         id
     }
 
@@ -102,11 +113,15 @@ impl<T> Hub<T> {
     ) -> SessionId {
         let id = self.insert(transport, dialect, from, now);
         let Self { sessions, core } = self;
+        let Rejection { reason, seconds } = rejection;
+        let (until, why) = core.keep_out(reason, from);
+        let parting = Parting {
+            seconds,
+            until,
+            why: &why,
+            ..Parting::from(reason)
+        };
         if let Some(session) = sessions.get_mut(id) {
-            let parting = Parting {
-                seconds: rejection.seconds,
-                ..rejection.reason.into()
-            };
             core.bid_farewell(session, &parting, now);
         }
         id
@@ -121,6 +136,7 @@ impl<T> Hub<T> {
     ) -> Vec<u8> {
         let Rejection { reason, seconds } = rejection;
         let sessions = self.sessions.len();
+        let (until, why) = self.core.keep_out(reason, from);
         let ledger = &mut self.core.ledger;
         let number = ledger.open(dialect, from, sessions);
         let close = Close {
@@ -139,6 +155,8 @@ impl<T> Hub<T> {
             seconds,
             foreign: Foreign::default(),
             elsewhere: self.core.elsewhere,
+            until,
+            why: &why,
         });
         dialect.encode_reply(&reply, &mut farewell);
         farewell
@@ -245,6 +263,7 @@ impl<T> Hub<T> {
             return;
         };
         core.roster.release(id, &session.name);
+        core.end_rules_of(session.number);
         session.long = None;
         if let Some(prefix) = session.prefix() {
             let paid_at = session.bucket.full_at(session.opened_at);
@@ -352,6 +371,8 @@ impl Core {
                 seconds,
                 foreign: parting.foreign,
                 elsewhere: self.elsewhere,
+                until: parting.until,
+                why: parting.why,
             });
             self.reply(session, &farewell, now);
             // Without a farewell, too, it still hears what was said before.

@@ -3,15 +3,16 @@
 use std::mem;
 use std::time::Instant;
 
+use crate::dialect::commands::{COMMANDS, OPERATOR_COMMANDS};
 use crate::dialect::event::{Event, Note, Reply};
-use crate::dialect::request::{Command, Refusal, Request, COMMANDS};
+use crate::dialect::request::{Command, Refusal, Request};
 use crate::hub::close::Parting;
 use crate::hub::core::Core;
 use crate::hub::session::Session;
 use crate::hub::Hub;
 use crate::id::SessionId;
 use crate::ledger::{log_name, CloseReason};
-use crate::name::Name;
+use crate::name::{Keys, Kind, Name};
 use crate::work::Work;
 
 /// Nobody can ignore more people at a time.
@@ -27,6 +28,22 @@ impl<T> Hub<T> {
         let Self { sessions, core } = self;
         let Some(session) = sessions.get_mut(id) else {
             return Ok(());
+        };
+        let request = match request {
+            Request::ForOperators {
+                command,
+                typed,
+                arguments,
+            } => match core.for_operator(session, command, typed, arguments, now)? {
+                Some(order) => order,
+                None => return Ok(()),
+            },
+            request => request,
+        };
+        let request = if session.muted {
+            core.hear_muted(session, request, now)?
+        } else {
+            request
         };
         match request {
             Request::Say(words) => core.say(session, words, now),
@@ -57,6 +74,9 @@ impl<T> Hub<T> {
             Request::Ignore(Some(name)) => self.ignore(id, name, now)?,
             Request::Ignore(None) => self.list_ignored(id, now),
             Request::Unignore(name) => self.unignore(id, name, now)?,
+            Request::Order(order) => self.obey_operator(id, &order, now)?,
+            // It has become an order, or was answered.
+            Request::ForOperators { .. } => {}
         }
         Ok(())
     }
@@ -106,11 +126,23 @@ impl Core {
         name: Name,
         now: Instant,
     ) -> Result<(), Refusal> {
-        if self
-            .roster
-            .rename(session.id, &session.name, &name)
-            .is_err()
-        {
+        self.rename(session, name, now)?;
+        self.room.announce(session.member, &session.name, now);
+        let name = session.name.clone();
+        self.reply(session, &Reply::Note(Note::YouAre(&name)), now);
+        Ok(())
+    }
+
+    /// Gives a session another name, and lets those know who know of it.
+    pub(super) fn rename<T>(
+        &mut self,
+        session: &mut Session<T>,
+        name: Name,
+        now: Instant,
+    ) -> Result<(), Refusal> {
+        self.may_be_taken(&name)?;
+        let (id, own) = (session.id, &session.name);
+        if self.roster.rename(id, own, &name).is_err() {
             return Err(Refusal::Taken(name.to_string().into()));
         }
         let from = mem::replace(&mut session.name, name);
@@ -118,24 +150,42 @@ impl Core {
             log_name(session.number, &from, &session.name);
             self.room.rename(session.member, &from, &session.name, now);
         }
-        self.room.announce(session.member, &session.name, now);
-        let name = session.name.clone();
-        self.reply(session, &Reply::Note(Note::YouAre(&name)), now);
         Ok(())
     }
 
-    fn note<T>(&mut self, session: &mut Session<T>, note: Note<'_>, now: Instant) {
+    /// Whether no rule forbids this name.
+    fn may_be_taken(&mut self, name: &Name) -> Result<(), Refusal> {
+        let wall_seconds = self.wall_seconds;
+        let Kind::Chosen(text) = name.kind() else {
+            return Ok(());
+        };
+        if !self.rules.has_patterns() {
+            return Ok(());
+        }
+        self.work.add(Work::LOOK_UP.times(2));
+        let rule = self.rules.forbidden(&Keys::of(text), wall_seconds);
+        let Some(number) = rule.map(|rule| rule.number) else {
+            return Ok(());
+        };
+        self.rules.hit(number, wall_seconds);
+        Err(Refusal::NotAllowed(text.clone()))
+    }
+
+    pub(super) fn note<T>(&mut self, session: &mut Session<T>, note: Note<'_>, now: Instant) {
         self.reply(session, &Reply::Note(note), now);
     }
 
-    fn help<T>(
+    pub(super) fn help<T>(
         &mut self,
         session: &mut Session<T>,
         command: Option<&'static Command>,
         now: Instant,
     ) {
         let commands = command.map_or(COMMANDS, std::slice::from_ref);
-        for command in commands {
+        // An operator has commands that are listed to nobody else.
+        let is_whole = command.is_none() && session.is_operator();
+        let more = if is_whole { OPERATOR_COMMANDS } else { &[] };
+        for command in commands.iter().chain(more) {
             self.note(session, Note::Help(command), now);
         }
     }
@@ -192,17 +242,27 @@ impl Core {
 /// Requests that need others' sessions.
 impl<T> Hub<T> {
     fn take_name(&mut self, id: SessionId, name: Name, now: Instant) -> Result<(), Refusal> {
+        self.with_unsorted_name(id, |core, session| core.take_name(session, name, now))
+    }
+
+    /// Lets something be done that may change the name of a session, and is work like a look-up. Whoever calls it sees
+    /// to it that the names are sorted again.
+    pub(super) fn with_unsorted_name(
+        &mut self,
+        id: SessionId,
+        change: impl FnOnce(&mut Core, &mut Session<T>) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
         self.core.work.add(Work::LOOK_UP);
         let is_sorted = self.unsort_name(id);
         let Self { sessions, core } = self;
-        let taken = match sessions.get_mut(id) {
-            Some(session) => core.take_name(session, name, now),
+        let changed = match sessions.get_mut(id) {
+            Some(session) => change(core, session),
             None => Ok(()),
         };
         if is_sorted {
             core.room.unsorted.push(id);
         }
-        taken
+        changed
     }
 
     /// Queues what one session alone is told.
@@ -213,14 +273,14 @@ impl<T> Hub<T> {
         }
     }
 
-    fn reply(&mut self, id: SessionId, reply: &Reply<'_>, now: Instant) {
+    pub(super) fn reply(&mut self, id: SessionId, reply: &Reply<'_>, now: Instant) {
         let Self { sessions, core } = self;
         if let Some(session) = sessions.get_mut(id) {
             core.reply(session, reply, now);
         }
     }
 
-    fn find(&mut self, name: &str) -> Result<&Session<T>, Refusal> {
+    pub(super) fn find(&mut self, name: &str) -> Result<&Session<T>, Refusal> {
         self.core.work.add(Work::LOOK_UP);
         let found = self.core.roster.find(name);
         let session = found.and_then(|id| self.sessions.get(id));

@@ -2,8 +2,9 @@
 
 use std::cmp::Reverse;
 
+use crate::dialect::commands::COMMANDS;
 use crate::dialect::input::Word;
-use crate::dialect::request::{Command, COMMANDS};
+use crate::dialect::request::Command;
 use crate::hub::Hub;
 use crate::id::SessionId;
 use crate::work::Work;

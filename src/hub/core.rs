@@ -1,20 +1,24 @@
 //! All of a hub but its sessions, so that a session is looked up once and passed on.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
 use std::time::Instant;
 
 use crate::debts::Debts;
 use crate::dialect::event::{Elsewhere, Note, Reply};
 use crate::dialect::input::Context;
 use crate::dialect::{encode_viewed, Codec};
+use crate::hub::jobs::Job;
+use crate::hub::operators::outcome::Done;
 use crate::hub::room::feed::Part;
 use crate::hub::room::Room;
 use crate::hub::roster::Roster;
+use crate::hub::rules::Rules;
 use crate::hub::session::{Ending, Session, Stage};
 use crate::id::SessionId;
 use crate::ledger::Ledger;
 use crate::limits::Limits;
+use crate::net::Nets;
 use crate::work::Work;
 
 /// A feed of this size is full.
@@ -40,6 +44,20 @@ pub(super) struct Core {
     pub(super) ledger: Ledger,
     /// What is owed by addresses whose sessions have gone.
     pub(super) debts: Debts,
+    /// Bans, mutes and forbidden names.
+    pub(super) rules: Rules,
+    /// When the first rule ends, as far as the clock goes on as it did.
+    pub(super) rule_ends_at: Option<Instant>,
+    /// A file keeps the rules, so that what was done to one is answered when that is saved.
+    pub(super) keeps_rules: bool,
+    /// What came of what operators asked for in the chat, until the rules are saved.
+    pub(super) unsaved: Vec<(SessionId, Done)>,
+    /// What is free of limits by address.
+    pub(super) exempt: Nets<()>,
+    /// What one request does to many, to be gone on with.
+    pub(super) jobs: VecDeque<Job>,
+    /// Requests that were refused because their session is muted.
+    pub(super) lines_muted: u64,
     /// Sessions with something to be written, each once.
     pub(super) flush_list: Vec<SessionId>,
     /// Sessions to be freed at the end of the turn.
@@ -83,6 +101,13 @@ impl Core {
             room: Room::new(limits.history_lines, limits.pace_max),
             ledger: Ledger::default(),
             debts: Debts::default(),
+            rules: Rules::default(),
+            rule_ends_at: None,
+            keeps_rules: false,
+            unsaved: Vec::new(),
+            exempt: Nets::default(),
+            jobs: VecDeque::new(),
+            lines_muted: 0,
             flush_list: Vec::new(),
             closed: Vec::new(),
             queued_bytes: 0,

@@ -37,6 +37,8 @@ impl<T> Hub<T> {
     pub(crate) fn tick(&mut self, now: Instant) {
         self.core.room.tick(now);
         self.end_pauses(now);
+        self.end_rules(now);
+        self.work_off(now);
         if self.core.wake_at.is_none_or(|at| now < at) {
             return;
         }

@@ -44,6 +44,7 @@ impl<T> Hub<T> {
     pub(crate) fn check_invariants(&self) {
         self.check_totals();
         let room = &self.core.room;
+        self.check_rules();
         for session in self.sessions.iter() {
             let id = session.id;
             assert_eq!(
@@ -107,6 +108,25 @@ impl<T> Hub<T> {
                 self.core.closed.contains(&id),
                 "{id:?} is to be freed exactly if it is closed"
             );
+        }
+    }
+
+    /// Who is muted is so by a rule, as soon as nothing is left to be done.
+    fn check_rules(&self) {
+        let core = &self.core;
+        core.rules.check_invariants();
+        let wall_seconds = core.wall_seconds;
+        let is_late = core
+            .rules
+            .first_end()
+            .is_some_and(|end| end <= wall_seconds);
+        if !core.jobs.is_empty() || is_late {
+            return;
+        }
+        for session in self.sessions.iter().filter(|session| session.is_open()) {
+            let address = session.from.address();
+            let rule = core.rules.muted(address, session.number, wall_seconds);
+            assert_eq!(session.muted, rule.is_some(), "{:?} is muted", session.id);
         }
     }
 

@@ -31,6 +31,10 @@ pub(crate) struct Look<'a> {
     pub(crate) bytes_out: u64,
     /// Bytes that wait for it.
     pub(crate) queued: usize,
+    /// A rule lets nobody hear it.
+    pub(crate) muted: bool,
+    /// It may moderate.
+    pub(crate) op: bool,
 }
 
 /// What a session is about.
@@ -117,6 +121,8 @@ impl<T> Hub<T> {
             lines_in: session.lines_in,
             bytes_out: session.bytes_out,
             queued: session.outbox.bytes(),
+            muted: session.muted,
+            op: session.is_operator(),
         })
     }
 

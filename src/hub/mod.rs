@@ -30,19 +30,22 @@ mod flush;
 mod input;
 #[cfg(any(test, feature = "internals"))]
 mod invariants;
+mod jobs;
 mod limits;
 mod look;
+pub(crate) mod operators;
 mod prefs;
 mod replies;
 mod room;
 mod roster;
-#[cfg_attr(not(test), expect(dead_code, reason = "nobody makes rules yet"))]
 pub(crate) mod rules;
 mod session;
 mod sessions;
 mod sink;
 #[cfg(test)]
 mod tests;
+mod voice;
+mod working_off;
 
 use std::cmp::Reverse;
 use std::time::Instant;
@@ -127,7 +130,11 @@ impl<T> Hub<T> {
 
     /// Tells the hub the time of day, in seconds since 1970 in UTC. It is only ever shown to people.
     pub(crate) fn set_wall_clock(&mut self, seconds: u64) {
+        let is_set_back = seconds < self.core.wall_seconds;
         self.core.wall_seconds = seconds;
+        if is_set_back && self.core.rules.reopen(seconds) {
+            self.judge_all();
+        }
     }
 
     /// Sets what newcomers are shown behind the greeting; it is made fit to be shown.
@@ -218,12 +225,18 @@ impl<T> Hub<T> {
     #[must_use]
     pub(crate) fn wake_at(&self, now: Instant) -> Option<Instant> {
         let core = &self.core;
-        if !core.flush_list.is_empty() || !core.closed.is_empty() || !core.resumed.is_empty() {
+        let has_work = !core.flush_list.is_empty() || !core.jobs.is_empty();
+        if has_work || !core.closed.is_empty() || !core.resumed.is_empty() {
             return Some(now);
         }
         let pause_ends_at = core.pauses.peek().map(|Reverse((at, _))| *at);
         let room_wakes_at = core.room.wake_at(core.is_urgent(), now);
-        let deadlines = [core.wake_at, room_wakes_at, pause_ends_at];
+        let deadlines = [
+            core.wake_at,
+            room_wakes_at,
+            pause_ends_at,
+            core.rule_ends_at,
+        ];
         deadlines.into_iter().flatten().min()
     }
 

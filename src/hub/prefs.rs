@@ -5,7 +5,7 @@ use crate::hub::room::feed::SaidLine;
 use crate::id::{PersonId, SessionId};
 use crate::name::Name;
 
-/// What one person has set.
+/// What one person has set, or an operator of them.
 #[derive(Debug, Default)]
 pub(super) struct Prefs {
     /// They are away, for this reason, which may be empty.
@@ -18,6 +18,8 @@ pub(super) struct Prefs {
     pub(super) quiet: bool,
     /// With the time before each line, in minutes off UTC.
     pub(super) clock: Option<i16>,
+    /// They are an operator in the chat, as an operator of the server has made them.
+    pub(super) operator: bool,
     /// With a bell in each line that names them or is private.
     pub(super) bell: bool,
 }

@@ -93,6 +93,7 @@ impl<T> Session<T> {
         Listed {
             name: &self.name,
             away: self.is_away(),
+            op: self.is_operator(),
         }
     }
 

@@ -240,7 +240,8 @@ impl Admission {
         }
     }
 
-    fn reject(&self, rejection: Rejection) -> Decision {
+    /// How a newcomer is told that it cannot come in.
+    pub(super) fn reject(&self, rejection: Rejection) -> Decision {
         if self.refused < REFUSED_MAX {
             Decision::Refuse(rejection)
         } else {

@@ -18,11 +18,14 @@ use std::time::Instant;
 
 use log::warn;
 
+use crate::hub::operators::outcome::Done;
 use crate::hub::Ending;
 use crate::server::network::{Network, Owner};
 use crate::stream::Edge;
 
-pub(super) use command::{find, no_such_command, split, Command, Refusal, COMMANDS};
+pub(super) use command::{
+    find, no_such_command, split, Command, Measure, Order, Refusal, COMMANDS,
+};
 pub(super) use filter::Filter;
 pub(super) use input::{Line, LINE_BYTES_MAX};
 pub(super) use listing::{Listing, Share};
@@ -78,6 +81,21 @@ impl<S> Control<S> {
         for operator in self.operators.iter_mut().flatten() {
             operator.tell_watched(now);
             operator.write(network, now);
+        }
+    }
+
+    /// Answers those who wait for a rule to be saved, in `words`.
+    pub(super) fn answer_saved<N: Network<Stream = S>>(
+        &mut self,
+        network: &mut N,
+        now: Instant,
+        words: impl Fn(&Done) -> String,
+    ) {
+        for operator in self.operators.iter_mut().flatten() {
+            if let Some(done) = operator.take_saved() {
+                operator.tell(&format!("-- {}\n", words(&done)), now);
+                operator.write(network, now);
+            }
         }
     }
 

@@ -5,6 +5,7 @@
 
 mod accept;
 mod door;
+mod moderate;
 mod operate;
 mod read;
 mod settings;
@@ -27,9 +28,10 @@ use crate::server::door::Door;
 use crate::server::files::Files;
 use crate::server::meter::{Meter, SlowTurn};
 use crate::server::network::{Network, Owner, Wakeup};
+use crate::server::rules_file::RulesFile;
 #[cfg(test)]
 use crate::settings::Settings;
-use crate::settings::{Configuration, Service, SettingsError};
+use crate::settings::{Configuration, Service};
 use crate::stream::{Edge, Readiness, Write};
 
 use crate::report::Report;
@@ -78,6 +80,7 @@ pub(super) struct EventLoop<N: Network> {
     /// Other settings, which a test wants to hold from the next turn on.
     #[cfg(test)]
     planted: Option<Configuration>,
+    rules: RulesFile,
     meter: Meter,
     /// Time in which nobody was served, though the clock went on.
     left_out: Duration,
@@ -107,10 +110,15 @@ impl<N: Network> EventLoop<N> {
         services: Vec<Service>,
         configuration: Configuration,
         sessions_allowed: usize,
-    ) -> Result<Self, SettingsError> {
+        mut rules: RulesFile,
+    ) -> io::Result<Self> {
         let settings = configuration.settings();
         let mut hub = Hub::new(settings.limits);
-        hub.set_motd(&Files::read(settings)?.motd);
+        let files = Files::read(settings).map_err(io::Error::other)?;
+        hub.set_motd(&files.motd);
+        hub.set_exempt(settings.exempt.iter().copied());
+        hub.set_wall_clock(network.wall_seconds());
+        rules.begin(&mut hub)?;
         let meter = Meter::new(network.now());
         let admission = AdmissionLimits::of(settings, sessions_allowed);
         Ok(Self {
@@ -131,6 +139,7 @@ impl<N: Network> EventLoop<N> {
             sessions_allowed,
             #[cfg(test)]
             planted: None,
+            rules,
             meter,
             left_out: Duration::ZERO,
         })
@@ -194,6 +203,9 @@ impl<N: Network> EventLoop<N> {
         self.flush(now);
         self.lap("flush");
         self.reap(now);
+        // Everybody has been told before: only who made a rule waits for the disk.
+        self.rules.keep(&mut self.hub, now);
+        self.answer_saved(now);
         self.lap("reap");
         self.tell_the_operator();
         let took = self.network.now().saturating_duration_since(awake_since);
@@ -238,6 +250,7 @@ impl<N: Network> EventLoop<N> {
             self.door.wake_at(),
             stop,
             log,
+            self.rules.retry_at(),
         ];
         let wake_at = deadlines.into_iter().flatten().min()?;
         Some(wake_at.saturating_duration_since(now))

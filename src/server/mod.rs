@@ -24,7 +24,7 @@ mod motd;
 mod network;
 mod notify;
 mod proxy;
-#[cfg_attr(not(test), expect(dead_code, reason = "nobody makes rules yet"))]
+mod rules_file;
 mod save;
 mod signals;
 #[cfg(test)]
@@ -49,6 +49,7 @@ use event_loop::EventLoop;
 use files::Files;
 use kernel::{Kernel, ListenAddress};
 use notify::notify;
+use rules_file::RulesFile;
 
 pub use crate::dialect::Dialect;
 pub use crate::hub::Census;
@@ -74,7 +75,11 @@ const READY_PATIENCE: Duration = Duration::from_secs(1);
 /// # Errors
 /// What would be wrong at the start.
 pub fn check(settings: &Settings) -> Result<(), SettingsError> {
-    Files::read(settings).map(drop)
+    Files::read(settings)?;
+    settings
+        .bans_file
+        .as_deref()
+        .map_or(Ok(()), RulesFile::check)
 }
 
 /// A chat server, bound and ready to run.
@@ -128,8 +133,8 @@ impl Server {
                 addresses.push((dialect, address));
             }
         }
-        let mut event_loop =
-            EventLoop::new(kernel, services, configuration, allowed).map_err(io::Error::other)?;
+        let rules = RulesFile::new(settings.bans_file.clone());
+        let mut event_loop = EventLoop::new(kernel, services, configuration, allowed, rules)?;
         log_start(&settings, sessions_max, descriptors.limit);
         descriptors.warn(settings.sessions_max, sessions_max);
         event_loop.set_elsewhere(Elsewhere::of(&addresses));

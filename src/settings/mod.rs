@@ -233,6 +233,7 @@ mod tests {
             proxy_from: Vec::new(),
             send_buffer_bytes: Some(131_072),
             motd_file: None,
+            bans_file: None,
             limits: Limits {
                 pace_max: Some(Duration::from_millis(100)),
                 line_bytes_max: 4096,
@@ -289,6 +290,7 @@ mod tests {
             proxy_from: vec!["192.0.2.7".parse().unwrap()],
             send_buffer_bytes: Some(1_048_576),
             motd_file: Some(PathBuf::from("/etc/motd")),
+            bans_file: None,
             limits: Limits {
                 pace_max: Some(Duration::from_millis(25)),
                 line_bytes_max: 100,
@@ -348,7 +350,7 @@ mod tests {
             "history-lines",
             "pace-ms-max",
         ];
-        let no_number = [LISTEN, "exempt", "proxy-from", "motd-file"];
+        let no_number = [LISTEN, "exempt", "proxy-from", "motd-file", "bans-file"];
         for setting in TABLE
             .iter()
             .filter(|setting| !no_number.contains(&setting.key))
@@ -499,6 +501,7 @@ mod tests {
                 "telnet://[::]:2".parse().unwrap(),
             ],
             motd_file: Some(PathBuf::from("a motd = b")),
+            bans_file: None,
             limits: Limits {
                 idle: Some(Duration::from_secs(600)),
                 drain: Duration::from_millis(200),

@@ -30,6 +30,8 @@ pub struct Settings {
     pub send_buffer_bytes: Option<usize>,
     /// What is shown after the greeting; `None`: nothing.
     pub motd_file: Option<PathBuf>,
+    /// Where the rules are kept; `None`: they last until the server stops.
+    pub bans_file: Option<PathBuf>,
     /// The bounds of the chat itself.
     pub limits: Limits,
 }
@@ -46,6 +48,7 @@ impl Default for Settings {
             proxy_from: Vec::new(),
             send_buffer_bytes: None,
             motd_file: None,
+            bans_file: None,
             limits: Limits::default(),
         };
         for setting in TABLE {
@@ -211,6 +214,16 @@ pub(super) static TABLE: &[Setting] = &[
         kind: Kind::File(
             |settings, path| settings.motd_file = path,
             |settings| settings.motd_file.as_deref(),
+        ),
+    },
+    Setting {
+        key: "bans-file",
+        default: NONE,
+        meaning: "where bans, mutes and forbidden names are kept; made if it is not there; none: they last until the server stops",
+        change: Change::Start,
+        kind: Kind::File(
+            |settings, path| settings.bans_file = path,
+            |settings| settings.bans_file.as_deref(),
         ),
     },
     number(

@@ -5,10 +5,10 @@
 
 use std::borrow::Cow;
 
+use crate::dialect::commands::find_slash;
 use crate::dialect::message::{
     is_goodbye, is_one_word, may_be_name, Ask, Inexpressible, Message, Refusal,
 };
-use crate::dialect::request::find_slash;
 use crate::hygiene;
 
 /// Adds the line that asks for this.
@@ -79,10 +79,9 @@ fn parse_note(text: &str) -> Message<'_> {
     if matches!(text, "goodbye" | "goodbye: the server is going down") {
         return Message::Goodbye(text.into());
     }
-    if let Some(name) = text
-        .strip_prefix("you are ")
-        .filter(|name| is_one_word(name))
-    {
+    let named = ["you are ", "an operator named you "];
+    let name = named.iter().find_map(|begin| text.strip_prefix(begin));
+    if let Some(name) = name.filter(|name| is_one_word(name)) {
         return Message::Named(name.into());
     }
     parse_presence(text).unwrap_or_else(|| Message::Note(text.into()))

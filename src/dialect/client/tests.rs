@@ -198,6 +198,8 @@ fn every_farewell_is_a_goodbye() {
             seconds: 600,
             foreign: Foreign::default(),
             elsewhere: Elsewhere::default(),
+            until: None,
+            why: "spam",
         };
         for dialect in Dialect::ALL {
             let mut out = Vec::new();
@@ -281,6 +283,7 @@ fn a_list_of_those_here_is_read_back_whatever_their_names_and_number() {
     let listed = [Listed {
         name: &name,
         away: true,
+        op: false,
     }];
     for count in [0, 1, 100, 1000, 5460, 54_605_460, usize::MAX] {
         let mut out = Vec::new();

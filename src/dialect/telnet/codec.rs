@@ -5,11 +5,12 @@ use std::mem;
 
 use memchr::memchr;
 
+use crate::dialect::commands;
 use crate::dialect::event::{Note, Reply};
 use crate::dialect::foreign::{self, Opening};
 use crate::dialect::input::{Context, Input};
 use crate::dialect::line::{Line, LineBuffer};
-use crate::dialect::request::{self, Refusal};
+use crate::dialect::request::Refusal;
 use crate::dialect::telnet::editor::{is_sensible, Editor, Outcome, CHARACTERS_MAX};
 use crate::dialect::telnet::options::Change;
 use crate::dialect::telnet::protocol::{Meaning, Protocol, ETX, IAC};
@@ -249,7 +250,7 @@ impl Codec {
         }
         scratch.clear();
         scratch.push_str(&clean.text);
-        match request::parse(scratch, clean.altered) {
+        match commands::parse(scratch, clean.altered) {
             Ok(None) => Input::Blank,
             Ok(Some(request)) => Input::Request(request),
             Err(refusal) => Input::Refused(refusal),

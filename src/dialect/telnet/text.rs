@@ -12,6 +12,7 @@ use memchr::memrchr;
 
 use crate::dialect::event::{Event, Here, Listed, Reply, To};
 use crate::dialect::telnet::fold::fold;
+use crate::dialect::words::ANNOUNCEMENT;
 
 const NUL: u8 = 0x00;
 /// Ctrl-D.
@@ -75,6 +76,10 @@ pub(in crate::dialect) fn encode_event(event: &Event<'_>, out: &mut Vec<u8>) -> 
         Event::Did { name, words } => said(out, b"* ", |out| name.write_to(out), b" ", words),
         Event::Presence(presence) => {
             line(out, "-- ", presence);
+            0
+        }
+        Event::Announced { words } => {
+            line(out, "-- ", format_args!("{ANNOUNCEMENT}{words}"));
             0
         }
     }
@@ -163,11 +168,17 @@ fn encode_here(here: &Here<'_>, to: &To, out: &mut Vec<u8>) {
         count => push_display(out, format_args!("-- {count} here: ")),
     }
     let mut separator: &[u8] = b"";
-    for Listed { name, away } in here.listed {
+    for Listed { name, away, op } in here.listed {
         let before = out.len();
         out.extend_from_slice(separator);
         name.write_to(out);
-        out.extend_from_slice(if *away { b" (away)" } else { b"" });
+        let marks: &[u8] = match (op, away) {
+            (false, false) => b"",
+            (true, false) => b" (op)",
+            (false, true) => b" (away)",
+            (true, true) => b" (op, away)",
+        };
+        out.extend_from_slice(marks);
         if out.len() - line_begins > WHO_LINE_BYTES_MAX {
             let mut further = b"\r\n".to_vec();
             begin_line(to, &mut further);
@@ -288,7 +299,11 @@ mod tests {
 
     fn here(count: usize, names: &[Name]) -> String {
         let mut out = Vec::new();
-        let names = names.iter().map(|name| Listed { name, away: false });
+        let names = names.iter().map(|name| Listed {
+            name,
+            away: false,
+            op: false,
+        });
         let listed: Vec<_> = names.collect();
         let here = Here {
             count,
@@ -318,6 +333,7 @@ mod tests {
         let away = Listed {
             name: &name,
             away: true,
+            op: true,
         };
         let here = Here {
             count: 1,
@@ -327,7 +343,7 @@ mod tests {
             listening: Some(2),
         };
         encode_here(&here, &To::default(), &mut out);
-        assert_eq!(out, b"-- 1 here: guest7 (away); 2 listening\r\n");
+        assert_eq!(out, b"-- 1 here: guest7 (op, away); 2 listening\r\n");
     }
 
     #[test]

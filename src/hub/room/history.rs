@@ -51,7 +51,7 @@ impl History {
         let (name, words, acts): (&Name, _, _) = match *event {
             Event::Said { name, words } => (name, words, false),
             Event::Did { name, words } => (name, words, true),
-            Event::Presence(_) => return,
+            Event::Presence(_) | Event::Announced { .. } => return,
         };
         if self.lines_max == 0 {
             return;

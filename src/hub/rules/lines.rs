@@ -223,6 +223,42 @@ pub(crate) fn edit<'a>(text: &str, wanted: impl Iterator<Item = &'a Terms>) -> S
     edited
 }
 
+/// What the rules are where the file was changed from `before` to `theirs`, and we changed them from `before` to `ours`.
+///
+/// # Errors
+/// If these are more than 10,000.
+pub(crate) fn merge(
+    before: &[Terms],
+    ours: &[Terms],
+    theirs: Vec<Terms>,
+) -> Result<Vec<Terms>, String> {
+    // How much oftener each rule is in ours than it was before.
+    let mut more: BTreeMap<String, isize> = BTreeMap::new();
+    for (rules, count) in [(before, -1), (ours, 1)] {
+        for terms in rules {
+            *more.entry(line(terms)).or_default() += count;
+        }
+    }
+    let mut merged = theirs;
+    merged.retain(|terms| match more.get_mut(&line(terms)) {
+        Some(count) if *count < 0 => {
+            *count += 1;
+            false
+        }
+        _ => true,
+    });
+    for terms in ours {
+        if let Some(count) = more.get_mut(&line(terms)).filter(|count| **count > 0) {
+            *count -= 1;
+            merged.push(terms.clone());
+        }
+    }
+    if merged.len() > RULES_MAX {
+        return Err(format!("more than {RULES_MAX} rules"));
+    }
+    Ok(merged)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -325,6 +361,31 @@ mod tests {
             "name spam* forever\nname spam* forever\n"
         );
         assert_eq!(edit("", std::iter::empty()), "");
+    }
+
+    #[test]
+    fn a_change_is_made_to_what_the_file_says_now() {
+        let rules = |text: &str| parse(text.as_bytes()).unwrap();
+        let [a, b, c, d] = [
+            "ban 10.0.0.1\n",
+            "ban 10.0.0.2\n",
+            "ban 10.0.0.3\n",
+            "ban 10.0.0.4\n",
+        ];
+        let merged = |before: &[&str], ours: &[&str], theirs: &[&str]| {
+            let [before, ours, theirs] = [before, ours, theirs].map(|it| rules(&it.concat()));
+            merge(&before, &ours, theirs).unwrap()
+        };
+        // We lifted a and made c; they lifted b and made d.
+        assert_eq!(merged(&[a, b], &[b, c], &[a, d]), rules(&[d, c].concat()));
+        assert_eq!(merged(&[a], &[a], &[]), []);
+        assert_eq!(merged(&[a, a], &[a], &[a, a, b]), rules(&[a, b].concat()));
+        assert_eq!(merged(&[], &[a], &[a]), rules(&[a, a].concat()));
+        let many = rules(&a.repeat(RULES_MAX));
+        assert_eq!(
+            merge(&[], &rules(b), many).unwrap_err(),
+            "more than 10000 rules"
+        );
     }
 
     fn any_terms() -> impl Strategy<Value = Terms> {

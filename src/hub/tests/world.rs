@@ -1,6 +1,7 @@
 //! A hub without sockets: its transports, clock and turns are the test's own.
 
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::dialect::Dialect;
@@ -111,6 +112,10 @@ impl World {
     }
 
     pub(crate) fn connect_to(&mut self, dialect: Dialect) -> SessionId {
+        self.connect_from(dialect, Origin::Local)
+    }
+
+    pub(crate) fn connect_from(&mut self, dialect: Dialect, from: Origin) -> SessionId {
         let pipe = Pipe {
             got: Vec::new(),
             writes: 0,
@@ -119,7 +124,27 @@ impl World {
             interruptions: 0,
             broken: false,
         };
-        self.hub.connect(pipe, dialect, Origin::Local, self.now)
+        self.hub.connect(pipe, dialect, from, self.now)
+    }
+
+    /// The same from an address.
+    pub(crate) fn connect_at(&mut self, dialect: Dialect, address: &str) -> SessionId {
+        let address = address.parse().expect("an address");
+        self.connect_from(dialect, SocketAddr::new(address, 51234).into())
+    }
+
+    /// Somebody connects from an address and takes a name; nothing of that is left to be read.
+    pub(crate) fn join_at(&mut self, name: &str, address: &str) -> SessionId {
+        let id = self.connect_at(Dialect::Telnet, address);
+        self.enter(id, &format!("/name {name}"));
+        self.read(id);
+        id
+    }
+
+    /// The time of day moves, and nobody's clock does.
+    pub(crate) fn set_wall_clock(&mut self, seconds: u64) {
+        self.wall_seconds = seconds;
+        self.hub.set_wall_clock(seconds);
     }
 
     /// Somebody connects and takes a name.

@@ -36,9 +36,56 @@ pub(in crate::server) enum Command<'a> {
         key: &'a str,
         value: &'a str,
     },
+    /// What is done to people, and to the rules about them.
+    Moderate(Order<'a>),
     As(&'a str),
     Help(Option<&'static Row>),
     Quit,
+}
+
+/// One thing that is to be done to people, or to the rules about them. Texts are as they were written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::server) enum Order<'a> {
+    Kick {
+        who: &'a str,
+        reason: &'a str,
+    },
+    Ban(Measure<'a>),
+    Mute(Measure<'a>),
+    Forbid {
+        pattern: &'a str,
+        time: &'a str,
+        reason: &'a str,
+    },
+    Lift(u64),
+    Unban(&'a str),
+    Unmute(&'a str),
+    Bans(Option<&'a str>),
+    Rename {
+        who: &'a str,
+        name: &'a str,
+    },
+    Say {
+        room: Option<&'a str>,
+        text: &'a str,
+    },
+    Tell {
+        who: &'a str,
+        text: &'a str,
+    },
+    Op {
+        who: &'a str,
+        on: bool,
+    },
+}
+
+/// A rule that is to be made for an address or a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::server) struct Measure<'a> {
+    pub(in crate::server) force: bool,
+    pub(in crate::server) who: &'a str,
+    pub(in crate::server) time: &'a str,
+    pub(in crate::server) reason: &'a str,
 }
 
 impl Command<'_> {
@@ -49,10 +96,12 @@ impl Command<'_> {
             | Self::Log(None)
             | Self::Watch(_)
             | Self::Settings(_)
+            | Self::Moderate(Order::Bans(_))
             | Self::As(_)
             | Self::Help(_)
             | Self::Quit => true,
             Self::Admit(_)
+            | Self::Moderate(_)
             | Self::Stop { .. }
             | Self::Log(Some(_))
             | Self::Reload
@@ -110,10 +159,44 @@ pub(in crate::server) const COMMANDS: &[Row] = &[
         parse: |text| word(text).map(Command::As),
     },
     Row {
+        verb: "ban",
+        arguments: "[force] WHO TIME [REASON]",
+        help: "keep an address out, and close who is there from it",
+        parse: |text| Ok(Command::Moderate(Order::Ban(measure(text)?))),
+    },
+    Row {
+        verb: "bans",
+        arguments: "[TARGET]",
+        help: "list the rules in force, or those that meet an address or network",
+        parse: |text| match text {
+            "" => Ok(Command::Moderate(Order::Bans(None))),
+            target => Ok(Command::Moderate(Order::Bans(Some(word(target)?)))),
+        },
+    },
+    Row {
+        verb: "deop",
+        arguments: "WHO",
+        help: "let somebody moderate in the chat no more",
+        parse: |text| word(text).map(|who| Command::Moderate(Order::Op { who, on: false })),
+    },
+    Row {
         verb: "drain",
         arguments: "",
         help: "turn newcomers away",
         parse: |text| nothing(text, Command::Admit(false)),
+    },
+    Row {
+        verb: "forbid",
+        arguments: "PATTERN TIME [REASON]",
+        help: "let nobody take such a name, with * at its end or beginning",
+        parse: |text| {
+            let (pattern, time, reason) = two(text)?;
+            Ok(Command::Moderate(Order::Forbid {
+                pattern,
+                time,
+                reason,
+            }))
+        },
     },
     Row {
         verb: "help",
@@ -128,6 +211,24 @@ pub(in crate::server) const COMMANDS: &[Row] = &[
         },
     },
     Row {
+        verb: "kick",
+        arguments: "WHO [REASON]",
+        help: "close sessions",
+        parse: |text| match split(text) {
+            ("", _) => Err(Refusal::Usage),
+            (who, reason) => Ok(Command::Moderate(Order::Kick { who, reason })),
+        },
+    },
+    Row {
+        verb: "lift",
+        arguments: "N",
+        help: "end a rule",
+        parse: |text| match text.parse() {
+            Ok(number) => Ok(Command::Moderate(Order::Lift(number))),
+            Err(_) => Err(Refusal::Usage),
+        },
+    },
+    Row {
         verb: "log",
         arguments: "[LEVEL]",
         help: "tell or set how much is logged: error, warn, info, debug or trace",
@@ -135,6 +236,18 @@ pub(in crate::server) const COMMANDS: &[Row] = &[
             "" => Ok(Command::Log(None)),
             word => level(word).map(|_| Command::Log(Some(word))),
         },
+    },
+    Row {
+        verb: "mute",
+        arguments: "[force] WHO TIME [REASON]",
+        help: "let people hear and not be heard",
+        parse: |text| Ok(Command::Moderate(Order::Mute(measure(text)?))),
+    },
+    Row {
+        verb: "op",
+        arguments: "WHO",
+        help: "let somebody moderate in the chat until their session ends",
+        parse: |text| word(text).map(|who| Command::Moderate(Order::Op { who, on: true })),
     },
     Row {
         verb: "quit",
@@ -147,6 +260,31 @@ pub(in crate::server) const COMMANDS: &[Row] = &[
         arguments: "",
         help: "read the files again, as SIGHUP does",
         parse: |text| nothing(text, Command::Reload),
+    },
+    Row {
+        verb: "rename",
+        arguments: "WHO NAME",
+        help: "give somebody a name, or by guest the one that they came with",
+        parse: |text| match two(text)? {
+            (who, name, "") => Ok(Command::Moderate(Order::Rename { who, name })),
+            _ => Err(Refusal::Usage),
+        },
+    },
+    Row {
+        verb: "say",
+        arguments: "[room=ROOM] TEXT",
+        help: "tell everybody, or a room",
+        parse: |text| {
+            let (first, rest) = split(text);
+            let (room, text) = match first.strip_prefix("room=") {
+                Some(room) => (Some(room), rest),
+                None => (None, text),
+            };
+            let order = Order::Say { room, text };
+            (!text.is_empty())
+                .then_some(Command::Moderate(order))
+                .ok_or(Refusal::Usage)
+        },
     },
     Row {
         verb: "sessions",
@@ -181,6 +319,27 @@ pub(in crate::server) const COMMANDS: &[Row] = &[
             "now" => Ok(Command::Stop { at_once: true }),
             _ => Err(Refusal::Usage),
         },
+    },
+    Row {
+        verb: "tell",
+        arguments: "WHO TEXT",
+        help: "tell somebody alone",
+        parse: |text| match split(text) {
+            (_, "") => Err(Refusal::Usage),
+            (who, text) => Ok(Command::Moderate(Order::Tell { who, text })),
+        },
+    },
+    Row {
+        verb: "unban",
+        arguments: "TARGET",
+        help: "end the bans of exactly this address or network",
+        parse: |text| word(text).map(|target| Command::Moderate(Order::Unban(target))),
+    },
+    Row {
+        verb: "unmute",
+        arguments: "WHO",
+        help: "end the mutes of exactly this person, address or network",
+        parse: |text| word(text).map(|who| Command::Moderate(Order::Unmute(who))),
     },
     Row {
         verb: "watch",
@@ -237,6 +396,28 @@ fn word(text: &str) -> Result<&str, Refusal> {
     is_word.then_some(text).ok_or(Refusal::Usage)
 }
 
+/// Two words, and what follows them.
+fn two(text: &str) -> Result<(&str, &str, &str), Refusal> {
+    let (first, rest) = split(text);
+    let (second, rest) = split(rest);
+    (!second.is_empty())
+        .then_some((first, second, rest))
+        .ok_or(Refusal::Usage)
+}
+
+/// `[force] WHO TIME [REASON]`
+fn measure(text: &str) -> Result<Measure<'_>, Refusal> {
+    let (first, rest) = split(text);
+    let force = first.eq_ignore_ascii_case("force");
+    let (who, time, reason) = two(if force { rest } else { text })?;
+    Ok(Measure {
+        force,
+        who,
+        time,
+        reason,
+    })
+}
+
 fn level(text: &str) -> Result<LevelFilter, Refusal> {
     match text.parse() {
         Ok(LevelFilter::Off) | Err(_) => Err(Refusal::Usage),
@@ -270,9 +451,60 @@ mod tests {
     }
 
     #[test]
+    fn who_and_what_are_told_from_the_reason() {
+        let parsed = |line: &'static str| {
+            let (verb, rest) = split(line);
+            let row = find(verb).unwrap();
+            match row.parse(rest).unwrap() {
+                Command::Moderate(order) => order,
+                other => panic!("{other:?}"),
+            }
+        };
+        let measure = Measure {
+            force: false,
+            who: "ann",
+            time: "2d",
+            reason: "spam in  the lobby",
+        };
+        let forced = Measure {
+            force: true,
+            ..measure
+        };
+        assert_eq!(parsed("ban ann 2d spam in  the lobby"), Order::Ban(measure));
+        assert_eq!(
+            parsed("MUTE Force  ann 2d spam in  the lobby"),
+            Order::Mute(forced)
+        );
+        let say = |room, text| Order::Say { room, text };
+        assert_eq!(parsed("say be kind"), say(None, "be kind"));
+        assert_eq!(
+            parsed("say room=games be  kind"),
+            say(Some("games"), "be  kind")
+        );
+    }
+
+    #[test]
     fn what_is_too_much_or_missing_is_a_wrong_usage() {
         for line in [
             "accept now",
+            "ban",
+            "ban ann",
+            "ban force ann",
+            "bans of ann",
+            "deop",
+            "forbid spam*",
+            "kick",
+            "lift",
+            "lift x",
+            "mute ann",
+            "op ann bob",
+            "rename ann",
+            "rename ann bob eve",
+            "say",
+            "say room=lobby",
+            "tell ann",
+            "unban",
+            "unmute",
             "as",
             "as two words",
             "log off",

@@ -1,15 +1,20 @@
-//! A list of sessions, which goes out a part a turn.
+//! A list, which goes out a part a turn: of sessions, or of rules.
 //!
-//! First every slot is looked at for sessions that match, then these are told in the order of their numbers, if they
-//! still match. So each is told at most once, however many come and go meanwhile, and no turn does more than its share.
+//! For sessions every slot is looked at first for those that match, then these are told in the order of their numbers, if
+//! they still match. So each is told at most once, however many come and go meanwhile, and no turn does more than its
+//! share.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::fmt::Write;
 use std::time::Instant;
 
 use super::filter::Filter;
 use crate::fields::Value;
+use crate::hub::rules::rule::Rule;
 use crate::hub::{Hub, Look, SessionId};
+use crate::net::Net;
+use crate::when::{End, Moment};
 
 /// At most 4096 slots are looked at in a turn, for all operators together.
 const TURN_SLOTS_MAX: usize = 4096;
@@ -35,7 +40,74 @@ impl Share {
 
 /// A list that is being told.
 #[derive(Debug)]
-pub(in crate::server) struct Listing {
+pub(in crate::server) enum Listing {
+    Sessions(Sessions),
+    Rules(Rules),
+}
+
+impl Listing {
+    /// Those sessions of which all this holds.
+    pub(in crate::server) fn sessions(filter: Filter) -> Self {
+        Self::Sessions(Sessions {
+            filter,
+            slot: 0,
+            found: BinaryHeap::new(),
+            told: 0,
+        })
+    }
+
+    /// The rules in force, or those that meet a network.
+    pub(in crate::server) fn rules(net: Option<Net>) -> Self {
+        Self::Rules(Rules {
+            net,
+            after: 0,
+            told: 0,
+        })
+    }
+
+    /// Goes on within a share of the turn; adds lines to `out`. When all are told, gives how many there were, and what.
+    pub(in crate::server) fn go_on<T>(
+        &mut self,
+        hub: &Hub<T>,
+        share: &mut Share,
+        out: &mut String,
+        now: Instant,
+    ) -> Option<(usize, &'static str)> {
+        let (told, what) = match self {
+            Self::Sessions(list) => (list.go_on(hub, share, out, now), "session"),
+            Self::Rules(list) => (list.go_on(hub, share, out), "rule"),
+        };
+        told.map(|told| (told, what))
+    }
+}
+
+/// Rules by their numbers.
+#[derive(Debug)]
+pub(in crate::server) struct Rules {
+    net: Option<Net>,
+    /// The number of the last one that was told.
+    after: u64,
+    told: usize,
+}
+
+impl Rules {
+    fn go_on<T>(&mut self, hub: &Hub<T>, share: &mut Share, out: &mut String) -> Option<usize> {
+        for rule in hub.rules_after(self.after, self.net) {
+            if share.lines == 0 {
+                return None;
+            }
+            add_rule(rule, out);
+            self.after = rule.number;
+            self.told += 1;
+            share.lines -= 1;
+        }
+        Some(self.told)
+    }
+}
+
+/// Sessions by their numbers.
+#[derive(Debug)]
+pub(in crate::server) struct Sessions {
     filter: Filter,
     /// The first slot that was not looked at.
     slot: usize,
@@ -44,18 +116,8 @@ pub(in crate::server) struct Listing {
     told: usize,
 }
 
-impl Listing {
-    pub(in crate::server) fn new(filter: Filter) -> Self {
-        Self {
-            filter,
-            slot: 0,
-            found: BinaryHeap::new(),
-            told: 0,
-        }
-    }
-
-    /// Goes on within a share of the turn; adds lines to `out`. Gives how many there were when all are told.
-    pub(in crate::server) fn go_on<T>(
+impl Sessions {
+    fn go_on<T>(
         &mut self,
         hub: &Hub<T>,
         share: &mut Share,
@@ -74,7 +136,7 @@ impl Listing {
                 .look_at(id, now)
                 .filter(|look| self.filter.holds(id, look))
             {
-                add_line(&look, out);
+                add_session(&look, out);
                 self.told += 1;
                 share.lines -= 1;
             }
@@ -96,14 +158,14 @@ impl Listing {
     }
 }
 
-fn add_line(look: &Look<'_>, out: &mut String) {
-    use std::fmt::Write;
-
+fn add_session(look: &Look<'_>, out: &mut String) {
     let name = look.name.to_string();
+    let yes_no = |is_so| if is_so { "yes" } else { "no" };
     // Writing to a String cannot fail.
     let _ = writeln!(
         out,
-        "id={} name={} room={} dialect={} from={} seconds={} silent={} state={} lines_in={} bytes_out={} queued={}",
+        "id={} name={} room={} dialect={} from={} seconds={} silent={} state={} lines_in={} bytes_out={} queued={} \
+         muted={} op={}",
         look.number,
         Value(&name),
         Value(look.room),
@@ -115,5 +177,27 @@ fn add_line(look: &Look<'_>, out: &mut String) {
         look.lines_in,
         look.bytes_out,
         look.queued,
+        yes_no(look.muted),
+        yes_no(look.op),
+    );
+}
+
+fn add_rule(rule: &Rule, out: &mut String) {
+    let terms = &rule.terms;
+    let moment = |at: Option<u64>| at.map_or_else(String::new, |at| Moment(at).to_string());
+    // Writing to a String cannot fail.
+    let _ = writeln!(
+        out,
+        "n={} kind={} target={} until={} hits={} last={} by={} at={} name={} reason={}",
+        rule.number,
+        terms.kind.word(),
+        Value(&terms.target.to_string()),
+        End(terms.until),
+        rule.hits,
+        Value(&moment(rule.last)),
+        Value(&terms.by),
+        Value(&moment(terms.at)),
+        Value(&terms.name),
+        Value(&terms.reason),
     );
 }

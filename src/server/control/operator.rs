@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::input::{Input, Line};
 use super::listing::Listing;
+use crate::hub::operators::outcome::Done;
 use crate::hub::Ending;
 use crate::log::Watch;
 use crate::outbox::Outbox;
@@ -63,10 +64,12 @@ pub(in crate::server) struct Operator<S> {
 pub(in crate::server) enum Doing {
     /// Nothing: the next line is a command.
     Nothing,
-    /// A list of sessions.
+    /// A list of sessions, or of rules.
     Listing(Box<Listing>),
     /// The log, until they send a line.
     Watching(Watch),
+    /// What was done to a rule, as soon as it is known whether that is saved: in the same turn.
+    Saving(Box<Done>),
     /// The answer was the last one.
     Leaving,
 }
@@ -119,7 +122,7 @@ impl<S> Operator<S> {
         match self.doing {
             Doing::Leaving => true,
             Doing::Nothing => self.input.has_ended() && !self.input.has_line(),
-            Doing::Listing(_) | Doing::Watching(_) => false,
+            Doing::Listing(_) | Doing::Watching(_) | Doing::Saving(_) => false,
         }
     }
 
@@ -130,7 +133,7 @@ impl<S> Operator<S> {
     /// Whether the answer that they are getting goes on.
     fn can_go_on(&self) -> bool {
         match &self.doing {
-            Doing::Nothing | Doing::Leaving => false,
+            Doing::Nothing | Doing::Saving(_) | Doing::Leaving => false,
             Doing::Listing(_) => self.has_room(),
             // What they miss is what has no room behind this.
             Doing::Watching(watch) => self.outbox.is_empty() && watch.has_lines(),
@@ -142,7 +145,7 @@ impl<S> Operator<S> {
         match self.doing {
             Doing::Nothing => self.has_room() && self.input.has_line(),
             Doing::Watching(_) => self.input.has_line() || self.input.has_ended(),
-            Doing::Listing(_) | Doing::Leaving => false,
+            Doing::Listing(_) | Doing::Saving(_) | Doing::Leaving => false,
         }
     }
 
@@ -150,7 +153,7 @@ impl<S> Operator<S> {
         let wants = match self.doing {
             Doing::Nothing => self.has_room() && !self.input.has_line(),
             Doing::Watching(_) => !self.input.has_line(),
-            Doing::Listing(_) | Doing::Leaving => false,
+            Doing::Listing(_) | Doing::Saving(_) | Doing::Leaving => false,
         };
         wants && !self.input.has_ended() && self.readiness.is_readable()
     }
@@ -219,6 +222,17 @@ impl<S> Operator<S> {
         match &mut self.doing {
             Doing::Listing(listing) => Some(listing),
             _ => None,
+        }
+    }
+
+    /// What was done for them and has been saved by now, or not.
+    pub(super) fn take_saved(&mut self) -> Option<Box<Done>> {
+        match std::mem::replace(&mut self.doing, Doing::Nothing) {
+            Doing::Saving(done) => Some(done),
+            doing => {
+                self.doing = doing;
+                None
+            }
         }
     }
 

@@ -140,6 +140,9 @@ impl<N: Network> EventLoop<N> {
         if self.shutdown != Shutdown::Running {
             return Decision::TurnAway(CloseReason::Shutdown.into());
         }
+        if self.hub.is_banned(from) {
+            return self.admission.reject(CloseReason::Banned.into());
+        }
         let is_full = |this: &Self| {
             let sessions = this.hub.open_sessions() + this.door.len();
             this.admission.is_full(sessions)

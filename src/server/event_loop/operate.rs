@@ -15,7 +15,7 @@ use crate::server::network::Network;
 use crate::settings::Changed;
 
 /// What comes of a command.
-enum Answer {
+pub(super) enum Answer {
     /// It is done: lines of data, then what the last line says.
     Done(String, String),
     /// What else there is to be done for the operator, who is answered by and by.
@@ -25,7 +25,7 @@ enum Answer {
 }
 
 impl Answer {
-    fn done(words: impl Into<String>) -> Self {
+    pub(super) fn done(words: impl Into<String>) -> Self {
         Self::Done(String::new(), words.into())
     }
 }
@@ -107,8 +107,9 @@ impl<N: Network> EventLoop<N> {
         Ok(match *command {
             Command::Sessions(conditions) => {
                 let filter = Filter::parse(conditions, &self.hub)?;
-                Answer::Begun(Doing::Listing(Listing::new(filter).into()))
+                Answer::Begun(Doing::Listing(Listing::sessions(filter).into()))
             }
+            Command::Moderate(ref order) => self.moderate(order, &operator.person.user, now)?,
             Command::Admit(admit) => {
                 self.admission.drains = !admit;
                 Answer::done(if admit {
@@ -180,9 +181,9 @@ impl<N: Network> EventLoop<N> {
         let mut lines = String::new();
         let told = listing.go_on(&self.hub, share, &mut lines, now);
         operator.tell(&lines, now);
-        if let Some(sessions) = told {
+        if let Some((count, what)) = told {
             operator.doing = Doing::Nothing;
-            operator.tell(&format!("-- {}\n", counted(sessions, "session")), now);
+            operator.tell(&format!("-- {}\n", counted(count, what)), now);
         }
     }
 }

@@ -48,6 +48,9 @@ impl<N: Network> EventLoop<N> {
     pub(in crate::server) fn reload(&mut self, now: Instant) -> Result<(), String> {
         let read = self.configuration.reread();
         let read = read.and_then(|fresh| Ok((Files::read(fresh.settings())?, fresh)));
+        let read = read.map_err(|error| error.to_string());
+        // Last of all that may fail, for its rules are in force with this.
+        let read = read.and_then(|read| self.rules.reload(&mut self.hub, now).map(|()| read));
         let (files, fresh) = read.map_err(|error| {
             let line = format!("reload: {error}; nothing changed");
             warn!("{line}");
@@ -106,6 +109,7 @@ impl<N: Network> EventLoop<N> {
             warn!("sessions-max is lowered from {wanted} to {allowed}: the descriptor limit allows no more");
         }
         self.admission.set_limits(admission);
+        self.hub.set_exempt(settings.exempt.iter().copied());
         if before.limits.line_rate.is_unlimited() != limits.line_rate.is_unlimited() {
             self.buffer = read_buffer(limits.line_rate);
         }

@@ -27,6 +27,7 @@ use crate::hub::{Census, Limits};
 use crate::ledger::{CloseReason, Ledger};
 use crate::server::admission::AdmissionLimits;
 use crate::server::event_loop::EventLoop;
+use crate::server::rules_file::RulesFile;
 use crate::settings::{Configuration, Service, Settings};
 use crate::work::Work;
 
@@ -199,7 +200,8 @@ impl Server {
             ..settings(limits, admission)
         };
         let configuration = Configuration::from(&settings);
-        let event_loop = EventLoop::new(network, services, configuration, usize::MAX);
+        let rules = RulesFile::new(None);
+        let event_loop = EventLoop::new(network, services, configuration, usize::MAX, rules);
         Self {
             event_loop: event_loop.expect("the message can be read"),
             clock,
@@ -491,7 +493,8 @@ fn everybody_gets_what_is_due_and_all_comes_to_rest_whatever_befalls() {
     if seeds >= SEEDS && steps() >= STEPS {
         // Nobody in it is an operator.
         let reasons = CloseReason::ALL.into_iter();
-        let reasons = reasons.filter(|reason| *reason != CloseReason::Drain);
+        let by_operators = [CloseReason::Drain, CloseReason::Banned, CloseReason::Kicked];
+        let reasons = reasons.filter(|reason| !by_operators.contains(reason));
         let reasons = reasons.map(CloseReason::as_str);
         let missed: Vec<&str> = (EXPECTED_HITS.iter().copied().chain(reasons))
             .filter(|what| hits.get(what).is_none_or(|count| *count == 0))

@@ -195,6 +195,8 @@ impl Model {
             | CloseReason::Full
             | CloseReason::PerAddress
             | CloseReason::Drain
+            | CloseReason::Banned
+            | CloseReason::Kicked
             | CloseReason::ConnectRate => {
                 panic!("{number} ends, {reason}, without having done anything for it");
             }
