@@ -212,13 +212,11 @@ impl Rules {
     }
 
     /// How often rules of each kind kept somebody from something, by [`Kind`].
-    #[cfg_attr(not(test), expect(dead_code, reason = "the metrics will tell it"))]
     pub(crate) fn hits(&self) -> [u64; Kind::ALL.len()] {
         self.hits
     }
 
     /// How many rules of each kind are in force, by [`Kind`].
-    #[cfg_attr(not(test), expect(dead_code, reason = "the metrics will tell it"))]
     pub(crate) fn count(&self, wall_seconds: u64) -> [usize; Kind::ALL.len()] {
         let mut counts = [0; Kind::ALL.len()];
         for rule in self.after(0, wall_seconds) {
