@@ -124,7 +124,10 @@ impl Usage {
             descriptors_max: getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX),
             threads: status.threads,
             resident_bytes: status.resident_bytes,
-            cpu: Duration::new(cpu.tv_sec.cast_unsigned(), cpu.tv_nsec as u32),
+            cpu: Duration::new(
+                cpu.tv_sec.cast_unsigned(),
+                cpu.tv_nsec.cast_unsigned() as u32,
+            ),
         }
     }
 }
