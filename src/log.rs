@@ -12,17 +12,16 @@
 //!
 //! What passes is decided by `RUST_LOG`, as `env_logger` reads it, and by the level that an operator sets meanwhile.
 
+mod line;
 mod watch;
 
 use std::collections::VecDeque;
 use std::env;
-use std::fs::File;
 use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
-use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError, RwLock};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use log::{warn, Level, LevelFilter, Log, Metadata, Record, SetLoggerError};
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
@@ -30,6 +29,8 @@ use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use crate::fields;
 use crate::rate::Window;
 use crate::report;
+
+use line::line;
 
 pub(crate) use watch::Watch;
 
@@ -61,9 +62,6 @@ const UNLIMITED_TARGETS: [&str; 2] = [report::LOG_TARGET, fields::LOG_TARGET];
 
 /// The logger of the process, so that its level can be changed.
 static INSTALLED: OnceLock<&StderrLog> = OnceLock::new();
-
-/// Whether standard error is the journal of the system.
-static IS_JOURNAL: OnceLock<bool> = OnceLock::new();
 
 /// Some of the log waits to be written.
 static IS_BEHIND: AtomicBool = AtomicBool::new(false);
@@ -252,51 +250,6 @@ impl Log for StderrLog {
             self.with_queue(|_, _| {});
         }
     }
-}
-
-/// One physical line an event.
-fn line(level: Level, event: impl std::fmt::Display) -> String {
-    let event = event.to_string().replace(char::is_control, " ");
-    if *IS_JOURNAL.get_or_init(is_journal) {
-        journal_line(level, &event)
-    } else {
-        stamped_line(level, &event)
-    }
-}
-
-/// The time, the level, the event.
-fn stamped_line(level: Level, event: &str) -> String {
-    let time = humantime::format_rfc3339_millis(wall_clock());
-    format!("{time} {level} {event}\n")
-}
-
-/// The same for the journal, which has its own times, and reads the level as `sd-daemon(3)` says.
-fn journal_line(level: Level, event: &str) -> String {
-    let priority = match level {
-        Level::Error => 3,
-        Level::Warn => 4,
-        Level::Info => 6,
-        Level::Debug | Level::Trace => 7,
-    };
-    format!("<{priority}>{level} {event}\n")
-}
-
-/// Whether `JOURNAL_STREAM` names the file that standard error is, by its device and inode (`systemd.exec(5)`).
-fn is_journal() -> bool {
-    let Ok(named) = env::var("JOURNAL_STREAM") else {
-        return false;
-    };
-    let descriptor = io::stderr().as_fd().try_clone_to_owned();
-    let metadata = descriptor.and_then(|descriptor| File::from(descriptor).metadata());
-    metadata.is_ok_and(|metadata| named == format!("{}:{}", metadata.dev(), metadata.ino()))
-}
-
-#[allow(
-    clippy::disallowed_methods,
-    reason = "the log has stamps, which only people read"
-)]
-fn wall_clock() -> SystemTime {
-    SystemTime::now()
 }
 
 #[allow(
@@ -696,19 +649,6 @@ mod tests {
         queue.write_out(&mut writer, outset);
         let told = format!("dropped {blocked} lines, for standard error was blocked\n");
         assert!(writer.text().ends_with(&told), "{}", writer.text().len());
-    }
-
-    #[test]
-    fn the_journal_is_told_the_level_and_no_time() {
-        for (level, line) in [
-            (Level::Error, "<3>ERROR x\n"),
-            (Level::Warn, "<4>WARN x\n"),
-            (Level::Info, "<6>INFO x\n"),
-            (Level::Debug, "<7>DEBUG x\n"),
-            (Level::Trace, "<7>TRACE x\n"),
-        ] {
-            assert_eq!(journal_line(level, "x"), line);
-        }
     }
 
     #[test]
