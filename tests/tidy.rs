@@ -148,6 +148,7 @@ const CLOCKS: &[&str] = &[
     "src/server/kernel.rs",
     "src/client",
     "src/log.rs",
+    "src/log/line.rs",
     "src/bin/",
 ];
 

@@ -91,7 +91,7 @@ mod tests {
         state.hub.sessions = [[2, 0, 1], [0; 3]];
         state.phases[Phase::Flush as usize] = Duration::from_micros(1500);
         state.turns.add(Duration::from_millis(2), &TURN_BOUNDS);
-        let (text, stats) = (state.prometheus(), state.stats());
+        let (text, lines) = (state.prometheus(), state.stats());
         for (line, stat) in [
             (
                 "chatd_opens_total{dialect=\"telnet\"} 3",
@@ -125,17 +125,17 @@ mod tests {
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
             assert!(
-                stats.iter().any(|found| found == stat),
-                "{stat}\n{stats:#?}"
+                lines.iter().any(|found| found == stat),
+                "{stat}\n{lines:#?}"
             );
         }
         let series = text.lines().filter(|line| !line.starts_with('#'));
-        assert_eq!(series.count(), stats.len());
-        let names: BTreeSet<&str> = stats
+        assert_eq!(series.count(), lines.len());
+        let names: BTreeSet<&str> = lines
             .iter()
             .filter_map(|stat| Some(stat.rsplit_once('=')?.0))
             .collect();
-        assert_eq!(names.len(), stats.len(), "a series is there twice");
+        assert_eq!(names.len(), lines.len(), "a series is there twice");
     }
 
     #[test]

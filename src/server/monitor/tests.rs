@@ -320,7 +320,7 @@ fn what_follows_a_request_is_dropped_but_not_without_end() {
     world.settle();
     assert_eq!(wire.borrow().got, answer());
     assert!(wire.borrow().finished && !wire.borrow().closed);
-    world.send(&wire, &[b'x'; 100_000]);
+    world.send(&wire, &vec![b'x'; 100_000]);
     world.settle();
     assert!(wire.borrow().closed);
     assert_eq!(world.asked, 1);
