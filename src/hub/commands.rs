@@ -109,6 +109,7 @@ impl Core {
             member.spoke = self.speeches;
         }
         self.room.note_speaker(session.id);
+        self.room.note_said(now);
         let event = event(&session.name);
         self.room
             .history
