@@ -296,7 +296,11 @@ impl<T> Hub<T> {
     fn act(&mut self, id: SessionId, input: Input<'_>, now: Instant) {
         let outcome = match input {
             Input::Request(request) => self.obey(id, request, now),
-            Input::Refused(refusal) => Err(refusal),
+            Input::Refused(refusal) => {
+                // It may have been looked at as a name, to find that it is none.
+                self.core.work.add(Work::LOOK_UP.times(4));
+                Err(refusal)
+            }
             Input::Blank | Input::Answered => Ok(()),
             Input::Complete(word) => {
                 self.complete(id, &word);
