@@ -177,7 +177,9 @@ fn a_troll_is_kept_out() {
         "ban 203.0.113.0/24 forever",
         "-- ban 2: 203.0.113.0/24 forever; 3 sessions closed; until the server stops",
     );
-    trolls.iter().for_each(|troll| scene.expect_banned(troll));
+    for troll in trolls {
+        scene.expect_banned(troll);
+    }
     scene.order(
         "forbid troll* forever",
         "-- name 3: troll* forever; 0 sessions renamed",
