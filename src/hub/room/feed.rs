@@ -344,17 +344,17 @@ impl Feed {
         let heard = self.lines.iter().position(|line| line.to == begin);
         self.lines.drain(..heard.map_or(0, |last| last + 1));
         if self.is_silent() {
-            self.give_back_memory();
+            self.give_back_memory(KEPT_BYTES_MAX);
         }
     }
 
-    /// Keeps the buffers, if they are not too large.
-    fn give_back_memory(&mut self) {
+    /// Keeps the buffers, if nothing is in them, as far as they are not larger than this.
+    pub(super) fn give_back_memory(&mut self, kept_bytes_max: usize) {
         for said in &mut self.said {
-            said.bytes.shrink_to(KEPT_BYTES_MAX);
+            said.bytes.shrink_to(kept_bytes_max);
         }
-        self.lines.shrink_to(KEPT_BYTES_MAX / size_of::<Entry>());
-        self.skips.shrink_to(KEPT_BYTES_MAX);
+        self.lines.shrink_to(kept_bytes_max / size_of::<Entry>());
+        self.skips.shrink_to(kept_bytes_max);
     }
 }
 

@@ -13,10 +13,10 @@ mod sorted_names;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use crate::dialect::event::{Event, Presence};
+use crate::dialect::event::{Event, ListedRoom, Presence};
 use crate::dialect::Encoding;
 use crate::id::SessionId;
-use crate::name::Name;
+use crate::name::{Name, RoomName};
 use crate::origin::Prefix;
 
 use arrivals::Arrivals;
@@ -31,18 +31,35 @@ use sorted_names::SortedNames;
 /// At most this many who spoke last are known, to be offered first where a name is completed.
 const SPEAKERS_MAX: usize = 32;
 
+/// A room with fewer members keeps no buffers while nothing is said in it: there may be thousands.
+const CROWD_MIN: usize = 8;
+
 /// One room.
+///
+/// Who wants to change what it holds or has to tell does so through `Rooms::change`.
 ///
 /// Invariants: `listeners` counts `members` by encoding; `arrivals` holds the members that were announced, each once.
 #[derive(Debug)]
 pub(super) struct Room {
+    pub(super) name: RoomName,
+    /// What must be known to go there.
+    pub(super) key: Option<Box<str>>,
+    /// Counts the rooms that ever were.
+    pub(super) serial: u64,
+    /// It is there even when nobody is.
+    pub(super) is_permanent: bool,
+    /// It is among those in which something is to be told.
+    pub(super) is_listed: bool,
+    /// When it is looked at for the sums that it has to tell.
+    pub(super) wakes_at: Option<Instant>,
+    /// When something was said in it last that is kept, counted in such things.
+    pub(super) spoken: u64,
     pub(super) members: Members,
     pub(super) listeners: [usize; Encoding::COUNT],
     /// Those announced, or about to be, by the order of their joining.
     arrivals: Arrivals,
-    /// Those of them who were sorted by name; the others are `unsorted`.
+    /// Those of them who were sorted by name.
     pub(super) names: SortedNames,
-    pub(super) unsorted: Vec<SessionId>,
     /// Who spoke last, the latest behind; at most [`SPEAKERS_MAX`].
     pub(super) speakers: VecDeque<SessionId>,
     joins: Gate,
@@ -59,13 +76,25 @@ pub(super) struct Room {
 
 impl Room {
     /// An empty room that keeps `history_lines`; a line to a crowded room waits at most `pace_max` for others.
-    pub(super) fn new(history_lines: usize, pace_max: Option<Duration>) -> Self {
+    pub(super) fn new(
+        name: RoomName,
+        key: Option<&str>,
+        serial: u64,
+        history_lines: usize,
+        pace_max: Option<Duration>,
+    ) -> Self {
         Self {
+            name,
+            key: key.map(Into::into),
+            serial,
+            is_permanent: false,
+            is_listed: false,
+            wakes_at: None,
+            spoken: 0,
             members: Members::default(),
             listeners: [0; Encoding::COUNT],
             arrivals: Arrivals::default(),
             names: SortedNames::default(),
-            unsorted: Vec::new(),
             speakers: VecDeque::new(),
             joins: Gate::default(),
             leaves: Gate::default(),
@@ -81,6 +110,12 @@ impl Room {
     /// How many are here: those announced, or about to be.
     pub(super) fn here(&self) -> usize {
         self.arrivals.len()
+    }
+
+    /// How it stands in a list.
+    pub(super) fn listed_as(&self) -> ListedRoom<'_> {
+        let (name, here) = (&self.name, self.here());
+        ListedRoom { name, here }
     }
 
     /// Those who are here, in the order of their joining.
@@ -176,31 +211,31 @@ impl Room {
         self.feed.say(event, about.map(Into::into), self.listeners);
     }
 
-    /// Lets the others know of the member at `place`, if they were not told of it before.
-    pub(super) fn announce(&mut self, place: u32, name: &Name, now: Instant) {
+    /// Lets the others know of the member at `place`, if they were not told of it before; gives whether they were not.
+    pub(super) fn announce(&mut self, place: u32, name: &Name, now: Instant) -> bool {
         let member = self.members.get_mut(place);
         let Some(member) = member.filter(|member| member.announced.is_none()) else {
-            return;
+            return false;
         };
         let told = self.joins.admit(now);
         member.announced = Some(Announced {
             arrival: self.arrivals.add(member.id),
             told,
         });
-        self.unsorted.push(member.id);
         if told == Told::ByName {
             let here = self.here();
             self.say_to_others(&Event::Presence(Presence::Joined { name, here }), place);
         }
+        true
     }
 
-    /// Tells the others that a member has left, with these last words, unless they were not told that it was here.
-    pub(super) fn tell_leave(
+    /// Tells the others that a member has left, unless they were not told that it was here. `left` says how, for so many
+    /// who are here still.
+    pub(super) fn tell_leave<'a>(
         &mut self,
         id: SessionId,
         announced: Option<Announced>,
-        name: &Name,
-        words: &str,
+        left: impl FnOnce(usize) -> Presence<'a>,
         now: Instant,
     ) {
         self.pace.note_leave(now);
@@ -209,8 +244,7 @@ impl Room {
             return;
         }
         if self.leaves.admit(now) == Told::ByName {
-            let here = self.here();
-            let left = Presence::Left { name, words, here };
+            let left = left(self.here());
             self.say_to_all(&Event::Presence(left), Some(id));
         }
     }
@@ -227,14 +261,16 @@ impl Room {
         }
     }
 
-    /// When a sum of joins, leaves or renames is due, or some may be told what was said. `is_urgent` if it must be told before
-    /// anything else is done.
-    pub(super) fn wake_at(&self, is_urgent: bool, now: Instant) -> Option<Instant> {
-        let waiting = self.waiting(is_urgent);
-        let told_at = waiting.map(|waiting| self.pace.due_at(waiting, now));
+    /// When a sum of joins, leaves or renames is due.
+    pub(super) fn sum_due_at(&self) -> Option<Instant> {
         let sums = [&self.joins, &self.leaves, &self.renames].map(Gate::due_at);
-        let deadlines = sums.into_iter().chain([told_at]);
-        deadlines.flatten().min()
+        sums.into_iter().flatten().min()
+    }
+
+    /// When some may be told what was said. `is_urgent` if it must be told before anything else is done.
+    pub(super) fn told_at(&self, is_urgent: bool, now: Instant) -> Option<Instant> {
+        let waiting = self.waiting(is_urgent);
+        waiting.map(|waiting| self.pace.due_at(waiting, now))
     }
 
     /// What waits to be told to all; `None` if nothing does.
@@ -287,6 +323,9 @@ impl Room {
     pub(super) fn end_round(&mut self) {
         if self.members.is_round_over() {
             self.feed.trim(self.round);
+            if self.members.len() < CROWD_MIN {
+                self.feed.give_back_memory(0);
+            }
         }
     }
 }
