@@ -116,7 +116,7 @@ impl Name {
 
 /// What a room is called: it has the form of a name. What nobody may be called a room may.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct RoomName(Box<str>);
+pub struct RoomName(Box<str>);
 
 impl RoomName {
     /// The name that `text` spells, with `#` before it or without.

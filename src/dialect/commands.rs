@@ -441,7 +441,7 @@ mod tests {
             "\u{200d}/who",
             " \u{2800} /w",
         ] {
-            assert_eq!(parse(line), Ok(Some(Request::Who)), "{line}");
+            assert_eq!(parse(line), Ok(Some(Request::Who(None))), "{line}");
         }
         let comment = Request::Say("    / a comment");
         assert_eq!(parse("    // a comment"), Ok(Some(comment)));
@@ -472,7 +472,7 @@ mod tests {
         for line in [
             "/who", "/names", "/list", "/l", "/Who", "/w", "/users", "/us",
         ] {
-            assert_eq!(parse(line), Ok(Some(Request::Who)), "{line}");
+            assert_eq!(parse(line), Ok(Some(Request::Who(None))), "{line}");
         }
         assert_eq!(parse("/me waves"), Ok(Some(Request::Act("waves"))));
         for word in ["msg", "m", "tell", "pm", "whisper", "whisp", "te", "Ms"] {

@@ -40,13 +40,15 @@ impl<T> Hub<T> {
         let rooms = &self.core.rooms;
         let prefix = without_hash(prefix);
         let names = rooms.listed().map(|(_, room)| room);
-        let names = names.chain(own_room.map(|at| rooms.get(at)));
+        let own = own_room.map(|at| rooms.get(at));
+        let names = names.chain(own.filter(|room| room.key.is_some()));
         let names = names.map(|room| room.name.text());
         let begins = |name: &&str| name.to_lowercase().starts_with(prefix);
-        let mut named: Vec<&str> = names.filter(begins).take(CANDIDATES_MAX).collect();
-        named.dedup();
-        let named = named.into_iter().map(str::to_owned).collect();
-        self.core.work.add(Work::PERSON.times(self.core.rooms.len()));
+        let named = names.filter(begins).take(CANDIDATES_MAX);
+        let named = named.map(str::to_owned).collect();
+        self.core
+            .work
+            .add(Work::PERSON.times(self.core.rooms.len()));
         named
     }
 

@@ -121,8 +121,7 @@ impl<T> Hub<T> {
     /// Takes a session from its room to another one, and lets both know. What it has not heard of the old room is its own
     /// already, behind which stands what it was told of that.
     fn move_to(&mut self, id: SessionId, to: RoomAt, now: Instant) {
-        let Self { sessions, core } = self;
-        let Some(session) = sessions.get_mut(id) else {
+        let Some(session) = self.sessions.get(id) else {
             return;
         };
         let name = session.name.clone();
@@ -164,10 +163,7 @@ impl<T> Hub<T> {
             return;
         };
         core.note_slow(session, false);
-        let (place, prefix) = (
-            mem::replace(&mut session.member, NOWHERE),
-            session.prefix(),
-        );
+        let (place, prefix) = (mem::replace(&mut session.member, NOWHERE), session.prefix());
         let from = mem::replace(&mut session.room, RoomAt::LOBBY);
         let is_told = !core.going_down;
         core.rooms.change(from, |room| {

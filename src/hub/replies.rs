@@ -70,13 +70,7 @@ impl<T> Hub<T> {
     }
 
     /// Lists the next of these rooms, and sees to it that the session waits if those were not all.
-    fn list_rooms_on(
-        &mut self,
-        id: SessionId,
-        mut rest: Vec<RoomId>,
-        count: usize,
-        now: Instant,
-    ) {
+    fn list_rooms_on(&mut self, id: SessionId, mut rest: Vec<RoomId>, count: usize, now: Instant) {
         let Self { sessions, core } = self;
         let Some(session) = sessions.get_mut(id) else {
             return;
@@ -136,13 +130,7 @@ impl<T> Hub<T> {
     }
 
     /// Lists the next of those who are here, and sees to it that the session waits if that was not all.
-    fn list_on(
-        &mut self,
-        id: SessionId,
-        room: RoomId,
-        after: Option<u64>,
-        now: Instant,
-    ) {
+    fn list_on(&mut self, id: SessionId, room: RoomId, after: Option<u64>, now: Instant) {
         let mut out = Vec::new();
         let next = self.list_some(id, room, after, &mut out);
         self.send(id, &mut out, now);

@@ -175,16 +175,22 @@ fn encode_here(here: &Here<'_>, to: &To, out: &mut Vec<u8>) {
         (count, None) => push_display(out, format_args!("-- {count} here: ")),
         (count, Some(room)) => push_display(out, format_args!("-- {count} in {room}: ")),
     }
-    push_list(here.listed, begin, to, out, |Listed { name, away, op }, out| {
-        name.write_to(out);
-        let marks: &[u8] = match (op, away) {
-            (false, false) => b"",
-            (true, false) => b" (op)",
-            (false, true) => b" (away)",
-            (true, true) => b" (op, away)",
-        };
-        out.extend_from_slice(marks);
-    });
+    push_list(
+        here.listed,
+        begin,
+        to,
+        out,
+        |Listed { name, away, op }, out| {
+            name.write_to(out);
+            let marks: &[u8] = match (op, away) {
+                (false, false) => b"",
+                (true, false) => b" (op)",
+                (false, true) => b" (away)",
+                (true, true) => b" (op, away)",
+            };
+            out.extend_from_slice(marks);
+        },
+    );
     if here.unlisted > 0 {
         push_display(out, format_args!(" and {} more", here.unlisted));
     }
@@ -206,7 +212,9 @@ fn encode_rooms(rooms: &RoomList<'_>, to: &To, out: &mut Vec<u8>) {
         1 => out.extend_from_slice(b"-- 1 room: "),
         count => push_display(out, format_args!("-- {count} rooms: ")),
     }
-    push_list(rooms.listed, begin, to, out, |room, out| push_display(out, room));
+    push_list(rooms.listed, begin, to, out, |room, out| {
+        push_display(out, room)
+    });
     out.extend_from_slice(b"\r\n");
 }
 
@@ -344,6 +352,7 @@ mod tests {
         });
         let listed: Vec<_> = names.collect();
         let here = Here {
+            room: None,
             count,
             begins: true,
             listed: &listed,
@@ -374,6 +383,7 @@ mod tests {
             op: true,
         };
         let here = Here {
+            room: None,
             count: 1,
             begins: true,
             listed: &[away],

@@ -158,7 +158,7 @@ mod tests {
     use crate::id::SessionId;
 
     fn kept(history: &History, lines: usize) -> Vec<(u64, &str, &str)> {
-        let last = history.last(lines, |author| author != unwanted());
+        let last = history.last(lines, 0, |author| author != unwanted());
         last.map(|past| (past.wall_seconds, past.name, past.words))
             .collect()
     }
@@ -188,7 +188,7 @@ mod tests {
             [(61, "guest1", "b"), (1441, "guest1", "c")]
         );
         assert_eq!(kept(&history, 1), [(1441, "guest1", "c")]);
-        assert_eq!(history.last(9, |author| author == unwanted()).count(), 0);
+        assert_eq!(history.last(9, 0, |author| author == unwanted()).count(), 0);
     }
 
     #[test]
@@ -201,7 +201,7 @@ mod tests {
             here: 1,
         };
         history.keep(&Event::Presence(joined), author(), 0);
-        let kept: Vec<Past<'_>> = history.last(9, |_| true).collect();
+        let kept: Vec<Past<'_>> = history.last(9, 0, |_| true).collect();
         assert_eq!(
             kept,
             [Past {

@@ -49,7 +49,10 @@ impl Gate {
             return Told::ByName;
         }
         self.withheld += 1;
-        let full = self.told_at.first().filter(|_| self.told_at.len() == TOLD_MAX);
+        let full = self
+            .told_at
+            .first()
+            .filter(|_| self.told_at.len() == TOLD_MAX);
         let full_until = full.map(|oldest| *oldest + SECOND);
         self.due_at.get_or_insert(full_until.unwrap_or(now));
         Told::InSum(self.sums)
