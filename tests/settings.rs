@@ -223,7 +223,11 @@ const CHANGES: &[(&str, &str, Seen)] = &[
 
 #[test]
 fn every_setting_that_can_be_changed_now_is_and_the_others_wait() {
-    let waiting = [("listen", "h:7"), ("send-buffer-bytes", "0")];
+    let waiting = [
+        ("listen", "h:7"),
+        ("bans-file", "bans"),
+        ("send-buffer-bytes", "0"),
+    ];
     let known = waiting.iter().map(|(key, _)| *key);
     let known: Vec<&str> = known.chain(CHANGES.iter().map(|(key, ..)| *key)).collect();
     for row in rows() {
@@ -276,9 +280,17 @@ fn a_start_can_be_tried_without_starting() {
     let wrong = place.write("wrong.conf", "\nidle-seconds = soon\n");
     let absent = place.path("absent");
     let motd_absent = format!("motd-file={absent}");
+    let bans = format!(
+        "bans-file={}",
+        place.write("bans", "# who\nban everybody\n")
+    );
+    let folder = place.path("");
+    let bans_folder = format!("bans-file={folder}");
+    let bans_absent = format!("bans-file={absent}");
     let good_all = (Some(0), "settings are good\n".to_owned(), String::new());
     assert_eq!(test(&[]), good_all);
     assert_eq!(test(&["-f", &good, "-l", &taken]), good_all);
+    assert_eq!(test(&["-o", &bans_absent]), good_all, "it would be made");
     for (arguments, status, why) in [
         (
             &["-f", &wrong][..],
@@ -294,6 +306,16 @@ fn a_start_can_be_tried_without_starting() {
             &["-o", &motd_absent],
             1,
             format!("cannot read motd-file {absent}: No such file or directory (os error 2)"),
+        ),
+        (
+            &["-o", &bans],
+            2,
+            format!("{}, line 2: no such address: everybody", place.path("bans")),
+        ),
+        (
+            &["-o", &bans_folder],
+            1,
+            format!("bans-file {folder}: not a regular file"),
         ),
         (
             &["-o", "line-bytes-max=1"],

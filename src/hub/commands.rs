@@ -198,7 +198,7 @@ impl Core {
     ) {
         let commands = command.map_or(COMMANDS, std::slice::from_ref);
         // An operator has commands that are listed to nobody else.
-        let is_whole = command.is_none() && session.op;
+        let is_whole = command.is_none() && session.is_operator();
         let more = if is_whole { OPERATOR_COMMANDS } else { &[] };
         for command in commands.iter().chain(more) {
             self.note(session, Note::Help(command), now);

@@ -122,7 +122,7 @@ impl<T> Hub<T> {
             bytes_out: session.bytes_out,
             queued: session.outbox.bytes(),
             muted: session.muted,
-            op: session.op,
+            op: session.is_operator(),
         })
     }
 

@@ -48,6 +48,7 @@ mod sink;
 #[cfg(test)]
 mod tests;
 mod voice;
+mod working_off;
 
 use std::cmp::Reverse;
 use std::time::Instant;

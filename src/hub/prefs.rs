@@ -5,7 +5,7 @@ use crate::hub::room::feed::SaidLine;
 use crate::id::{PersonId, SessionId};
 use crate::name::Name;
 
-/// What one person has set.
+/// What one person has set, or an operator of them.
 #[derive(Debug, Default)]
 pub(super) struct Prefs {
     /// They are away, for this reason, which may be empty.
@@ -20,6 +20,8 @@ pub(super) struct Prefs {
     pub(super) clock: Option<i16>,
     /// How many lines had been said in the lobby when they went to another room.
     pub(super) lobby_said: u64,
+    /// They are an operator in the chat, as an operator of the server has made them.
+    pub(super) operator: bool,
     /// With a bell in each line that names them or is private.
     pub(super) bell: bool,
 }

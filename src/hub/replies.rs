@@ -194,7 +194,7 @@ impl<T> Session<T> {
         Listed {
             name: &self.name,
             away: self.is_away(),
-            op: self.op,
+            op: self.is_operator(),
         }
     }
 

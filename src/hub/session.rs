@@ -145,14 +145,12 @@ pub(super) struct Session<T> {
     pub(super) talks: bool,
     /// A rule keeps it from being heard. Whenever rules change it is judged anew, so that a line costs no look-up.
     pub(super) muted: bool,
-    /// Its person is an operator in the chat.
-    pub(super) op: bool,
     /// It is counted among those of its room who are behind.
     pub(super) is_slow: bool,
     /// Where it comes from.
     pub(super) from: Origin,
     /// How often the room had fallen behind when it was last told of that.
-    pub(super) room_told: u32,
+    pub(super) room_told: u16,
     /// The number that the ledger gave it.
     pub(super) number: u64,
     pub(super) phase: Phase,
@@ -195,7 +193,6 @@ impl<T> Session<T> {
             listed: false,
             talks: false,
             muted: false,
-            op: false,
             is_slow: false,
             from,
             room_told: 0,
@@ -310,6 +307,12 @@ impl<T> Session<T> {
     /// What its person has set, if they see the feed otherwise than everybody.
     pub(super) fn view(&self) -> Option<&Prefs> {
         self.prefs.as_deref().filter(|prefs| prefs.has_view())
+    }
+
+    /// Whether its person is an operator in the chat.
+    pub(super) fn is_operator(&self) -> bool {
+        let prefs = self.prefs.as_deref();
+        prefs.is_some_and(|prefs| prefs.operator)
     }
 
     /// What its person has set, to be changed.
@@ -462,17 +465,6 @@ mod tests {
     #[test]
     fn an_idle_session_is_small() {
         // The kernel's side of a session costs kilobytes; ours must not show beside it.
-        eprintln!(
-            "codec {} name {} outbox {} phase {} bucket {} total {} member {} name {}",
-            size_of::<Codec>(),
-            size_of::<Name>(),
-            size_of::<Outbox>(),
-            size_of::<Phase>(),
-            size_of::<Bucket>(),
-            size_of::<Session<[u32; 3]>>(),
-            size_of::<crate::hub::room::members::Member>(),
-            size_of::<Option<Prefix>>()
-        );
         let bytes = size_of::<Session<[u32; 3]>>();
         assert!(bytes <= 248, "{bytes}");
     }

@@ -75,7 +75,11 @@ const READY_PATIENCE: Duration = Duration::from_secs(1);
 /// # Errors
 /// What would be wrong at the start.
 pub fn check(settings: &Settings) -> Result<(), SettingsError> {
-    Files::read(settings).map(drop)
+    Files::read(settings)?;
+    settings
+        .bans_file
+        .as_deref()
+        .map_or(Ok(()), RulesFile::check)
 }
 
 /// A chat server, bound and ready to run.

@@ -94,6 +94,21 @@ impl RulesFile {
         Ok(())
     }
 
+    /// Looks whether a server could start with this file; one that is not there would be made.
+    ///
+    /// # Errors
+    /// If it cannot be read, or a line is wrong. The message names the file.
+    pub(super) fn check(path: &Path) -> Result<(), SettingsError> {
+        match read(path) {
+            Ok(_) => Ok(()),
+            Err(Unread::Io(error)) => Err(SettingsError::Unreadable(format!(
+                "bans-file {}: {error}",
+                path.display()
+            ))),
+            Err(Unread::Wrong(what)) => Err(SettingsError::Wrong(what)),
+        }
+    }
+
     /// Reads the file again, and lets its rules be those that are in force: of the old ones only what could not be saved
     /// stays beside them.
     ///
@@ -146,9 +161,14 @@ impl RulesFile {
         }
         let text = String::from_utf8_lossy(&self.text);
         let edited = lines::edit(&text, hub.rules().durable()).into_bytes();
-        if edited != self.text {
-            save(path, &edited, |step| self.allows(step)).map_err(|error| reason(&error))?;
-            self.text = edited;
+        // What was not saved for sure is saved again, even if the file holds it.
+        if edited != self.text || self.retry_at.is_some() {
+            let saved = save(path, &edited, |step| self.allows(step));
+            // Where only the folder failed, the file is ours all the same, and nobody has changed it.
+            if saved.is_ok() || read_regular(path, BYTES_MAX).is_ok_and(|held| held == edited) {
+                self.text = edited;
+            }
+            saved.map_err(|error| reason(&error))?;
         }
         // What was done in here is in the file.
         hub.take_rules_changed();
@@ -190,9 +210,7 @@ impl RulesFile {
     #[cfg(test)]
     fn allows(&self, step: Step) -> io::Result<()> {
         match self.failing {
-            Some(failing) if failing == step => Err(io::Error::from_raw_os_error(
-                rustix::io::Errno::NOSPC.raw_os_error(),
-            )),
+            Some(failing) if failing == step => Err(io::ErrorKind::StorageFull.into()),
             _ => Ok(()),
         }
     }
@@ -236,5 +254,303 @@ fn reason(error: &io::Error) -> String {
     match text.split_once(" (os error") {
         Some((text, _)) => text.to_owned(),
         None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::hub::operators::outcome::{Asked, Done, Who};
+    use crate::hub::rules::rule::RULES_MAX;
+    use crate::hub::Limits;
+    use crate::test_clock::outset;
+    use crate::test_folder::Folder;
+    use crate::test_log;
+    use crate::when::Span;
+
+    /// 2026-11-26, in seconds.
+    const TODAY: u64 = 1_795_651_200;
+
+    /// A hub, the file of its rules, and the clocks of both.
+    struct Desk {
+        folder: Folder,
+        file: RulesFile,
+        hub: Hub<()>,
+        now: Instant,
+        wall_seconds: u64,
+    }
+
+    impl Desk {
+        fn new(text: &str) -> Self {
+            let folder = Folder::new("rules");
+            fs::write(folder.path().join("bans"), text).unwrap();
+            Self::in_folder(folder).unwrap()
+        }
+
+        fn in_folder(folder: Folder) -> io::Result<Self> {
+            test_log::begin();
+            let mut hub = Hub::new(Limits::WIDE);
+            hub.set_wall_clock(TODAY);
+            let mut file = RulesFile::new(Some(folder.path().join("bans")));
+            file.begin(&mut hub)?;
+            Ok(Self {
+                folder,
+                file,
+                hub,
+                now: outset(),
+                wall_seconds: TODAY,
+            })
+        }
+
+        /// The server has died and is started anew.
+        fn restart(self) -> Self {
+            Self::in_folder(self.folder).unwrap()
+        }
+
+        fn text(&self) -> String {
+            fs::read_to_string(self.folder.path().join("bans")).unwrap()
+        }
+
+        fn edit(&self, text: &str) {
+            fs::write(self.folder.path().join("bans"), text).unwrap();
+        }
+
+        fn ban(&mut self, address: &str, span: Span, reason: &str) -> Done {
+            let who = Who::Address(address.parse().unwrap());
+            let asked = Asked {
+                who: &who,
+                span,
+                reason,
+                by: "alice",
+                force: false,
+            };
+            let done = self.hub.ban(&asked, self.now).unwrap();
+            self.file.keep(&mut self.hub, self.now);
+            done
+        }
+
+        fn lift(&mut self, number: u64) {
+            self.hub.lift(number, "alice", self.now).unwrap();
+            self.file.keep(&mut self.hub, self.now);
+        }
+
+        fn reload(&mut self) -> Result<(), String> {
+            self.file.reload(&mut self.hub, self.now)
+        }
+
+        fn pass(&mut self, seconds: u64) {
+            self.now += Duration::from_secs(seconds);
+            self.wall_seconds += seconds;
+            self.hub.set_wall_clock(self.wall_seconds);
+            self.hub.tick(self.now);
+            self.file.keep(&mut self.hub, self.now);
+        }
+
+        /// The targets of the rules that are in force.
+        fn targets(&self) -> Vec<String> {
+            let rules = self.hub.rules().after(0, self.wall_seconds);
+            rules.map(|rule| rule.terms.target.to_string()).collect()
+        }
+
+        fn not_saved(&self) -> Option<&str> {
+            match self.file.kept() {
+                Kept::NotSaved(why) => Some(why),
+                _ => None,
+            }
+        }
+    }
+
+    const BAN: &str = "ban 198.51.100.7 forever by=alice at=2026-11-26T00:00:00Z spam\n";
+
+    #[test]
+    fn a_file_is_made_for_its_owner_alone_and_holds_each_change() {
+        let folder = Folder::new("rules-made");
+        let mut desk = Desk::in_folder(folder).unwrap();
+        assert_eq!(desk.text(), "");
+        desk.ban("198.51.100.7", Span::Forever, "spam");
+        assert_eq!(desk.text(), BAN);
+        let path = desk.folder.path().join("bans");
+        let mode = fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        desk.ban("2001:db8::7", Span::Seconds(3600), "");
+        let second = "ban 2001:db8::/64 2026-11-26T01:00:00Z by=alice at=2026-11-26T00:00:00Z\n";
+        assert_eq!(desk.text(), format!("{BAN}{second}"));
+        desk.lift(1);
+        assert_eq!(desk.text(), second);
+        let desk = desk.restart();
+        assert_eq!(desk.targets(), ["2001:db8::/64"]);
+        assert_eq!(desk.text(), second);
+    }
+
+    #[test]
+    fn comments_order_and_what_was_written_by_hand_stay() {
+        let text = "# the troll\n\nmute 198.51.100.9\n  # the advertiser\nname spam* forever no ads\r\nban 198.51.100.8";
+        let mut desk = Desk::new(text);
+        assert_eq!(desk.targets(), ["198.51.100.9", "spam*", "198.51.100.8"]);
+        desk.ban("198.51.100.7", Span::Forever, "spam");
+        assert_eq!(desk.text(), format!("{text}\n{BAN}"));
+        desk.lift(2);
+        let without = text.replace("name spam* forever no ads\r\n", "");
+        assert_eq!(desk.text(), format!("{without}\n{BAN}"));
+    }
+
+    /// Both changes hold, whichever came first.
+    #[test]
+    fn what_was_changed_by_hand_is_followed_with_the_next_change() {
+        let mut desk = Desk::new("ban 198.51.100.1\nban 198.51.100.2\n");
+        desk.edit("ban 198.51.100.2\n# new\nban 198.51.100.3\n");
+        desk.ban("198.51.100.7", Span::Forever, "spam");
+        assert_eq!(
+            desk.text(),
+            format!("ban 198.51.100.2\n# new\nban 198.51.100.3\n{BAN}")
+        );
+        let targets = ["198.51.100.2", "198.51.100.7", "198.51.100.3"];
+        assert_eq!(desk.targets(), targets);
+        desk.edit("ban 198.51.100.4\n");
+        desk.reload().unwrap();
+        assert_eq!(desk.targets(), ["198.51.100.4"]);
+    }
+
+    #[test]
+    fn a_file_that_was_taken_away_lifts_nothing_and_is_made_again() {
+        let mut desk = Desk::new("ban 198.51.100.1\n");
+        fs::remove_file(desk.folder.path().join("bans")).unwrap();
+        desk.reload().unwrap();
+        assert_eq!(desk.targets(), ["198.51.100.1"]);
+        desk.ban("198.51.100.7", Span::Forever, "spam");
+        assert_eq!(desk.text(), format!("ban 198.51.100.1 forever\n{BAN}"));
+    }
+
+    #[test]
+    fn a_file_that_was_broken_by_hand_is_left_alone_until_it_is_mended() {
+        let mut desk = Desk::new("ban 198.51.100.1\n");
+        let broken = "ban 198.51.100.1\nban everybody\n";
+        desk.edit(broken);
+        desk.ban("198.51.100.7", Span::Forever, "spam");
+        let why = desk.not_saved().unwrap().to_owned();
+        assert!(
+            why.ends_with("bans, line 2: no such address: everybody"),
+            "{why}"
+        );
+        assert_eq!(desk.reload(), Err(why));
+        assert_eq!(desk.text(), broken);
+        assert_eq!(desk.targets(), ["198.51.100.1", "198.51.100.7"]);
+        desk.edit("ban 198.51.100.1\n");
+        desk.pass(59);
+        assert!(desk.not_saved().is_some(), "it is not time yet");
+        desk.pass(1);
+        assert_eq!(desk.not_saved(), None);
+        assert_eq!(desk.text(), format!("ban 198.51.100.1\n{BAN}"));
+        let wrong = Desk::new("").folder;
+        fs::write(wrong.path().join("bans"), broken).unwrap();
+        let error = Desk::in_folder(wrong).err().unwrap();
+        let inner = error
+            .get_ref()
+            .and_then(|it| it.downcast_ref::<SettingsError>());
+        assert_eq!(inner.map(SettingsError::exit_status), Some(2));
+    }
+
+    /// Killed or failing at any step: the old rules or the new ones are there, whole, and what is in force is written
+    /// a minute later, once.
+    #[test]
+    fn whatever_step_fails_a_restart_finds_whole_rules_and_a_minute_later_all() {
+        let old = "# kept\nban 198.51.100.1\n";
+        let new = format!("{old}{BAN}");
+        for step in [
+            Step::Create,
+            Step::Write,
+            Step::Sync,
+            Step::Rename,
+            Step::SyncFolder,
+        ] {
+            let mut desk = Desk::new(old);
+            desk.file.failing = Some(step);
+            desk.ban("198.51.100.7", Span::Forever, "spam");
+            assert_eq!(desk.not_saved(), Some("no storage space"), "{step:?}");
+            let is_new = step == Step::SyncFolder;
+            assert_eq!(desk.text(), if is_new { &*new } else { old }, "{step:?}");
+            assert_eq!(desk.targets().len(), 2, "it is in force all the same");
+            desk.pass(60);
+            assert!(desk.not_saved().is_some(), "{step:?}");
+            desk.file.failing = None;
+            desk.pass(60);
+            assert_eq!(desk.not_saved(), None, "{step:?}");
+            assert_eq!(desk.text(), new, "{step:?}");
+            assert_eq!(desk.file.retry_at(), None);
+            let again = desk.restart();
+            assert_eq!(again.targets().len(), 2, "{step:?}");
+
+            let mut killed = Desk::new(old);
+            killed.file.failing = Some(step);
+            killed.ban("198.51.100.7", Span::Forever, "spam");
+            let again = killed.restart();
+            assert_eq!(again.targets().len(), 1 + usize::from(is_new), "{step:?}");
+        }
+    }
+
+    /// Our own file is no edit by hand, even if it is not known whether it would outlast a loss of power.
+    #[test]
+    fn a_folder_that_is_not_synced_makes_no_rule_twice() {
+        let mut desk = Desk::new("");
+        desk.file.failing = Some(Step::SyncFolder);
+        desk.ban("198.51.100.7", Span::Forever, "spam");
+        desk.lift(1);
+        assert_eq!(desk.text(), "");
+        desk.ban("198.51.100.7", Span::Forever, "spam");
+        desk.file.failing = None;
+        desk.pass(60);
+        assert_eq!((desk.text(), desk.targets().len()), (BAN.to_owned(), 1));
+    }
+
+    #[test]
+    fn a_rule_that_is_over_stays_in_the_file_for_a_day() {
+        let mut desk = Desk::new("");
+        desk.ban("198.51.100.1", Span::Seconds(60), "");
+        desk.pass(60);
+        assert_eq!(desk.targets(), [""; 0]);
+        desk.pass(86_399);
+        desk.ban("198.51.100.7", Span::Forever, "spam");
+        assert_eq!(desk.text().lines().count(), 2, "{}", desk.text());
+        desk.pass(1);
+        desk.ban("198.51.100.8", Span::Forever, "spam");
+        assert!(!desk.text().contains("198.51.100.1 "), "{}", desk.text());
+    }
+
+    #[test]
+    fn ten_thousand_rules_are_read_and_one_more_is_wrong() {
+        let rule = |n: usize| format!("ban 10.{}.{}.1\n", n / 256, n % 256);
+        let all: String = (0..RULES_MAX).map(rule).collect();
+        let mut desk = Desk::new(&all);
+        assert_eq!(desk.targets().len(), RULES_MAX);
+        desk.lift(1);
+        desk.ban("198.51.100.7", Span::Forever, "spam");
+        assert_eq!(desk.text(), all[rule(0).len()..].to_owned() + BAN);
+        let before = desk.text();
+        desk.edit(&(before + "ban 198.51.100.9\n"));
+        assert!(desk.reload().is_err());
+        assert_eq!(desk.targets().len(), RULES_MAX);
+    }
+
+    proptest! {
+        /// Whatever an operator says of a rule, a restart finds it as it was.
+        #[test]
+        fn a_restart_finds_each_rule_as_it_was(reasons in prop::collection::vec(".{0,80}", 1..4), seconds in 1..=400_000_u64) {
+            let mut desk = Desk::new("");
+            for (number, reason) in reasons.iter().enumerate() {
+                let span = if number % 2 == 0 { Span::Seconds(seconds) } else { Span::Forever };
+                desk.ban(&format!("198.51.100.{number}"), span, reason);
+            }
+            let before: Vec<Terms> = desk.hub.rules().durable().cloned().collect();
+            let text = desk.text();
+            let desk = desk.restart();
+            let after: Vec<Terms> = desk.hub.rules().durable().cloned().collect();
+            prop_assert_eq!(before, after);
+            prop_assert_eq!(text, desk.text());
+        }
     }
 }

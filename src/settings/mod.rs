@@ -361,7 +361,14 @@ mod tests {
             "rooms-max",
             "pace-ms-max",
         ];
-        let no_number = [LISTEN, "exempt", "proxy-from", "room", "motd-file"];
+        let no_number = [
+            LISTEN,
+            "exempt",
+            "proxy-from",
+            "room",
+            "motd-file",
+            "bans-file",
+        ];
         for setting in TABLE
             .iter()
             .filter(|setting| !no_number.contains(&setting.key))

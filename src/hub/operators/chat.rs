@@ -23,7 +23,7 @@ impl Core {
         arguments: Option<&'a str>,
         now: Instant,
     ) -> Result<Option<Request<'a>>, Refusal> {
-        if !session.op {
+        if !session.is_operator() {
             return Err(Refusal::NoSuchCommand(typed.into()));
         }
         if let Some(text) = arguments {

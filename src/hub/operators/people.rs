@@ -111,7 +111,7 @@ impl<T> Hub<T> {
     pub(crate) fn set_operator(&mut self, who: &Who, on: bool) -> Result<Done, Denied> {
         let id = self.one_of(who)?;
         if let Some(session) = self.session(id) {
-            session.op = on;
+            session.prefs().operator = on;
         }
         let name = self.name_of(id);
         Ok(Done::Operator { name, on })

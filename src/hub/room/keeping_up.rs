@@ -32,7 +32,7 @@ pub(in crate::hub) struct KeepingUp {
     uncounted: Members,
     is_behind: bool,
     /// How often the room fell behind. So a talker is told once each time.
-    times: u32,
+    times: u16,
 }
 
 /// How many there are, and how many of them are behind.
@@ -89,11 +89,11 @@ impl KeepingUp {
         let was_behind = std::mem::replace(&mut self.is_behind, slow * BEHIND_PART > listeners);
         self.times = self
             .times
-            .wrapping_add(u32::from(self.is_behind && !was_behind));
+            .wrapping_add(u16::from(self.is_behind && !was_behind));
     }
 
     /// How often the room fell behind, if it is.
-    pub(in crate::hub) fn behind(&self) -> Option<u32> {
+    pub(in crate::hub) fn behind(&self) -> Option<u16> {
         self.is_behind.then_some(self.times)
     }
 

@@ -62,7 +62,7 @@ fn who_is_an_operator_is_seen_and_stays_one_with_another_name() {
     assert_eq!(world.ask(bob, "/who"), ["-- 2 here: anna (op, away), bob"]);
     assert_eq!(
         world.ask(ann, "/kick bob spam"),
-        ["-- 1 session kicked", "-- bob left: kicked (1 here)"]
+        ["-- bob left: kicked (1 here)", "-- 1 session kicked"]
     );
     assert_eq!(
         world.lines(bob).last().unwrap(),
@@ -103,13 +103,13 @@ fn an_operator_mutes_and_bans_for_a_day_and_sees_no_address() {
     );
     assert_eq!(
         world.ask(ann, "/kick eve"),
-        ["-- 1 session kicked", "-- eve left: kicked (2 here)"]
+        ["-- eve left: kicked (2 here)", "-- 1 session kicked"]
     );
     assert_eq!(
         world.ask(ann, "/ban bob 1h no ads"),
         [
-            "-- ban 2: their address until 2024-10-04T15:05:30Z; 1 session closed; until the server stops",
-            "-- bob left: banned (1 here)"
+            "-- bob left: banned (1 here)",
+            "-- ban 2: their address until 2024-10-04T15:05:30Z; 1 session closed; until the server stops"
         ]
     );
     let farewell = "!! goodbye: you are banned until 2024-10-04 15:05 UTC: no ads";

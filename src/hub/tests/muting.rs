@@ -9,7 +9,6 @@ use crate::dialect::Dialect;
 use crate::hub::tests::operators::told;
 use crate::hub::tests::operators::who;
 use crate::hub::tests::world::{limits, shown, World, AFTERNOON};
-use crate::ledger::CloseReason;
 use crate::when::Span;
 
 const HERE: &str = "198.51.100.7";
@@ -249,7 +248,6 @@ fn who_shares_an_address_is_muted_alone() {
     world.enter(ann, "/quit");
     world.check();
     assert_eq!(world.hub.rules().count(AFTERNOON), [0, 0, 0]);
-    assert_eq!(world.closes(), [("ann".to_owned(), CloseReason::Quit)]);
     // All of an address are met where it is forced.
     let eve = world.join_at("eve", HERE);
     assert!(world.mute("force eve", HOUR, "").contains("; 2 sessions"));

@@ -206,7 +206,9 @@ fn a_ban_is_held_up_by_guards() {
         world.ban("force 0.0.0.0/0", Span::Forever, ""),
         "-- ban 1: 0.0.0.0/0 forever; 21 sessions closed; until the server stops"
     );
-    assert_eq!(world.read(far), b"-- 3 more left (1 here)\r\n".repeat(0));
+    let left = |name, here| format!("-- {name} left: banned ({here} here)");
+    let heard = [left("ann", 3), left("bob", 2), left("eve", 1)];
+    assert_eq!(world.lines(far), heard);
     assert!(!world.hub.is_banned(Origin::Local));
     assert_eq!(world.hub.open_sessions(), 1);
 }
