@@ -470,7 +470,7 @@ mod tests {
             assert_eq!(parse(line), ann(), "{line}");
         }
         for line in [
-            "/who", "/names", "/list", "/l", "/Who", "/w", "/users", "/us",
+            "/who", "/names", "/list", "/li", "/Who", "/w", "/users", "/us",
         ] {
             assert_eq!(parse(line), Ok(Some(Request::Who(None))), "{line}");
         }
@@ -536,12 +536,59 @@ mod tests {
                 "/name 一二三四五六七八九十一二三",
                 "a name is 1 to 24 columns wide, and this one is 26",
             ),
-            ("/who bob", "usage: /who"),
-            ("/names x", "usage: /who"),
+            ("/who a b", "usage: /who [ROOM]"),
+            ("/names x y", "usage: /who [ROOM]"),
+            ("/l", "/l could be /leave or /list"),
+            ("/p", "/p could be /part or /pm"),
+            ("/join games a b", "usage: /join ROOM [KEY]"),
+            ("/leave games", "usage: /leave"),
+            (
+                "/join -games",
+                "a room's name is 1 to 24 letters, digits or _ - . and begins with a letter or digit",
+            ),
+            (
+                "/j ##games",
+                "a room's name is 1 to 24 letters, digits or _ - . and begins with a letter or digit",
+            ),
+            (
+                "/join 一二三四五六七八九十一二三",
+                "a room's name is 1 to 24 columns wide, and this one is 26",
+            ),
             ("/back now", "usage: /back"),
         ] {
             assert_eq!(parse(line), Err(words.to_string()), "{line}");
         }
+    }
+
+    #[test]
+    fn rooms_and_keys_are_understood() {
+        let room = |name| RoomName::parse(name).unwrap();
+        let key = "k".repeat(64);
+        let with_key = format!("/join games {key}");
+        for (line, name, key) in [
+            ("/join games", "games", None),
+            ("/j #Games", "Games", None),
+            ("/jo admin", "admin", None),
+            ("/join guest7 x", "guest7", Some("x")),
+            ("/join games  key#/", "games", Some("key#/")),
+            (&with_key, "games", Some(&*key)),
+        ] {
+            let room = room(name);
+            assert_eq!(parse(line), Ok(Some(Request::Join { room, key })), "{line}");
+        }
+        let too_long = format!("/join games {key}k");
+        assert_eq!(parse(&too_long), Err("usage: /join ROOM [KEY]".to_owned()));
+        for (line, request) in [
+            ("/join", Request::Where),
+            ("/leave", Request::Leave),
+            ("/part", Request::Leave),
+            ("/rooms", Request::Rooms),
+            ("/who #games", Request::Who(Some("#games"))),
+        ] {
+            assert_eq!(parse(line), Ok(Some(request)), "{line}");
+        }
+        // What is not seen would make it another room.
+        assert_eq!(parse("/join ga\u{200b}mes"), parse("/join -"));
     }
 
     #[test]

@@ -23,9 +23,9 @@ const HISTORY_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// The room in which everybody is at first.
 const LOBBY_NAME: &str = "lobby";
 
-/// Where a room is kept. Its place may be given to another one when it is gone: see [`RoomId`].
+/// Where a room is kept: no more than 61,001 are, as the table of settings says. Its place may be given to another one when it is gone: see [`RoomId`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct RoomAt(u32);
+pub(super) struct RoomAt(u16);
 
 impl RoomAt {
     /// The room that everybody who connects is in.
@@ -194,7 +194,7 @@ impl Rooms {
     /// All rooms.
     pub(super) fn iter(&self) -> impl Iterator<Item = (RoomAt, &Room)> {
         let others = self.others.iter();
-        let others = others.map(|(place, room)| (RoomAt(place as u32 + 1), room));
+        let others = others.map(|(place, room)| (RoomAt(place as u16 + 1), room));
         std::iter::once((RoomAt::LOBBY, &self.lobby)).chain(others)
     }
 
@@ -332,7 +332,7 @@ impl Rooms {
         let keys = Keys::of(name.text());
         let mut room = Room::new(name, key, self.serial, self.history_lines, self.pace_max);
         room.is_permanent = is_permanent;
-        let at = RoomAt(self.others.insert(room) as u32 + 1);
+        let at = RoomAt(self.others.insert(room) as u16 + 1);
         self.by_name.insert(&keys, at);
         let room = self.get(at);
         if room.key.is_none() {

@@ -72,6 +72,9 @@ pub(super) const LISTEN: &str = "listen";
 /// The row of the rooms that are always there.
 const ROOM: &str = "room";
 
+/// At most this many rooms are always there.
+const ROOMS_MAX: usize = 1000;
+
 /// The row whose file is shown in the greeting.
 pub(crate) const MOTD_FILE: &str = "motd-file";
 
@@ -223,7 +226,7 @@ pub(super) static TABLE: &[Setting] = &[
     number(
         "rooms-max",
         "200",
-        count(1, 100_000).zero_means("only the lobby and those of room"),
+        count(1, 60_000).zero_means("only the lobby and those of room"),
         "the most rooms made by /join at a time",
         |settings, n| settings.limits.rooms_max = length(n),
         |settings| settings.limits.rooms_max as u64,
@@ -402,6 +405,9 @@ impl Setting {
             }
             Kind::Nets(..) | Kind::Rooms if value == NONE => {}
             Kind::Rooms => {
+                if settings.rooms.len() >= ROOMS_MAX {
+                    return Err(format!("{key}: more than {ROOMS_MAX} of them"));
+                }
                 let wrong = |_| format!("{key}: {}: no name of a room", one_line(value));
                 settings.rooms.push(RoomName::parse(value).map_err(wrong)?);
             }
