@@ -71,7 +71,7 @@ impl<T> Hub<T> {
         };
         let from = session.room;
         let (left, name) = (core.rooms.get(from), core.rooms.get(to).name.clone());
-        log_move(session.number, left, core.rooms.get(to));
+        debug!(target: fields::LOG_TARGET, "{}", move_line(session.number, left, core.rooms.get(to)));
         let (old_name, said) = (left.name.clone(), left.history.said());
         let note = Note::Moved {
             from: &old_name,
@@ -263,11 +263,11 @@ impl Made {
     }
 }
 
-/// Writes down that somebody went to another room. One that has a key is not named.
-fn log_move(id: u64, from: &Room, to: &Room) {
+/// What the log says of who went to another room. One that has a key is not named.
+pub(super) fn move_line(id: u64, from: &Room, to: &Room) -> String {
     let name = |room: &Room| match room.key {
         Some(_) => "*".to_owned(),
         None => Value(room.name.text()).to_string(),
     };
-    debug!(target: fields::LOG_TARGET, "move id={id} from={} to={}", name(from), name(to));
+    format!("move id={id} from={} to={}", name(from), name(to))
 }

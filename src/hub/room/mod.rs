@@ -329,3 +329,13 @@ impl Room {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    #[test]
+    fn sizes() {
+        eprintln!("feed {} pace {} gate {} keeping {} history {} members {} arrivals {} snapshot {}",
+            size_of::<Feed>(), size_of::<Pace>(), size_of::<Gate>(), size_of::<KeepingUp>(), size_of::<History>(), size_of::<Members>(), size_of::<Arrivals>(), size_of::<Snapshot>());
+    }
+}
