@@ -62,9 +62,8 @@ pub(super) struct Room {
     pub(super) names: SortedNames,
     /// Who spoke last, the latest behind; at most [`SPEAKERS_MAX`].
     pub(super) speakers: VecDeque<SessionId>,
-    joins: Gate,
-    leaves: Gate,
-    renames: Gate,
+    /// None until somebody comes, goes or takes another name of which others are told.
+    gates: Option<Box<Gates>>,
     pub(super) history: History,
     pub(super) feed: Feed,
     /// How far the feed went when the round began in which the members are told of it now: so far all have heard it
@@ -72,6 +71,14 @@ pub(super) struct Room {
     pub(super) round: Snapshot,
     pub(super) pace: Pace,
     pub(super) keeping_up: KeepingUp,
+}
+
+/// What bounds how often the members of a room are told who came, went or has another name.
+#[derive(Debug, Default)]
+struct Gates {
+    joins: Gate,
+    leaves: Gate,
+    renames: Gate,
 }
 
 impl Room {
@@ -96,9 +103,7 @@ impl Room {
             arrivals: Arrivals::default(),
             names: SortedNames::default(),
             speakers: VecDeque::new(),
-            joins: Gate::default(),
-            leaves: Gate::default(),
-            renames: Gate::default(),
+            gates: None,
             history: History::new(history_lines),
             feed: Feed::default(),
             round: Snapshot::default(),
@@ -213,11 +218,19 @@ impl Room {
 
     /// Lets the others know of the member at `place`, if they were not told of it before; gives whether they were not.
     pub(super) fn announce(&mut self, place: u32, name: &Name, now: Instant) -> bool {
-        let member = self.members.get_mut(place);
-        let Some(member) = member.filter(|member| member.announced.is_none()) else {
+        let member = self.members.get(place);
+        if member.is_none_or(|member| member.announced.is_some()) {
+            return false;
+        }
+        // Nobody is told of who makes a room.
+        let makes_it = self.gates.is_none() && self.members.len() == 1 && self.serial > 0;
+        let told = match makes_it {
+            true => Told::ByName,
+            false => self.gates.get_or_insert_default().joins.admit(now),
+        };
+        let Some(member) = self.members.get_mut(place) else {
             return false;
         };
-        let told = self.joins.admit(now);
         member.announced = Some(Announced {
             arrival: self.arrivals.add(member.id),
             told,
@@ -240,10 +253,11 @@ impl Room {
     ) {
         self.pace.note_leave(now);
         let Some(announced) = announced else { return };
-        if self.joins.retract(announced.told) {
+        let gates = self.gates.get_or_insert_default();
+        if gates.joins.retract(announced.told) {
             return;
         }
-        if self.leaves.admit(now) == Told::ByName {
+        if gates.leaves.admit(now) == Told::ByName {
             let left = left(self.here());
             self.say_to_all(&Event::Presence(left), Some(id));
         }
@@ -256,14 +270,20 @@ impl Room {
             return;
         };
         // Nobody knows the old name of who is still to be told of.
-        if !self.joins.waits(announced.told) && self.renames.admit(now) == Told::ByName {
+        let gates = self.gates.get_or_insert_default();
+        if !gates.joins.waits(announced.told) && gates.renames.admit(now) == Told::ByName {
             self.say_to_others(&Event::Presence(Presence::Renamed { from, to }), place);
         }
     }
 
     /// When a sum of joins, leaves or renames is due.
     pub(super) fn sum_due_at(&self) -> Option<Instant> {
-        let sums = [&self.joins, &self.leaves, &self.renames].map(Gate::due_at);
+        let Gates {
+            joins,
+            leaves,
+            renames,
+        } = self.gates.as_deref()?;
+        let sums = [joins, leaves, renames].map(Gate::due_at);
         sums.into_iter().flatten().min()
     }
 
@@ -287,15 +307,21 @@ impl Room {
     /// Tells the sums that are due.
     pub(super) fn tick(&mut self, now: Instant) {
         let here = self.here();
-        if let Some(count) = self.joins.take_due(now) {
+        let Some(gates) = self.gates.as_deref_mut() else {
+            return;
+        };
+        let joined = gates.joins.take_due(now);
+        let left = gates.leaves.take_due(now);
+        let renamed = gates.renames.take_due(now);
+        if let Some(count) = joined {
             let more = Presence::MoreJoined { count, here };
             self.say_to_all(&Event::Presence(more), None);
         }
-        if let Some(count) = self.leaves.take_due(now) {
+        if let Some(count) = left {
             let more = Presence::MoreLeft { count, here };
             self.say_to_all(&Event::Presence(more), None);
         }
-        if let Some(count) = self.renames.take_due(now) {
+        if let Some(count) = renamed {
             let more = Presence::MoreRenamed { count };
             self.say_to_all(&Event::Presence(more), None);
         }
@@ -324,18 +350,8 @@ impl Room {
         if self.members.is_round_over() {
             self.feed.trim(self.round);
             if self.members.len() < CROWD_MIN {
-                self.feed.give_back_memory(0);
+                self.feed.close_if_silent();
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    #[test]
-    fn sizes() {
-        eprintln!("feed {} pace {} gate {} keeping {} history {} members {} arrivals {} snapshot {}",
-            size_of::<Feed>(), size_of::<Pace>(), size_of::<Gate>(), size_of::<KeepingUp>(), size_of::<History>(), size_of::<Members>(), size_of::<Arrivals>(), size_of::<Snapshot>());
     }
 }
