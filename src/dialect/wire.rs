@@ -334,7 +334,7 @@ fn encode_presence(presence: &Presence<'_>, out: &mut Vec<u8>) {
     match *presence {
         Presence::Joined { name, here } => told(out, "CAME", &[&name.text()], &[here]),
         Presence::Left { name, here, .. } | Presence::WentTo { name, here, .. } => {
-            told(out, "WENT", &[&name.text()], &[here])
+            told(out, "WENT", &[&name.text()], &[here]);
         }
         Presence::Renamed { from, to } => told(out, "NOW", &[&from.text(), &to.text()], &[]),
         Presence::MoreJoined { count, here } => told(out, "CAME", &[], &[count, here]),

@@ -39,17 +39,16 @@ impl<T> Hub<T> {
         let own_room = self.sessions.get(own).map(|session| session.room);
         let rooms = &self.core.rooms;
         let prefix = without_hash(prefix);
-        let names = rooms.listed().map(|(_, room)| room);
         let own = own_room.map(|at| rooms.get(at));
-        let names = names.chain(own.filter(|room| room.key.is_some()));
-        let names = names.map(|room| room.name.text());
+        let known = rooms.listed().map(|(_, room)| room);
+        let known = known.chain(own.filter(|room| room.key.is_some()));
         let begins = |name: &&str| name.to_lowercase().starts_with(prefix);
-        let named = names.filter(begins).take(CANDIDATES_MAX);
-        let named = named.map(str::to_owned).collect();
+        let found = known.map(|room| room.name.text()).filter(begins);
+        let found = found.take(CANDIDATES_MAX).map(str::to_owned).collect();
         self.core
             .work
             .add(Work::PERSON.times(self.core.rooms.len()));
-        named
+        found
     }
 
     /// The names of those here, but for `own`, that begin with `prefix`, which is in lower case.

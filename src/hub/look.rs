@@ -109,9 +109,10 @@ impl<T> Hub<T> {
         Some(Look {
             number: session.number,
             name: &session.name,
-            room: match session.is_open() {
-                true => self.core.room_of(session).name.text(),
-                false => "",
+            room: if session.is_open() {
+                self.core.room_of(session).name.text()
+            } else {
+                ""
             },
             dialect: session.codec.dialect(),
             from: session.from,

@@ -128,17 +128,13 @@ impl<T> Hub<T> {
         self.unsort_name(id);
         let (name, room) = (&name, self.core.rooms.get(to));
         let (to_name, is_secret) = (room.name.clone(), room.key.is_some());
-        let left = |here| match is_secret {
-            true => Presence::Left {
-                name,
-                words: "",
-                here,
-            },
-            false => Presence::WentTo {
-                name,
-                to: &to_name,
-                here,
-            },
+        let (words, to_told) = ("", &to_name);
+        let left = |here| {
+            if is_secret {
+                return Presence::Left { name, words, here };
+            }
+            let to = to_told;
+            Presence::WentTo { name, to, here }
         };
         self.leave(id, left, now);
         let Self { sessions, core } = self;

@@ -213,7 +213,7 @@ fn encode_rooms(rooms: &RoomList<'_>, to: &To, out: &mut Vec<u8>) {
         count => push_display(out, format_args!("-- {count} rooms: ")),
     }
     push_list(rooms.listed, begin, to, out, |room, out| {
-        push_display(out, room)
+        push_display(out, room);
     });
     out.extend_from_slice(b"\r\n");
 }

@@ -224,9 +224,10 @@ impl Room {
         }
         // Nobody is told of who makes a room.
         let makes_it = self.gates.is_none() && self.members.len() == 1 && self.serial > 0;
-        let told = match makes_it {
-            true => Told::ByName,
-            false => self.gates.get_or_insert_default().joins.admit(now),
+        let told = if makes_it {
+            Told::ByName
+        } else {
+            self.gates.get_or_insert_default().joins.admit(now)
         };
         let Some(member) = self.members.get_mut(place) else {
             return false;

@@ -533,20 +533,17 @@ impl Model {
             return self.leave(who);
         }
         let found = self.rooms.iter_mut().find(|(other, ..)| is_like(other));
-        let name = match found {
-            Some((name, has_key, members)) => {
-                let is_there = self.place[who].as_ref() == Some(name);
-                if is_there || has_key.as_deref().is_some_and(|it| key != Some(it)) {
-                    return false;
-                }
-                *members += 1;
-                name.clone()
+        let name = if let Some((name, has_key, members)) = found {
+            let is_there = self.place[who].as_ref() == Some(name);
+            if is_there || has_key.as_deref().is_some_and(|it| key != Some(it)) {
+                return false;
             }
-            None => {
-                let room = (name.to_owned(), key.map(str::to_owned), 1);
-                self.rooms.push(room);
-                name.to_owned()
-            }
+            *members += 1;
+            name.clone()
+        } else {
+            let room = (name.to_owned(), key.map(str::to_owned), 1);
+            self.rooms.push(room);
+            name.to_owned()
         };
         self.leave(who);
         self.place[who] = Some(name);
