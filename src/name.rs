@@ -133,6 +133,11 @@ impl RoomName {
         Ok(RoomName(name))
     }
 
+    /// The room in which everybody is at first.
+    pub(crate) fn lobby() -> RoomName {
+        RoomName("lobby".into())
+    }
+
     /// The name as text.
     pub(crate) fn text(&self) -> &str {
         &self.0

@@ -20,9 +20,6 @@ use crate::name::{without_hash, Keys, RoomName};
 /// All that is kept of what was said before, in all rooms together, in bytes.
 const HISTORY_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// The room in which everybody is at first.
-const LOBBY_NAME: &str = "lobby";
-
 /// Where a room is kept: no more than 61,001 are, as the table of settings says. Its place may be given to another one when it is gone: see [`RoomId`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct RoomAt(u16);
@@ -114,7 +111,7 @@ impl Sizes {
 impl Rooms {
     /// The lobby alone. Each room keeps `history_lines`, and a line to a crowded one waits at most `pace_max` for others.
     pub(super) fn new(history_lines: usize, pace_max: Option<Duration>) -> Self {
-        let name = RoomName::parse(LOBBY_NAME).expect("it is a room's name");
+        let name = RoomName::lobby();
         let mut by_name = LookAlikes::default();
         by_name.insert(&Keys::of(name.text()), RoomAt::LOBBY);
         Self {

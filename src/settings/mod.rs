@@ -20,8 +20,9 @@ pub use crate::net::{Net, NoNet};
 pub use crate::rate::Rate;
 
 use self::configuration::Entry;
+use self::error::one_line;
 pub use self::listen::{Endpoint, Listen, ListenError, Place, Service};
-use self::table::{one_line, Setting, LISTEN, TABLE};
+use self::table::{Setting, LISTEN, TABLE};
 
 pub use self::configuration::{Changed, Configuration, Row, Source};
 pub use self::error::SettingsError;

@@ -6,8 +6,12 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::error::one_line;
 use super::listen::{Endpoint, ListenError};
-use super::number::{bytes, count, milliseconds, seconds, Range, DAY, HOUR, KIB, MIB, SECOND};
+use super::number::{
+    bytes, count, length, milliseconds, milliseconds_of, or_zero, seconds, unless_zero, Range, DAY,
+    HOUR, KIB, MIB, SECOND,
+};
 use crate::limits::Limits;
 use crate::name::RoomName;
 use crate::net::Net;
@@ -448,41 +452,6 @@ impl Setting {
         };
         (self.key, self.default, meaning)
     }
-}
-
-fn or_zero(n: Option<usize>) -> u64 {
-    n.unwrap_or(0) as u64
-}
-
-fn milliseconds_of(time: Option<Duration>) -> u64 {
-    time.map_or(0, |time| time.as_millis() as u64)
-}
-
-fn unless_zero<N: Default + PartialEq>(n: N) -> Option<N> {
-    (n != N::default()).then_some(n)
-}
-
-/// A number of bytes or pieces as a length; where memory cannot count so far, as far as it can.
-fn length(n: u64) -> usize {
-    usize::try_from(n).unwrap_or(usize::MAX)
-}
-
-/// Somebody else's text within a message of ours: on one line, and short enough to be read.
-pub(super) fn one_line(text: &str) -> String {
-    const CHARACTERS_MAX: usize = 200;
-    let mut line = String::new();
-    for (index, character) in text.chars().enumerate() {
-        if index == CHARACTERS_MAX {
-            line.push('…');
-            break;
-        }
-        if character.is_control() {
-            line.extend(character.escape_default());
-        } else {
-            line.push(character);
-        }
-    }
-    line
 }
 
 /// The values of a setting that may be repeated, as one.
