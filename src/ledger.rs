@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use log::info;
 
+use crate::fields;
 use crate::name::Name;
 use crate::origin::Origin;
 #[cfg(test)]
@@ -198,6 +199,7 @@ impl Ledger {
         );
         if let Some(address) = close.from.address().filter(|_| close.reason.is_abuse()) {
             info!(
+                target: fields::LOG_TARGET,
                 "abuse from={address} reason={} id={}",
                 close.reason, close.id
             );

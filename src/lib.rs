@@ -33,6 +33,7 @@
 //! | `id` | which session, which person |
 //! | `stream` | one socket and its readiness |
 //! | `file` | a file that is read whole, up to a bound |
+//! | `histogram` | how often something took how long |
 //!
 //! Beside the map stand `bin/chatload` (the load test, a program of its own) and `internals` (the door for fuzz targets
 //! and benches). Where a single thing is done, and where a new one goes, is in `CONTRIBUTING.md`.
@@ -58,6 +59,7 @@ mod debts;
 mod dialect;
 mod fields;
 mod file;
+mod histogram;
 mod hub;
 mod hygiene;
 mod id;

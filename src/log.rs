@@ -4,19 +4,24 @@
 //! time would bury what matters. So lines wait in a buffer of 256 KiB, are written as the system takes them without
 //! waiting, and at most 200 in any second: five hundred users who come at once are in the log, every one of them, within
 //! some seconds. Lines that find no room are counted, and the count is logged behind those that found some. A report
-//! that was asked for goes before lines that wait for their time.
+//! that was asked for goes before lines that wait for their time; so do lines about operators, rules and abuse, of which
+//! none is held back, however many there are: they are lost only when standard error takes nothing and 256 KiB wait for
+//! it already.
+//!
+//! Where standard error is the journal, a line begins with its level as that reads it, and has no time of its own.
 //!
 //! What passes is decided by `RUST_LOG`, as `env_logger` reads it, and by the level that an operator sets meanwhile.
 
+mod line;
 mod watch;
 
 use std::collections::VecDeque;
 use std::env;
 use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError, RwLock};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use log::{warn, Level, LevelFilter, Log, Metadata, Record, SetLoggerError};
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
@@ -24,6 +29,8 @@ use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use crate::fields;
 use crate::rate::Window;
 use crate::report;
+
+use line::line;
 
 pub(crate) use watch::Watch;
 
@@ -49,11 +56,26 @@ const DEFAULT_LEVEL: &str = "info";
 /// The name that the targets of all our records begin with.
 const CRATE: &str = env!("CARGO_CRATE_NAME");
 
+/// What is not held to the rate: a report, what operators do, rules and their end, and abuse, of which others read the
+/// log to act on it.
+const UNLIMITED_TARGETS: [&str; 2] = [report::LOG_TARGET, fields::LOG_TARGET];
+
 /// The logger of the process, so that its level can be changed.
 static INSTALLED: OnceLock<&StderrLog> = OnceLock::new();
 
 /// Some of the log waits to be written.
 static IS_BEHIND: AtomicBool = AtomicBool::new(false);
+
+/// How many lines were lost, since there were too many …
+static LOST_RATE: AtomicU64 = AtomicU64::new(0);
+/// … and since standard error took none.
+static LOST_BLOCKED: AtomicU64 = AtomicU64::new(0);
+
+/// How many lines of the log are lost: because there were too many, and because standard error took none.
+pub(crate) fn lost() -> (u64, u64) {
+    let read = |lost: &AtomicU64| lost.load(Ordering::Relaxed);
+    (read(&LOST_RATE), read(&LOST_BLOCKED))
+}
 
 /// Lets pass what is logged, and what somebody wants who watches.
 fn pass_what_is_wanted() {
@@ -193,6 +215,9 @@ impl StderrLog {
         act(&mut queue, now);
         queue.write_out(&mut Stream(io::stderr()), now);
         IS_BEHIND.store(queue.is_behind(), Ordering::Relaxed);
+        let Lost { rate, blocked } = queue.lost;
+        LOST_RATE.store(rate, Ordering::Relaxed);
+        LOST_BLOCKED.store(blocked, Ordering::Relaxed);
     }
 }
 
@@ -209,9 +234,9 @@ impl Log for StderrLog {
         let line = line(record.level(), record.args());
         watch::tell(&line, record.level(), is_logged);
         if is_logged {
-            let asked_for = [report::LOG_TARGET, fields::LOG_TARGET].contains(&record.target());
+            let is_unlimited = UNLIMITED_TARGETS.contains(&record.target());
             self.with_queue(|queue, now| {
-                if asked_for {
+                if is_unlimited {
                     queue.add_first(&line);
                 } else {
                     queue.add(&line, now);
@@ -225,21 +250,6 @@ impl Log for StderrLog {
             self.with_queue(|_, _| {});
         }
     }
-}
-
-/// One physical line an event: the time, the level, the event.
-fn line(level: Level, event: impl std::fmt::Display) -> String {
-    let time = humantime::format_rfc3339_millis(wall_clock());
-    let event = event.to_string().replace(char::is_control, " ");
-    format!("{time} {level} {event}\n")
-}
-
-#[allow(
-    clippy::disallowed_methods,
-    reason = "the log has stamps, which only people read"
-)]
-fn wall_clock() -> SystemTime {
-    SystemTime::now()
 }
 
 #[allow(
@@ -321,8 +331,17 @@ struct Queue {
     dropped: u64,
     /// … and how many because there were too many.
     suppressed: u64,
+    /// The sums of both, for as long as the process runs.
+    lost: Lost,
     /// How fast lines are written; `None` at the end, when all are.
     rate: Option<Window<SECOND_LINES_MAX>>,
+}
+
+/// How many lines were not written, by the cause.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Lost {
+    rate: u64,
+    blocked: u64,
 }
 
 impl Default for Queue {
@@ -332,6 +351,7 @@ impl Default for Queue {
             waiting: VecDeque::new(),
             dropped: 0,
             suppressed: 0,
+            lost: Lost::default(),
             rate: Some(Window::default()),
         }
     }
@@ -352,8 +372,8 @@ impl Queue {
         }
     }
 
-    /// Adds a line that somebody has asked for before those that wait for their time: in the middle of a storm it is
-    /// wanted most.
+    /// Adds a line before those that wait for their time: one that is wanted most in the middle of a storm. It is lost
+    /// only when the writer takes nothing.
     fn add_first(&mut self, line: &str) {
         if fits(&self.due, line) {
             self.due.extend(line.as_bytes());
@@ -366,8 +386,10 @@ impl Queue {
         // What is due stays only where the writer does not take it.
         if self.due.is_empty() {
             self.suppressed += 1;
+            self.lost.rate += 1;
         } else {
             self.dropped += 1;
+            self.lost.blocked += 1;
         }
     }
 
@@ -600,6 +622,36 @@ mod tests {
     }
 
     #[test]
+    fn what_operators_and_rules_do_is_not_held_to_the_rate() {
+        let ((mut queue, outset), mut writer) = (queue(), Taking(usize::MAX, Vec::new()));
+        for _ in 0..100_000 {
+            queue.add("line\n", outset);
+            queue.add_first("abuse\n");
+            queue.write_out(&mut writer, outset);
+        }
+        assert_eq!(writer.text().matches("abuse\n").count(), 100_000);
+        assert!(queue.lost.rate > 0);
+        assert_eq!(queue.lost.blocked, 0);
+    }
+
+    #[test]
+    fn even_what_is_not_held_to_the_rate_finds_an_end_where_nobody_reads() {
+        let ((mut queue, outset), mut writer) = (queue(), Taking(0, Vec::new()));
+        for _ in 0..100_000 {
+            queue.add_first("abuse\n");
+            queue.write_out(&mut writer, outset);
+        }
+        assert!(queue.due.len() <= WAITING_BYTES_MAX);
+        let kept = queue.due.len() / "abuse\n".len();
+        let blocked = 100_000 - kept as u64;
+        assert_eq!(queue.lost, Lost { rate: 0, blocked });
+        writer.0 = usize::MAX;
+        queue.write_out(&mut writer, outset);
+        let told = format!("dropped {blocked} lines, for standard error was blocked\n");
+        assert!(writer.text().ends_with(&told), "{}", writer.text().len());
+    }
+
+    #[test]
     fn a_log_that_nobody_reads_any_more_is_not_kept() {
         struct Gone;
         impl Writer for Gone {
@@ -664,7 +716,7 @@ mod tests {
         let text = line(Level::Info, "close name=a\nopen id=7\u{1b}[2J\u{85}");
         assert_eq!(text.matches(char::is_control).collect::<Vec<_>>(), ["\n"]);
         assert!(
-            text.ends_with(" INFO close name=a open id=7 [2J \n"),
+            text.ends_with("INFO close name=a open id=7 [2J \n"),
             "{text}"
         );
     }

@@ -31,6 +31,10 @@ pub(crate) const NAME_BYTES_MAX: usize = 128;
 /// each. Few ligatures that stand for a sentence (U+FDFA is 18 letters) are looked at.
 const COMPATIBLE_CHARACTERS_MAX: usize = 72;
 
+/// A mark below a letter that becomes a letter of its own where case is taken away (U+0345). Where a letter is made for
+/// it, as in `ᾳ`, a name has that.
+const LOOSE_IOTA: char = '\u{345}';
+
 /// The keys of the names that nobody may choose, for they sound like somebody who runs the server: `server`,
 /// `chatd`, `admin`, `administrator`, `root`, `system`, `operator`, `op`, `mod`, `moderator`; in small letters, in
 /// capitals, and beginning with one. `m` looks like `rn`, and capital `I` like `l`.
@@ -361,6 +365,7 @@ fn may_be_in_name(c: char) -> bool {
     (c.is_alphanumeric() || is_combining_mark(c) || matches!(c, '_' | '-' | '.'))
         && !is_forbidden(c)
         && !is_joiner_or_selector(c)
+        && c != LOOSE_IOTA
 }
 
 /// Whether `c` may stand between these two in a name, though it is no letter: a joiner between letters or marks
@@ -595,9 +600,17 @@ mod tests {
             "ann\u{16fe4}",
             "ann\u{1bc9d}",
             "ann\u{2d7f}",
+            "ann\u{345}",
+            "\u{3b2}\u{345}",
         ] {
             assert_eq!(Name::parse(text), Err(NameError::Malformed), "{text:?}");
         }
+    }
+
+    #[test]
+    fn an_iota_below_is_part_of_the_letter_that_is_made_for_it() {
+        let name = Name::parse("\u{3b1}\u{345}").unwrap();
+        assert_eq!(name.text(), "\u{1fb3}");
     }
 
     #[test]

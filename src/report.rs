@@ -1,10 +1,15 @@
 //! What the server holds, for an operator to look at: sessions, closes, descriptors, threads, memory, turns.
+//!
+//! A server looks at its own process in a moment, however much that holds ([`Usage`]); to look at each descriptor takes
+//! the kernel hundreds of milliseconds where there are thousands, and is for others to do ([`Process`]).
 
 use std::fmt::Display;
 use std::fs;
 use std::time::Duration;
 
 use log::info;
+use rustix::process::{getrlimit, Resource};
+use rustix::time::{clock_gettime, ClockId};
 
 use crate::hub::Census;
 use crate::ledger::{CloseReason, Ledger};
@@ -21,8 +26,8 @@ pub struct Report {
     pub opens: u64,
     /// How many sessions were closed, for each reason that occurred.
     pub closes: Vec<(CloseReason, u64)>,
-    /// What this process holds.
-    pub process: Process,
+    /// What this process uses.
+    pub process: Usage,
     /// How many turns the loop has made.
     pub turns: u64,
     /// The longest of them, without the waiting.
@@ -30,7 +35,13 @@ pub struct Report {
 }
 
 impl Report {
-    pub(crate) fn new(census: Census, ledger: &Ledger, turns: u64, longest_turn: Duration) -> Self {
+    pub(crate) fn new(
+        census: Census,
+        ledger: &Ledger,
+        process: Usage,
+        turns: u64,
+        longest_turn: Duration,
+    ) -> Self {
         let counted = CloseReason::ALL
             .into_iter()
             .map(|reason| (reason, ledger.closed_for(reason)));
@@ -38,7 +49,7 @@ impl Report {
             census,
             opens: ledger.opened(),
             closes: counted.filter(|(_, count)| *count > 0).collect(),
-            process: Process::of("self"),
+            process,
             turns,
             longest_turn,
         }
@@ -66,17 +77,13 @@ impl Report {
             self.opens,
             listed(self.closes.iter().copied())
         );
-        let Process {
+        let Usage {
             descriptors,
             threads,
             resident_bytes,
             ..
-        } = &self.process;
-        let total = self.process.open_descriptors();
-        info!(
-            "report descriptors={total}{} threads={threads} resident_bytes={resident_bytes}",
-            listed(descriptors.iter().map(|(kind, count)| (kind, count)))
-        );
+        } = self.process;
+        info!("report descriptors={descriptors} threads={threads} resident_bytes={resident_bytes}");
         info!(
             "report turns={} longest_turn_us={}",
             self.turns,
@@ -92,6 +99,65 @@ fn listed<K: Display, V: Display>(pairs: impl IntoIterator<Item = (K, V)>) -> St
     })
 }
 
+/// What the server's own process uses, as far as the system tells (`/proc` on Linux; elsewhere what is only there is 0).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Open descriptors. Where the system does not tell (Linux before 6.2): those of sessions and listeners.
+    pub descriptors: usize,
+    /// How many descriptors it may have.
+    pub descriptors_max: u64,
+    /// Threads.
+    pub threads: usize,
+    /// Resident memory in bytes.
+    pub resident_bytes: u64,
+    /// Processor time, that of all threads, in the kernel and out of it.
+    pub cpu: Duration,
+}
+
+impl Usage {
+    /// Looks at this process, in which `descriptors_known` are those of sessions and listeners.
+    pub(crate) fn of_this_process(descriptors_known: usize) -> Self {
+        let status = Status::of("self");
+        let cpu = clock_gettime(ClockId::ProcessCPUTime);
+        Self {
+            descriptors: open_descriptors().unwrap_or(descriptors_known),
+            descriptors_max: getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX),
+            threads: status.threads,
+            resident_bytes: status.resident_bytes,
+            cpu: Duration::new(
+                cpu.tv_sec.cast_unsigned(),
+                cpu.tv_nsec.cast_unsigned() as u32,
+            ),
+        }
+    }
+}
+
+/// How many descriptors are open: the size of a folder that lists them, which is 0 before Linux 6.2.
+fn open_descriptors() -> Option<usize> {
+    let folder = fs::metadata("/proc/self/fd").ok()?;
+    Some(folder.len() as usize).filter(|count| *count > 0)
+}
+
+/// What stands in the file `status` of a process.
+struct Status {
+    threads: usize,
+    resident_bytes: u64,
+}
+
+impl Status {
+    fn of(process: &str) -> Self {
+        let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+        let number = |key: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(key))?;
+            line.split_whitespace().next()?.parse::<u64>().ok()
+        };
+        Self {
+            threads: number("Threads:").unwrap_or(0) as usize,
+            resident_bytes: number("VmRSS:").unwrap_or(0) * 1024,
+        }
+    }
+}
+
 /// What a process holds, as far as the system tells (`/proc` on Linux; elsewhere all is 0).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Process {
@@ -104,18 +170,17 @@ pub struct Process {
 }
 
 impl Process {
-    /// Looks at a process: `self`, or its number.
+    /// Looks at a process: `self`, or its number. It takes long where thousands of descriptors are open.
     #[must_use]
     pub fn of(process: &str) -> Self {
-        let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
-        let number = |key: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(key))?;
-            line.split_whitespace().next()?.parse::<u64>().ok()
-        };
+        let Status {
+            threads,
+            resident_bytes,
+        } = Status::of(process);
         Self {
             descriptors: descriptors(process),
-            threads: number("Threads:").unwrap_or(0) as usize,
-            resident_bytes: number("VmRSS:").unwrap_or(0) * 1024,
+            threads,
+            resident_bytes,
         }
     }
 
@@ -174,5 +239,15 @@ mod tests {
         assert!(process.threads >= 1);
         assert!(process.resident_bytes > 0);
         assert!(process.open_descriptors() >= 3);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn this_process_uses_what_the_system_tells() {
+        let usage = Usage::of_this_process(12_345);
+        assert!(usage.threads >= 1);
+        assert!(usage.resident_bytes > 0);
+        assert!(usage.cpu > Duration::ZERO);
+        assert!((3..=usage.descriptors_max).contains(&(usage.descriptors as u64)));
     }
 }

@@ -19,6 +19,10 @@ impl Work {
     pub(crate) const OUTPUT_BYTE: Self = Self(2);
     /// A name that is looked up: its keys are derived and found.
     pub(crate) const LOOK_UP: Self = Self(5_000);
+    /// A byte of such a name that is not ASCII, beside that: it may stand for many letters.
+    const LOOK_UP_BYTE: Self = Self(1_500);
+    /// Of so many bytes at most a name is made; what is longer is no name.
+    const LOOK_UP_BYTES_MAX: usize = 128;
     /// Somebody who is looked at: in a list, or as what a word may stand for.
     pub(crate) const PERSON: Self = Self(100);
     /// Adding a name to the sorted ones of a room, or taking it out: those behind it move.
@@ -30,6 +34,13 @@ impl Work {
     pub(crate) const TURN_MAX: Self = Self(10_000_000);
     /// As much work as this costs a session what a line does.
     const LINE: Self = Self(100_000);
+
+    /// A look-up of this name.
+    pub(crate) fn look_up(name: &str) -> Self {
+        let bytes = name.bytes().take(Self::LOOK_UP_BYTES_MAX);
+        let dear = bytes.filter(|byte| !byte.is_ascii()).count();
+        Self(Self::LOOK_UP.0 + Self::LOOK_UP_BYTE.times(dear).0)
+    }
 
     /// This, `count` times.
     pub(crate) const fn times(self, count: usize) -> Self {
@@ -66,6 +77,15 @@ impl Work {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_of_other_letters_is_dearer_up_to_the_longest_name() {
+        assert_eq!(Work::look_up("ann"), Work::LOOK_UP);
+        assert_eq!(Work::look_up("añn"), Work(8_000));
+        let longest = Work::look_up(&"é".repeat(64));
+        assert_eq!(longest, Work(197_000));
+        assert_eq!(Work::look_up(&"é".repeat(1_000_000)), longest);
+    }
 
     #[test]
     fn as_much_work_as_a_line_costs_one() {

@@ -271,7 +271,6 @@ fn f041_f091_five_hundred_come_and_go_and_leave_nothing() {
         "queued_bytes",
         "threads",
         "descriptors",
-        "socket",
     ] {
         assert_eq!(at_end[key], at_start[key], "{key}");
     }

@@ -63,6 +63,11 @@ fn main() {
         ),
         trial("the workflow runs the checks", "", workflow_runs_the_checks),
         trial(
+            "the alerts are understood",
+            "promtool",
+            alerts_are_understood,
+        ),
+        trial(
             "the filter finds who abuses the server",
             "fail2ban-regex",
             filter_finds_abuse,
@@ -104,11 +109,12 @@ fn read(name: &str) -> String {
     fs::read_to_string(dist(name)).expect("it is there")
 }
 
-const UNITS: [&str; 4] = [
+const UNITS: [&str; 5] = [
     "chatd.service",
     "chatd.socket",
     "chatd-wire.socket",
     "chatd-ops.socket",
+    "chatd-metrics.socket",
 ];
 
 /// The units in a folder of their own, with the program where it is and not where it will be installed.
@@ -388,6 +394,13 @@ fn words(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+fn alerts_are_understood() {
+    let rules = dist("prometheus/chatd.rules.yml");
+    let output = run(Command::new("promtool").args(["check", "rules"]).arg(rules));
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(told.contains("6 rules found"), "{told}");
+}
+
 /// What the filter finds in a log of this text: the addresses, in their order.
 #[track_caller]
 fn found_by_the_filter(purpose: &str, log: &str) -> Vec<String> {
@@ -441,17 +454,18 @@ fn log_is_rotated() {
 }
 
 fn sockets_are_named() {
-    for (unit, service) in [
+    for (unit, word) in [
         ("chatd.socket", "telnet"),
         ("chatd-wire.socket", "wire"),
         ("chatd-ops.socket", "ops"),
+        ("chatd-metrics.socket", "metrics"),
     ] {
         let text = read(unit);
         let name = text
             .lines()
             .find_map(|line| line.strip_prefix("FileDescriptorName="));
-        assert_eq!(name, Some(service), "{unit}");
-        let known: Result<settings::Service, _> = service.parse();
+        assert_eq!(name, Some(word), "{unit}");
+        let known: Result<settings::Service, _> = word.parse();
         assert!(known.is_ok());
     }
 }

@@ -13,8 +13,24 @@ const BELOW: &[(&str, &[&str])] = &[
     (
         "server",
         &[
-            "log", "report", "hub", "settings", "dialect", "ledger", "debts", "origin", "net",
-            "when", "rate", "id", "stream", "file", "fields", "outbox", "work",
+            "log",
+            "report",
+            "hub",
+            "settings",
+            "dialect",
+            "ledger",
+            "debts",
+            "origin",
+            "net",
+            "when",
+            "rate",
+            "id",
+            "stream",
+            "file",
+            "fields",
+            "outbox",
+            "histogram",
+            "work",
         ],
     ),
     (
@@ -27,8 +43,21 @@ const BELOW: &[(&str, &[&str])] = &[
     (
         "hub",
         &[
-            "dialect", "outbox", "limits", "ledger", "name", "hygiene", "debts", "origin", "net",
-            "when", "fields", "rate", "id", "work",
+            "dialect",
+            "outbox",
+            "limits",
+            "ledger",
+            "name",
+            "hygiene",
+            "debts",
+            "origin",
+            "net",
+            "when",
+            "fields",
+            "rate",
+            "id",
+            "histogram",
+            "work",
         ],
     ),
     (
@@ -39,7 +68,7 @@ const BELOW: &[(&str, &[&str])] = &[
     // The leaves.
     ("outbox", &["limits", "ledger"]),
     ("limits", &["rate"]),
-    ("ledger", &["name", "origin", "work"]),
+    ("ledger", &["name", "fields", "origin", "work"]),
     ("name", &["hygiene"]),
     ("hygiene", &[]),
     ("debts", &["origin", "rate"]),
@@ -52,6 +81,7 @@ const BELOW: &[(&str, &[&str])] = &[
     ("stream", &[]),
     ("file", &[]),
     ("fields", &[]),
+    ("histogram", &[]),
     ("work", &[]),
 ];
 
@@ -65,6 +95,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("signal_hook", &["src/server/"]),
     ("signal_hook_mio", &["src/server/"]),
     ("slab", &["src/server/", "src/hub/", "src/client/"]),
+    ("httparse", &["src/server/monitor/"]),
     ("getopts", &["src/settings", "src/bin/", "src/ctl.rs"]),
     (
         "rustix",
@@ -76,6 +107,7 @@ const CRATES: &[(&str, &[&str])] = &[
             "src/server/notify.rs",
             "src/server/socket_file.rs",
             "src/log.rs",
+            "src/report.rs",
             "src/file.rs",
         ],
     ),
@@ -101,6 +133,7 @@ const IMPURE: &[&str] = &[
 const PURE: &[&str] = &[
     "src/hub/",
     "src/dialect/",
+    "src/histogram.rs",
     "src/hygiene.rs",
     "src/id.rs",
     "src/ledger.rs",
@@ -118,6 +151,7 @@ const CLOCKS: &[&str] = &[
     "src/server/kernel.rs",
     "src/client",
     "src/log.rs",
+    "src/log/line.rs",
     "src/bin/",
 ];
 

@@ -138,8 +138,7 @@ impl<T> Hub<T> {
         let Rejection { reason, seconds } = rejection;
         let sessions = self.sessions.len();
         let (until, why) = self.core.keep_out(reason, from);
-        let ledger = &mut self.core.ledger;
-        let number = ledger.open(dialect, from, sessions);
+        let number = self.core.note_open(dialect, from, sessions);
         let close = Close {
             id: number,
             name: &Name::guest(number),
@@ -149,7 +148,7 @@ impl<T> Hub<T> {
             lines_in: 0,
             bytes_out: 0,
         };
-        ledger.close(&close, sessions);
+        self.core.ledger.close(&close, sessions);
         let mut farewell = Vec::new();
         let reply = Reply::Farewell(Farewell {
             reason,
@@ -205,7 +204,7 @@ impl<T> Hub<T> {
 
     fn insert(&mut self, transport: T, dialect: Dialect, from: Origin, now: Instant) -> SessionId {
         let Self { sessions, core } = self;
-        let number = core.ledger.open(dialect, from, sessions.len() + 1);
+        let number = core.note_open(dialect, from, sessions.len() + 1);
         let (codec, prefix) = (Codec::new(dialect), from.prefix());
         let session = sessions.insert(|id| Session::new(transport, id, number, from, codec, now));
         let owes_until = prefix.and_then(|prefix| core.debts.paid_at(prefix, now));
@@ -328,7 +327,7 @@ impl<T> Hub<T> {
             let Some(session) = sessions.remove(id) else {
                 continue;
             };
-            let Phase::Closing(closing) = session.phase else {
+            let Phase::Closing(closing) = &session.phase else {
                 continue;
             };
             let Stage::Closed(ending) = closing.stage else {
@@ -337,6 +336,7 @@ impl<T> Hub<T> {
             let waits = session.outbox.bytes();
             core.queued_bytes -= waits;
             core.input_bytes -= session.input_counted as usize;
+            core.counts.note_gone(&session);
             core.ledger.close(
                 &Close {
                     id: session.number,

@@ -118,6 +118,7 @@ impl Core {
                 member.spoke = speeches;
             }
             room.note_speaker(id);
+            room.note_said(now);
             let event = event(&session.name);
             room.history.keep(&event, id.into(), wall_seconds);
             if hears_own {
@@ -148,6 +149,10 @@ impl Core {
         name: Name,
         now: Instant,
     ) -> Result<(), Refusal> {
+        // The keys of either name are derived, and those of the new one once more.
+        if let Kind::Chosen(text) = name.kind() {
+            self.work.add(Work::look_up(text).times(3));
+        }
         self.may_be_taken(&name)?;
         let (id, own) = (session.id, &session.name);
         if self.roster.rename(id, own, &name).is_err() {
@@ -177,7 +182,7 @@ impl Core {
         if !self.rules.has_patterns() {
             return Ok(());
         }
-        self.work.add(Work::LOOK_UP.times(2));
+        self.work.add(Work::look_up(text));
         let rule = self.rules.forbidden(&Keys::of(text), wall_seconds);
         let Some(number) = rule.map(|rule| rule.number) else {
             return Ok(());
@@ -306,7 +311,7 @@ impl<T> Hub<T> {
     }
 
     pub(super) fn find(&mut self, name: &str) -> Result<&Session<T>, Refusal> {
-        self.core.work.add(Work::LOOK_UP);
+        self.core.work.add(Work::look_up(name));
         let found = self.core.roster.find(name);
         let session = found.and_then(|id| self.sessions.get(id));
         session.ok_or_else(|| Refusal::Nobody(name.into()))

@@ -7,9 +7,10 @@ use std::time::Instant;
 use crate::debts::Debts;
 use crate::dialect::event::{Elsewhere, Note, Reply};
 use crate::dialect::input::Context;
-use crate::dialect::{encode_viewed, Codec};
+use crate::dialect::{encode_viewed, Codec, Dialect};
 use crate::hub::jobs::Job;
 use crate::hub::operators::outcome::Done;
+use crate::hub::readings::Counts;
 use crate::hub::room::feed::Part;
 use crate::hub::room::Room;
 use crate::hub::rooms::Rooms;
@@ -20,6 +21,7 @@ use crate::id::SessionId;
 use crate::ledger::Ledger;
 use crate::limits::Limits;
 use crate::net::Nets;
+use crate::origin::Origin;
 use crate::work::Work;
 
 /// A feed of this size is full.
@@ -48,6 +50,8 @@ pub(super) struct Core {
     /// Those who have just been announced or renamed, and are to be sorted by name in their rooms.
     pub(super) unsorted: Vec<SessionId>,
     pub(super) ledger: Ledger,
+    /// For monitoring.
+    pub(super) counts: Counts,
     /// What is owed by addresses whose sessions have gone.
     pub(super) debts: Debts,
     /// Bans, mutes and forbidden names.
@@ -62,8 +66,6 @@ pub(super) struct Core {
     pub(super) exempt: Nets<()>,
     /// What one request does to many, to be gone on with.
     pub(super) jobs: VecDeque<Job>,
-    /// Requests that were refused because their session is muted.
-    pub(super) lines_muted: u64,
     /// Sessions with something to be written, each once.
     pub(super) flush_list: Vec<SessionId>,
     /// Sessions to be freed at the end of the turn.
@@ -107,6 +109,7 @@ impl Core {
             rooms: Rooms::new(limits.history_lines, limits.pace_max),
             unsorted: Vec::new(),
             ledger: Ledger::default(),
+            counts: Counts::default(),
             debts: Debts::default(),
             rules: Rules::default(),
             rule_ends_at: None,
@@ -114,7 +117,6 @@ impl Core {
             unsaved: Vec::new(),
             exempt: Nets::default(),
             jobs: VecDeque::new(),
-            lines_muted: 0,
             flush_list: Vec::new(),
             closed: Vec::new(),
             queued_bytes: 0,
@@ -306,7 +308,7 @@ impl Core {
         if let Some(until) = self.charge(session, 0, Work::default(), now) {
             session.keep_input(&[], Some(until), false, now);
             session.hear_until(until);
-            self.pauses.push(Reverse((until, session.id)));
+            self.pause_until(session.id, until);
         }
     }
 
@@ -326,6 +328,18 @@ impl Core {
         self.room_of(session).keeping_up.behind()?;
         let paid_at = session.last_line_paid_at();
         (now < paid_at && !self.limits.line_rate.is_unlimited()).then_some(paid_at)
+    }
+
+    /// Sees to it that the pause of a session ends.
+    pub(super) fn pause_until(&mut self, id: SessionId, until: Instant) {
+        self.counts.pauses += 1;
+        self.pauses.push(Reverse((until, id)));
+    }
+
+    /// Writes down that a session comes; gives its number. `sessions` counts it in.
+    pub(super) fn note_open(&mut self, dialect: Dialect, from: Origin, sessions: usize) -> u64 {
+        self.counts.opens[dialect as usize] += 1;
+        self.ledger.open(dialect, from, sessions)
     }
 
     /// Tells a session whose lines wait why they do: once each time its room falls behind, and once for each long pause.

@@ -229,10 +229,17 @@ impl<T> Hub<T> {
                     break;
                 };
                 if let Some(session) = sessions.get_mut(id) {
-                    told += usize::from(core.flush_session(session, unfinished, now, sink));
+                    if core.flush_session(session, unfinished, now, sink) {
+                        core.rooms.get_mut(at).note_told();
+                        told += 1;
+                    }
                 }
             }
-            core.rooms.get_mut(at).end_round();
+            if let Some(said_at) = core.rooms.get_mut(at).end_round() {
+                let ends_at = now + sink.turn_took();
+                let took = ends_at.saturating_duration_since(said_at);
+                core.counts.note_delivery(took);
+            }
         }
         told
     }

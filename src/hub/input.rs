@@ -2,7 +2,6 @@
 //!
 //! All that is understood passes through [`Hub::charge_and_act`]: there a line is rate-limited, and its session paused.
 
-use std::cmp::Reverse;
 use std::mem;
 use std::time::Instant;
 
@@ -43,6 +42,7 @@ impl<T> Hub<T> {
     /// Passes on what was read from a session. At most 64 lines of it are understood at once.
     pub(crate) fn handle_input(&mut self, id: SessionId, bytes: &[u8], now: Instant) -> Then {
         let Self { sessions, core } = self;
+        core.counts.received_bytes += bytes.len() as u64;
         let Some(session) = sessions.get_mut(id) else {
             return Then::Read;
         };
@@ -178,7 +178,7 @@ impl<T> Hub<T> {
             session.hear_until(until);
         }
         if let Some(until) = paused_until {
-            core.pauses.push(Reverse((until, id)));
+            core.pause_until(id, until);
         }
         if session.is_paused() {
             Then::Wait
@@ -306,7 +306,11 @@ impl<T> Hub<T> {
     fn act(&mut self, id: SessionId, input: Input<'_>, now: Instant) -> usize {
         let outcome = match input {
             Input::Request(request) => self.obey(id, request, now),
-            Input::Refused(refusal) => Err(refusal),
+            Input::Refused(refusal) => {
+                // It may have been looked at as a name, to find that it is none.
+                self.core.work.add(Work::LOOK_UP.times(4));
+                Err(refusal)
+            }
             Input::Blank | Input::Answered => Ok(()),
             Input::Complete(word) => {
                 self.complete(id, &word);

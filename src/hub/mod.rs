@@ -16,6 +16,8 @@
 //! | flush | [`Hub::flush`], [`Hub::cut_off`] |
 //! | reap | [`Hub::reap`] |
 //!
+//! Monitoring asks for [`Hub::readings`].
+//!
 //! # One way out
 //! [`Hub::close`] alone ends a session ([`Hub::begin_close`], without last words): it takes it out of the room, frees its
 //! name, tells the others, and lets it drain or marks it closed. It never frees; [`Hub::reap`] alone does, at the end of the turn, when no id, event
@@ -37,6 +39,7 @@ mod lookalikes;
 mod moves;
 pub(crate) mod operators;
 mod prefs;
+mod readings;
 mod replies;
 mod room;
 pub(crate) mod rooms;
@@ -61,6 +64,7 @@ pub(crate) use crate::id::SessionId;
 pub(crate) use crate::limits::Limits;
 pub(crate) use close::Rejection;
 pub(crate) use look::{Look, State};
+pub(crate) use readings::{Readings, DELIVERY_BOUNDS};
 pub(crate) use session::Ending;
 pub(crate) use sink::Sink;
 

@@ -22,6 +22,11 @@ pub(crate) trait Sink<T> {
     /// Tells the peer that nothing more will be written.
     fn finish(&mut self, transport: &mut T);
 
+    /// How long the turn has taken up to now.
+    fn turn_took(&self) -> Duration {
+        Duration::ZERO
+    }
+
     /// How long the flush has taken up to now.
     fn spent(&self) -> Duration {
         Duration::ZERO

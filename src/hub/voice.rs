@@ -49,7 +49,7 @@ impl Core {
         };
         let (number, refusal) = (rule.number, muted_by(rule));
         self.rules.hit(number, wall_seconds);
-        self.lines_muted += 1;
+        self.counts.lines_muted += 1;
         Err(refusal)
     }
 

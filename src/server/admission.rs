@@ -185,6 +185,11 @@ impl Admission {
         }
     }
 
+    /// How many sessions may be open.
+    pub(super) fn sessions_max(&self) -> usize {
+        self.limits.sessions_max.min(SessionId::SLOTS_MAX)
+    }
+
     /// Where a newcomer is from, marked if it is exempt from the limits by address.
     pub(super) fn mark(&self, from: Origin) -> Origin {
         let is_exempt = |address| self.limits.exempt.iter().any(|net| net.contains(address));

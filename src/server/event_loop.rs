@@ -1,11 +1,13 @@
 //! The turn.
 //!
 //! Here is what the loop owns, and the order in which it works; whom it lets in and how it stops is in `accept`, how it
-//! reads in `read`, what it does for operators in `operate`, how its settings change in `settings`.
+//! reads in `read`, what it does for operators in `operate` and `moderate`, what monitoring is told in `monitor`, how its
+//! settings change in `settings`.
 
 mod accept;
 mod door;
 mod moderate;
+mod monitor;
 mod operate;
 mod read;
 mod settings;
@@ -26,9 +28,12 @@ use crate::server::admission::{Admission, AdmissionLimits, CountedAs};
 use crate::server::control::Control;
 use crate::server::door::Door;
 use crate::server::files::Files;
-use crate::server::meter::{Meter, SlowTurn};
+use crate::server::meter::{Meter, Phase, SlowTurn};
+use crate::server::metrics::{Extras, Reload};
+use crate::server::monitor::Monitor;
 use crate::server::network::{Network, Owner, Wakeup};
 use crate::server::rules_file::RulesFile;
+use crate::server::watchdog::Watchdog;
 #[cfg(test)]
 use crate::settings::Settings;
 use crate::settings::{Configuration, Service};
@@ -82,6 +87,13 @@ pub(super) struct EventLoop<N: Network> {
     planted: Option<Configuration>,
     rules: RulesFile,
     meter: Meter,
+    monitor: Monitor<N::Stream>,
+    /// For monitoring: what other parts of the server tell, and how the files were read again.
+    pub(super) extras: Extras,
+    pub(super) reload: Reload,
+    /// When it was made, in seconds since 1970.
+    started_at: u64,
+    watchdog: Option<Watchdog>,
     /// Time in which nobody was served, though the clock went on.
     left_out: Duration,
 }
@@ -122,7 +134,11 @@ impl<N: Network> EventLoop<N> {
         rules.begin(&mut hub)?;
         let meter = Meter::new(network.now());
         let admission = AdmissionLimits::of(settings, sessions_allowed);
+        let metrics = services.iter().enumerate();
+        let metrics = metrics.filter(|(_, service)| **service == Service::Metrics);
+        let monitor = Monitor::new(metrics.map(|(listener, _)| listener));
         Ok(Self {
+            started_at: network.wall_seconds(),
             network,
             admission: Admission::new(admission, services.len()),
             door: Door::new(services.len()),
@@ -142,6 +158,10 @@ impl<N: Network> EventLoop<N> {
             planted: None,
             rules,
             meter,
+            monitor,
+            extras: Extras::default(),
+            reload: Reload::default(),
+            watchdog: None,
             left_out: Duration::ZERO,
         })
     }
@@ -154,10 +174,16 @@ impl<N: Network> EventLoop<N> {
         &mut self.network
     }
 
+    /// Tells a supervisor that watches the process that it works, from now on.
+    pub(super) fn begin_watchdog(&mut self) {
+        self.watchdog = Watchdog::from_env(self.network.now());
+    }
+
     pub(super) fn report(&self) -> Report {
         Report::new(
             self.hub.census(),
             self.hub.ledger(),
+            self.usage(),
             self.meter.turns,
             self.meter.longest,
         )
@@ -188,27 +214,30 @@ impl<N: Network> EventLoop<N> {
             self.note(event);
         }
         self.events = events;
-        self.lap("note");
+        self.lap(Phase::Note);
         self.accept(now);
-        self.lap("accept");
+        self.lap(Phase::Accept);
         self.read_door(now);
         self.read(now);
-        self.lap("read");
+        self.lap(Phase::Read);
         self.operate(now);
-        self.lap("operate");
+        self.serve_monitoring(now);
+        self.lap(Phase::Operate);
         self.tick_door(now);
         self.hub.tick(now);
         self.resume();
         self.stop(now);
-        self.lap("tick");
+        self.lap(Phase::Tick);
         self.flush(now);
-        self.lap("flush");
+        self.lap(Phase::Flush);
         self.reap(now);
+        self.lap(Phase::Reap);
         // Everybody has been told before: only who made a rule waits for the disk.
         self.rules.keep(&mut self.hub, now);
         self.answer_saved(now);
-        self.lap("reap");
         self.tell_the_operator();
+        self.lap(Phase::Operate);
+        self.end_metering();
         let took = self.network.now().saturating_duration_since(awake_since);
         self.leave_out(took);
         let done = match self.shutdown {
@@ -249,22 +278,31 @@ impl<N: Network> EventLoop<N> {
             self.admission.wake_at(now),
             self.control.wake_at(now),
             self.door.wake_at(),
+            self.monitor.wake_at(now),
             stop,
             log,
             self.rules.retry_at(),
         ];
-        let wake_at = deadlines.into_iter().flatten().min()?;
-        Some(wake_at.saturating_duration_since(now))
+        let wake_at = deadlines.into_iter().flatten().min();
+        let timeout = wake_at.map(|at| at.saturating_duration_since(now));
+        // A supervisor does not leave out any time.
+        let watchdog = self.watchdog.as_ref();
+        let told_in = watchdog.map(|watchdog| watchdog.due_in(self.network.now()));
+        timeout.into_iter().chain(told_in).min()
     }
 
     fn note(&mut self, event: Wakeup) {
         match event {
-            Wakeup::Listener(listener) => self.admission.note(listener),
+            Wakeup::Listener(listener) => {
+                if !self.monitor.note_listener(listener) {
+                    self.admission.note(listener);
+                }
+            }
             Wakeup::Stream { owner, edge } => match owner {
                 Owner::Session(id) => self.note_session(id, edge),
                 Owner::Door(slot) => self.door.note(slot as usize, edge),
                 Owner::Control(slot) => self.control.note(slot, edge),
-                Owner::Monitor(_) => {}
+                Owner::Monitor(slot) => self.monitor.note(slot, edge),
             },
             Wakeup::Stop => {
                 self.shutdown = if self.shutdown == Shutdown::Running {
@@ -292,6 +330,7 @@ impl<N: Network> EventLoop<N> {
 
     fn flush(&mut self, now: Instant) {
         let mut sink = Writer {
+            turn_began_at: self.meter.began_at(),
             began_at: self.network.now(),
             network: &mut self.network,
             leaving: &mut self.leaving,
@@ -317,13 +356,23 @@ impl<N: Network> EventLoop<N> {
         });
     }
 
-    fn lap(&mut self, phase: &'static str) {
+    fn lap(&mut self, phase: Phase) {
         self.meter.lap(phase, self.network.now());
     }
 
     /// Ends the turn with what the operator is to know, or wants.
     fn tell_the_operator(&mut self) {
         log::logger().flush();
+        if std::mem::take(&mut self.report_wanted) {
+            self.report().log();
+        }
+        if let Some(watchdog) = &mut self.watchdog {
+            watchdog.end_turn(self.network.now());
+        }
+    }
+
+    /// Ends what is measured of the turn: all of its work is done.
+    fn end_metering(&mut self) {
         if let Some(SlowTurn { took, phase }) = self.meter.end() {
             let sessions = crate::log::counted(self.hub.len() as u64, "session");
             warn!(
@@ -331,14 +380,12 @@ impl<N: Network> EventLoop<N> {
                 took.as_millis()
             );
         }
-        if std::mem::take(&mut self.report_wanted) {
-            self.report().log();
-        }
     }
 }
 
 /// Lends the network to the hub for a flush.
 struct Writer<'a, N> {
+    turn_began_at: Instant,
     began_at: Instant,
     network: &'a mut N,
     leaving: &'a mut VecDeque<SessionId>,
@@ -365,6 +412,11 @@ impl<N: Network> Sink<Carrier<N::Stream>> for Writer<'_, N> {
 
     fn finish(&mut self, carrier: &mut Carrier<N::Stream>) {
         self.network.finish(&mut carrier.stream);
+    }
+
+    fn turn_took(&self) -> Duration {
+        let now = self.network.now();
+        now.saturating_duration_since(self.turn_began_at)
     }
 
     fn spent(&self) -> Duration {
@@ -402,6 +454,11 @@ impl<N: Network> EventLoop<N> {
     /// Lets these settings hold from the middle of the next turn on.
     pub(super) fn plant(&mut self, settings: &Settings) {
         self.planted = Some(Configuration::from(settings));
+    }
+
+    /// Turns newcomers away, or lets them in again.
+    pub(super) fn set_drains(&mut self, drains: bool) {
+        self.admission.drains = drains;
     }
 
     /// Looks at everything that must hold between two turns.

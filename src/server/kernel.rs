@@ -44,7 +44,8 @@ const EVENTS_MAX: usize = 1024;
 pub(super) struct Kernel {
     poll: Poll,
     events: Events,
-    listeners: Vec<Acceptor>,
+    /// By their numbers; those that were closed leave a gap.
+    listeners: Vec<Option<Acceptor>>,
     remote: Arc<Remote>,
     signals: Option<Signals>,
     /// What SIGHUP asks for.
@@ -175,7 +176,7 @@ impl Kernel {
                 (Acceptor::Unix { listener, file }, path)
             }
         };
-        self.listeners.push(acceptor);
+        self.listeners.push(Some(acceptor));
         Ok(address)
     }
 
@@ -268,7 +269,7 @@ impl Network for Kernel {
     }
 
     fn accept(&mut self, listener: usize) -> io::Result<(Stream, Origin)> {
-        let Some(listener) = self.listeners.get(listener) else {
+        let Some(Some(listener)) = self.listeners.get(listener) else {
             return Err(io::ErrorKind::WouldBlock.into());
         };
         match listener {
@@ -339,8 +340,12 @@ impl Network for Kernel {
         self.held_elsewhere
     }
 
-    fn stop_listening(&mut self) {
-        self.listeners.clear();
+    fn stop_listening(&mut self, kept: &[usize]) {
+        for (number, listener) in self.listeners.iter_mut().enumerate() {
+            if !kept.contains(&number) {
+                *listener = None;
+            }
+        }
         // Where nobody can be told, that was said at the start.
         let _ = notify("STOPPING=1", Duration::ZERO);
     }

@@ -20,6 +20,8 @@ mod files;
 mod kernel;
 mod listener;
 mod meter;
+mod metrics;
+mod monitor;
 mod motd;
 mod network;
 mod notify;
@@ -30,6 +32,7 @@ mod signals;
 #[cfg(test)]
 mod simulation;
 mod socket_file;
+mod watchdog;
 
 use std::fmt::Write;
 use std::io;
@@ -55,7 +58,7 @@ pub use crate::dialect::Dialect;
 pub use crate::hub::Census;
 pub use crate::ledger::CloseReason;
 pub use crate::log::{print, StderrLog};
-pub use crate::report::{Process, Report};
+pub use crate::report::{Process, Report, Usage};
 pub use kernel::ShutdownHandle;
 pub use listener::{Listener, OperatorSocket};
 pub use signals::block_signals;
@@ -172,8 +175,10 @@ impl Server {
         self.event_loop.network_mut().handle_signals()
     }
 
-    /// Tells the supervisor that started the process, if there is one, that the server accepts connections.
-    pub fn tell_ready(&self) {
+    /// Tells the supervisor that started the process, if there is one, that the server accepts connections; and, if it
+    /// wants that, again and again that the server works, as long as it runs.
+    pub fn tell_ready(&mut self) {
+        self.event_loop.begin_watchdog();
         if let Err(error) = notify("READY=1", READY_PATIENCE) {
             warn!("{error}");
         }

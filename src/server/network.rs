@@ -98,6 +98,6 @@ pub(crate) trait Network {
         false
     }
 
-    /// Closes all listeners.
-    fn stop_listening(&mut self);
+    /// Closes all listeners but those that are `kept`.
+    fn stop_listening(&mut self, kept: &[usize]);
 }

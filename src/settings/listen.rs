@@ -13,6 +13,10 @@ use crate::dialect::{Dialect, UnknownDialect};
 /// What stands behind the word of a dialect that is spoken behind a front end.
 const BEHIND_PROXY: &str = "+proxy";
 
+/// The word of the socket for operators, and that of monitoring.
+const OPERATORS: &str = "ops";
+const METRICS: &str = "metrics";
+
 /// What is offered where no word says so.
 const TELNET: Service = Service::Chat {
     dialect: Dialect::Telnet,
@@ -110,6 +114,8 @@ pub enum Service {
     },
     /// Control, for operators, over a Unix socket: `ops`.
     Operators,
+    /// HTTP for monitoring: `metrics`.
+    Metrics,
 }
 
 impl Service {
@@ -118,7 +124,7 @@ impl Service {
     pub fn dialect(self) -> Option<Dialect> {
         match self {
             Service::Chat { dialect, .. } => Some(dialect),
-            Service::Operators => None,
+            Service::Operators | Service::Metrics => None,
         }
     }
 }
@@ -133,7 +139,8 @@ impl fmt::Display for Service {
                 dialect.fmt(f)?;
                 f.write_str(if *behind_proxy { BEHIND_PROXY } else { "" })
             }
-            Service::Operators => f.write_str("ops"),
+            Service::Operators => f.write_str(OPERATORS),
+            Service::Metrics => f.write_str(METRICS),
         }
     }
 }
@@ -142,8 +149,10 @@ impl FromStr for Service {
     type Err = UnknownDialect;
 
     fn from_str(word: &str) -> Result<Self, UnknownDialect> {
-        if word == "ops" {
-            return Ok(Service::Operators);
+        match word {
+            OPERATORS => return Ok(Service::Operators),
+            METRICS => return Ok(Service::Metrics),
+            _ => {}
         }
         let (word, behind_proxy) = match word.strip_suffix(BEHIND_PROXY) {
             Some(word) => (word, true),
@@ -281,6 +290,7 @@ mod tests {
         for printed in [
             "telnet+proxy://127.0.0.1:3333",
             "wire+proxy://[::]:1",
+            "metrics://127.0.0.1:9333",
             "ops:///run/chatd/ops.sock",
         ] {
             let endpoint: Endpoint = printed.parse().unwrap();
@@ -294,6 +304,7 @@ mod tests {
             ("ops://", ListenError::Path),
             ("ops+proxy:///run/ops.sock", ListenError::Dialect),
             ("+proxy://h:1", ListenError::Dialect),
+            ("metrics+proxy://h:1", ListenError::Dialect),
         ] {
             assert_eq!(text.parse::<Endpoint>(), Err(error), "{text}");
         }

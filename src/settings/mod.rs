@@ -135,7 +135,8 @@ fn options() -> Options {
             "l",
             LISTEN,
             "accept connections there; DIALECT is telnet (if none is named) or wire, with +proxy behind it behind a front end; \
-             port 0 takes a free one; ops:///PATH is a Unix socket for operators; may be repeated",
+             port 0 takes a free one; ops:///PATH is a Unix socket for operators, metrics://HOST:PORT \
+             answers HTTP for monitoring; may be repeated",
             "[DIALECT://]HOST:PORT",
         )
         .optmulti("o", "option", "set KEY; may be repeated", "KEY=VALUE")

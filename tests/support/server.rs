@@ -69,6 +69,12 @@ impl Server {
         self.address("wire")
     }
 
+    /// Where it answers monitoring.
+    #[track_caller]
+    pub(crate) fn metrics(&self) -> SocketAddr {
+        self.address("metrics")
+    }
+
     /// Where it listens in this dialect, or what stands in its place.
     #[track_caller]
     pub(crate) fn address(&self, dialect: &str) -> SocketAddr {

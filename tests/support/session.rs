@@ -174,7 +174,6 @@ pub(crate) fn expect_at_rest(server: &Server, before: &BTreeMap<String, u64>) {
             "queued_bytes",
             "input_bytes",
             "descriptors",
-            "socket",
         ]
         .iter()
         .all(|key| now.get(*key) == before.get(*key))

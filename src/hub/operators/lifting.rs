@@ -89,12 +89,6 @@ impl<T> Hub<T> {
         rules.filter(meets)
     }
 
-    /// Requests that were refused because their session is muted.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the metrics will tell it"))]
-    pub(crate) fn lines_muted(&self) -> u64 {
-        self.core.lines_muted
-    }
-
     /// Tells the hub what is free of limits by address, and met by no rule that is not forced.
     pub(crate) fn set_exempt(&mut self, nets: impl IntoIterator<Item = Net>) {
         let mut exempt = Nets::default();

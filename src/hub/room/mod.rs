@@ -69,6 +69,12 @@ pub(super) struct Room {
     /// How far the feed went when the round began in which the members are told of it now: so far all have heard it
     /// when the round is over.
     pub(super) round: Snapshot,
+    /// When the oldest line was read that is to be told in the next round …
+    said_at: Option<Instant>,
+    /// … and when that of the round at hand was.
+    round_said_at: Option<Instant>,
+    /// Somebody was told something in the round at hand.
+    round_told: bool,
     pub(super) pace: Pace,
     pub(super) keeping_up: KeepingUp,
 }
@@ -107,6 +113,9 @@ impl Room {
             history: History::new(history_lines),
             feed: Feed::default(),
             round: Snapshot::default(),
+            said_at: None,
+            round_said_at: None,
+            round_told: false,
             pace: Pace::new(pace_max),
             keeping_up: KeepingUp::default(),
         }
@@ -151,6 +160,11 @@ impl Room {
             self.speakers.pop_front();
         }
         self.speakers.push_back(id);
+    }
+
+    /// A line that was read now is being said.
+    pub(super) fn note_said(&mut self, now: Instant) {
+        self.said_at.get_or_insert(now);
     }
 
     /// Adds a member, which hears what is said from now on; gives its place in the list, which its session must keep.
@@ -328,11 +342,18 @@ impl Room {
         }
     }
 
+    /// Somebody was told what they had not heard.
+    pub(super) fn note_told(&mut self) {
+        self.round_told = true;
+    }
+
     /// Begins a round, if the last one is over.
     pub(super) fn begin_round(&mut self) {
         if self.members.is_round_over() {
             self.members.begin_round();
             self.round = self.feed.snapshot();
+            self.round_said_at = self.said_at.take();
+            self.round_told = false;
         }
     }
 
@@ -346,13 +367,16 @@ impl Room {
         None
     }
 
-    /// Drops what all have heard, if the round is over.
-    pub(super) fn end_round(&mut self) {
-        if self.members.is_round_over() {
-            self.feed.trim(self.round);
-            if self.members.len() < CROWD_MIN {
-                self.feed.close_if_silent();
-            }
+    /// Drops what all have heard, if the round is over; gives then when its oldest line was read, if somebody was told
+    /// one.
+    pub(super) fn end_round(&mut self) -> Option<Instant> {
+        if !self.members.is_round_over() {
+            return None;
         }
+        self.feed.trim(self.round);
+        if self.members.len() < CROWD_MIN {
+            self.feed.close_if_silent();
+        }
+        self.round_said_at.take().filter(|_| self.round_told)
     }
 }

@@ -212,13 +212,11 @@ impl Rules {
     }
 
     /// How often rules of each kind kept somebody from something, by [`Kind`].
-    #[cfg_attr(not(test), expect(dead_code, reason = "the metrics will tell it"))]
     pub(crate) fn hits(&self) -> [u64; Kind::ALL.len()] {
         self.hits
     }
 
     /// How many rules of each kind are in force, by [`Kind`].
-    #[cfg_attr(not(test), expect(dead_code, reason = "the metrics will tell it"))]
     pub(crate) fn count(&self, wall_seconds: u64) -> [usize; Kind::ALL.len()] {
         let mut counts = [0; Kind::ALL.len()];
         for rule in self.after(0, wall_seconds) {
@@ -477,7 +475,7 @@ mod tests {
         assert_eq!(rules.first_end(), Some(50));
         assert!(rules.take_ended(49).is_empty());
         assert_eq!(rules.take_ended(100), [2, 1]);
-        assert_eq!(rules.take_ended(100), []);
+        assert_eq!(rules.take_ended(100), [0; 0]);
         assert_eq!(rules.first_end(), None);
         assert!(!rules.reopen(100));
         assert!(rules.reopen(99));
@@ -490,7 +488,7 @@ mod tests {
                 .map(|rule| rule.number)
                 .collect()
         };
-        assert_eq!(dropped(&mut rules, 49 + day), []);
+        assert_eq!(dropped(&mut rules, 49 + day), [0; 0]);
         assert_eq!(dropped(&mut rules, 50 + day), [2]);
         assert_eq!(dropped(&mut rules, 500 + day), [1]);
         assert_eq!(rules.count(0), [1, 0, 0]);

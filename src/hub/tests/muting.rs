@@ -118,7 +118,7 @@ fn nobody_hears_who_is_muted_whatever_they_enter() {
             }
         }
         let refused = u64::from(*is == Refused);
-        assert_eq!(world.hub.lines_muted(), refused, "{line}");
+        assert_eq!(world.hub.readings().lines_muted, refused, "{line}");
         assert_eq!(world.hub.rules().get(1).unwrap().hits, refused, "{line}");
     }
 }
@@ -198,7 +198,7 @@ fn who_is_muted_hears_and_is_told_at_once_and_at_the_end() {
     world.read(bob);
     world.enter(ann, "hello");
     assert_eq!(world.lines(bob), ["<ann> hello"]);
-    assert_eq!(world.hub.lines_muted(), 2);
+    assert_eq!(world.hub.readings().lines_muted, 2);
 }
 
 #[test]

@@ -38,6 +38,10 @@ pub(in crate::server) enum Command<'a> {
     },
     /// What is done to people, and to the rules about them.
     Moderate(Order<'a>),
+    /// All that is measured, one value a line …
+    Stats,
+    /// … and as Prometheus reads it.
+    Metrics,
     As(&'a str),
     Help(Option<&'static Row>),
     Quit,
@@ -97,6 +101,8 @@ impl Command<'_> {
             | Self::Watch(_)
             | Self::Settings(_)
             | Self::Moderate(Order::Bans(_))
+            | Self::Stats
+            | Self::Metrics
             | Self::As(_)
             | Self::Help(_)
             | Self::Quit => true,
@@ -238,6 +244,12 @@ pub(in crate::server) const COMMANDS: &[Row] = &[
         },
     },
     Row {
+        verb: "metrics",
+        arguments: "",
+        help: "tell all that is measured as Prometheus reads it",
+        parse: |text| nothing(text, Command::Metrics),
+    },
+    Row {
         verb: "mute",
         arguments: "[force] WHO TIME [REASON]",
         help: "let people hear and not be heard",
@@ -309,6 +321,12 @@ pub(in crate::server) const COMMANDS: &[Row] = &[
             "" => Ok(Command::Settings(None)),
             key => word(key).map(|key| Command::Settings(Some(key))),
         },
+    },
+    Row {
+        verb: "stats",
+        arguments: "",
+        help: "tell all that is measured",
+        parse: |text| nothing(text, Command::Stats),
     },
     Row {
         verb: "stop",

@@ -76,6 +76,10 @@ impl<N: Network> EventLoop<N> {
                 };
                 self.admit(newcomer, now);
             }
+            // Those for metrics are accepted by `serve_monitoring`.
+            Service::Metrics => {
+                self.network.close(stream, Ending::Orderly);
+            }
             Service::Operators => self.control.admit(stream, &mut self.network, now),
         }
     }
@@ -184,6 +188,9 @@ impl<N: Network> EventLoop<N> {
     fn accept_the_last(&mut self, now: Instant) {
         if !self.network.keeps_listening() {
             for listener in 0..self.services.len() {
+                if self.services[listener] == Service::Metrics {
+                    continue;
+                }
                 for _ in 0..LAST_ACCEPTS_MAX {
                     match self.network.accept(listener) {
                         Ok((stream, from)) => {
@@ -196,6 +203,8 @@ impl<N: Network> EventLoop<N> {
             }
         }
         self.admission.stop();
-        self.network.stop_listening();
+        // Monitoring goes on until the end.
+        let kept: Vec<usize> = self.monitor.listeners().collect();
+        self.network.stop_listening(&kept);
     }
 }

@@ -142,6 +142,12 @@ impl<N: Network> EventLoop<N> {
                 ))
             }
             Command::Watch(level) => Answer::Begun(Doing::Watching(Watch::begin(level))),
+            Command::Stats => {
+                let values = self.measure().stats();
+                let lines: Vec<String> = values.iter().map(|value| format!("{value}\n")).collect();
+                Answer::Done(lines.concat(), counted(values.len(), "value"))
+            }
+            Command::Metrics => Answer::Done(self.measure().prometheus(), "end".to_owned()),
             Command::As(user) => {
                 user.clone_into(&mut operator.person.user);
                 Answer::done(format!("as {user}"))

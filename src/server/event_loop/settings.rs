@@ -51,6 +51,7 @@ impl<N: Network> EventLoop<N> {
         let read = read.map_err(|error| error.to_string());
         // Last of all that may fail, for its rules are in force with this.
         let read = read.and_then(|read| self.rules.reload(&mut self.hub, now).map(|()| read));
+        self.reload.note(read.is_ok(), self.network.wall_seconds());
         let (files, fresh) = read.map_err(|error| {
             let line = format!("reload: {error}; nothing changed");
             warn!("{line}");

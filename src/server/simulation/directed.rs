@@ -4,6 +4,7 @@ mod accepting;
 mod closing;
 mod hearing;
 mod links;
+mod monitoring;
 mod operating;
 mod pacing;
 mod reading;

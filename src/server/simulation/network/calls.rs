@@ -173,7 +173,7 @@ impl Network for SimulatedNetwork {
         self.held_elsewhere
     }
 
-    fn stop_listening(&mut self) {
+    fn stop_listening(&mut self, _: &[usize]) {
         self.listening = false;
         self.edges.retain(|edge| matches!(edge, Source::Stream(_)));
         if self.held_elsewhere {
