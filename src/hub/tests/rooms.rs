@@ -512,7 +512,7 @@ fn a_program_goes_to_rooms_and_hears_no_history() {
 fn a_room_is_small() {
     // What it owns beside, with one person in it: places in six lists, its name, and a map's entry for it.
     let bytes = size_of::<Room>();
-    assert!(bytes <= 584, "{bytes}");
+    assert!(bytes <= 640, "{bytes}");
 }
 
 /// Rooms by name and key as the simplest thing that could be.
