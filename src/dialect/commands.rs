@@ -10,13 +10,29 @@ use crate::name::{Name, RoomName};
 pub(crate) const COMMANDS: &[Command] = &[
     Command {
         words: &["name", "nick"],
-        arguments: "NAME",
+        arguments: "NAME [KEY]",
         summary: "take a name",
-        parse: |arguments| match arguments.text {
-            "" => Err(Wrong::Usage),
+        parse: |arguments| match split_word(arguments.text) {
+            ("", _) => Err(Wrong::Usage),
             _ if arguments.altered => Err(Refusal::MalformedName.into()),
-            name => Ok(Request::TakeName(Name::parse(name)?)),
+            (name, "") => Ok(Request::TakeName(Name::parse(name)?)),
+            (name, key) => Ok(Request::TakeKept {
+                name: Name::parse_kept(name)?,
+                key,
+            }),
         },
+    },
+    Command {
+        words: &["keep"],
+        arguments: "",
+        summary: "let nobody take your name but by a key, which you are shown",
+        parse: |arguments| arguments.none(Request::Keep),
+    },
+    Command {
+        words: &["unkeep"],
+        arguments: "",
+        summary: "let anybody take your name again",
+        parse: |arguments| arguments.none(Request::Unkeep),
     },
     Command {
         words: &["who", "w", "names", "list", "users"],

@@ -237,6 +237,7 @@ mod tests {
             send_buffer_bytes: Some(131_072),
             motd_file: None,
             bans_file: None,
+            names_file: None,
             rooms: Vec::new(),
             limits: Limits {
                 pace_max: Some(Duration::from_millis(100)),
@@ -256,6 +257,8 @@ mod tests {
                 drain: Duration::from_secs(5),
                 history_lines: 20,
                 rooms_max: 200,
+                names_kept_max: 10_000,
+                names_kept_days: Some(180),
             },
         };
         assert_eq!(Settings::default(), expected);
@@ -285,6 +288,8 @@ mod tests {
             "-oroom=games",
             "-oroom=#Help",
             "-orooms-max=9",
+            "-onames-kept-max=11",
+            "-onames-kept-days=12",
             "-omotd-file=/etc/motd",
             "-opace-ms-max=25",
             "-omemory-max=1m",
@@ -361,6 +366,8 @@ mod tests {
             "idle-seconds",
             "history-lines",
             "rooms-max",
+            "names-kept-max",
+            "names-kept-days",
             "pace-ms-max",
         ];
         let no_number = [
@@ -370,6 +377,7 @@ mod tests {
             "room",
             "motd-file",
             "bans-file",
+            "names-file",
         ];
         for setting in TABLE
             .iter()

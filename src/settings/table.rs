@@ -37,6 +37,8 @@ pub struct Settings {
     pub motd_file: Option<PathBuf>,
     /// Where the rules are kept; `None`: they last until the server stops.
     pub bans_file: Option<PathBuf>,
+    /// Where kept names are written; `None`: they are kept until the server stops.
+    pub names_file: Option<PathBuf>,
     /// Rooms that are always there, beside the lobby.
     pub rooms: Vec<RoomName>,
     /// The bounds of the chat itself.
@@ -56,6 +58,7 @@ impl Default for Settings {
             send_buffer_bytes: None,
             motd_file: None,
             bans_file: None,
+            names_file: None,
             rooms: Vec::new(),
             limits: Limits::default(),
         };
@@ -255,6 +258,32 @@ pub(super) static TABLE: &[Setting] = &[
             |settings| settings.bans_file.as_deref(),
         ),
     },
+    Setting {
+        key: "names-file",
+        default: NONE,
+        meaning: "where kept names are written; made if it is not there; none: they are kept until the server stops",
+        change: Change::Start,
+        kind: Kind::File(
+            |settings, path| settings.names_file = path,
+            |settings| settings.names_file.as_deref(),
+        ),
+    },
+    number(
+        "names-kept-max",
+        "10000",
+        count(1, 1_000_000).zero_means("off"),
+        "the most names kept at a time; three a day from one IPv4 address or IPv6 /64",
+        |settings, n| settings.limits.names_kept_max = length(n),
+        |settings| settings.limits.names_kept_max as u64,
+    ),
+    number(
+        "names-kept-days",
+        "180",
+        count(1, 36_500).zero_means("for ever"),
+        "a kept name that was not used for so many days is free",
+        |settings, n| settings.limits.names_kept_days = unless_zero(n).map(|days| days as u32),
+        |settings| settings.limits.names_kept_days.map_or(0, u64::from),
+    ),
     number(
         "pace-ms-max",
         "100",

@@ -342,7 +342,7 @@ pub(crate) fn outcome(
         Item::Ping(token) => model.tell_bytes(number, format!("PONG {token}\n").into_bytes()),
         Item::Garbage => {
             return Err(
-                "no such command: a line begins with NAME, CHAT, TELL, JOIN, ROOMS, WATCH, WHO, PING or QUIT"
+                "no such command: a line begins with NAME, CHAT, TELL, JOIN, ROOMS, KEEP, UNKEEP, WATCH, WHO, PING or QUIT"
                     .to_owned(),
             )
         }

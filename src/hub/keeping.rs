@@ -1,0 +1,302 @@
+//! Keeping a name, and taking one that is kept.
+
+use std::time::Instant;
+
+use log::info;
+
+use crate::dialect::event::{Note, Reply};
+use crate::dialect::request::Refusal;
+use crate::fields::Value;
+use crate::hub::close::Parting;
+use crate::hub::core::Core;
+use crate::hub::kept::key::{Key, Seed};
+use crate::hub::kept::{Kept, Number};
+use crate::hub::session::Session;
+use crate::hub::Hub;
+use crate::id::SessionId;
+use crate::ledger::CloseReason;
+use crate::name::{Kind, Name};
+use crate::when::Day;
+use crate::work::Work;
+
+impl<T> Hub<T> {
+    /// Whether [`Hub::set_seed`] is to be called before the next turn.
+    pub(crate) fn wants_seed(&self) -> bool {
+        self.core.seed.is_used()
+    }
+
+    /// Gives the hub random bytes, of which it makes keys: the hub has no randomness of its own.
+    pub(crate) fn set_seed(&mut self, bytes: [u8; 32]) {
+        self.core.seed = Seed::new(bytes);
+    }
+
+    /// Takes a name that is kept, with its key: who has it now is closed. One that nobody keeps is taken as without a key.
+    pub(super) fn take_kept(
+        &mut self,
+        id: SessionId,
+        name: Name,
+        key: &str,
+        now: Instant,
+    ) -> Result<(), Refusal> {
+        let text = name.text().into_owned();
+        self.core.work.add(Work::look_up(&text));
+        let key = Key::parse(key);
+        let Some((number, kept)) = self.core.find_kept(&text) else {
+            return match key {
+                _ if name.is_reserved() => Err(Refusal::Reserved(text.into())),
+                // It was no key, so it may be a part of the name.
+                None => Err(Refusal::MalformedName),
+                Some(_) => self.take_name(id, name, now),
+            };
+        };
+        if !key.is_some_and(|key| kept.digest.is_of(&key)) {
+            return Err(Refusal::WrongKey(kept.name.clone()));
+        }
+        self.core.is_allowed(&text)?;
+        if let Some(holder) = self.core.roster.find(&text).filter(|holder| *holder != id) {
+            self.take_back(id, holder, now);
+        }
+        let today = self.core.today();
+        self.core.kept.note_used(number, today);
+        let Some(session) = self.session(id) else {
+            return Ok(());
+        };
+        let before = session.owned();
+        session.set_owned(Some(number));
+        let taken = self.take_name(id, name, now);
+        if let (Err(_), Some(session)) = (&taken, self.session(id)) {
+            session.set_owned(before);
+        }
+        taken
+    }
+
+    /// Closes who has a name that `by` has come to take with its key.
+    fn take_back(&mut self, by: SessionId, holder: SessionId, now: Instant) {
+        let numbers = [by, holder].map(|id| self.session(id).map_or(0, |it| it.number));
+        let Some(session) = self.session(holder) else {
+            return;
+        };
+        let name = session.name.clone();
+        let [by, from] = numbers;
+        info!("take-back id={by} name={} from={from}", Value(&name.text()));
+        let parting = Parting {
+            why: &name.text(),
+            ..Parting::from(CloseReason::NameTaken)
+        };
+        self.close(holder, &parting, now);
+    }
+
+    /// Keeps a name for who comes with its key, whether somebody has it or not; gives the key.
+    ///
+    /// # Errors
+    /// If no more names can be kept.
+    pub(crate) fn keep_by_operator(&mut self, name: &Name) -> Result<String, Refusal> {
+        let core = &mut self.core;
+        let key = core.seed.key();
+        let (text, today) = (name.text(), core.today());
+        match core.find_kept(&text).map(|(number, _)| number) {
+            Some(number) => core.kept.set_key(number, key.digest(), today),
+            None => _ = core.keep_new(name, &key)?,
+        }
+        Ok(key.to_string())
+    }
+
+    /// Keeps a name no more; gives it as it was kept.
+    ///
+    /// # Errors
+    /// If it is not kept.
+    pub(crate) fn unkeep_by_operator(&mut self, text: &str) -> Result<Box<str>, Refusal> {
+        let core = &mut self.core;
+        let number = core.find_kept(text).map(|(number, _)| number);
+        let kept = number.and_then(|number| core.kept.remove(number));
+        kept.map(|kept| kept.name)
+            .ok_or_else(|| Refusal::NotKept(text.into()))
+    }
+
+    /// The names that were kept behind this number, each with the number of the session that has it.
+    pub(crate) fn kept_after(
+        &self,
+        number: Number,
+    ) -> impl Iterator<Item = (Number, &Kept, Option<u64>)> {
+        self.core.kept.after(number).map(|(number, kept)| {
+            let holder = self.core.roster.find(&kept.name);
+            let session = holder.and_then(|id| self.sessions.get(id));
+            (number, kept, session.map(|session| session.number))
+        })
+    }
+
+    /// Lets exactly these names be kept, as a file says.
+    pub(crate) fn set_kept(&mut self, wanted: Vec<Kept>) {
+        self.core.kept.replace(wanted);
+    }
+
+    /// All names that are kept.
+    pub(crate) fn kept(&self) -> impl Iterator<Item = &Kept> {
+        self.core.kept.iter()
+    }
+
+    /// A file keeps the names, so that they outlast the server.
+    pub(crate) fn keep_names(&mut self) {
+        self.core.keeps_names = true;
+    }
+
+    /// Whether what the file is to hold has changed since it was last taken.
+    pub(crate) fn have_names_changed(&self) -> bool {
+        self.core.kept.has_changed()
+    }
+
+    /// The same; from now on it has not.
+    pub(crate) fn take_names_changed(&mut self) -> bool {
+        self.core.kept.take_changed()
+    }
+}
+
+impl Core {
+    pub(super) fn today(&self) -> Day {
+        Day::of(self.wall_seconds)
+    }
+
+    /// The name that is kept and spelled so, or looks like it. One that was not used for too long, and that nobody has
+    /// now, is kept no more.
+    pub(super) fn find_kept(&mut self, text: &str) -> Option<(Number, &Kept)> {
+        let today = self.today();
+        let (number, kept) = self.kept.find(text)?;
+        let days = self.limits.names_kept_days;
+        let is_old = days.is_some_and(|days| today.since(kept.used) > days);
+        if is_old && self.roster.find(&kept.name).is_none() {
+            self.kept.remove(number);
+            return None;
+        }
+        self.kept.get(number).map(|kept| (number, kept))
+    }
+
+    /// Whether a session may be called so, as far as names are kept.
+    pub(super) fn is_free_of_keys<T>(
+        &mut self,
+        session: &Session<T>,
+        name: &Name,
+    ) -> Result<(), Refusal> {
+        let Kind::Chosen(text) = name.kind() else {
+            return Ok(());
+        };
+        match self.find_kept(text) {
+            Some((number, kept)) if session.owned() != Some(number) => {
+                Err(Refusal::Kept(kept.name.clone()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Keeps the name of a session, or gives it a new key where the session has it by right.
+    pub(super) fn keep_name<T>(
+        &mut self,
+        session: &mut Session<T>,
+        now: Instant,
+    ) -> Result<(), Refusal> {
+        let Kind::Chosen(text) = session.name.kind() else {
+            return Err(Refusal::NameFirst);
+        };
+        if self.limits.names_kept_max == 0 {
+            return Err(Refusal::NoNamesKept);
+        }
+        self.work.add(Work::look_up(text).times(2));
+        let key = self.seed.key();
+        let (name, today) = (session.name.clone(), self.today());
+        match self
+            .find_kept(text)
+            .map(|(number, kept)| (number, kept.name.clone()))
+        {
+            Some((number, _)) if session.owned() == Some(number) => {
+                self.kept.set_key(number, key.digest(), today);
+            }
+            Some((_, kept)) => return Err(Refusal::Kept(kept)),
+            None => {
+                let prefix = session.prefix();
+                if !self.kept.may_keep(prefix, today) {
+                    return Err(Refusal::KeptEnoughToday);
+                }
+                let number = self.keep_new(&name, &key)?;
+                self.kept.note_kept(prefix);
+                session.set_owned(Some(number));
+            }
+        }
+        info!("keep id={} name={}", session.number, Value(&name.text()));
+        let (key, lasts) = (key.to_string(), self.keeps_names);
+        let note = Note::Kept {
+            name: &name,
+            key: &key,
+            lasts,
+        };
+        self.reply(session, &Reply::Note(note), now);
+        Ok(())
+    }
+
+    /// Keeps a name that is not kept.
+    fn keep_new(&mut self, name: &Name, key: &Key) -> Result<Number, Refusal> {
+        if self.kept.len() >= self.limits.names_kept_max {
+            return Err(Refusal::KeptTooMany);
+        }
+        Ok(self.kept.insert(Kept {
+            name: name.text().into(),
+            digest: key.digest(),
+            used: self.today(),
+        }))
+    }
+
+    /// Keeps the name of a session no more, if it has it by right.
+    pub(super) fn unkeep_name<T>(
+        &mut self,
+        session: &mut Session<T>,
+        now: Instant,
+    ) -> Result<(), Refusal> {
+        let name = session.name.clone();
+        let text = name.text();
+        self.work.add(Work::look_up(&text));
+        match self.find_kept(&text) {
+            Some((number, _)) if session.owned() == Some(number) => {
+                self.kept.remove(number);
+                session.set_owned(None);
+                self.reply(session, &Reply::Note(Note::KeptNoMore(&name)), now);
+                Ok(())
+            }
+            Some((_, kept)) => Err(Refusal::Kept(kept.name.clone())),
+            None => Err(Refusal::NotKept(text.into())),
+        }
+    }
+
+    /// A session is called so from now on, and has by right what it is called and nothing else.
+    pub(super) fn keep_owned<T>(&mut self, session: &mut Session<T>, name: &Name) {
+        let Some(owned) = session.owned() else {
+            return;
+        };
+        let is_same = self
+            .kept
+            .find(&name.text())
+            .is_some_and(|(number, _)| number == owned);
+        if !is_same {
+            self.give_up_kept(session);
+        }
+    }
+
+    /// A session has its name no more: it was used until today.
+    pub(super) fn give_up_kept<T>(&mut self, session: &mut Session<T>) {
+        if let Some(number) = session.owned() {
+            session.set_owned(None);
+            let today = self.today();
+            self.kept.note_used(number, today);
+        }
+    }
+}
+
+impl<T> Session<T> {
+    /// Which kept name it has by right: it came with the key, or has kept the name itself.
+    fn owned(&self) -> Option<Number> {
+        self.prefs.as_deref().and_then(|prefs| prefs.owned)
+    }
+
+    fn set_owned(&mut self, owned: Option<Number>) {
+        if owned.is_some() || self.prefs.is_some() {
+            self.prefs().owned = owned;
+        }
+    }
+}
