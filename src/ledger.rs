@@ -96,7 +96,12 @@ impl CloseReason {
     fn is_abuse(self) -> bool {
         matches!(
             self,
-            Self::Flood | Self::WrongProtocol | Self::ConnectRate | Self::Full | Self::PerAddress
+            Self::Flood
+                | Self::WrongProtocol
+                | Self::ConnectRate
+                | Self::Banned
+                | Self::Full
+                | Self::PerAddress
         )
     }
 }

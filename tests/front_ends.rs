@@ -11,6 +11,7 @@ use std::process::{Child, Command, Stdio};
 
 use libtest_mimic::{Arguments, Trial};
 use support::eventually;
+use support::operator::Place;
 use support::person::Person;
 use support::programs::is_installed;
 use support::server::{chatd, Server};
@@ -53,6 +54,11 @@ fn main() {
         ),
         ("the door has a bound", "", the_door_is_bounded),
         ("sigterm closes the door", "", sigterm_closes_the_door),
+        (
+            "who is banned is the person, and not the front end",
+            "",
+            the_person_is_banned,
+        ),
         ("behind haproxy", "haproxy", behind_haproxy),
         ("behind nginx", "nginx", behind_nginx),
     ] {
@@ -196,6 +202,37 @@ fn connects_are_counted() {
     (0..5).for_each(|_| server.program().finish());
 }
 
+fn the_person_is_banned() {
+    let place = Place::new();
+    let mut command = chatd();
+    command.args(["-l", "telnet+proxy://127.0.0.1:0", "-l", &place.endpoint()]);
+    let server = Server::spawn(command.args(["-o", "history-lines=0"]));
+    server.output.wait_for("listening ops://");
+    let mut ann = Person::over(knock(&server, LINE));
+    ann.say("/name ann");
+    ann.skip_until("-- you are ann");
+    let mut bob = Person::over(knock(&server, b"PROXY TCP4 198.51.100.8 127.0.0.1 1 2\r\n"));
+    bob.say("/name bob");
+    bob.skip_until("-- you are bob");
+    let mut operator = place.connect();
+    let answer = operator.ask("ban ann forever").pop().expect("an answer");
+    assert!(
+        answer.starts_with("-- ban 1: 198.51.100.7 forever; 1 session closed"),
+        "{answer}"
+    );
+    ann.skip_until("!! goodbye: you are banned");
+    bob.skip_until("-- ann left: banned (1 here)");
+    let mut again = Person::over(knock(&server, BINARY));
+    again.expect("!! goodbye: you are banned");
+    again.expect_end();
+    operator.order(
+        "ban force 127.0.0.1 1h",
+        "!! 127.0.0.1 is the loopback address: front ends come from there",
+    );
+    bob.say("hello");
+    bob.expect_silence();
+}
+
 fn wrong_is_closed() {
     let server = server(&[]);
     let malformed = b"PROXY TCP4 198.51.100.7 127.0.0.1 51234\r\n".as_slice();
@@ -327,15 +364,20 @@ fn written(name: &str, text: &str) -> PathBuf {
     file
 }
 
+/// Connects to a front end from this address of the loopback range.
+fn come_from(host: u8, front_end: SocketAddr) -> Person {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
+    let socket = socket.expect("a socket");
+    let from = SocketAddr::from(([127, 0, 0, host], 0));
+    socket.bind(&from.into()).expect("it is ours");
+    socket.connect(&front_end.into()).expect("it listens");
+    Person::over(socket.into())
+}
+
 /// Talks through a front end from an address of its own, and looks that this is the one of the session.
 fn talk_through(server: &Server, front_end: SocketAddr) {
     for host in [7, 8] {
-        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
-        let socket = socket.expect("a socket");
-        let from = SocketAddr::from(([127, 0, 0, host], 0));
-        socket.bind(&from.into()).expect("it is ours");
-        socket.connect(&front_end.into()).expect("it listens");
-        let mut person = Person::over(socket.into());
+        let mut person = come_from(host, front_end);
         let from = person.address();
         person.skip_greeting();
         person.say(&format!("/name ann{host}"));

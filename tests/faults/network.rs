@@ -1,7 +1,6 @@
 //! Tests that need a network of their own, where nobody else connects and which can be taken down: Linux gives one to
 //! anybody (`unshare -rn`), unless that is forbidden.
 
-use std::env;
 use std::fs;
 use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
@@ -12,10 +11,11 @@ use rustix::process::{pidfd_getfd, pidfd_open, Pid, PidfdFlags, PidfdGetfdFlags,
 use socket2::{Domain, Socket, TcpKeepalive, Type};
 
 use super::support::eventually;
+use super::support::own_network;
 use super::support::person::Person;
 use super::support::server::{chatd, Server};
 use super::support::session::{expect_close, server_inode, value};
-use super::{trial_if, Test};
+use super::Test;
 
 const TESTS: &[Test] = tests![
     f005_five_hundred_connect_while_the_server_stalls,
@@ -24,41 +24,8 @@ const TESTS: &[Test] = tests![
     f133_both_families_have_listeners_on_one_port,
 ];
 
-/// Set where a test runs in a network of its own.
-const OWN_NETWORK: &str = "CHATD_TEST_OWN_NETWORK";
-
-/// Each of the tests, which runs this program again inside a new network and that test alone.
 pub(crate) fn trials() -> Vec<Trial> {
-    if env::var_os(OWN_NETWORK).is_some() {
-        return TESTS.iter().map(|test| trial_if(true, *test)).collect();
-    }
-    let possible = own_network("true", &[]).status();
-    let possible = possible.is_ok_and(|status| status.success());
-    let trials = TESTS.iter().map(|(name, _)| {
-        let run = move || {
-            let program = env::current_exe()?;
-            let output = own_network(&program.to_string_lossy(), &["--exact", name]).output()?;
-            let told = String::from_utf8_lossy(&output.stdout);
-            if output.status.success() && told.contains(" 1 passed;") {
-                return Ok(());
-            }
-            let log = String::from_utf8_lossy(&output.stderr);
-            Err(format!("in a network of its own:\n{told}\n{log}").into())
-        };
-        Trial::test(*name, run).with_ignored_flag(!possible)
-    });
-    trials.collect()
-}
-
-fn own_network(program: &str, arguments: &[&str]) -> Command {
-    let mut command = Command::new("unshare");
-    command
-        .args(["-rn", "sh", "-c"])
-        .arg("ip link set lo up && exec \"$0\" \"$@\"")
-        .arg(program)
-        .args(arguments)
-        .env(OWN_NETWORK, "1");
-    command
+    own_network::trials(TESTS)
 }
 
 fn f005_five_hundred_connect_while_the_server_stalls() {

@@ -12,6 +12,7 @@
 
 pub(crate) mod http;
 pub(crate) mod operator;
+pub(crate) mod own_network;
 pub(crate) mod person;
 pub(crate) mod planted;
 pub(crate) mod programs;

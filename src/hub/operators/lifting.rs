@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use log::info;
 
-use crate::fields;
+use crate::fields::{self, Value};
 use crate::hub::jobs::Task;
 use crate::hub::operators::outcome::{Denied, Done, Shown, Who};
 use crate::hub::rules::rule::{as_author, Kind, Rule, Target};
@@ -162,7 +162,7 @@ impl<T> Hub<T> {
         let mut rules = Vec::new();
         for number in numbers {
             if let Some(rule) = self.core.rules.remove(*number) {
-                log_end(*number, &format!("lifted by={by}"));
+                log_end(*number, &format!("lifted by={}", Value(&by)));
                 rules.push((rule.terms.kind, *number));
             }
         }

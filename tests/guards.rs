@@ -1,0 +1,277 @@
+//! Operators and real addresses, in a network of the test's own: whom a rule meets, whom it spares, and what holds it up.
+
+mod support;
+
+use std::fs;
+use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::process::Command;
+
+use libtest_mimic::Arguments;
+use socket2::{Domain, Socket, Type};
+use support::eventually;
+use support::operator::{Operator, Place};
+use support::own_network;
+use support::person::Person;
+use support::server::{chatd, Server};
+
+/// Addresses for documentation (RFC 5737, RFC 3849), all of this machine.
+const OURS: [&str; 6] = [
+    "192.0.2.1/24",
+    "198.51.100.1/24",
+    "203.0.113.1/24",
+    "2001:db8:1::1/128",
+    "2001:db8:1::7/128",
+    "2001:db8:2::7/128",
+];
+/// People who share one address behind a NAT.
+const SHARED: &str = "198.51.100.7";
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let tests: &[(&str, fn())] = &[
+        ("who shares an address is spared", who_shares_is_spared),
+        (
+            "a troll with three addresses is kept out, and nobody else",
+            a_troll_is_kept_out,
+        ),
+        ("an ipv6 address stands for its /64", ipv6_is_met_by_64),
+        ("exempt addresses are met by force alone", exempt_are_spared),
+        ("rules hold over a restart", rules_hold_over_a_restart),
+    ];
+    libtest_mimic::run(&arguments, own_network::trials(tests)).exit();
+}
+
+/// The server, where operators reach it, and an operator.
+struct Scene {
+    place: Place,
+    server: Server,
+    operator: Operator,
+}
+
+impl Scene {
+    fn new(settings: &[&str]) -> Self {
+        for address in OURS {
+            // An IPv6 address is used at once, and not only when nobody else has answered for it.
+            let nodad = address.contains(':').then_some("nodad");
+            let added = Command::new("ip")
+                .args(["addr", "add", address, "dev", "lo"])
+                .args(nodad)
+                .status();
+            assert!(added.expect("it is installed").success(), "{address}");
+        }
+        let place = Place::new();
+        let server = start(&place, settings);
+        let operator = place.connect();
+        Self {
+            place,
+            server,
+            operator,
+        }
+    }
+
+    /// Somebody connects from this address.
+    fn connect(&self, from: &str) -> Person {
+        let from: IpAddr = from.parse().expect("an address");
+        let server = match from {
+            IpAddr::V4(_) => "192.0.2.1",
+            IpAddr::V6(_) => "2001:db8:1::1",
+        };
+        let server: IpAddr = server.parse().expect("an address");
+        let to = SocketAddr::from((server, self.server.telnet().port()));
+        let socket = Socket::new(Domain::for_address(to), Type::STREAM, None).expect("a socket");
+        let from = SocketAddr::from((from, 0));
+        socket.bind(&from.into()).expect("it is ours");
+        // The system takes a moment to know that an IPv6 address is its own.
+        eventually("the network is there", || {
+            socket.connect(&to.into()).is_ok()
+        });
+        Person::over(TcpStream::from(socket))
+    }
+
+    fn join(&self, name: &str, from: &str) -> Person {
+        let mut person = self.connect(from);
+        person.say(&format!("/name {name}"));
+        person.skip_until(&format!("-- you are {name}"));
+        person
+    }
+
+    /// Asks for something that is refused with these words, or done with words that begin so.
+    #[track_caller]
+    fn order(&mut self, command: &str, begins: &str) {
+        let answer = self.operator.ask(command).pop().expect("an answer");
+        assert!(answer.starts_with(begins), "{command}: {answer}");
+    }
+
+    /// Somebody who connects from there is told that they are banned.
+    #[track_caller]
+    fn expect_banned(&self, from: &str) {
+        let mut person = self.connect(from);
+        let told = person.read_line().expect("a farewell");
+        assert!(told.starts_with("!! goodbye: you are banned"), "{told}");
+        person.expect_end();
+    }
+}
+
+fn start(place: &Place, settings: &[&str]) -> Server {
+    let mut command = chatd();
+    // One port for both families: nobody else is in this network.
+    command.args(["-l", "192.0.2.1:3333", "-l", "[2001:db8:1::1]:3333"]);
+    command.args(["-l", &place.endpoint(), "-o", "history-lines=0"]);
+    for setting in settings {
+        command.args(["-o", setting]);
+    }
+    let server = Server::spawn(&mut command);
+    server.output.wait_for("listening ops://");
+    server
+}
+
+fn who_shares_is_spared() {
+    let mut scene = Scene::new(&[]);
+    let [mut ann, mut bob, _eve] = ["ann", "bob", "eve"].map(|name| scene.join(name, SHARED));
+    scene.order(
+        "ban ann 2d spam",
+        "!! 2 others are here from 198.51.100.7: bob, eve; kick or mute ann, or write force",
+    );
+    scene.order(
+        "mute ann 1h spam",
+        "-- mute 1: ann, this session only (2 others share 198.51.100.7) until ",
+    );
+    ann.say("hello");
+    ann.skip_until("-- eve joined (3 here)");
+    for _ in 0..2 {
+        let told = ann.read_line().expect("it is told");
+        assert!(told.starts_with("!! you are muted until "), "{told}");
+        assert!(told.ends_with(": spam"), "{told}");
+    }
+    bob.say("I am not");
+    ann.expect("<bob> I am not");
+    // What ann said nobody heard.
+    bob.skip_until("-- eve joined (3 here)");
+    bob.expect_silence();
+    scene.order("kick ann", "-- 1 session kicked");
+    bob.expect("-- ann left: kicked (2 here)");
+    scene.order("ban force 198.51.100.7 1h", "-- ban 2: 198.51.100.7 until ");
+    scene.expect_banned(SHARED);
+}
+
+fn a_troll_is_kept_out() {
+    let mut scene = Scene::new(&[]);
+    let mut ann = scene.join("ann", SHARED);
+    let trolls = ["203.0.113.1", "203.0.113.2", "203.0.113.3"];
+    let mut people: Vec<Person> = (1..)
+        .zip(trolls)
+        .map(|(n, at)| scene.join(&format!("troll{n}"), at))
+        .collect();
+    scene.order("ban troll1 1h no ads", "-- ban 1: 203.0.113.1 until ");
+    people[0].skip_until("-- troll3 joined (4 here)");
+    let told = people[0].read_line().expect("a farewell");
+    assert!(
+        told.starts_with("!! goodbye: you are banned until "),
+        "{told}"
+    );
+    assert!(told.ends_with(": no ads"), "{told}");
+    scene.expect_banned("203.0.113.1");
+    // From another address they come again, and the name is free.
+    let _again = scene.join("troll1", "203.0.113.4");
+    scene.order(
+        "ban 203.0.113.0/24 forever",
+        "-- ban 2: 203.0.113.0/24 forever; 3 sessions closed; until the server stops",
+    );
+    for troll in trolls {
+        scene.expect_banned(troll);
+    }
+    scene.order(
+        "forbid troll* forever",
+        "-- name 3: troll* forever; 0 sessions renamed",
+    );
+    ann.say("/name troll9");
+    ann.skip_until("!! troll9 is not allowed here");
+    // Neighbours of the network are not met.
+    let _bob = scene.join("bob", "198.51.100.8");
+    scene.order(
+        "ban 198.0.0.0/8 1h",
+        "!! 198.0.0.0/8 is wider than /16: write force",
+    );
+    scene.order("unban 203.0.113.1", "-- ban 1 lifted: 203.0.113.1");
+    scene.order(
+        "unban 203.0.113.1",
+        "!! 203.0.113.1 is banned by 203.0.113.0/24: lift 2",
+    );
+    scene.order("lift 2", "-- ban 2 lifted: 203.0.113.0/24");
+    let _back = scene.join("eve", "203.0.113.1");
+    let log = &scene.server.log;
+    log.wait_for("rule n=2 kind=ban target=203.0.113.0/24 until=forever ");
+    log.wait_for("rule-end n=2 why=lifted by=\"\"");
+    log.wait_for("abuse from=203.0.113.1 reason=banned id=");
+}
+
+fn ipv6_is_met_by_64() {
+    let mut scene = Scene::new(&[]);
+    let mut ann = scene.join("ann", "2001:db8:1::7");
+    let _bob = scene.join("bob", "2001:db8:2::7");
+    scene.order("ban 2001:db8:1::99 1h", "-- ban 1: 2001:db8:1::/64 until ");
+    ann.skip_until("-- bob joined (2 here)");
+    let told = ann.read_line().expect("a farewell");
+    assert!(
+        told.starts_with("!! goodbye: you are banned until "),
+        "{told}"
+    );
+    scene.expect_banned("2001:db8:1::7");
+    let _eve = scene.join("eve", "2001:db8:2::7");
+    scene.order("lift 1", "-- ban 1 lifted: 2001:db8:1::/64");
+    scene.order(
+        "ban 2001:db8:1::7/128 1h",
+        "-- ban 2: 2001:db8:1::7/128 until ",
+    );
+    scene.expect_banned("2001:db8:1::7");
+    let _neighbour = scene.join("ann", "2001:db8:1::1");
+}
+
+fn exempt_are_spared() {
+    let mut scene = Scene::new(&["exempt=198.51.100.0/24", "sessions-per-address-max=1"]);
+    let _people = ["ann", "bob"].map(|name| scene.join(name, "198.51.100.9"));
+    scene.order(
+        "ban 198.51.100.9 1h",
+        "!! 198.51.100.9 is exempt: write force",
+    );
+    scene.order(
+        "mute 198.51.100.9 1h",
+        "!! 198.51.100.9 is exempt: write force",
+    );
+    scene.order(
+        "ban 127.0.0.1 1h",
+        "!! 127.0.0.1 is the loopback address: front ends come from there",
+    );
+    scene.order("ban force 198.51.100.9 1h", "-- ban 1: 198.51.100.9 until ");
+    scene.expect_banned("198.51.100.9");
+    let _eve = scene.join("eve", "203.0.113.2");
+    let mut second = scene.connect("203.0.113.2");
+    second.expect("!! goodbye: too many connections from your address");
+}
+
+fn rules_hold_over_a_restart() {
+    let place = Place::new();
+    let file = place.path().with_extension("bans").display().to_string();
+    let setting = format!("bans-file={file}");
+    let mut scene = Scene::new(&[&setting]);
+    scene.order(
+        "ban 203.0.113.2 forever spam",
+        "-- ban 1: 203.0.113.2 forever; 0 sessions closed",
+    );
+    scene.order("mute 198.51.100.9 1h", "-- mute 2: 198.51.100.9 until ");
+    let text = fs::read_to_string(&file).expect("it is written");
+    assert!(text.starts_with("ban 203.0.113.2 forever at="), "{text}");
+    // Killed, and not stopped.
+    scene.server.signal(rustix::process::Signal::KILL);
+    scene.server.wait();
+    scene.server = start(&scene.place, &[&setting]);
+    scene.operator = scene.place.connect();
+    scene.expect_banned("203.0.113.2");
+    let mut ann = scene.join("ann", "203.0.113.9");
+    let mut eve = scene.connect("198.51.100.9");
+    eve.say("hello");
+    let is_told = |line: String| line.starts_with("!! you are muted until ");
+    while !is_told(eve.read_line().expect("it is told")) {}
+    ann.expect_silence();
+    assert_eq!(scene.operator.ask("bans").len(), 3);
+}
