@@ -23,6 +23,8 @@ pub struct Limits {
     pub drain: Duration,
     /// Lines that are shown to a newcomer; 0: none.
     pub history_lines: usize,
+    /// Rooms that people may have made at a time; 0: none.
+    pub rooms_max: usize,
     /// How long a line to a crowded room may wait to share its sends with others; `None`: not at all.
     pub pace_max: Option<Duration>,
 }
@@ -56,6 +58,7 @@ impl Limits {
         idle: None,
         drain: Duration::from_secs(5),
         history_lines: 0,
+        rooms_max: 200,
         pace_max: None,
     };
 }

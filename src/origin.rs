@@ -13,8 +13,8 @@ pub(crate) enum Origin {
         /// The bits of an IPv6 address, in which an IPv4 address is mapped (RFC 4291, section 2.5.5.2). The interface
         /// of a link-local address is not kept.
         address: [u8; 16],
-        /// The port.
-        port: u16,
+        /// The port, in network order: so it takes no more than its bytes in a session.
+        port: [u8; 2],
         /// An operator has freed the address of all limits by address.
         exempt: bool,
     },
@@ -68,7 +68,7 @@ impl From<SocketAddr> for Origin {
         };
         Self::Inet {
             address: bits.octets(),
-            port: address.port(),
+            port: address.port().to_be_bytes(),
             exempt: false,
         }
     }
@@ -77,7 +77,10 @@ impl From<SocketAddr> for Origin {
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Inet { address, port, .. } => SocketAddr::new(canonical(*address), *port).fmt(f),
+            Self::Inet { address, port, .. } => {
+                let port = u16::from_be_bytes(*port);
+                SocketAddr::new(canonical(*address), port).fmt(f)
+            }
             Self::Local => f.write_str("local"),
         }
     }

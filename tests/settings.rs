@@ -212,6 +212,14 @@ const CHANGES: &[(&str, &str, Seen)] = &[
         assert!(bob.read_line().expect("it").ends_with(" <ann> second"));
         bob.expect("-- now");
     }),
+    ("room", "games", |_, ann| {
+        ann.say("/rooms");
+        ann.expect("-- 2 rooms: lobby (1), games (0)");
+    }),
+    ("rooms-max", "0", |_, ann| {
+        ann.say("/join games");
+        ann.expect("!! no rooms are made here; /rooms lists those there are");
+    }),
     ("motd-file", "motd", |server, _| {
         let mut bob = server.connect();
         bob.skip_greeting();

@@ -60,7 +60,10 @@ const BELOW: &[(&str, &[&str])] = &[
             "work",
         ],
     ),
-    ("settings", &["dialect", "limits", "net", "rate", "file"]),
+    (
+        "settings",
+        &["dialect", "limits", "name", "net", "rate", "file"],
+    ),
     ("dialect", &["ledger", "name", "hygiene", "when", "work"]),
     // The leaves.
     ("outbox", &["limits", "ledger"]),

@@ -142,7 +142,7 @@ fn malformed_lines_are_refused() {
     let mut person = Peer::person(&server, "pat");
     let (name, chat) = ("usage: NAME B64(name)", "usage: CHAT B64(name) B64(words)");
     let tell = "usage: TELL B64(name) B64(words)";
-    let verb = "no such command: a line begins with NAME, CHAT, TELL, WATCH, WHO, PING or QUIT";
+    let verb = "no such command: a line begins with NAME, CHAT, TELL, JOIN, ROOMS, WATCH, WHO, PING or QUIT";
     for (line, reason) in [
         // Missing and surplus fields.
         ("NAME", name),
@@ -474,7 +474,7 @@ fn packets_of_one_byte_mean_the_same() {
         "NAME YW5u\n{}PONG 1\n{}{}",
         fail("usage: CHAT B64(name) B64(words)", "usage"),
         fail(
-            "no such command: a line begins with NAME, CHAT, TELL, WATCH, WHO, PING or QUIT",
+            "no such command: a line begins with NAME, CHAT, TELL, JOIN, ROOMS, WATCH, WHO, PING or QUIT",
             "unknown"
         ),
         fail("server is reserved", "reserved"),

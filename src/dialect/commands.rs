@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::dialect::request::{Arguments, Command, Order, Refusal, Request, Wrong};
 use crate::hygiene::is_blank;
-use crate::name::Name;
+use crate::name::{Name, RoomName};
 
 /// Every command, in the order in which `/help` lists them.
 pub(crate) const COMMANDS: &[Command] = &[
@@ -20,9 +20,41 @@ pub(crate) const COMMANDS: &[Command] = &[
     },
     Command {
         words: &["who", "w", "names", "list", "users"],
+        arguments: "[ROOM]",
+        summary: "see who is here, or in another room",
+        parse: |arguments| match arguments.text {
+            "" => Ok(Request::Who(None)),
+            _ => Ok(Request::Who(Some(arguments.name()?))),
+        },
+    },
+    Command {
+        words: &["join", "j"],
+        arguments: "ROOM [KEY]",
+        summary: "go to another room, or make one",
+        parse: |arguments| match split_word(arguments.text) {
+            ("", _) => Ok(Request::Where),
+            _ if arguments.altered => Err(Refusal::MalformedRoom.into()),
+            (room, key) => Ok(Request::Join {
+                room: RoomName::parse(room).map_err(|error| Refusal::of_room(&error))?,
+                key: match key {
+                    "" => None,
+                    key if is_key(key) => Some(key),
+                    _ => return Err(Wrong::Usage),
+                },
+            }),
+        },
+    },
+    Command {
+        words: &["leave", "part"],
         arguments: "",
-        summary: "see who is here",
-        parse: |arguments| arguments.none(Request::Who),
+        summary: "go back to the lobby",
+        parse: |arguments| arguments.none(Request::Leave),
+    },
+    Command {
+        words: &["rooms"],
+        arguments: "",
+        summary: "see which rooms there are",
+        parse: |arguments| arguments.none(Request::Rooms),
     },
     Command {
         words: &["me"],
@@ -220,6 +252,16 @@ fn for_operators(word: &str) -> Option<&'static Command> {
     commands.find(|command| command.word().eq_ignore_ascii_case(word))
 }
 
+/// Whether what is typed behind this is the name of a room.
+pub(crate) fn takes_room(line: &str) -> bool {
+    let Some(slash) = find_slash(line) else {
+        return false;
+    };
+    let (word, text) = split_word(&line[slash.end..]);
+    let command = find(word).map(Command::word);
+    text.is_empty() && matches!(command, Ok("join" | "who"))
+}
+
 /// Where the slash stands that makes a clean line a command, if one does: nothing but blanks stands before it.
 pub(crate) fn find_slash(line: &str) -> Option<Range<usize>> {
     let words = line.trim_start_matches(is_blank);
@@ -275,6 +317,14 @@ impl<'a> Arguments<'a> {
     fn on_or_off(self) -> Result<bool, Wrong> {
         on_or_off(self.text).ok_or(Wrong::Usage)
     }
+}
+
+/// The longest key of a room, in characters.
+const KEY_CHARACTERS_MAX: usize = 64;
+
+/// Whether this may be the key of a room.
+pub(crate) fn is_key(text: &str) -> bool {
+    (1..=KEY_CHARACTERS_MAX).contains(&text.chars().count()) && !text.contains(char::is_whitespace)
 }
 
 fn some_text(text: &str) -> Result<&str, Refusal> {
@@ -391,7 +441,7 @@ mod tests {
             "\u{200d}/who",
             " \u{2800} /w",
         ] {
-            assert_eq!(parse(line), Ok(Some(Request::Who)), "{line}");
+            assert_eq!(parse(line), Ok(Some(Request::Who(None))), "{line}");
         }
         let comment = Request::Say("    / a comment");
         assert_eq!(parse("    // a comment"), Ok(Some(comment)));
@@ -420,9 +470,9 @@ mod tests {
             assert_eq!(parse(line), ann(), "{line}");
         }
         for line in [
-            "/who", "/names", "/list", "/l", "/Who", "/w", "/users", "/us",
+            "/who", "/names", "/list", "/li", "/Who", "/w", "/users", "/us",
         ] {
-            assert_eq!(parse(line), Ok(Some(Request::Who)), "{line}");
+            assert_eq!(parse(line), Ok(Some(Request::Who(None))), "{line}");
         }
         assert_eq!(parse("/me waves"), Ok(Some(Request::Act("waves"))));
         for word in ["msg", "m", "tell", "pm", "whisper", "whisp", "te", "Ms"] {
@@ -486,12 +536,59 @@ mod tests {
                 "/name 一二三四五六七八九十一二三",
                 "a name is 1 to 24 columns wide, and this one is 26",
             ),
-            ("/who bob", "usage: /who"),
-            ("/names x", "usage: /who"),
+            ("/who a b", "usage: /who [ROOM]"),
+            ("/names x y", "usage: /who [ROOM]"),
+            ("/l", "/l could be /leave or /list"),
+            ("/p", "/p could be /part or /pm"),
+            ("/join games a b", "usage: /join ROOM [KEY]"),
+            ("/leave games", "usage: /leave"),
+            (
+                "/join -games",
+                "a room's name is 1 to 24 letters, digits or _ - . and begins with a letter or digit",
+            ),
+            (
+                "/j ##games",
+                "a room's name is 1 to 24 letters, digits or _ - . and begins with a letter or digit",
+            ),
+            (
+                "/join 一二三四五六七八九十一二三",
+                "a room's name is 1 to 24 columns wide, and this one is 26",
+            ),
             ("/back now", "usage: /back"),
         ] {
             assert_eq!(parse(line), Err(words.to_string()), "{line}");
         }
+    }
+
+    #[test]
+    fn rooms_and_keys_are_understood() {
+        let room = |name| RoomName::parse(name).unwrap();
+        let key = "k".repeat(64);
+        let with_key = format!("/join games {key}");
+        for (line, name, key) in [
+            ("/join games", "games", None),
+            ("/j #Games", "Games", None),
+            ("/jo admin", "admin", None),
+            ("/join guest7 x", "guest7", Some("x")),
+            ("/join games  key#/", "games", Some("key#/")),
+            (&with_key, "games", Some(&*key)),
+        ] {
+            let room = room(name);
+            assert_eq!(parse(line), Ok(Some(Request::Join { room, key })), "{line}");
+        }
+        let too_long = format!("/join games {key}k");
+        assert_eq!(parse(&too_long), Err("usage: /join ROOM [KEY]".to_owned()));
+        for (line, request) in [
+            ("/join", Request::Where),
+            ("/leave", Request::Leave),
+            ("/part", Request::Leave),
+            ("/rooms", Request::Rooms),
+            ("/who #games", Request::Who(Some("#games"))),
+        ] {
+            assert_eq!(parse(line), Ok(Some(request)), "{line}");
+        }
+        // What is not seen would make it another room.
+        assert_eq!(parse("/join ga\u{200b}mes"), parse("/join -"));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::dialect::request::{Command, Refusal};
 use crate::ledger::CloseReason;
-use crate::name::Name;
+use crate::name::{Name, RoomName};
 
 /// What everybody in the room hears, but for whoever caused it.
 #[derive(Debug, Clone, Copy)]
@@ -30,11 +30,17 @@ pub(crate) enum Presence<'a> {
         words: &'a str,
         here: usize,
     },
+    /// Somebody who was announced has gone to another room.
+    WentTo {
+        name: &'a Name,
+        to: &'a RoomName,
+        here: usize,
+    },
     /// Somebody who was announced has another name.
     Renamed { from: &'a Name, to: &'a Name },
     /// This many joined within one second, beyond those told of by name.
     MoreJoined { count: usize, here: usize },
-    /// This many left within one second, beyond those told of by name.
+    /// This many left or went to another room within one second, beyond those told of by name.
     MoreLeft { count: usize, here: usize },
     /// This many took another name within one second, beyond those told of by name.
     MoreRenamed { count: usize },
@@ -73,6 +79,8 @@ pub(crate) enum Reply<'a> {
     YouTold { to: &'a Name, words: &'a str },
     /// Who is here, or a part of it.
     Here(Here<'a>),
+    /// Which rooms there are, or a part of it.
+    Rooms(RoomList<'a>),
     /// What was said before, at that time.
     Past(Past<'a>),
     /// Whether the session hears of presence from now on, which only programs ask for.
@@ -106,6 +114,21 @@ pub(crate) enum Note<'a> {
         here: Duration,
         silent: Duration,
         dialect: &'static str,
+        /// In which room, if that is to be told.
+        room: Option<&'a RoomName>,
+    },
+    /// The session went from one room to another.
+    Moved {
+        from: &'a RoomName,
+        to: &'a RoomName,
+        made: Made,
+    },
+    /// The session is in this room.
+    YouAreIn(&'a RoomName),
+    /// Other rooms with people in them: how many, and the first of them.
+    MoreRooms {
+        count: usize,
+        listed: &'a [ListedRoom<'a>],
     },
     /// Away, or back.
     Away(bool),
@@ -151,9 +174,38 @@ impl Note<'_> {
     }
 }
 
-/// A list of those who are here, or a part of it, which begins and ends as a line does.
+/// Whether a room was made because somebody went there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Made {
+    No,
+    Yes,
+    WithKey,
+}
+
+/// A list of rooms, or a part of it, which begins and ends as a line does.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RoomList<'a> {
+    /// How many there are.
+    pub(crate) count: usize,
+    /// Whether it is the first part.
+    pub(crate) begins: bool,
+    /// Whether it is the last part.
+    pub(crate) ends: bool,
+    pub(crate) listed: &'a [ListedRoom<'a>],
+}
+
+/// A room in a list, and how many are there.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ListedRoom<'a> {
+    pub(crate) name: &'a RoomName,
+    pub(crate) here: usize,
+}
+
+/// A list of those who are here, or in another room; or a part of it, which begins and ends as a line does.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Here<'a> {
+    /// In which room, if it is not the session's own.
+    pub(crate) room: Option<&'a RoomName>,
     /// How many are here.
     pub(crate) count: usize,
     /// Whether it is the first part.

@@ -52,6 +52,8 @@ pub(crate) struct Word {
     pub prefix: String,
     /// Nothing stands before it, so that it may be a command.
     pub is_at_line_start: bool,
+    /// What stands before it.
+    pub before: String,
 }
 
 /// What a codec may know of its session, and where it puts what it answers by itself.
@@ -62,6 +64,8 @@ pub(crate) struct Context<'a> {
     pub(crate) words_bytes_max: usize,
     /// Who hears what is answered.
     pub(crate) to: To,
+    /// The room that it is in, if that is not the lobby.
+    pub(crate) room: Option<&'a str>,
     /// How many lines the session has sent, blank and refused ones among them.
     pub(crate) lines_in: &'a mut u64,
     /// What the input makes the server do, beyond that its bytes are looked at once.

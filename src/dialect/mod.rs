@@ -240,6 +240,13 @@ impl Codec {
         }
     }
 
+    /// The session is in this room from now on; `None`: in the lobby.
+    pub(crate) fn set_room(&mut self, room: Option<&str>) {
+        if let Self::Telnet(codec) = self {
+            codec.set_room(room);
+        }
+    }
+
     /// Answers [`Input::Complete`] with what the word may stand for, the best first.
     pub(crate) fn complete(&mut self, candidates: &[String]) {
         if let Self::Telnet(codec) = self {

@@ -1,6 +1,6 @@
 //! What people and programs can ask for, why it may be refused, and what a command is.
 
-use crate::name::{Name, NameError};
+use crate::name::{Name, NameError, RoomName};
 
 /// What a session asks for, whatever its dialect. It is complete: whatever is missing or wrong has become a [`Refusal`]
 /// instead.
@@ -12,8 +12,19 @@ pub(crate) enum Request<'a> {
     Act(&'a str),
     /// Take a name.
     TakeName(Name),
-    /// Who is here?
-    Who,
+    /// Who is here, or in the room that is called so?
+    Who(Option<&'a str>),
+    /// Go to another room, which is made if need be, with this key.
+    Join {
+        room: RoomName,
+        key: Option<&'a str>,
+    },
+    /// Go to the lobby.
+    Leave,
+    /// Which room is this?
+    Where,
+    /// Which rooms are there?
+    Rooms,
     /// Say these words to one person only, who is called `to`.
     Tell { to: &'a str, words: &'a str },
     /// Explain the commands, or one of them.
@@ -91,8 +102,11 @@ pub(crate) enum Voice {
 /// Others hear this many bytes for the price of a line.
 const LINE_BYTES: usize = 512;
 
-/// Taking a name costs as much as this many lines.
+/// Taking a name costs as much as this many lines, and going to another room.
 const NAME_LINES: usize = 5;
+
+/// The same with a wrong key costs this many lines more, so that keys are not found by trying.
+const WRONG_KEY_LINES: usize = 5;
 
 impl Request<'_> {
     /// What others would read of it. Whatever is new here must say so.
@@ -108,7 +122,12 @@ impl Request<'_> {
             Self::Quit(words) if !words.is_empty() => Voice::WithWords,
             Self::Away(_)
             | Self::Quit(_)
-            | Self::Who
+            | Self::Who(_)
+            // Making a room is heard: the hub sees whether one is made.
+            | Self::Join { .. }
+            | Self::Leave
+            | Self::Where
+            | Self::Rooms
             | Self::Help(_)
             | Self::Whois(_)
             | Self::Ignore(_)
@@ -131,7 +150,7 @@ impl Request<'_> {
         }
     }
 
-    /// How many lines it costs: what others hear counts by its bytes, and taking a name more than a line.
+    /// How many lines it costs: what others hear counts by its bytes, and taking a name or going to a room more than a line.
     pub(crate) fn lines(&self) -> usize {
         match self {
             Self::Say(words)
@@ -139,7 +158,7 @@ impl Request<'_> {
             | Self::Tell { words, .. }
             | Self::Reply(words)
             | Self::Quit(words) => words.len().div_ceil(LINE_BYTES).max(1),
-            Self::TakeName(_) => NAME_LINES,
+            Self::TakeName(_) | Self::Join { .. } | Self::Leave => NAME_LINES,
             _ => 1,
         }
     }
@@ -196,6 +215,24 @@ pub(crate) enum Refusal {
     NotAllowed(Box<str>),
     /// What an operator asked for in the chat was refused, in these words.
     Denied(Box<str>),
+    /// The session is in that room already.
+    InRoomAlready(Box<str>),
+    /// The session is in the lobby already.
+    InLobbyAlready,
+    /// The room has a key.
+    KeyWanted(Box<str>),
+    /// The room has another key.
+    WrongKey(Box<str>),
+    /// There is no such room, or it has a key and is not the session's own.
+    NoSuchRoom(Box<str>),
+    /// There are as many rooms as may be made.
+    TooManyRooms(usize),
+    /// No room may be made.
+    NoRoomsMade,
+    /// That is not a room's name.
+    MalformedRoom,
+    /// It would be a room's name if it were not this many columns wide.
+    RoomTooWide(usize),
 }
 
 impl Refusal {
@@ -207,7 +244,11 @@ impl Refusal {
             Self::Nobody(_) | Self::HasLeft(_) => "nobody",
             Self::Taken(_) => "taken",
             Self::Reserved(_) => "reserved",
-            Self::MalformedName | Self::NameTooWide(_) => "malformed-name",
+            Self::MalformedName
+            | Self::NameTooWide(_)
+            | Self::MalformedRoom
+            | Self::RoomTooWide(_) => "malformed-name",
+            Self::KeyWanted(_) | Self::WrongKey(_) => "key",
             Self::LineTooLong { .. } => "too-long",
             Self::NoText => "no-text",
             Self::SeveralLines => "several-lines",
@@ -218,7 +259,28 @@ impl Refusal {
             | Self::NoEditing
             | Self::Unreadable
             | Self::NotAllowed(_)
-            | Self::Denied(_) => "not-allowed",
+            | Self::Denied(_)
+            | Self::InRoomAlready(_)
+            | Self::InLobbyAlready
+            | Self::NoSuchRoom(_)
+            | Self::TooManyRooms(_)
+            | Self::NoRoomsMade => "not-allowed",
+        }
+    }
+
+    /// How many lines it costs beside what was asked for.
+    pub(crate) fn lines(&self) -> usize {
+        match self {
+            Self::WrongKey(_) => WRONG_KEY_LINES,
+            _ => 0,
+        }
+    }
+
+    /// Why a text is no room's name.
+    pub(crate) fn of_room(error: &NameError) -> Self {
+        match error {
+            NameError::TooWide(columns) => Self::RoomTooWide(*columns),
+            NameError::Malformed | NameError::Reserved(_) => Self::MalformedRoom,
         }
     }
 }

@@ -7,7 +7,8 @@ use std::fmt::Display;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use base64::Engine;
 
-use crate::dialect::event::{Event, Here, Note, Presence, Reply};
+use crate::dialect::commands::is_key;
+use crate::dialect::event::{Event, Here, Note, Presence, Reply, RoomList};
 use crate::dialect::foreign::{self, Opening};
 use crate::dialect::input::{Context, Input};
 use crate::dialect::line::{Line, LineBuffer};
@@ -16,7 +17,7 @@ use crate::dialect::request::{Refusal, Request};
 use crate::dialect::words::ANNOUNCEMENT;
 use crate::hygiene;
 use crate::ledger::CloseReason;
-use crate::name::Name;
+use crate::name::{Name, RoomName};
 
 /// Words that begin so are an action, in both directions.
 const ACTION: &str = "/me ";
@@ -36,6 +37,8 @@ const CHAT: &str = "CHAT B64(name) B64(words)";
 const TELL: &str = "TELL B64(name) B64(words)";
 const WATCH: &str = "WATCH on|off";
 const WHO: &str = "WHO";
+const JOIN: &str = "JOIN B64(room) [B64(key)]";
+const ROOMS: &str = "ROOMS";
 const PING: &str = "PING TOKEN";
 const QUIT: &str = "QUIT";
 
@@ -107,11 +110,13 @@ impl Codec {
             Reply::Note(Note::YouAre(name) | Note::Named(name)) => {
                 line(out, "NAME", &[&name.text()]);
             }
+            Reply::Note(Note::Moved { to, .. }) => line(out, "JOIN", &[to.text()]),
             Reply::Note(note) if self.watching && note.is_unasked() => {
                 line(out, "TELL", &[SERVER, &note.to_string()]);
             }
             Reply::Told { from, words } => line(out, "TELL", &[&from.text(), words]),
             Reply::Here(here) => encode_here(here, out),
+            Reply::Rooms(rooms) => encode_rooms(rooms, out),
             Reply::Watching(on) => {
                 out.extend_from_slice(if *on { b"WATCH on\n" } else { b"WATCH off\n" });
             }
@@ -190,8 +195,19 @@ fn parse<'a>(
         (b"WATCH", [Some(b"on"), None, None]) => Ok(Some(Request::Watch(true))),
         (b"WATCH", [Some(b"off"), None, None]) => Ok(Some(Request::Watch(false))),
         (b"WATCH", _) => Err(Refusal::WireUsage(WATCH)),
-        (b"WHO", [None, None, None]) => Ok(Some(Request::Who)),
+        (b"WHO", [None, None, None]) => Ok(Some(Request::Who(None))),
         (b"WHO", _) => Err(Refusal::WireUsage(WHO)),
+        (b"JOIN", [Some(room), key, None]) => {
+            let room = decode(room).ok_or(Refusal::WireUsage(JOIN))?;
+            let key = match key {
+                None => None,
+                Some(key) => Some(decode(key).ok_or(Refusal::WireUsage(JOIN))?),
+            };
+            parse_join(&room, key.as_deref(), scratch).map(Some)
+        }
+        (b"JOIN", _) => Err(Refusal::WireUsage(JOIN)),
+        (b"ROOMS", [None, None, None]) => Ok(Some(Request::Rooms)),
+        (b"ROOMS", _) => Err(Refusal::WireUsage(ROOMS)),
         (b"PING", [Some(token), None, None]) => {
             let token = token_of(token).ok_or(Refusal::WireUsage(PING))?;
             context.out.extend_from_slice(b"PONG ");
@@ -246,6 +262,33 @@ fn parse_private<'a>(
     }
 }
 
+/// Understands where a program wants to go.
+fn parse_join<'a>(
+    room: &[u8],
+    key: Option<&[u8]>,
+    scratch: &'a mut String,
+) -> Result<Request<'a>, Refusal> {
+    let room = hygiene::clean(room);
+    // A name is never silently changed.
+    if room.altered || room.unreadable {
+        return Err(Refusal::MalformedRoom);
+    }
+    let room = RoomName::parse(&room.text).map_err(|error| Refusal::of_room(&error))?;
+    let key = match key {
+        None => None,
+        Some(key) => {
+            let key = hygiene::clean(key);
+            if key.unreadable || !is_key(&key.text) {
+                return Err(Refusal::WireUsage(JOIN));
+            }
+            scratch.clear();
+            scratch.push_str(&key.text);
+            Some(scratch.as_str())
+        }
+    };
+    Ok(Request::Join { room, key })
+}
+
 /// Adds words as everybody may see them.
 fn clean_words(words: &[u8], bytes_max: usize, out: &mut String) -> Result<(), Refusal> {
     if words.len() > bytes_max {
@@ -290,7 +333,9 @@ pub(super) fn encode_event(event: &Event<'_>, watching: bool, out: &mut Vec<u8>)
 fn encode_presence(presence: &Presence<'_>, out: &mut Vec<u8>) {
     match *presence {
         Presence::Joined { name, here } => told(out, "CAME", &[&name.text()], &[here]),
-        Presence::Left { name, here, .. } => told(out, "WENT", &[&name.text()], &[here]),
+        Presence::Left { name, here, .. } | Presence::WentTo { name, here, .. } => {
+            told(out, "WENT", &[&name.text()], &[here]);
+        }
         Presence::Renamed { from, to } => told(out, "NOW", &[&from.text(), &to.text()], &[]),
         Presence::MoreJoined { count, here } => told(out, "CAME", &[], &[count, here]),
         Presence::MoreLeft { count, here } => told(out, "WENT", &[], &[count, here]),
@@ -324,6 +369,21 @@ fn encode_here(here: &Here<'_>, out: &mut Vec<u8>) {
         }
         out.extend_from_slice(b"HERE");
         push_field(out, &count);
+        out.push(b'\n');
+    }
+}
+
+/// Adds rooms and how many are in each, and behind the last of them how many there are.
+fn encode_rooms(rooms: &RoomList<'_>, out: &mut Vec<u8>) {
+    for room in rooms.listed {
+        line(out, "ROOM", &[room.name.text()]);
+        out.pop();
+        push_field(out, &room.here.to_string());
+        out.push(b'\n');
+    }
+    if rooms.ends {
+        out.extend_from_slice(b"ROOMS");
+        push_field(out, &rooms.count.to_string());
         out.push(b'\n');
     }
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
-use crate::dialect::event::{Elsewhere, Farewell, Foreign, Note, Presence};
+use crate::dialect::event::{Elsewhere, Farewell, Foreign, ListedRoom, Made, Note, Presence};
 use crate::dialect::request::{Command, Refusal};
 use crate::ledger::CloseReason;
 use crate::name::NameError;
@@ -20,6 +20,7 @@ impl Display for Presence<'_> {
                 here,
             } => write!(f, "{name} left ({here} here)"),
             Self::Left { name, words, here } => write!(f, "{name} left: {words} ({here} here)"),
+            Self::WentTo { name, to, here } => write!(f, "{name} left for {to} ({here} here)"),
             Self::Renamed { from, to } => write!(f, "{from} is now known as {to}"),
             Self::MoreJoined { count, here } => write!(f, "{count} more joined ({here} here)"),
             Self::MoreLeft { count, here } => write!(f, "{count} more left ({here} here)"),
@@ -49,10 +50,22 @@ impl Display for Note<'_> {
                 here,
                 silent,
                 dialect,
+                room,
             } => {
                 let (here, silent) = (span(here), span(silent));
-                write!(f, "{name}: here {here}, silent {silent}, {dialect}")
+                write!(f, "{name}: here {here}, silent {silent}, {dialect}")?;
+                room.map_or(Ok(()), |room| write!(f, ", in {room}"))
             }
+            Self::Moved { from, to, made } => {
+                write!(f, "you left {from} and are in {to}")?;
+                f.write_str(match made {
+                    Made::No => "",
+                    Made::Yes => ", a new room",
+                    Made::WithKey => ", a new room with a key",
+                })
+            }
+            Self::YouAreIn(room) => write!(f, "you are in {room}"),
+            Self::MoreRooms { count, listed } => more_rooms(f, count, listed),
             Self::Away(true) => f.write_str("you are away"),
             Self::Away(false) => f.write_str("you are back"),
             Self::Ignoring(name) => write!(f, "ignoring {name}"),
@@ -85,6 +98,26 @@ impl Display for Note<'_> {
             Self::MaySpeak => f.write_str("you may speak again"),
             Self::Done(words) => f.write_str(words),
         }
+    }
+}
+
+/// `2 more rooms: games (4), help (1); /join NAME goes there`
+fn more_rooms(f: &mut Formatter<'_>, count: usize, listed: &[ListedRoom<'_>]) -> fmt::Result {
+    let rooms = if count == 1 { "room" } else { "rooms" };
+    write!(f, "{count} more {rooms}: ")?;
+    for (index, room) in listed.iter().enumerate() {
+        let separator = if index > 0 { ", " } else { "" };
+        write!(f, "{separator}{room}")?;
+    }
+    if count > listed.len() {
+        write!(f, " and {} more", count - listed.len())?;
+    }
+    f.write_str("; /join NAME goes there")
+}
+
+impl Display for ListedRoom<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.name, self.here)
     }
 }
 
@@ -126,13 +159,32 @@ impl Display for Refusal {
             }
             Self::Unreadable => f.write_str("what you type is not UTF-8 and is not readable here"),
             Self::NoSuchVerb => f.write_str(
-                "no such command: a line begins with NAME, CHAT, TELL, WATCH, WHO, PING or QUIT",
+                "no such command: a line begins with NAME, CHAT, TELL, JOIN, ROOMS, WATCH, WHO, PING or QUIT",
             ),
             Self::WireUsage(usage) => write!(f, "usage: {usage}"),
             Self::SeveralLines => f.write_str("a message is one line; not sent"),
             Self::Muted { until, why } => f.write_str(&ruled("you are muted", *until, why)),
             Self::NotAllowed(name) => write!(f, "{name} is not allowed here"),
             Self::Denied(words) => f.write_str(words),
+            Self::InRoomAlready(room) => write!(f, "you are in {room} already"),
+            Self::InLobbyAlready => {
+                f.write_str("you are in the lobby already; /quit leaves the server")
+            }
+            Self::KeyWanted(room) => write!(f, "{room} has a key: /join {room} KEY"),
+            Self::WrongKey(room) => write!(f, "that is not the key of {room}"),
+            Self::NoSuchRoom(room) => write!(f, "no such room: {room}"),
+            Self::TooManyRooms(1) => f.write_str("there is 1 room already; /rooms lists them"),
+            Self::TooManyRooms(most) => {
+                write!(f, "there are {most} rooms already; /rooms lists them")
+            }
+            Self::NoRoomsMade => f.write_str("no rooms are made here; /rooms lists those there are"),
+            Self::MalformedRoom => f.write_str(
+                "a room's name is 1 to 24 letters, digits or _ - . and begins with a letter or digit",
+            ),
+            Self::RoomTooWide(columns) => write!(
+                f,
+                "a room's name is 1 to 24 columns wide, and this one is {columns}"
+            ),
         }
     }
 }

@@ -7,10 +7,10 @@ use std::collections::BinaryHeap;
 use std::mem;
 use std::time::{Duration, Instant};
 
-use crate::dialect::event::{Farewell, Foreign, Here, Note, Reply};
+use crate::dialect::event::{Farewell, Foreign, Here, Note, Presence, Reply};
 use crate::dialect::{Codec, Dialect};
 use crate::hub::core::Core;
-use crate::hub::room::members::NOWHERE;
+use crate::hub::rooms::RoomAt;
 use crate::hub::session::{Closing, Ending, Flow, Phase, Session, Stage};
 use crate::hub::Hub;
 use crate::id::SessionId;
@@ -22,7 +22,10 @@ use crate::origin::Origin;
 use crate::rate::Bucket;
 
 /// A newcomer is told of at most this many names: the greeting is one line, however many are here.
-const GREETING_NAMES_MAX: usize = 20;
+pub(super) const GREETING_NAMES_MAX: usize = 20;
+
+/// And of at most this many other rooms.
+const GREETING_ROOMS_MAX: usize = 10;
 
 /// A session that was never announced makes place for a newcomer when it is this old.
 const UNANNOUNCED_AGE_MIN: Duration = Duration::from_secs(10);
@@ -91,9 +94,7 @@ impl<T> Hub<T> {
         // A guest's number is its own, so it is free.
         let claimed = core.roster.claim(id, &session.name);
         debug_assert_eq!(claimed, Ok(()));
-        session.member = core
-            .room
-            .enter(id, session.codec.encoding(), session.prefix());
+        core.enter(session, RoomAt::LOBBY);
         if let Some(idle) = core.limits.idle {
             core.wake_by(now + idle);
         }
@@ -163,11 +164,11 @@ impl<T> Hub<T> {
 
     /// Closes the oldest session that was never announced, if it is old enough, so that a newcomer finds place.
     pub(crate) fn make_room(&mut self, now: Instant) -> bool {
-        let members = &self.core.room.members;
+        let rooms = &self.core.rooms;
         // Guests stand in the order in which they came, so if the first of these is too young, all are.
         let oldest = self.core.roster.guests().find_map(|id| {
             let session = self.sessions.get(id)?;
-            let member = members.get(session.member)?;
+            let member = rooms.get(session.room).members.get(session.member)?;
             member.announced.is_none().then_some(session)
         });
         let age = |session: &Session<T>| now.saturating_duration_since(session.opened_at);
@@ -226,19 +227,30 @@ impl<T> Hub<T> {
         let to = session.to(self.core.wall_seconds);
         let mut add = |reply| session.codec.encode_reply(&reply, &to, &mut greeting);
         add(Reply::Note(Note::Welcome(&session.name)));
-        let room = &self.core.room;
+        let rooms = &self.core.rooms;
+        let room = rooms.get(session.room);
         let first = room.arrivals().filter_map(|id| self.sessions.get(id));
         let listed: Vec<_> = first
             .take(GREETING_NAMES_MAX)
             .map(Session::listed_as)
             .collect();
         add(Reply::Here(Here {
+            room: None,
             count: room.here(),
             begins: true,
             listed: &listed,
             unlisted: room.here() - listed.len(),
             listening: Some(room.listening()),
         }));
+        let (count, others) = (rooms.peopled(), rooms.listed().skip(1));
+        let listed: Vec<_> = others
+            .take(count.min(GREETING_ROOMS_MAX))
+            .map(|(_, room)| room.listed_as())
+            .collect();
+        if count > 0 {
+            let listed = &listed;
+            add(Reply::Note(Note::MoreRooms { count, listed }));
+        }
         for line in &self.core.motd {
             add(Reply::Note(Note::MessageOfTheDay(line)));
         }
@@ -246,9 +258,9 @@ impl<T> Hub<T> {
         let Self { sessions, core } = self;
         if let Some(session) = sessions
             .get_mut(id)
-            .filter(|_| !core.room.history.is_empty())
+            .filter(|session| !core.room_of(session).history.is_empty())
         {
-            core.show_history(session, usize::MAX, now);
+            core.show_history(session, usize::MAX, 0, now);
         }
     }
 
@@ -269,20 +281,10 @@ impl<T> Hub<T> {
             core.debts.note(prefix, paid_at, now);
         }
         core.bid_farewell(session, parting, now);
-        core.note_slow(session, false);
-        let (place, prefix) = (mem::replace(&mut session.member, NOWHERE), session.prefix());
-        let announced = core.room.leave(place, prefix, |moved, place| {
-            if let Some(moved) = sessions.get_mut(moved) {
-                moved.member = place;
-            }
-        });
-        if core.going_down {
-            return;
-        }
-        if let Some(session) = sessions.get(id) {
-            core.room
-                .tell_leave(id, announced, &session.name, parting.words, now);
-        }
+        let name = session.name.clone();
+        let (name, words) = (&name, parting.words);
+        let left = |here| Presence::Left { name, words, here };
+        self.leave(id, left, now);
     }
 
     /// Nothing more is to be done for a session that is closing but to free it.

@@ -8,6 +8,7 @@ use crate::dialect::event::{Event, Note, Reply};
 use crate::dialect::request::{Command, Refusal, Request};
 use crate::hub::close::Parting;
 use crate::hub::core::Core;
+use crate::hub::rooms::RoomAt;
 use crate::hub::session::Session;
 use crate::hub::Hub;
 use crate::id::SessionId;
@@ -62,12 +63,17 @@ impl<T> Hub<T> {
             Request::Time(offset) => core.set_clock(session, offset, now),
             Request::Bell(on) => core.set_bell(session, on, now),
             Request::History(lines) => {
-                core.show_history(session, lines.unwrap_or(usize::MAX), now);
+                core.show_history(session, lines.unwrap_or(usize::MAX), 0, now);
                 session.wait_until_sent();
             }
             Request::Edit(on) => core.set_editing(session, on, now),
             Request::Watch(on) => core.set_watching(session, on, now),
-            Request::Who => self.begin_list(id, now),
+            Request::Who(None) => self.begin_list(id, now),
+            Request::Who(Some(room)) => self.begin_list_of(id, room, now)?,
+            Request::Rooms => self.begin_rooms(id, now),
+            Request::Join { room, key } => self.join(id, room, key, now)?,
+            Request::Leave => self.leave_for_lobby(id, now)?,
+            Request::Where => core.tell_where(session, now),
             Request::Tell { to, words } => self.tell(id, to, words, now)?,
             Request::Reply(words) => self.tell_back(id, words, now)?,
             Request::Whois(name) => self.describe(id, name, now)?,
@@ -103,22 +109,24 @@ impl Core {
         event: impl FnOnce(&'a Name) -> Event<'a>,
         now: Instant,
     ) {
-        self.room.announce(session.member, &session.name, now);
+        self.announce(session, now);
         self.speeches = self.speeches.wrapping_add(1);
-        if let Some(member) = self.room.members.get_mut(session.member) {
-            member.spoke = self.speeches;
-        }
-        self.room.note_speaker(session.id);
-        self.room.note_said(now);
-        let event = event(&session.name);
-        self.room
-            .history
-            .keep(&event, session.id.into(), self.wall_seconds);
-        if session.codec.hears_own() {
-            self.room.say_to_all(&event, Some(session.id));
-        } else {
-            self.room.say_to_others(&event, session.member);
-        }
+        let (id, speeches, wall_seconds) = (session.id, self.speeches, self.wall_seconds);
+        let hears_own = session.codec.hears_own();
+        self.rooms.change(session.room, |room| {
+            if let Some(member) = room.members.get_mut(session.member) {
+                member.spoke = speeches;
+            }
+            room.note_speaker(id);
+            room.note_said(now);
+            let event = event(&session.name);
+            room.history.keep(&event, id.into(), wall_seconds);
+            if hears_own {
+                room.say_to_all(&event, Some(id));
+            } else {
+                room.say_to_others(&event, session.member);
+            }
+        });
     }
 
     fn take_name<T>(
@@ -128,7 +136,7 @@ impl Core {
         now: Instant,
     ) -> Result<(), Refusal> {
         self.rename(session, name, now)?;
-        self.room.announce(session.member, &session.name, now);
+        self.announce(session, now);
         let name = session.name.clone();
         self.reply(session, &Reply::Note(Note::YouAre(&name)), now);
         Ok(())
@@ -153,17 +161,24 @@ impl Core {
         let from = mem::replace(&mut session.name, name);
         if session.name != from {
             log_name(session.number, &from, &session.name);
-            self.room.rename(session.member, &from, &session.name, now);
+            self.rooms.change(session.room, |room| {
+                room.rename(session.member, &from, &session.name, now);
+            });
         }
         Ok(())
     }
 
     /// Whether no rule forbids this name.
     fn may_be_taken(&mut self, name: &Name) -> Result<(), Refusal> {
+        match name.kind() {
+            Kind::Chosen(text) => self.is_allowed(text),
+            Kind::Guest(_) => Ok(()),
+        }
+    }
+
+    /// Whether no rule forbids that somebody, or a room, is called so.
+    pub(super) fn is_allowed(&mut self, text: &str) -> Result<(), Refusal> {
         let wall_seconds = self.wall_seconds;
-        let Kind::Chosen(text) = name.kind() else {
-            return Ok(());
-        };
         if !self.rules.has_patterns() {
             return Ok(());
         }
@@ -173,7 +188,7 @@ impl Core {
             return Ok(());
         };
         self.rules.hit(number, wall_seconds);
-        Err(Refusal::NotAllowed(text.clone()))
+        Err(Refusal::NotAllowed(text.into()))
     }
 
     pub(super) fn note<T>(&mut self, session: &mut Session<T>, note: Note<'_>, now: Instant) {
@@ -226,18 +241,28 @@ impl Core {
         self.reply(session, &Reply::Watching(on), now);
         session.codec.set_watching(on);
         let encoding = session.codec.encoding();
-        self.room.change_encoding(session.member, encoding);
+        self.rooms.change(session.room, |room| {
+            room.change_encoding(session.member, encoding);
+        });
     }
 
-    /// Shows what was said before: at most this many lines of those whom the session does not ignore.
-    pub(super) fn show_history<T>(&mut self, session: &mut Session<T>, lines: usize, now: Instant) {
+    /// Shows what was said before in its room, but what had been said there when `since` lines had: at most this many
+    /// lines of those whom the session does not ignore.
+    pub(super) fn show_history<T>(
+        &mut self,
+        session: &mut Session<T>,
+        lines: usize,
+        since: u64,
+        now: Instant,
+    ) {
         self.send(session, now, |core, session, out| {
             let to = session.to(core.wall_seconds);
             let mut add = |reply| session.codec.encode_reply(&reply, &to, out);
             add(Reply::Note(Note::Earlier));
             let prefs = session.prefs.as_deref();
             let is_ignored = |author| prefs.is_some_and(|prefs| prefs.ignored.contains(&author));
-            let past = core.room.history.last(lines, |author| !is_ignored(author));
+            let history = &core.room_of(session).history;
+            let past = history.last(lines, since, |author| !is_ignored(author));
             past.map(Reply::Past).for_each(&mut add);
             add(Reply::Note(Note::Now));
         });
@@ -265,7 +290,7 @@ impl<T> Hub<T> {
             None => Ok(()),
         };
         if is_sorted {
-            core.room.unsorted.push(id);
+            core.unsorted.push(id);
         }
         changed
     }
@@ -348,12 +373,18 @@ impl<T> Hub<T> {
 
     fn describe(&mut self, id: SessionId, name: &str, now: Instant) -> Result<(), Refusal> {
         let session = self.find(name)?;
-        let (name, codec) = (session.name.clone(), &session.codec);
+        let (name, at) = (session.name.clone(), session.room);
+        let (here, silent) = (session.opened_at, session.heard_at());
+        let dialect = session.codec.dialect().word();
+        let room = self.core.rooms.get(at);
+        let is_to_be_told = at != RoomAt::LOBBY && room.key.is_none();
+        let room = is_to_be_told.then(|| room.name.clone());
         let person = Note::Person {
             name: &name,
-            here: now.saturating_duration_since(session.opened_at),
-            silent: now.saturating_duration_since(session.heard_at()),
-            dialect: codec.dialect().word(),
+            here: now.saturating_duration_since(here),
+            silent: now.saturating_duration_since(silent),
+            dialect,
+            room: room.as_ref(),
         };
         self.reply(id, &Reply::Note(person), now);
         Ok(())

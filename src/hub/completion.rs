@@ -1,12 +1,14 @@
-//! What a half-typed word may stand for: commands, and the names of those here.
+//! What a half-typed word may stand for: commands, rooms, and the names of those here.
 
 use std::cmp::Reverse;
 
-use crate::dialect::commands::COMMANDS;
+use crate::dialect::commands::{takes_room, COMMANDS};
 use crate::dialect::input::Word;
 use crate::dialect::request::Command;
+use crate::hub::rooms::RoomAt;
 use crate::hub::Hub;
 use crate::id::SessionId;
+use crate::name::without_hash;
 use crate::work::Work;
 
 /// At most this many names are offered for a word …
@@ -24,11 +26,29 @@ impl<T> Hub<T> {
                 let fitting = words.filter(|word| word.starts_with(prefix));
                 fitting.map(|word| format!("/{word}")).collect()
             }
+            _ if takes_room(&word.before) => self.rooms_that_begin(&prefix, id),
             _ => self.names_that_begin(&prefix, id),
         };
         if let Some(session) = self.session(id) {
             session.codec.complete(&candidates);
         }
+    }
+
+    /// The rooms that somebody may know of, and whose names begin with `prefix`, which is in lower case.
+    fn rooms_that_begin(&mut self, prefix: &str, own: SessionId) -> Vec<String> {
+        let own_room = self.sessions.get(own).map(|session| session.room);
+        let rooms = &self.core.rooms;
+        let prefix = without_hash(prefix);
+        let own = own_room.map(|at| rooms.get(at));
+        let known = rooms.listed().map(|(_, room)| room);
+        let known = known.chain(own.filter(|room| room.key.is_some()));
+        let begins = |name: &&str| name.to_lowercase().starts_with(prefix);
+        let found = known.map(|room| room.name.text()).filter(begins);
+        let found = found.take(CANDIDATES_MAX).map(str::to_owned).collect();
+        self.core
+            .work
+            .add(Work::PERSON.times(self.core.rooms.len()));
+        found
     }
 
     /// The names of those here, but for `own`, that begin with `prefix`, which is in lower case.
@@ -38,7 +58,9 @@ impl<T> Hub<T> {
         let begins = |id: &SessionId| {
             name_of(*id).is_some_and(|name| name.text().to_lowercase().starts_with(prefix))
         };
-        let room = &core.room;
+        let own_room = sessions.get(own).map(|session| session.room);
+        let room = core.rooms.get(own_room.unwrap_or(RoomAt::LOBBY));
+        let speakers_count = room.speakers.len();
         let others = room.names.from(prefix, name_of).iter();
         let others = others.take_while(|id| begins(id)).take(LOOKED_AT_MAX);
         let speakers = room.speakers.iter().filter(|id| begins(id));
@@ -52,7 +74,7 @@ impl<T> Hub<T> {
             })
             .collect();
         core.work
-            .add(Work::PERSON.times(named.len() + room.speakers.len()));
+            .add(Work::PERSON.times(named.len() + speakers_count));
         named.sort_unstable();
         named.dedup();
         named.truncate(CANDIDATES_MAX);
@@ -65,10 +87,12 @@ impl<T> Hub<T> {
     /// Sorts the names of those who have just been announced or renamed.
     pub(super) fn sort_names(&mut self) {
         let Self { sessions, core } = self;
-        while let Some(id) = core.room.unsorted.pop() {
+        while let Some(id) = core.unsorted.pop() {
             let name_of = |id| sessions.get(id).map(|session| &session.name);
-            if let Some(name) = name_of(id) {
-                core.room.names.insert(id, name, name_of);
+            let session = sessions.get(id).filter(|session| session.is_open());
+            if let Some(session) = session {
+                let room = core.rooms.get_mut(session.room);
+                room.names.insert(id, &session.name, name_of);
                 core.work.add(Work::SORTED_NAME);
             }
         }
@@ -80,12 +104,13 @@ impl<T> Hub<T> {
         let Some(session) = sessions.get(id) else {
             return false;
         };
-        let member = core.room.members.get(session.member);
+        let room = core.rooms.get_mut(session.room);
+        let member = room.members.get(session.member);
         if member.is_none_or(|member| member.announced.is_none()) {
             return false;
         }
         let name_of = |id| sessions.get(id).map(|session| &session.name);
-        core.room.names.remove(id, &session.name, name_of);
+        room.names.remove(id, &session.name, name_of);
         core.work.add(Work::SORTED_NAME);
         true
     }

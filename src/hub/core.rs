@@ -13,6 +13,7 @@ use crate::hub::operators::outcome::Done;
 use crate::hub::readings::Counts;
 use crate::hub::room::feed::Part;
 use crate::hub::room::Room;
+use crate::hub::rooms::Rooms;
 use crate::hub::roster::Roster;
 use crate::hub::rules::Rules;
 use crate::hub::session::{Ending, Session, Stage};
@@ -25,6 +26,9 @@ use crate::work::Work;
 
 /// A feed of this size is full.
 const FEED_BYTES_MAX: usize = 64 * 1024;
+
+/// All feeds together are full when they are this part of `memory-max`.
+const FEEDS_PART: usize = 4;
 
 /// When single sessions were sent this many bytes in a turn, no more is read in it.
 const PRIVATE_BYTES_MAX: usize = 64 * 1024;
@@ -42,7 +46,9 @@ pub(super) struct Core {
     /// Where other dialects are spoken.
     pub(super) elsewhere: Elsewhere,
     pub(super) roster: Roster,
-    pub(super) room: Room,
+    pub(super) rooms: Rooms,
+    /// Those who have just been announced or renamed, and are to be sorted by name in their rooms.
+    pub(super) unsorted: Vec<SessionId>,
     pub(super) ledger: Ledger,
     /// For monitoring.
     pub(super) counts: Counts,
@@ -100,7 +106,8 @@ impl Core {
             limits,
             elsewhere: Elsewhere::default(),
             roster: Roster::default(),
-            room: Room::new(limits.history_lines, limits.pace_max),
+            rooms: Rooms::new(limits.history_lines, limits.pace_max),
+            unsorted: Vec::new(),
             ledger: Ledger::default(),
             counts: Counts::default(),
             debts: Debts::default(),
@@ -129,10 +136,22 @@ impl Core {
         }
     }
 
-    /// Whether the feed is full: it must fit into everybody's socket buffer. Those who talk wait until it is told, and
-    /// nobody else.
-    pub(super) fn is_full(&self) -> bool {
-        self.room.feed.len() >= FEED_BYTES_MAX.min(self.limits.queue.bytes_max / 4)
+    /// Whether the feed of a room is full: it must fit into everybody's socket buffer, and all feeds together into a
+    /// part of the memory. Those who talk there wait until it is told, and nobody else.
+    pub(super) fn is_full(&self, room: &Room) -> bool {
+        let (bytes, all) = (room.feed.len(), self.rooms.totals().feed_bytes);
+        bytes >= FEED_BYTES_MAX.min(self.limits.queue.bytes_max / 4)
+            || (bytes > 0 && all >= self.limits.memory_max / FEEDS_PART)
+    }
+
+    /// The same for the room of a session.
+    pub(super) fn is_full_for<T>(&self, session: &Session<T>) -> bool {
+        self.is_full(self.room_of(session))
+    }
+
+    /// The room that a session is in.
+    pub(super) fn room_of<T>(&self, session: &Session<T>) -> &Room {
+        self.rooms.get(session.room)
     }
 
     /// Whether this turn has done its share of work, so that no more is to be read in it.
@@ -140,9 +159,19 @@ impl Core {
         self.work >= Work::TURN_MAX || self.private_bytes >= PRIVATE_BYTES_MAX
     }
 
-    /// Whether what was said must be told as soon as there is time.
-    pub(super) fn is_urgent(&self) -> bool {
-        self.is_full() || self.going_down
+    /// Whether what was said in a room must be told as soon as there is time.
+    pub(super) fn is_urgent(&self, room: &Room) -> bool {
+        self.is_full(room) || self.going_down
+    }
+
+    /// Lets the others in its room know of a session, if they were not told of it before.
+    pub(super) fn announce<T>(&mut self, session: &Session<T>, now: Instant) {
+        let is_new = self.rooms.change(session.room, |room| {
+            room.announce(session.member, &session.name, now)
+        });
+        if is_new {
+            self.unsorted.push(session.id);
+        }
     }
 
     /// Queues what one session alone is told.
@@ -191,6 +220,7 @@ impl Core {
         let (codec, mut context) = session.codec_in_context(
             &self.limits,
             self.wall_seconds,
+            self.rooms.shown(session.room),
             &mut self.work,
             &mut out,
             now,
@@ -215,7 +245,7 @@ impl Core {
         if !session.is_open() {
             return;
         }
-        let room = &mut self.room;
+        let room = self.rooms.get_mut(session.room);
         if let Some(member) = room.members.get_mut(session.member) {
             room.feed
                 .collect(member.encoding, &mut member.cursor, parts);
@@ -224,7 +254,10 @@ impl Core {
 
     /// Puts parts of the feed into a session's outbox.
     pub(super) fn enqueue<T>(&mut self, session: &mut Session<T>, parts: &[Part], now: Instant) {
-        let feed = &mut self.room.feed;
+        if parts.is_empty() {
+            return;
+        }
+        let feed = &mut self.rooms.get_mut(session.room).feed;
         let prefs = session.view();
         if prefs.is_some() || session.codec.fold_columns().is_some() {
             let to = session.to(self.wall_seconds);
@@ -283,7 +316,8 @@ impl Core {
     pub(super) fn note_slow<T>(&mut self, session: &mut Session<T>, is_slow: bool) {
         if session.is_slow != is_slow {
             session.is_slow = is_slow;
-            self.room.keeping_up.note(session.prefix(), is_slow);
+            let room = self.rooms.get_mut(session.room);
+            room.keeping_up.note(session.prefix(), is_slow);
         }
     }
 
@@ -291,7 +325,7 @@ impl Core {
     /// the room fell behind. Each of many talkers could say one more line at once otherwise, and all of these together
     /// are more than a queue holds.
     pub(super) fn waits_for_room<T>(&self, session: &Session<T>, now: Instant) -> Option<Instant> {
-        self.room.keeping_up.behind()?;
+        self.room_of(session).keeping_up.behind()?;
         let paid_at = session.last_line_paid_at();
         (now < paid_at && !self.limits.line_rate.is_unlimited()).then_some(paid_at)
     }
@@ -313,7 +347,7 @@ impl Core {
         if !session.waits_for_its_time() || !session.has_pending() {
             return;
         }
-        let behind = self.room.keeping_up.behind();
+        let behind = self.room_of(session).keeping_up.behind();
         if behind.is_some_and(|times| times != session.room_told) {
             session.room_told = behind.unwrap_or_default();
             self.reply(session, &Reply::Note(Note::RoomIsSlow), now);

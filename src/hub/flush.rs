@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use crate::hub::core::Core;
 use crate::hub::room::feed::Part;
+use crate::hub::room::pace::TURN_MAX;
+use crate::hub::rooms::RoomAt;
 use crate::hub::session::{Ending, Flow, Session, Stage};
 use crate::hub::sink::Sink;
 use crate::hub::Hub;
@@ -35,7 +37,7 @@ const SLICES_MAX: usize = 16;
 impl<T> Hub<T> {
     /// Does what is due: ends pauses and the sessions whose time is up, and tells the sums of joins and leaves.
     pub(crate) fn tick(&mut self, now: Instant) {
-        self.core.room.tick(now);
+        self.core.rooms.tick(now);
         self.end_pauses(now);
         self.end_rules(now);
         self.work_off(now);
@@ -111,7 +113,7 @@ impl<T> Hub<T> {
     }
 
     /// Writes what waits: first to those for whom something waits that is theirs alone, then what was said to as many
-    /// of the room as it is time for. One write for each session, with all that it has not heard yet.
+    /// of each room as it is time for. One write for each session, with all that it has not heard yet.
     pub(crate) fn flush(&mut self, now: Instant, sink: &mut impl Sink<T>) {
         let mut unfinished = Vec::new();
         #[cfg(test)]
@@ -122,21 +124,47 @@ impl<T> Hub<T> {
         #[cfg(test)]
         self.core.ledger.note_flush_work(self.core.work);
         self.core.work = Work::default();
-        let waiting = self.core.room.waiting(self.core.is_urgent());
-        let most = self.core.room.pace.allows(waiting, now);
-        if most > 0 {
-            let before = sink.spent();
-            let told = self.go_round(most, &mut unfinished, now, sink);
-            if told > 0 {
-                let took = sink.spent().saturating_sub(before);
-                let room = &mut self.core.room;
-                room.pace.told(told, room.members.len(), took);
-            }
-        }
+        self.tell_rooms(&mut unfinished, now, sink);
         for id in unfinished {
             self.follow_up(id, now, sink);
         }
         self.enforce_memory_limit(now);
+    }
+
+    /// Tells what was said in each room in which something was, to as many as it is time for. Where several wait, none
+    /// has more than its share of a turn, and those for which there is no time are the first in the next one.
+    fn tell_rooms(
+        &mut self,
+        unfinished: &mut Vec<SessionId>,
+        now: Instant,
+        sink: &mut impl Sink<T>,
+    ) {
+        let rooms = self.core.rooms.take_untold();
+        let began = sink.spent();
+        for (index, at) in rooms.iter().enumerate() {
+            let before = sink.spent();
+            if index > 0 && before.saturating_sub(began) >= TURN_MAX {
+                return self.core.rooms.put_off(&rooms[index..]);
+            }
+            let (core, room) = (&self.core, self.core.rooms.get(*at));
+            let (waiting, feed_bytes) = (room.waiting(core.is_urgent(room)), room.feed.len());
+            let room = self.core.rooms.get_mut(*at);
+            let most = room.pace.allows(waiting, now);
+            let most = most.min(room.pace.share_of(rooms.len()));
+            if most > 0 {
+                let told = self.go_round(*at, most, unfinished, now, sink);
+                if told > 0 {
+                    let took = sink.spent().saturating_sub(before);
+                    let room = self.core.rooms.get_mut(*at);
+                    room.pace.told(told, room.members.len(), took);
+                }
+            }
+            let room = self.core.rooms.get_mut(*at);
+            if room.feed.is_silent() {
+                room.pace.allows(None, now);
+            }
+            self.core.rooms.note_told(*at, feed_bytes);
+        }
     }
 
     fn flush_listed(
@@ -186,6 +214,7 @@ impl<T> Hub<T> {
     /// Goes on with the round, and with the next one, until `most` were told something or everybody has heard all.
     fn go_round(
         &mut self,
+        at: RoomAt,
         most: usize,
         unfinished: &mut Vec<SessionId>,
         now: Instant,
@@ -193,20 +222,20 @@ impl<T> Hub<T> {
     ) -> usize {
         let Self { sessions, core } = self;
         let mut told = 0;
-        while told < most && !core.room.feed.is_silent() {
-            core.room.begin_round();
+        while told < most && !core.rooms.get(at).feed.is_silent() {
+            core.rooms.get_mut(at).begin_round();
             while told < most {
-                let Some(id) = core.room.go_on() else {
+                let Some(id) = core.rooms.get_mut(at).go_on() else {
                     break;
                 };
                 if let Some(session) = sessions.get_mut(id) {
                     if core.flush_session(session, unfinished, now, sink) {
-                        core.room.note_told();
+                        core.rooms.get_mut(at).note_told();
                         told += 1;
                     }
                 }
             }
-            if let Some(said_at) = core.room.end_round() {
+            if let Some(said_at) = core.rooms.get_mut(at).end_round() {
                 let ends_at = now + sink.turn_took();
                 let took = ends_at.saturating_duration_since(said_at);
                 core.counts.note_delivery(took);
@@ -327,7 +356,7 @@ impl Core {
         parts: &mut [Part],
         sink: &mut impl Sink<T>,
     ) -> usize {
-        let (feed, encoding) = (&self.room.feed, session.codec.encoding());
+        let (feed, encoding) = (&self.room_of(session).feed, session.codec.encoding());
         let mut done = 0;
         while done < parts.len() && session.flow == Flow::Ready {
             let mut slices = [IoSlice::new(&[]); SLICES_MAX];

@@ -25,11 +25,12 @@ const LINGER_BYTES_MAX: usize = 64 * 1024;
 impl<T> Hub<T> {
     /// What is to be done with a session that may have something to be read; `None` if it is gone.
     pub(crate) fn next(&mut self, id: SessionId) -> Option<Next<'_, T>> {
-        let is_full = self.core.is_full();
-        let session = self.session(id)?;
+        let Self { sessions, core } = self;
+        let session = sessions.get_mut(id)?;
+        let is_full = session.talks && core.is_full_for(session);
         Some(if session.is_paused() {
             Next::Wait
-        } else if is_full && session.talks {
+        } else if is_full {
             Next::Later
         } else if session.has_pending() {
             Next::Resume
@@ -202,8 +203,14 @@ impl<T> Hub<T> {
             let Self { sessions, core } = self;
             let session = sessions.get_mut(id).filter(|it| it.is_open())?;
             let bytes = input.len();
-            let (codec, mut context) =
-                session.codec_in_context(&core.limits, core.wall_seconds, &mut work, &mut out, now);
+            let (codec, mut context) = session.codec_in_context(
+                &core.limits,
+                core.wall_seconds,
+                core.rooms.shown(session.room),
+                &mut work,
+                &mut out,
+                now,
+            );
             let found = codec.next(input, &mut text, &mut context);
             work.add(Work::BYTE.times(bytes - input.len()));
             work.add(Work::OUTPUT_BYTE.times(out.len()));
@@ -217,8 +224,9 @@ impl<T> Hub<T> {
             let paused_until = self.charge_and_act(id, found, work, now);
             work = Work::default();
             let is_enough = self.core.work.since(began) >= Work::CALL_MAX;
-            let waits = self.session(id).is_some_and(|it| it.long.is_some());
-            let is_full = talks && self.core.is_full();
+            let session = self.sessions.get(id);
+            let waits = session.is_some_and(|it| it.long.is_some());
+            let is_full = talks && session.is_some_and(|it| self.core.is_full_for(it));
             if paused_until.is_some()
                 || waits
                 || is_enough
@@ -251,12 +259,13 @@ impl<T> Hub<T> {
         }
         let paid_until = core.charge(session, lines, work, now);
         let before = core.work;
-        self.act(id, input, now);
+        let refused_lines = self.act(id, input, now);
         self.sort_names();
         let Self { sessions, core } = self;
         let session = sessions.get_mut(id).filter(|session| session.is_open())?;
         let done = core.work.since(before);
         let dearer = done.millilines().saturating_sub(lines as u64 * 1000);
+        let dearer = dearer + refused_lines as u64 * 1000;
         let rate = core.limits.line_rate;
         let paid_until = match dearer {
             0 => paid_until,
@@ -293,7 +302,8 @@ impl<T> Hub<T> {
         }
     }
 
-    fn act(&mut self, id: SessionId, input: Input<'_>, now: Instant) {
+    /// Does what was found in the input; gives how many lines more that costs for having been refused.
+    fn act(&mut self, id: SessionId, input: Input<'_>, now: Instant) -> usize {
         let outcome = match input {
             Input::Request(request) => self.obey(id, request, now),
             Input::Refused(refusal) => {
@@ -306,22 +316,28 @@ impl<T> Hub<T> {
                 self.complete(id, &word);
                 Ok(())
             }
-            Input::Leave => return self.begin_close(id, CloseReason::Quit, now),
+            Input::Leave => {
+                self.begin_close(id, CloseReason::Quit, now);
+                Ok(())
+            }
             Input::Foreign(foreign) => {
                 let parting = Parting {
                     foreign,
                     ..Parting::from(CloseReason::WrongProtocol)
                 };
-                return self.close(id, &parting, now);
+                self.close(id, &parting, now);
+                Ok(())
             }
-            Input::Flood => return self.begin_close(id, CloseReason::Flood, now),
+            Input::Flood => {
+                self.begin_close(id, CloseReason::Flood, now);
+                Ok(())
+            }
         };
-        if let Err(refusal) = outcome {
-            let Self { sessions, core } = self;
-            if let Some(session) = sessions.get_mut(id) {
-                core.reply(session, &Reply::Refused(&refusal), now);
-            }
-        }
+        let Err(refusal) = outcome else {
+            return 0;
+        };
+        self.reply(id, &Reply::Refused(&refusal), now);
+        refusal.lines()
     }
 }
 

@@ -3,6 +3,8 @@
 use std::cmp::Reverse;
 
 use crate::dialect::Encoding;
+use crate::hub::room::Room;
+use crate::hub::rooms::RoomAt;
 use crate::hub::session::{Flow, Session, Stage};
 use crate::hub::Hub;
 #[cfg(test)]
@@ -28,13 +30,14 @@ impl<T> Hub<T> {
     /// Whether some have been told what others will be told later.
     #[cfg(test)]
     pub(crate) fn is_in_a_round(&self) -> bool {
-        !self.core.room.members.is_round_over()
+        let mut rooms = self.core.rooms.iter();
+        rooms.any(|(_, room)| !room.members.is_round_over())
     }
 
     /// Whether something was said that somebody has not been told yet.
     #[cfg(feature = "internals")]
     pub(crate) fn has_untold(&self) -> bool {
-        !self.core.room.feed.is_silent()
+        self.core.rooms.has_untold()
     }
 
     /// Looks at everything that must hold between two calls. It costs time in proportion to all that the hub holds.
@@ -43,7 +46,8 @@ impl<T> Hub<T> {
     /// If an invariant is broken; the message says which.
     pub(crate) fn check_invariants(&self) {
         self.check_totals();
-        let room = &self.core.room;
+        self.core.rooms.check_invariants();
+        assert!(self.core.unsorted.is_empty(), "names are to be sorted");
         self.check_rules();
         for session in self.sessions.iter() {
             let id = session.id;
@@ -82,6 +86,7 @@ impl<T> Hub<T> {
                 session.flow != Flow::Dead || session.outbox.is_empty(),
                 "{id:?} keeps what nobody will take"
             );
+            let room = self.core.room_of(session);
             let member = room.members.get(session.member);
             let member = member.filter(|member| member.id == id);
             assert_eq!(
@@ -132,16 +137,12 @@ impl<T> Hub<T> {
 
     fn check_totals(&self) {
         let (census, core) = (self.census(), &self.core);
-        let room = &core.room;
         assert_eq!(
             core.ledger.opened() - core.ledger.closed(),
             self.sessions.len() as u64,
             "opens less closes"
         );
-        assert_eq!(census.open, room.members.len(), "members");
-        let members = || (0..census.open as u32).filter_map(|place| room.members.get(place));
-        let skips: usize = members().map(|it| room.feed.skips_of(it.cursor)).sum();
-        assert_eq!(skips, room.feed.skips(), "skips");
+        assert_eq!(census.open, core.rooms.totals().members, "members");
         assert_eq!(census.names, census.open, "names");
         let open = self.sessions.iter().filter(|session| session.is_open());
         core.roster
@@ -150,10 +151,21 @@ impl<T> Hub<T> {
         assert_eq!(queued.sum::<usize>(), core.queued_bytes, "queued bytes");
         let input = self.sessions.iter().map(Session::input_bytes);
         assert_eq!(input.sum::<usize>(), core.input_bytes, "bytes of input");
+        for (at, room) in core.rooms.iter() {
+            self.check_room(at, room);
+        }
+    }
+
+    fn check_room(&self, at: RoomAt, room: &Room) {
+        let all = room.members.len();
+        let members = || (0..all as u32).filter_map(|place| room.members.get(place));
+        let skips: usize = members().map(|it| room.feed.skips_of(it.cursor)).sum();
+        assert_eq!(skips, room.feed.skips(), "skips");
         let slow = self.sessions.iter().filter(|session| session.is_slow);
+        let slow = slow.filter(|session| session.room == at);
         assert_eq!(
             room.keeping_up.count(),
-            (census.open, slow.count()),
+            (all, slow.count()),
             "those who keep up, and who do not"
         );
         let announced = members().filter(|member| member.announced.is_some());

@@ -23,8 +23,7 @@ impl<T> Hub<T> {
         }
         #[cfg(test)]
         core.ledger.diary.push(Entry::Limits);
-        core.room.history.set_lines_max(limits.history_lines);
-        core.room.pace.set_delay_max(limits.pace_max);
+        core.rooms.set_limits(limits.history_lines, limits.pace_max);
         if before.line_rate != limits.line_rate {
             core.debts
                 .change_rate(before.line_rate, limits.line_rate, now);

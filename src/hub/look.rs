@@ -10,16 +10,13 @@ use crate::id::SessionId;
 use crate::name::Name;
 use crate::origin::Origin;
 
-/// What every session is in as long as there is one room.
-const ROOM: &str = "lobby";
-
 /// One session, as it is at the moment.
 #[derive(Debug)]
 pub(crate) struct Look<'a> {
     pub(crate) number: u64,
     pub(crate) name: &'a Name,
     /// Empty for who is in none.
-    pub(crate) room: &'static str,
+    pub(crate) room: &'a str,
     pub(crate) dialect: Dialect,
     pub(crate) from: Origin,
     /// How long it has been there.
@@ -112,7 +109,11 @@ impl<T> Hub<T> {
         Some(Look {
             number: session.number,
             name: &session.name,
-            room: ROOM,
+            room: if session.is_open() {
+                self.core.room_of(session).name.text()
+            } else {
+                ""
+            },
             dialect: session.codec.dialect(),
             from: session.from,
             age: now.saturating_duration_since(session.opened_at),

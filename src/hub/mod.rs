@@ -1,4 +1,4 @@
-//! The chat itself: sessions, names, the room, and what everybody is to hear.
+//! The chat itself: sessions, names, the rooms, and what everybody is to hear.
 //!
 //! [`Hub<T>`] knows no socket, no clock, no randomness and no byte of any dialect. `T` is whatever carries a session's
 //! bytes; it has no bound, so the compiler proves that the hub does nothing with it but keep it and lend it to the
@@ -35,11 +35,14 @@ mod invariants;
 mod jobs;
 mod limits;
 mod look;
+mod lookalikes;
+mod moves;
 pub(crate) mod operators;
 mod prefs;
 mod readings;
 mod replies;
 mod room;
+pub(crate) mod rooms;
 mod roster;
 pub(crate) mod rules;
 mod session;
@@ -114,7 +117,7 @@ pub struct Census {
 
 /// The chat.
 ///
-/// Invariants: opened = held in `sessions` + closed; open sessions, names in the roster and members of the room are
+/// Invariants: opened = held in `sessions` + closed; open sessions, names in the roster and members of rooms are
 /// the same, one to one.
 #[derive(Debug)]
 pub(crate) struct Hub<T> {
@@ -168,7 +171,7 @@ impl<T> Hub<T> {
     /// How many sessions talk.
     #[must_use]
     pub(crate) fn open_sessions(&self) -> usize {
-        self.core.room.members.len()
+        self.core.rooms.totals().members
     }
 
     /// The record of opens and closes.
@@ -182,7 +185,7 @@ impl<T> Hub<T> {
     pub(crate) fn census(&self) -> Census {
         let mut census = Census {
             names: self.core.roster.len(),
-            here: self.core.room.here(),
+            here: self.core.rooms.totals().here,
             queued_bytes: self.core.queued_bytes,
             input_bytes: self.core.input_bytes,
             ..Census::default()
@@ -200,7 +203,8 @@ impl<T> Hub<T> {
     /// What all queues and buffers hold together, in bytes.
     #[must_use]
     pub(crate) fn memory(&self) -> usize {
-        self.core.queued_bytes + self.core.input_bytes
+        let feed_bytes = self.core.rooms.totals().feed_bytes;
+        self.core.queued_bytes + self.core.input_bytes + feed_bytes
     }
 
     /// What carries a session's bytes; `None` if the session is gone.
@@ -234,10 +238,10 @@ impl<T> Hub<T> {
             return Some(now);
         }
         let pause_ends_at = core.pauses.peek().map(|Reverse((at, _))| *at);
-        let room_wakes_at = core.room.wake_at(core.is_urgent(), now);
+        let rooms_wake_at = core.rooms.wake_at(|room| core.is_urgent(room), now);
         let deadlines = [
             core.wake_at,
-            room_wakes_at,
+            rooms_wake_at,
             pause_ends_at,
             core.rule_ends_at,
         ];

@@ -104,10 +104,10 @@ impl<T> Hub<T> {
         let counts = &core.counts;
         let mut readings = Readings {
             sessions: [[0; 3]; DIALECTS],
-            present: core.room.here() as u64,
+            present: core.rooms.totals().here as u64,
             paused: 0,
             blocked: 0,
-            rooms: 1,
+            rooms: core.rooms.len() as u64,
             opens: counts.opens,
             lines_in: counts.lines_in,
             lines_muted: counts.lines_muted,

@@ -4,46 +4,26 @@
 //! that it answers depends on the order of a hash map: it finds, it never lists.
 //!
 //! Invariant: no two ids hold names that share a key, and so are alike.
-//! Invariant: every key of every name held leads to its holder, and there is no other key.
-//! Invariant: memory follows the number of names held, down as well as up.
 
-use std::collections::{BTreeMap, HashMap};
-use std::hash::{BuildHasher, RandomState};
+use std::collections::BTreeMap;
 
+use crate::hub::lookalikes::LookAlikes;
 use crate::hub::SessionId;
-use crate::name::{Keys, Kind, Name, NAME_BYTES_MAX};
+use crate::name::{Keys, Kind, Name};
 
 /// The names held, each by one id; each id holds at most one name at a time.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Roster {
     /// By their number, without a string: most sessions of a crowd never choose a name.
     guests: BTreeMap<u64, SessionId>,
-    /// By each key of a chosen name, one or two entries a name.
-    chosen: HashMap<Digest, SessionId>,
-    /// Makes digests of keys. It has a secret of its own, for people choose what is hashed.
-    hasher: RandomState,
-    /// How many chosen names those entries are.
+    chosen: LookAlikes<SessionId>,
+    /// How many names are in `chosen`.
     chosen_names: usize,
 }
-
-/// What is left of a key: a name need not be kept twice. That two keys of all the names held at a time have the same
-/// digest is less likely than a fault of the machine, and then a name that is free counts as taken.
-type Digest = u64;
 
 /// The name, or one too much like it, is held by somebody else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Taken;
-
-impl Default for Roster {
-    fn default() -> Self {
-        Roster {
-            guests: BTreeMap::new(),
-            chosen: HashMap::new(),
-            hasher: RandomState::new(),
-            chosen_names: 0,
-        }
-    }
-}
 
 impl Roster {
     /// Gives `name` to `id`, which holds none.
@@ -60,13 +40,11 @@ impl Roster {
             }
             Kind::Chosen(text) => {
                 let keys = Keys::of(text);
-                if keys
-                    .iter()
-                    .any(|key| self.chosen.contains_key(&self.digest(key)))
-                {
+                if keys.iter().any(|key| self.chosen.holder(key).is_some()) {
                     return Err(Taken);
                 }
-                self.insert(id, &keys);
+                self.chosen_names += 1;
+                self.chosen.insert(&keys, id);
             }
         }
         Ok(())
@@ -82,8 +60,8 @@ impl Roster {
                 }
             }
             Kind::Chosen(text) => {
-                self.remove(id, &Keys::of(text));
-                self.shrink();
+                let is_held = self.chosen.remove(&Keys::of(text), id);
+                self.chosen_names -= usize::from(is_held);
             }
         }
     }
@@ -107,14 +85,7 @@ impl Roster {
         if let Some(number) = guest_number(text) {
             return self.guests.get(&number).copied();
         }
-        if text.len() > NAME_BYTES_MAX {
-            return None;
-        }
-        // Two people can be found when neither of their names is like the other but both are like
-        // `text`: then the one who is spelled so is meant, not the one who looks so.
-        Keys::of(text)
-            .iter()
-            .find_map(|key| self.chosen.get(&self.digest(key)).copied())
+        self.chosen.find(text)
     }
 
     /// Those who have not chosen a name, in the order in which they came.
@@ -152,7 +123,7 @@ impl Roster {
                     for key in Keys::of(text).iter() {
                         entries += 1;
                         assert!(
-                            self.chosen.get(&self.digest(key)) == Some(&id),
+                            self.chosen.holder(key) == Some(id),
                             "{name} ({key}) is not with its holder"
                         );
                     }
@@ -171,43 +142,9 @@ impl Roster {
     fn is_free_for(&self, id: SessionId, name: &Name) -> bool {
         match name.kind() {
             Kind::Guest(number) => self.guests.get(number).is_none_or(|holder| *holder == id),
-            Kind::Chosen(text) => Keys::of(text).iter().all(|key| {
-                self.chosen
-                    .get(&self.digest(key))
-                    .is_none_or(|holder| *holder == id)
-            }),
-        }
-    }
-
-    fn insert(&mut self, id: SessionId, keys: &Keys) {
-        self.chosen_names += 1;
-        for key in keys.iter() {
-            self.chosen.insert(self.digest(key), id);
-        }
-    }
-
-    fn digest(&self, key: &str) -> Digest {
-        self.hasher.hash_one(key)
-    }
-
-    fn remove(&mut self, id: SessionId, keys: &Keys) {
-        if keys
-            .iter()
-            .all(|key| self.chosen.get(&self.digest(key)) == Some(&id))
-        {
-            self.chosen_names -= 1;
-            for key in keys.iter() {
-                self.chosen.remove(&self.digest(key));
-            }
-        }
-    }
-
-    /// Gives memory back when less than a quarter is in use, and then all but twice of what is, so
-    /// that a name that comes and goes does not move the whole map each time. An empty roster owns
-    /// nothing.
-    fn shrink(&mut self) {
-        if self.chosen.len() < self.chosen.capacity() / 4 || self.chosen.is_empty() {
-            self.chosen.shrink_to(2 * self.chosen.len());
+            Kind::Chosen(text) => Keys::of(text)
+                .iter()
+                .all(|key| self.chosen.holder(key).is_none_or(|holder| holder == id)),
         }
     }
 }
@@ -311,7 +248,7 @@ mod tests {
         ] {
             assert_eq!(roster.find(text), None, "{text:?}");
         }
-        assert!(roster.chosen.is_empty());
+        assert_eq!(roster.chosen.len(), 0);
     }
 
     #[test]

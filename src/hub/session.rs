@@ -8,6 +8,7 @@ use crate::dialect::input::Context;
 use crate::dialect::Codec;
 use crate::hub::prefs::Prefs;
 use crate::hub::room::members::NOWHERE;
+use crate::hub::rooms::{RoomAt, RoomId};
 use crate::hub::sink::Sink;
 use crate::id::SessionId;
 use crate::ledger::CloseReason;
@@ -98,10 +99,12 @@ pub(super) struct Pending {
 }
 
 /// A reply that is longer than a moment: the session's input waits for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Long {
-    /// Who is here, from behind this arrival on.
-    Here { after: u64 },
+    /// Who is in this room, from behind this arrival on.
+    Here { room: RoomId, after: u64 },
+    /// Which rooms there are: the last of these, the next one last, of so many that were listed.
+    Rooms { rest: Vec<RoomId>, count: usize },
     /// All of it waits in the outbox.
     Sent,
 }
@@ -117,7 +120,7 @@ pub(super) enum Long {
 /// | `codec`: an unfinished line | `input_bytes` | `line-bytes-max` |
 /// | `codec`: the editor's line, its history, its candidates | `input_bytes` | 2,000 characters, lines, names |
 /// | `prefs`: why somebody is away, whom they ignore | `input_bytes` | a line, 100 people |
-/// | `long`: a long reply | not, it is a few words | one |
+/// | `long`: a long reply | `input_bytes`, its list of rooms | one |
 /// | `name` | not | 24 columns |
 /// | its skips in the feed | not | lines of a turn |
 ///
@@ -131,6 +134,8 @@ pub(super) enum Long {
 pub(super) struct Session<T> {
     pub(super) transport: T,
     pub(super) id: SessionId,
+    /// The room that it is in; the lobby once it is in none.
+    pub(super) room: RoomAt,
     /// Where it stands in its room's list of members.
     pub(super) member: u32,
     pub(super) flow: Flow,
@@ -182,6 +187,7 @@ impl<T> Session<T> {
         Self {
             transport,
             id,
+            room: RoomAt::LOBBY,
             member: NOWHERE,
             flow: Flow::Ready,
             listed: false,
@@ -268,6 +274,7 @@ impl<T> Session<T> {
         &'a mut self,
         limits: &Limits,
         wall_seconds: u64,
+        room: Option<&'a str>,
         work: &'a mut Work,
         out: &'a mut Vec<u8>,
         now: Instant,
@@ -276,6 +283,7 @@ impl<T> Session<T> {
             age: now.saturating_duration_since(self.opened_at),
             words_bytes_max: limits.line_bytes_max,
             to: self.to(wall_seconds),
+            room,
             lines_in: &mut self.lines_in,
             work,
             out,
@@ -385,7 +393,11 @@ impl<T> Session<T> {
     pub(super) fn input_bytes(&self) -> usize {
         let pending = self.pending.as_ref();
         let prefs = self.prefs.as_ref();
-        pending.map_or(0, |pending| pending.bytes.len())
+        let long = match self.long.as_deref() {
+            Some(Long::Rooms { rest, .. }) => rest.capacity() * size_of::<RoomId>(),
+            Some(Long::Here { .. } | Long::Sent) | None => 0,
+        };
+        long + pending.map_or(0, |pending| pending.bytes.len())
             + self.codec.buffered()
             + prefs.map_or(0, |prefs| prefs.bytes())
     }

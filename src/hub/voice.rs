@@ -34,17 +34,23 @@ impl Core {
             _ if !session.muted => Ok(request),
             Voice::Unheard => Ok(request),
             Voice::WithWords => Ok(request.without_words()),
-            Voice::Heard => {
-                let wall_seconds = self.wall_seconds;
-                let Some(rule) = self.mute_of(session) else {
-                    return Ok(request);
-                };
-                let (number, refusal) = (rule.number, muted_by(rule));
-                self.rules.hit(number, wall_seconds);
-                self.counts.lines_muted += 1;
-                Err(refusal)
-            }
+            Voice::Heard => self.may_be_heard(session).map(|()| request),
         }
+    }
+
+    /// Whether others may read what a session asks for.
+    ///
+    /// # Errors
+    /// [`Refusal::Muted`] if a rule mutes it.
+    pub(super) fn may_be_heard<T>(&mut self, session: &Session<T>) -> Result<(), Refusal> {
+        let wall_seconds = self.wall_seconds;
+        let Some(rule) = self.mute_of(session).filter(|_| session.muted) else {
+            return Ok(());
+        };
+        let (number, refusal) = (rule.number, muted_by(rule));
+        self.rules.hit(number, wall_seconds);
+        self.counts.lines_muted += 1;
+        Err(refusal)
     }
 
     /// Lets a session be heard, or not, as the rules say now, and tells it if that has changed.

@@ -129,6 +129,7 @@ impl<N: Network> EventLoop<N> {
         let files = Files::read(settings).map_err(io::Error::other)?;
         hub.set_motd(&files.motd);
         hub.set_exempt(settings.exempt.iter().copied());
+        hub.set_rooms(&settings.rooms);
         hub.set_wall_clock(network.wall_seconds());
         rules.begin(&mut hub)?;
         let meter = Meter::new(network.now());

@@ -10,9 +10,10 @@
 use std::fmt;
 use std::path::Path;
 
+use super::error::one_line;
 use super::error::SettingsError;
 use super::number::{show_bytes, MIB};
-use super::table::{one_line, one_word, Change, Setting, Settings, QUEUE_BYTES_SOFT, TABLE};
+use super::table::{one_word, Change, Setting, Settings, QUEUE_BYTES_SOFT, TABLE};
 use crate::file::read_regular;
 
 /// A settings file may have 1 MiB; a longer one is a mistake.

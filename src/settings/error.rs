@@ -31,3 +31,21 @@ impl fmt::Display for SettingsError {
 }
 
 impl Error for SettingsError {}
+
+/// Somebody else's text within a message of ours: on one line, and short enough to be read.
+pub(super) fn one_line(text: &str) -> String {
+    const CHARACTERS_MAX: usize = 200;
+    let mut line = String::new();
+    for (index, character) in text.chars().enumerate() {
+        if index == CHARACTERS_MAX {
+            line.push('…');
+            break;
+        }
+        if character.is_control() {
+            line.extend(character.escape_default());
+        } else {
+            line.push(character);
+        }
+    }
+    line
+}

@@ -15,12 +15,14 @@ use getopts::Options;
 
 pub use crate::dialect::{Dialect, UnknownDialect};
 pub use crate::limits::{Limits, QueueLimits};
+pub use crate::name::RoomName;
 pub use crate::net::{Net, NoNet};
 pub use crate::rate::Rate;
 
 use self::configuration::Entry;
+use self::error::one_line;
 pub use self::listen::{Endpoint, Listen, ListenError, Place, Service};
-use self::table::{one_line, Setting, LISTEN, TABLE};
+use self::table::{Setting, LISTEN, TABLE};
 
 pub use self::configuration::{Changed, Configuration, Row, Source};
 pub use self::error::SettingsError;
@@ -235,6 +237,7 @@ mod tests {
             send_buffer_bytes: Some(131_072),
             motd_file: None,
             bans_file: None,
+            rooms: Vec::new(),
             limits: Limits {
                 pace_max: Some(Duration::from_millis(100)),
                 line_bytes_max: 4096,
@@ -252,6 +255,7 @@ mod tests {
                 idle: None,
                 drain: Duration::from_secs(5),
                 history_lines: 20,
+                rooms_max: 200,
             },
         };
         assert_eq!(Settings::default(), expected);
@@ -278,6 +282,9 @@ mod tests {
             "-oidle-seconds=600",
             "-odrain-seconds=0.2",
             "-ohistory-lines=7",
+            "-oroom=games",
+            "-oroom=#Help",
+            "-orooms-max=9",
             "-omotd-file=/etc/motd",
             "-opace-ms-max=25",
             "-omemory-max=1m",
@@ -292,6 +299,9 @@ mod tests {
             send_buffer_bytes: Some(1_048_576),
             motd_file: Some(PathBuf::from("/etc/motd")),
             bans_file: None,
+            rooms: ["games", "Help"]
+                .map(|it| RoomName::parse(it).unwrap())
+                .into(),
             limits: Limits {
                 pace_max: Some(Duration::from_millis(25)),
                 line_bytes_max: 100,
@@ -309,6 +319,7 @@ mod tests {
                 idle: Some(Duration::from_secs(600)),
                 drain: Duration::from_millis(200),
                 history_lines: 7,
+                rooms_max: 9,
             },
         };
         assert_eq!(settings, Ok(expected));
@@ -349,9 +360,17 @@ mod tests {
             "lines-burst",
             "idle-seconds",
             "history-lines",
+            "rooms-max",
             "pace-ms-max",
         ];
-        let no_number = [LISTEN, "exempt", "proxy-from", "motd-file", "bans-file"];
+        let no_number = [
+            LISTEN,
+            "exempt",
+            "proxy-from",
+            "room",
+            "motd-file",
+            "bans-file",
+        ];
         for setting in TABLE
             .iter()
             .filter(|setting| !no_number.contains(&setting.key))

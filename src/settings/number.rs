@@ -3,6 +3,7 @@
 //! Invariant: what `show` writes, `read` takes for the same number.
 
 use std::fmt;
+use std::time::Duration;
 
 pub(super) const KIB: u64 = 1024;
 pub(super) const MIB: u64 = 1024 * KIB;
@@ -185,6 +186,26 @@ fn read_digits(text: &str) -> Option<u64> {
 
 pub(super) fn is_digits(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// As a number is stored that may be off.
+pub(super) fn or_zero(n: Option<usize>) -> u64 {
+    n.unwrap_or(0) as u64
+}
+
+/// The same of a time.
+pub(super) fn milliseconds_of(time: Option<Duration>) -> u64 {
+    time.map_or(0, |time| time.as_millis() as u64)
+}
+
+/// A number that was stored so.
+pub(super) fn unless_zero<N: Default + PartialEq>(n: N) -> Option<N> {
+    (n != N::default()).then_some(n)
+}
+
+/// A number of bytes or pieces as a length; where memory cannot count so far, as far as it can.
+pub(super) fn length(n: u64) -> usize {
+    usize::try_from(n).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]

@@ -6,9 +6,14 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::error::one_line;
 use super::listen::{Endpoint, ListenError};
-use super::number::{bytes, count, milliseconds, seconds, Range, DAY, HOUR, KIB, MIB, SECOND};
+use super::number::{
+    bytes, count, length, milliseconds, milliseconds_of, or_zero, seconds, unless_zero, Range, DAY,
+    HOUR, KIB, MIB, SECOND,
+};
 use crate::limits::Limits;
+use crate::name::RoomName;
 use crate::net::Net;
 
 /// What the server is told. `None` is a limit that is off, where nothing else is said.
@@ -32,6 +37,8 @@ pub struct Settings {
     pub motd_file: Option<PathBuf>,
     /// Where the rules are kept; `None`: they last until the server stops.
     pub bans_file: Option<PathBuf>,
+    /// Rooms that are always there, beside the lobby.
+    pub rooms: Vec<RoomName>,
     /// The bounds of the chat itself.
     pub limits: Limits,
 }
@@ -49,6 +56,7 @@ impl Default for Settings {
             send_buffer_bytes: None,
             motd_file: None,
             bans_file: None,
+            rooms: Vec::new(),
             limits: Limits::default(),
         };
         for setting in TABLE {
@@ -64,6 +72,12 @@ pub(super) const QUEUE_BYTES_SOFT: &str = "queue-bytes-soft";
 
 /// The row that may be repeated; what `-l` sets.
 pub(super) const LISTEN: &str = "listen";
+
+/// The row of the rooms that are always there.
+const ROOM: &str = "room";
+
+/// At most this many rooms are always there.
+const ROOMS_MAX: usize = 1000;
 
 /// The row whose file is shown in the greeting.
 pub(crate) const MOTD_FILE: &str = "motd-file";
@@ -207,6 +221,21 @@ pub(super) static TABLE: &[Setting] = &[
         |settings| settings.limits.history_lines as u64,
     ),
     Setting {
+        key: ROOM,
+        default: NONE,
+        meaning: "a room that is always there, also empty; it has no key; may be repeated",
+        change: Change::Now,
+        kind: Kind::Rooms,
+    },
+    number(
+        "rooms-max",
+        "200",
+        count(1, 60_000).zero_means("only the lobby and those of room"),
+        "the most rooms made by /join at a time",
+        |settings, n| settings.limits.rooms_max = length(n),
+        |settings| settings.limits.rooms_max as u64,
+    ),
+    Setting {
         key: MOTD_FILE,
         default: NONE,
         meaning: "shown in the greeting; a regular file of at most 16k, else an error at the start and a warning later",
@@ -287,6 +316,8 @@ enum Kind {
     Listener,
     /// One more [`Net`], or [`NONE`].
     Nets(fn(&mut Settings) -> &mut Vec<Net>, fn(&Settings) -> &[Net]),
+    /// One more room, or [`NONE`].
+    Rooms,
 }
 
 /// What stands for nothing at all; a file of this name is reached as `./none`.
@@ -340,6 +371,7 @@ impl Setting {
         match &self.kind {
             Kind::Listener => settings.listen.clear(),
             Kind::Nets(list, _) => list(settings).clear(),
+            Kind::Rooms => settings.rooms.clear(),
             Kind::Number(..) | Kind::File(..) => {}
         }
     }
@@ -351,6 +383,7 @@ impl Setting {
             Kind::File(store, stored) => store(to, stored(from).map(Path::to_owned)),
             Kind::Listener => to.listen.clone_from(&from.listen),
             Kind::Nets(list, listed) => *list(to) = listed(from).to_vec(),
+            Kind::Rooms => to.rooms.clone_from(&from.rooms),
         }
     }
 
@@ -374,7 +407,14 @@ impl Setting {
                 let wrong = |error: ListenError| format!("{key}: {}: {error}", one_line(value));
                 settings.listen.push(value.parse().map_err(wrong)?);
             }
-            Kind::Nets(..) if value == NONE => {}
+            Kind::Nets(..) | Kind::Rooms if value == NONE => {}
+            Kind::Rooms => {
+                if settings.rooms.len() >= ROOMS_MAX {
+                    return Err(format!("{key}: more than {ROOMS_MAX} of them"));
+                }
+                let wrong = |_| format!("{key}: {}: no name of a room", one_line(value));
+                settings.rooms.push(RoomName::parse(value).map_err(wrong)?);
+            }
             Kind::Nets(list, _) => {
                 let wrong = |_| format!("{key}: {}: no address or net", one_line(value));
                 list(settings).push(value.parse().map_err(wrong)?);
@@ -395,6 +435,10 @@ impl Setting {
                 [] => NONE.to_owned(),
                 nets => joined(nets),
             },
+            Kind::Rooms => match &settings.rooms[..] {
+                [] => NONE.to_owned(),
+                rooms => joined(rooms),
+            },
         }
     }
 
@@ -402,45 +446,12 @@ impl Setting {
     pub(super) fn cells(&self) -> (&'static str, &'static str, String) {
         let meaning = match &self.kind {
             Kind::Number(range, ..) => format!("{} ({range})", self.meaning),
-            Kind::File(..) | Kind::Listener | Kind::Nets(..) => self.meaning.to_owned(),
+            Kind::File(..) | Kind::Listener | Kind::Nets(..) | Kind::Rooms => {
+                self.meaning.to_owned()
+            }
         };
         (self.key, self.default, meaning)
     }
-}
-
-fn or_zero(n: Option<usize>) -> u64 {
-    n.unwrap_or(0) as u64
-}
-
-fn milliseconds_of(time: Option<Duration>) -> u64 {
-    time.map_or(0, |time| time.as_millis() as u64)
-}
-
-fn unless_zero<N: Default + PartialEq>(n: N) -> Option<N> {
-    (n != N::default()).then_some(n)
-}
-
-/// A number of bytes or pieces as a length; where memory cannot count so far, as far as it can.
-fn length(n: u64) -> usize {
-    usize::try_from(n).unwrap_or(usize::MAX)
-}
-
-/// Somebody else's text within a message of ours: on one line, and short enough to be read.
-pub(super) fn one_line(text: &str) -> String {
-    const CHARACTERS_MAX: usize = 200;
-    let mut line = String::new();
-    for (index, character) in text.chars().enumerate() {
-        if index == CHARACTERS_MAX {
-            line.push('…');
-            break;
-        }
-        if character.is_control() {
-            line.extend(character.escape_default());
-        } else {
-            line.push(character);
-        }
-    }
-    line
 }
 
 /// The values of a setting that may be repeated, as one.

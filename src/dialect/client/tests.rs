@@ -288,6 +288,7 @@ fn a_list_of_those_here_is_read_back_whatever_their_names_and_number() {
     for count in [0, 1, 100, 1000, 5460, 54_605_460, usize::MAX] {
         let mut out = Vec::new();
         let here = Here {
+            room: None,
             count,
             begins: true,
             listed: &listed,

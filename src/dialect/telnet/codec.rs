@@ -294,6 +294,13 @@ impl Codec {
         (self.is_editing() && is_sensible(columns)).then_some(columns)
     }
 
+    /// The session is in this room; `None`: in the lobby.
+    pub(in crate::dialect) fn set_room(&mut self, room: Option<&str>) {
+        if let Some(Editing { editor, .. }) = self.editing() {
+            editor.set_prompt(room.unwrap_or_default());
+        }
+    }
+
     fn editing(&mut self) -> Option<&mut Editing> {
         self.editing.as_deref_mut().filter(|editing| !editing.ended)
     }
@@ -321,6 +328,7 @@ impl Codec {
                 self.lines.clear();
                 // A client tells its size when that changes, not again when editing begins again.
                 editor.resize(self.protocol.columns());
+                editor.set_prompt(context.room.unwrap_or_default());
                 // What was typed ahead is on the screen already, and the editor takes it over.
                 editor.take_over_row();
                 self.editing = Some(Box::new(Editing {
@@ -444,6 +452,7 @@ mod tests {
             words_bytes_max: 20,
             to: To::default(),
             work: &mut work,
+            room: None,
             lines_in: &mut lines_in,
             out: &mut out,
         };
@@ -604,6 +613,7 @@ mod tests {
                 words_bytes_max: 4_096,
                 to: To::default(),
                 work: &mut work,
+                room: None,
                 lines_in: &mut self.lines_in,
                 out: &mut out,
             };

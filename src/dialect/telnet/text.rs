@@ -10,7 +10,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use memchr::memrchr;
 
-use crate::dialect::event::{Event, Here, Listed, Reply, To};
+use crate::dialect::event::{Event, Here, Listed, Reply, RoomList, To};
 use crate::dialect::telnet::fold::fold;
 use crate::dialect::words::ANNOUNCEMENT;
 
@@ -26,8 +26,8 @@ pub(crate) const DEL: u8 = 0x7f;
 
 const DAY_SECONDS: u64 = 86_400;
 
-/// A line of names is at most 1,000 bytes long.
-const WHO_LINE_BYTES_MAX: usize = 1000;
+/// A line of names of people or rooms is at most 1,000 bytes long.
+const LIST_LINE_BYTES_MAX: usize = 1000;
 
 /// Does what Backspace, DEL and Ctrl-U ask for: clients without line editing of their own send them key by key. A NUL
 /// is dropped: it is the second half of a line end whose first half came when the server still edited the line.
@@ -128,6 +128,9 @@ fn encode_unfolded(reply: &Reply<'_>, to: &To, out: &mut Vec<u8>) {
     if let Reply::Here(here) = reply {
         return encode_here(here, to, out);
     }
+    if let Reply::Rooms(rooms) = reply {
+        return encode_rooms(rooms, to, out);
+    }
     let begin = out.len();
     begin_line(to, out);
     let time_end = out.len();
@@ -151,35 +154,85 @@ fn encode_unfolded(reply: &Reply<'_>, to: &To, out: &mut Vec<u8>) {
             Some(words) => line(out, "-- ", words),
             None => {}
         },
-        Reply::Past(_) | Reply::Here(_) | Reply::Watching(_) => {}
+        Reply::Past(_) | Reply::Here(_) | Reply::Rooms(_) | Reply::Watching(_) => {}
     }
     if out.len() == time_end {
         out.truncate(begin);
     }
 }
 
-/// Adds a list of those who are here. It goes on in further lines where one would become longer than 1,000 bytes.
+/// Adds a list of those who are here, or in another room.
 fn encode_here(here: &Here<'_>, to: &To, out: &mut Vec<u8>) {
-    begin_line(to, out);
-    let mut line_begins = out.len();
-    match here.count {
-        _ if !here.begins => out.extend_from_slice(b"-- "),
-        0 => out.extend_from_slice(b"-- nobody here yet"),
-        count => push_display(out, format_args!("-- {count} here: ")),
+    if !here.begins && here.listed.is_empty() {
+        return;
     }
+    begin_line(to, out);
+    let begin = out.len();
+    match (here.count, here.room) {
+        _ if !here.begins => out.extend_from_slice(b"-- "),
+        (0, None) => out.extend_from_slice(b"-- nobody here yet"),
+        (0, Some(room)) => push_display(out, format_args!("-- 0 in {room}")),
+        (count, None) => push_display(out, format_args!("-- {count} here: ")),
+        (count, Some(room)) => push_display(out, format_args!("-- {count} in {room}: ")),
+    }
+    push_list(
+        here.listed,
+        begin,
+        to,
+        out,
+        |Listed { name, away, op }, out| {
+            name.write_to(out);
+            let marks: &[u8] = match (op, away) {
+                (false, false) => b"",
+                (true, false) => b" (op)",
+                (false, true) => b" (away)",
+                (true, true) => b" (op, away)",
+            };
+            out.extend_from_slice(marks);
+        },
+    );
+    if here.unlisted > 0 {
+        push_display(out, format_args!(" and {} more", here.unlisted));
+    }
+    if let Some(listening) = here.listening.filter(|listening| *listening > 0) {
+        push_display(out, format_args!("; {listening} listening"));
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Adds a list of rooms.
+fn encode_rooms(rooms: &RoomList<'_>, to: &To, out: &mut Vec<u8>) {
+    if rooms.listed.is_empty() {
+        return;
+    }
+    begin_line(to, out);
+    let begin = out.len();
+    match rooms.count {
+        _ if !rooms.begins => out.extend_from_slice(b"-- "),
+        1 => out.extend_from_slice(b"-- 1 room: "),
+        count => push_display(out, format_args!("-- {count} rooms: ")),
+    }
+    push_list(rooms.listed, begin, to, out, |room, out| {
+        push_display(out, room);
+    });
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Adds items to a line that began at `line_begins`. It goes on in further lines where one would become longer than
+/// 1,000 bytes.
+fn push_list<I>(
+    items: &[I],
+    mut line_begins: usize,
+    to: &To,
+    out: &mut Vec<u8>,
+    push: impl Fn(&I, &mut Vec<u8>),
+) {
     let mut separator: &[u8] = b"";
-    for Listed { name, away, op } in here.listed {
+    for item in items {
         let before = out.len();
         out.extend_from_slice(separator);
-        name.write_to(out);
-        let marks: &[u8] = match (op, away) {
-            (false, false) => b"",
-            (true, false) => b" (op)",
-            (false, true) => b" (away)",
-            (true, true) => b" (op, away)",
-        };
-        out.extend_from_slice(marks);
-        if out.len() - line_begins > WHO_LINE_BYTES_MAX {
+        push(item, out);
+        if out.len() - line_begins > LIST_LINE_BYTES_MAX {
             let mut further = b"\r\n".to_vec();
             begin_line(to, &mut further);
             line_begins = before + further.len();
@@ -188,13 +241,6 @@ fn encode_here(here: &Here<'_>, to: &To, out: &mut Vec<u8>) {
         }
         separator = b", ";
     }
-    if here.unlisted > 0 {
-        push_display(out, format_args!(" and {} more", here.unlisted));
-    }
-    if let Some(listening) = here.listening.filter(|listening| *listening > 0) {
-        push_display(out, format_args!("; {listening} listening"));
-    }
-    out.extend_from_slice(b"\r\n");
 }
 
 /// Adds what stands before each line that `to` is told.
@@ -306,6 +352,7 @@ mod tests {
         });
         let listed: Vec<_> = names.collect();
         let here = Here {
+            room: None,
             count,
             begins: true,
             listed: &listed,
@@ -336,6 +383,7 @@ mod tests {
             op: true,
         };
         let here = Here {
+            room: None,
             count: 1,
             begins: true,
             listed: &[away],
@@ -393,7 +441,7 @@ mod tests {
         let text = here(500, &names);
         let lines: Vec<&str> = text.split_terminator("\r\n").collect();
         assert!(lines.len() > 4);
-        assert!(lines.iter().all(|line| line.len() <= WHO_LINE_BYTES_MAX));
+        assert!(lines.iter().all(|line| line.len() <= LIST_LINE_BYTES_MAX));
         let listed: Vec<&str> = lines
             .iter()
             .flat_map(|line| {

@@ -7,6 +7,7 @@ use crate::dialect::request::Refusal;
 use crate::dialect::Encoding;
 use crate::hub::jobs::Task;
 use crate::hub::operators::outcome::{Denied, Done, Who};
+use crate::hub::rooms::RoomAt;
 use crate::hub::rules::lines::cleaned;
 use crate::hub::session::Session;
 use crate::hub::Hub;
@@ -15,9 +16,6 @@ use crate::ledger::CloseReason;
 use crate::name::Name;
 use crate::net::Net;
 use crate::work::Work;
-
-/// The room that everybody is in.
-const LOBBY: &str = "lobby";
 
 /// What stands for the name that a guest has by their number.
 const GUEST: &str = "guest";
@@ -61,17 +59,27 @@ impl<T> Hub<T> {
     /// # Errors
     /// If there is no such room, or nothing to say.
     pub(crate) fn announce(&mut self, room: Option<&str>, text: &str) -> Result<Done, Denied> {
-        if let Some(room) = room.filter(|room| !room.eq_ignore_ascii_case(LOBBY)) {
-            return Err(Denied::NoRoom(room.into()));
-        }
+        let rooms = &self.core.rooms;
+        let rooms = match room {
+            Some(name) => vec![self.room_called(name)?],
+            None => rooms.iter().map(|(at, _)| at).collect(),
+        };
         let words = some_text(text)?;
-        let room = &mut self.core.room;
-        room.say_to_all(&Event::Announced { words: &words }, None);
-        let hearing = Encoding::ALL.into_iter().filter(|it| hears(*it));
-        let told = hearing
-            .map(|encoding| room.listeners[encoding as usize])
-            .sum();
-        Ok(Done::Told(told))
+        let told = rooms.into_iter().map(|at| {
+            self.core.rooms.change(at, |room| {
+                room.say_to_all(&Event::Announced { words: &words }, None);
+                let hearing = Encoding::ALL.into_iter().filter(|it| hears(*it));
+                let counts = hearing.map(|encoding| room.listeners[encoding as usize]);
+                counts.sum::<usize>()
+            })
+        });
+        Ok(Done::Told(told.sum()))
+    }
+
+    /// The room that is called so.
+    pub(super) fn room_called(&self, name: &str) -> Result<RoomAt, Denied> {
+        let found = self.core.rooms.find(name);
+        found.ok_or_else(|| Denied::NoRoom(name.into()))
     }
 
     /// Tells somebody something. Programs hear it that watch.
@@ -139,8 +147,10 @@ impl<T> Hub<T> {
                 let address = session.from.address();
                 address.is_some_and(|address| net.contains(address))
             })),
-            Who::Room(room) if room.eq_ignore_ascii_case(LOBBY) => Ok(self.sessions_that(|_| true)),
-            Who::Room(room) => Err(Denied::NoRoom(room.clone())),
+            Who::Room(name) => {
+                let at = self.room_called(name)?;
+                Ok(self.sessions_that(|session| session.room == at))
+            }
         }
     }
 

@@ -46,6 +46,10 @@ impl Arrivals {
     /// Adds somebody; gives the number of their arrival.
     pub(super) fn add(&mut self, id: SessionId) -> u64 {
         self.last += 1;
+        if self.entries.is_empty() {
+            // Most rooms that people make are small.
+            self.entries.reserve_exact(1);
+        }
         self.entries.push_back((self.last, id));
         self.here += 1;
         self.last

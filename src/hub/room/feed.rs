@@ -22,6 +22,15 @@ const KEPT_BYTES_MAX: usize = 256 * 1024;
 /// What was said and not everybody has heard.
 #[derive(Debug, Default)]
 pub(in crate::hub) struct Feed {
+    /// How far everything was told, while nothing is untold.
+    told: [Place; Encoding::COUNT],
+    /// What is untold, and room for more of it. A quiet room with few people owns none.
+    untold: Option<Box<Untold>>,
+}
+
+/// What was said, as far as it is kept.
+#[derive(Debug, Default)]
+struct Untold {
     said: [Said; Encoding::COUNT],
     skips: Lists<Skip>,
     /// The lines of the telnet encoding, for those who want to see them in another way.
@@ -155,17 +164,37 @@ impl Part {
 impl Feed {
     /// Whether there is nothing that was said to all.
     pub(in crate::hub) fn is_silent(&self) -> bool {
-        self.said.iter().all(|said| said.bytes.is_empty())
+        self.len() == 0
     }
 
     /// How many things were said to all.
     pub(in crate::hub) fn events(&self) -> usize {
-        self.events
+        self.untold.as_ref().map_or(0, |untold| untold.events)
     }
 
     /// Bytes said to all, in all encodings.
     pub(in crate::hub) fn len(&self) -> usize {
-        self.said.iter().map(|said| said.bytes.len()).sum()
+        let untold = self.untold.as_ref();
+        untold.map_or(0, |untold| {
+            untold.said.iter().map(|said| said.bytes.len()).sum()
+        })
+    }
+
+    /// Where what is untold begins.
+    fn begin(&self, encoding: Encoding) -> Place {
+        let untold = self.untold.as_ref();
+        let said = untold.map(|untold| &untold.said[encoding as usize]);
+        said.map_or(self.told[encoding as usize], |said| said.begin)
+    }
+
+    fn open(&mut self) -> &mut Untold {
+        self.untold.get_or_insert_with(|| {
+            let mut untold = Box::<Untold>::default();
+            for (said, begin) in untold.said.iter_mut().zip(self.told) {
+                said.begin = begin;
+            }
+            untold
+        })
     }
 
     /// Adds what everybody hears, in each encoding that has listeners.
@@ -177,21 +206,23 @@ impl Feed {
     ) {
         let (before, lines_before) = (self.len(), self.end(Encoding::Telnet));
         let mut words_begin = 0;
+        let untold = self.open();
         for encoding in Encoding::ALL {
             if listeners[encoding as usize] > 0 {
-                let said = &mut self.said[encoding as usize];
+                let said = &mut untold.said[encoding as usize];
                 // It grows, so a copy is one no more.
                 said.shared = None;
                 words_begin += encoding.encode_event(event, &mut said.bytes);
             }
         }
-        if self.len() > before {
-            self.events += 1;
-            self.speeches += usize::from(!event.is_presence());
+        let (after, to) = (self.len(), self.end(Encoding::Telnet));
+        let untold = self.open();
+        if after > before {
+            untold.events += 1;
+            untold.speeches += usize::from(!event.is_presence());
         }
-        let to = self.end(Encoding::Telnet);
         if to != lines_before {
-            self.lines.push(Entry {
+            untold.lines.push(Entry {
                 to,
                 author,
                 is_presence: event.is_presence(),
@@ -203,15 +234,17 @@ impl Feed {
 
     /// Where the feed of `encoding` ends now.
     pub(super) fn end(&self, encoding: Encoding) -> Place {
-        self.said[encoding as usize].end()
+        let untold = self.untold.as_ref();
+        let said = untold.map(|untold| &untold.said[encoding as usize]);
+        said.map_or(self.told[encoding as usize], Said::end)
     }
 
     /// How far the feed goes now.
     pub(super) fn snapshot(&self) -> Snapshot {
         Snapshot {
             ends: Encoding::ALL.map(|encoding| self.end(encoding)),
-            events: self.events,
-            speeches: self.speeches,
+            events: self.events(),
+            speeches: self.speeches(),
         }
     }
 
@@ -236,11 +269,12 @@ impl Feed {
             cursor.heard = to;
             return;
         }
-        match self.skips.last_mut(cursor.skips) {
+        let skips = &mut self.open().skips;
+        match skips.last_mut(cursor.skips) {
             // Lines said one after the other are one gap.
             Some(skip) if skip.to == from => skip.to = to,
             _ if from == to => {}
-            _ => self.skips.push(&mut cursor.skips, Skip { from, to }),
+            _ => skips.push(&mut cursor.skips, Skip { from, to }),
         }
     }
 
@@ -257,12 +291,13 @@ impl Feed {
                 parts.push(Part { from, to });
             }
         };
-        let end = self.end(encoding);
-        let begin = self.said[encoding as usize].begin;
+        let (begin, end) = (self.begin(encoding), self.end(encoding));
         let mut heard = cursor.heard.offset(begin);
-        while let Some(skip) = self.skips.take_first(&mut cursor.skips) {
-            push(heard, skip.from.offset(begin));
-            heard = skip.to.offset(begin);
+        if let Some(untold) = &mut self.untold {
+            while let Some(skip) = untold.skips.take_first(&mut cursor.skips) {
+                push(heard, skip.from.offset(begin));
+                heard = skip.to.offset(begin);
+            }
         }
         push(heard, end.offset(begin));
         cursor.heard = end;
@@ -270,14 +305,15 @@ impl Feed {
 
     /// Shows each line of the parts that a telnet session hears.
     pub(in crate::hub) fn show_lines(&self, parts: &[Part], mut show: impl FnMut(SaidLine<'_>)) {
-        let said = &self.said[Encoding::Telnet as usize];
+        let Some(untold) = &self.untold else { return };
+        let said = &untold.said[Encoding::Telnet as usize];
         for part in parts {
             // A part begins and ends where a line does.
-            let first = self
+            let first = untold
                 .lines
                 .partition_point(|line| said.offset(line.to) <= part.from);
             let mut begin = part.from;
-            for line in &self.lines[first..] {
+            for line in &untold.lines[first..] {
                 let to = said.offset(line.to);
                 if to > part.to {
                     break;
@@ -301,18 +337,22 @@ impl Feed {
 
     /// Nothing of this will be collected any more.
     pub(super) fn forget(&mut self, mut cursor: Cursor) {
-        while self.skips.take_first(&mut cursor.skips).is_some() {}
+        if let Some(untold) = &mut self.untold {
+            while untold.skips.take_first(&mut cursor.skips).is_some() {}
+        }
     }
 
     /// The bytes of a part.
     pub(in crate::hub) fn bytes(&self, encoding: Encoding, part: Part) -> &[u8] {
-        &self.said[encoding as usize].bytes[part.from as usize..part.to as usize]
+        let said = self.untold.as_ref().map(|it| &it.said[encoding as usize]);
+        let range = part.from as usize..part.to as usize;
+        said.map_or(&[], |said| &said.bytes[range])
     }
 
     /// The bytes of a part as a slice that can outlive the feed without a copy of its own, where that is worth it: a
     /// slice keeps all that it is a slice of in memory, so a small part of it is better copied.
     pub(in crate::hub) fn share(&mut self, encoding: Encoding, part: Part) -> Option<Bytes> {
-        let said = &mut self.said[encoding as usize];
+        let said = &mut self.untold.as_mut()?.said[encoding as usize];
         // In a round hardly anybody has more to hear than those before them, so the copy of the first one is for all.
         let copied = said.shared.as_ref().map(|(from, _)| *from);
         let copied = copied.filter(|from| *from <= part.from);
@@ -330,31 +370,48 @@ impl Feed {
 
     /// Whether nothing but presence was said to all.
     pub(super) fn is_presence_only(&self) -> bool {
-        self.speeches == 0
+        self.speeches() == 0
+    }
+
+    fn speeches(&self) -> usize {
+        self.untold.as_ref().map_or(0, |untold| untold.speeches)
     }
 
     /// Drops what everybody has heard: all that was said before the snapshot was made, which was after the last trim.
     pub(super) fn trim(&mut self, snapshot: Snapshot) {
-        for (said, end) in self.said.iter_mut().zip(snapshot.ends) {
+        let Some(untold) = &mut self.untold else {
+            return;
+        };
+        for (said, end) in untold.said.iter_mut().zip(snapshot.ends) {
             said.drop_until(end);
         }
-        self.events -= snapshot.events;
-        self.speeches -= snapshot.speeches;
+        untold.events -= snapshot.events;
+        untold.speeches -= snapshot.speeches;
         let begin = snapshot.ends[Encoding::Telnet as usize];
-        let heard = self.lines.iter().position(|line| line.to == begin);
-        self.lines.drain(..heard.map_or(0, |last| last + 1));
+        let heard = untold.lines.iter().position(|line| line.to == begin);
+        untold.lines.drain(..heard.map_or(0, |last| last + 1));
         if self.is_silent() {
-            self.give_back_memory();
+            self.give_back_memory(KEPT_BYTES_MAX);
         }
     }
 
-    /// Keeps the buffers, if they are not too large.
-    fn give_back_memory(&mut self) {
-        for said in &mut self.said {
-            said.bytes.shrink_to(KEPT_BYTES_MAX);
+    /// Keeps the buffers, in which nothing is, as far as they are not larger than this.
+    fn give_back_memory(&mut self, kept_bytes_max: usize) {
+        if let Some(untold) = &mut self.untold {
+            for said in &mut untold.said {
+                said.bytes.shrink_to(kept_bytes_max);
+            }
+            untold.lines.shrink_to(kept_bytes_max / size_of::<Entry>());
+            untold.skips.shrink_to(kept_bytes_max);
         }
-        self.lines.shrink_to(KEPT_BYTES_MAX / size_of::<Entry>());
-        self.skips.shrink_to(KEPT_BYTES_MAX);
+    }
+
+    /// Keeps nothing at all if nothing is untold.
+    pub(super) fn close_if_silent(&mut self) {
+        if self.is_silent() {
+            self.told = Encoding::ALL.map(|encoding| self.end(encoding));
+            self.untold = None;
+        }
     }
 }
 
@@ -363,18 +420,19 @@ impl Feed {
 impl Feed {
     /// How many skips there are.
     pub(in crate::hub) fn skips(&self) -> usize {
-        self.skips.len()
+        self.untold.as_ref().map_or(0, |untold| untold.skips.len())
     }
 
     /// How many of them belong to this member.
     pub(in crate::hub) fn skips_of(&self, cursor: Cursor) -> usize {
-        self.skips.iter(cursor.skips).count()
+        let untold = self.untold.as_ref();
+        untold.map_or(0, |untold| untold.skips.iter(cursor.skips).count())
     }
 
     /// Whether a member of this encoding can hear on from where it is.
     pub(in crate::hub) fn holds(&self, encoding: Encoding, cursor: Cursor) -> bool {
-        let said = &self.said[encoding as usize];
-        said.offset(cursor.heard) <= said.bytes.len() as u32
+        let (begin, end) = (self.begin(encoding), self.end(encoding));
+        cursor.heard.offset(begin) <= end.offset(begin)
     }
 
     /// Whether it has heard all that was said before the snapshot was made.
@@ -384,8 +442,8 @@ impl Feed {
         cursor: Cursor,
         snapshot: Snapshot,
     ) -> bool {
-        let said = &self.said[encoding as usize];
-        said.offset(cursor.heard) >= said.offset(snapshot.ends[encoding as usize])
+        let begin = self.begin(encoding);
+        cursor.heard.offset(begin) >= snapshot.ends[encoding as usize].offset(begin)
     }
 }
 
@@ -422,7 +480,7 @@ mod tests {
     /// A feed whose places are about to begin anew, and somebody who hears it.
     fn feed() -> (Feed, Cursor) {
         let mut feed = Feed::default();
-        feed.said[T as usize].begin = Place(u32::MAX - 20);
+        feed.open().said[T as usize].begin = Place(u32::MAX - 20);
         let cursor = feed.cursor(T);
         (feed, cursor)
     }
@@ -537,12 +595,12 @@ mod tests {
         let length = feed.len();
         feed.trim(round);
         assert_eq!((feed.events(), feed.len()), (1, length / 2));
-        assert_eq!(feed.lines.len(), 1);
+        assert_eq!(feed.open().lines.len(), 1);
         let round = feed.snapshot();
         assert!(!feed.has_heard(T, ann, round) && feed.has_heard(T, bob, round));
         assert_eq!(heard(&mut feed, &mut ann), "b ");
         feed.trim(round);
-        assert!(feed.is_silent() && feed.lines.is_empty());
+        assert!(feed.is_silent() && feed.open().lines.is_empty());
         assert_eq!(feed.events(), 0);
         assert_eq!(heard(&mut feed, &mut bob), "");
     }

@@ -21,6 +21,8 @@ pub(in crate::hub) struct History {
     lines: VecDeque<Line>,
     /// The names and words of all lines.
     text: String,
+    /// How many lines were ever kept.
+    said: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -67,6 +69,7 @@ impl History {
             name_bytes,
             words_bytes: words.len(),
         });
+        self.said += 1;
         self.forget_what_is_too_much();
     }
 
@@ -77,8 +80,21 @@ impl History {
     }
 
     fn forget_what_is_too_much(&mut self) {
+        self.forget_down_to(BYTES_MAX);
+    }
+
+    /// Forgets the oldest lines, this many bytes or a little more.
+    pub(in crate::hub) fn give(&mut self, bytes: usize) {
+        self.forget_down_to(self.bytes().saturating_sub(bytes));
+        if self.lines.is_empty() {
+            self.lines = VecDeque::new();
+        }
+        self.text.shrink_to(2 * self.text.len());
+    }
+
+    fn forget_down_to(&mut self, bytes_max: usize) {
         let mut forgotten = 0;
-        while self.lines.len() > self.lines_max || self.bytes() - forgotten > BYTES_MAX {
+        while self.lines.len() > self.lines_max || self.bytes() - forgotten > bytes_max {
             let Some(oldest) = self.lines.pop_front() else {
                 break;
             };
@@ -87,7 +103,13 @@ impl History {
         self.text.drain(..forgotten);
     }
 
-    fn bytes(&self) -> usize {
+    /// How many lines were ever kept.
+    pub(in crate::hub) fn said(&self) -> u64 {
+        self.said
+    }
+
+    /// What all of it counts for.
+    pub(in crate::hub) fn bytes(&self) -> usize {
         self.text.len() + self.lines.len() * LINE_BYTES
     }
 
@@ -96,16 +118,23 @@ impl History {
         self.lines.is_empty()
     }
 
-    /// The last `lines` lines of those whose author is wanted.
+    /// The last `lines` lines of those whose author is wanted, and that were said when `since` had been.
     pub(in crate::hub) fn last<'a>(
         &'a self,
         lines: usize,
+        since: u64,
         is_wanted: impl Fn(PersonId) -> bool + 'a,
     ) -> impl Iterator<Item = Past<'a>> + 'a {
-        let wanted = self.lines.iter().filter(|line| is_wanted(line.author));
+        let forgotten = self.said - self.lines.len() as u64;
+        let old = usize::try_from(since.saturating_sub(forgotten)).unwrap_or(usize::MAX);
+        let (old, mut end) = (old.min(self.lines.len()), 0);
+        for line in self.lines.range(..old) {
+            end += line.bytes();
+        }
+        let wanted = self.lines.range(old..);
+        let wanted = wanted.filter(|line| is_wanted(line.author));
         let skipped = wanted.count().saturating_sub(lines);
-        let mut end = 0;
-        let placed = self.lines.iter().map(move |line| {
+        let placed = self.lines.range(old..).map(move |line| {
             let begin = end;
             end += line.bytes();
             (begin, line)
@@ -129,7 +158,7 @@ mod tests {
     use crate::id::SessionId;
 
     fn kept(history: &History, lines: usize) -> Vec<(u64, &str, &str)> {
-        let last = history.last(lines, |author| author != unwanted());
+        let last = history.last(lines, 0, |author| author != unwanted());
         last.map(|past| (past.wall_seconds, past.name, past.words))
             .collect()
     }
@@ -159,7 +188,7 @@ mod tests {
             [(61, "guest1", "b"), (1441, "guest1", "c")]
         );
         assert_eq!(kept(&history, 1), [(1441, "guest1", "c")]);
-        assert_eq!(history.last(9, |author| author == unwanted()).count(), 0);
+        assert_eq!(history.last(9, 0, |author| author == unwanted()).count(), 0);
     }
 
     #[test]
@@ -172,7 +201,7 @@ mod tests {
             here: 1,
         };
         history.keep(&Event::Presence(joined), author(), 0);
-        let kept: Vec<Past<'_>> = history.last(9, |_| true).collect();
+        let kept: Vec<Past<'_>> = history.last(9, 0, |_| true).collect();
         assert_eq!(
             kept,
             [Past {

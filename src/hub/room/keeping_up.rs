@@ -26,13 +26,64 @@ const LINE_BYTES: usize = 512;
 #[derive(Debug, Default)]
 pub(in crate::hub) struct KeepingUp {
     /// Each address is one listener. It is behind while one of its members is.
-    addresses: BTreeMap<Prefix, Members>,
+    addresses: Addresses,
     slow_addresses: usize,
     /// Those whose address is not counted: each is one listener.
     uncounted: Members,
     is_behind: bool,
     /// How often the room fell behind. So a talker is told once each time.
     times: u16,
+}
+
+/// Members by their address.
+#[derive(Debug, Default)]
+struct Addresses {
+    /// The first of them: most rooms have no more. At most [`FEW`].
+    few: Vec<(Prefix, Members)>,
+    many: BTreeMap<Prefix, Members>,
+}
+
+/// So many addresses are kept in a list.
+const FEW: usize = 8;
+
+impl Addresses {
+    fn len(&self) -> usize {
+        self.few.len() + self.many.len()
+    }
+
+    /// Those of an address.
+    fn of(&mut self, prefix: Prefix) -> &mut Members {
+        let found = self.few.iter().position(|(known, _)| *known == prefix);
+        let at = match found {
+            Some(at) => at,
+            None if self.few.len() == FEW || self.many.contains_key(&prefix) => {
+                return self.many.entry(prefix).or_default();
+            }
+            None => {
+                if self.few.is_empty() {
+                    self.few.reserve_exact(1);
+                }
+                self.few.push((prefix, Members::default()));
+                self.few.len() - 1
+            }
+        };
+        &mut self.few[at].1
+    }
+
+    /// Forgets an address of which there is nobody.
+    fn forget(&mut self, prefix: Prefix) {
+        let before = self.few.len();
+        self.few.retain(|(known, _)| *known != prefix);
+        if self.few.len() == before {
+            self.many.remove(&prefix);
+        }
+    }
+
+    #[cfg(any(test, feature = "internals"))]
+    fn values(&self) -> impl Iterator<Item = &Members> {
+        let few = self.few.iter().map(|(_, members)| members);
+        few.chain(self.many.values())
+    }
 }
 
 /// How many there are, and how many of them are behind.
@@ -47,7 +98,7 @@ impl KeepingUp {
     pub(super) fn enter(&mut self, prefix: Option<Prefix>) {
         match prefix {
             None => self.uncounted.all += 1,
-            Some(prefix) => self.addresses.entry(prefix).or_default().all += 1,
+            Some(prefix) => self.addresses.of(prefix).all += 1,
         }
         self.judge();
     }
@@ -57,11 +108,10 @@ impl KeepingUp {
         match prefix {
             None => self.uncounted.all -= 1,
             Some(prefix) => {
-                if let Some(members) = self.addresses.get_mut(&prefix) {
-                    members.all -= 1;
-                    if members.all == 0 {
-                        self.addresses.remove(&prefix);
-                    }
+                let members = self.addresses.of(prefix);
+                members.all -= 1;
+                if members.all == 0 {
+                    self.addresses.forget(prefix);
                 }
             }
         }
@@ -72,7 +122,7 @@ impl KeepingUp {
     pub(in crate::hub) fn note(&mut self, prefix: Option<Prefix>, is_slow: bool) {
         let members = match prefix {
             None => &mut self.uncounted,
-            Some(prefix) => self.addresses.entry(prefix).or_default(),
+            Some(prefix) => self.addresses.of(prefix),
         };
         let before = members.slow;
         members.slow = if is_slow { before + 1 } else { before - 1 };

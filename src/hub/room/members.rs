@@ -50,6 +50,10 @@ impl Members {
 
     /// Adds a member, to whom nothing is to be told in this round; gives its place, which its session must keep.
     pub(super) fn enter(&mut self, member: Member) -> u32 {
+        if self.list.len() < 2 {
+            // Most rooms that people make are small.
+            self.list.reserve_exact(1);
+        }
         self.list.push(member);
         self.list.len() as u32 - 1
     }

@@ -13,10 +13,10 @@ mod sorted_names;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use crate::dialect::event::{Event, Presence};
+use crate::dialect::event::{Event, ListedRoom, Presence};
 use crate::dialect::Encoding;
 use crate::id::SessionId;
-use crate::name::Name;
+use crate::name::{Name, RoomName};
 use crate::origin::Prefix;
 
 use arrivals::Arrivals;
@@ -31,23 +31,39 @@ use sorted_names::SortedNames;
 /// At most this many who spoke last are known, to be offered first where a name is completed.
 const SPEAKERS_MAX: usize = 32;
 
+/// A room with fewer members keeps no buffers while nothing is said in it: there may be thousands.
+const CROWD_MIN: usize = 8;
+
 /// One room.
+///
+/// Who wants to change what it holds or has to tell does so through `Rooms::change`.
 ///
 /// Invariants: `listeners` counts `members` by encoding; `arrivals` holds the members that were announced, each once.
 #[derive(Debug)]
 pub(super) struct Room {
+    pub(super) name: RoomName,
+    /// What must be known to go there.
+    pub(super) key: Option<Box<str>>,
+    /// Counts the rooms that ever were.
+    pub(super) serial: u64,
+    /// It is there even when nobody is.
+    pub(super) is_permanent: bool,
+    /// It is among those in which something is to be told.
+    pub(super) is_listed: bool,
+    /// When it is looked at for the sums that it has to tell.
+    pub(super) wakes_at: Option<Instant>,
+    /// When something was said in it last that is kept, counted in such things.
+    pub(super) spoken: u64,
     pub(super) members: Members,
     pub(super) listeners: [usize; Encoding::COUNT],
     /// Those announced, or about to be, by the order of their joining.
     arrivals: Arrivals,
-    /// Those of them who were sorted by name; the others are `unsorted`.
+    /// Those of them who were sorted by name.
     pub(super) names: SortedNames,
-    pub(super) unsorted: Vec<SessionId>,
     /// Who spoke last, the latest behind; at most [`SPEAKERS_MAX`].
     pub(super) speakers: VecDeque<SessionId>,
-    joins: Gate,
-    leaves: Gate,
-    renames: Gate,
+    /// None until somebody comes, goes or takes another name of which others are told.
+    gates: Option<Box<Gates>>,
     pub(super) history: History,
     pub(super) feed: Feed,
     /// How far the feed went when the round began in which the members are told of it now: so far all have heard it
@@ -63,19 +79,37 @@ pub(super) struct Room {
     pub(super) keeping_up: KeepingUp,
 }
 
+/// What bounds how often the members of a room are told who came, went or has another name.
+#[derive(Debug, Default)]
+struct Gates {
+    joins: Gate,
+    leaves: Gate,
+    renames: Gate,
+}
+
 impl Room {
     /// An empty room that keeps `history_lines`; a line to a crowded room waits at most `pace_max` for others.
-    pub(super) fn new(history_lines: usize, pace_max: Option<Duration>) -> Self {
+    pub(super) fn new(
+        name: RoomName,
+        key: Option<&str>,
+        serial: u64,
+        history_lines: usize,
+        pace_max: Option<Duration>,
+    ) -> Self {
         Self {
+            name,
+            key: key.map(Into::into),
+            serial,
+            is_permanent: false,
+            is_listed: false,
+            wakes_at: None,
+            spoken: 0,
             members: Members::default(),
             listeners: [0; Encoding::COUNT],
             arrivals: Arrivals::default(),
             names: SortedNames::default(),
-            unsorted: Vec::new(),
             speakers: VecDeque::new(),
-            joins: Gate::default(),
-            leaves: Gate::default(),
-            renames: Gate::default(),
+            gates: None,
             history: History::new(history_lines),
             feed: Feed::default(),
             round: Snapshot::default(),
@@ -90,6 +124,12 @@ impl Room {
     /// How many are here: those announced, or about to be.
     pub(super) fn here(&self) -> usize {
         self.arrivals.len()
+    }
+
+    /// How it stands in a list.
+    pub(super) fn listed_as(&self) -> ListedRoom<'_> {
+        let (name, here) = (&self.name, self.here());
+        ListedRoom { name, here }
     }
 
     /// Those who are here, in the order of their joining.
@@ -190,41 +230,50 @@ impl Room {
         self.feed.say(event, about.map(Into::into), self.listeners);
     }
 
-    /// Lets the others know of the member at `place`, if they were not told of it before.
-    pub(super) fn announce(&mut self, place: u32, name: &Name, now: Instant) {
-        let member = self.members.get_mut(place);
-        let Some(member) = member.filter(|member| member.announced.is_none()) else {
-            return;
+    /// Lets the others know of the member at `place`, if they were not told of it before; gives whether they were not.
+    pub(super) fn announce(&mut self, place: u32, name: &Name, now: Instant) -> bool {
+        let member = self.members.get(place);
+        if member.is_none_or(|member| member.announced.is_some()) {
+            return false;
+        }
+        // Nobody is told of who makes a room.
+        let makes_it = self.gates.is_none() && self.members.len() == 1 && self.serial > 0;
+        let told = if makes_it {
+            Told::ByName
+        } else {
+            self.gates.get_or_insert_default().joins.admit(now)
         };
-        let told = self.joins.admit(now);
+        let Some(member) = self.members.get_mut(place) else {
+            return false;
+        };
         member.announced = Some(Announced {
             arrival: self.arrivals.add(member.id),
             told,
         });
-        self.unsorted.push(member.id);
         if told == Told::ByName {
             let here = self.here();
             self.say_to_others(&Event::Presence(Presence::Joined { name, here }), place);
         }
+        true
     }
 
-    /// Tells the others that a member has left, with these last words, unless they were not told that it was here.
-    pub(super) fn tell_leave(
+    /// Tells the others that a member has left, unless they were not told that it was here. `left` says how, for so many
+    /// who are here still.
+    pub(super) fn tell_leave<'a>(
         &mut self,
         id: SessionId,
         announced: Option<Announced>,
-        name: &Name,
-        words: &str,
+        left: impl FnOnce(usize) -> Presence<'a>,
         now: Instant,
     ) {
         self.pace.note_leave(now);
         let Some(announced) = announced else { return };
-        if self.joins.retract(announced.told) {
+        let gates = self.gates.get_or_insert_default();
+        if gates.joins.retract(announced.told) {
             return;
         }
-        if self.leaves.admit(now) == Told::ByName {
-            let here = self.here();
-            let left = Presence::Left { name, words, here };
+        if gates.leaves.admit(now) == Told::ByName {
+            let left = left(self.here());
             self.say_to_all(&Event::Presence(left), Some(id));
         }
     }
@@ -236,19 +285,27 @@ impl Room {
             return;
         };
         // Nobody knows the old name of who is still to be told of.
-        if !self.joins.waits(announced.told) && self.renames.admit(now) == Told::ByName {
+        let gates = self.gates.get_or_insert_default();
+        if !gates.joins.waits(announced.told) && gates.renames.admit(now) == Told::ByName {
             self.say_to_others(&Event::Presence(Presence::Renamed { from, to }), place);
         }
     }
 
-    /// When a sum of joins, leaves or renames is due, or some may be told what was said. `is_urgent` if it must be told before
-    /// anything else is done.
-    pub(super) fn wake_at(&self, is_urgent: bool, now: Instant) -> Option<Instant> {
+    /// When a sum of joins, leaves or renames is due.
+    pub(super) fn sum_due_at(&self) -> Option<Instant> {
+        let Gates {
+            joins,
+            leaves,
+            renames,
+        } = self.gates.as_deref()?;
+        let sums = [joins, leaves, renames].map(Gate::due_at);
+        sums.into_iter().flatten().min()
+    }
+
+    /// When some may be told what was said. `is_urgent` if it must be told before anything else is done.
+    pub(super) fn told_at(&self, is_urgent: bool, now: Instant) -> Option<Instant> {
         let waiting = self.waiting(is_urgent);
-        let told_at = waiting.map(|waiting| self.pace.due_at(waiting, now));
-        let sums = [&self.joins, &self.leaves, &self.renames].map(Gate::due_at);
-        let deadlines = sums.into_iter().chain([told_at]);
-        deadlines.flatten().min()
+        waiting.map(|waiting| self.pace.due_at(waiting, now))
     }
 
     /// What waits to be told to all; `None` if nothing does.
@@ -265,15 +322,21 @@ impl Room {
     /// Tells the sums that are due.
     pub(super) fn tick(&mut self, now: Instant) {
         let here = self.here();
-        if let Some(count) = self.joins.take_due(now) {
+        let Some(gates) = self.gates.as_deref_mut() else {
+            return;
+        };
+        let joined = gates.joins.take_due(now);
+        let left = gates.leaves.take_due(now);
+        let renamed = gates.renames.take_due(now);
+        if let Some(count) = joined {
             let more = Presence::MoreJoined { count, here };
             self.say_to_all(&Event::Presence(more), None);
         }
-        if let Some(count) = self.leaves.take_due(now) {
+        if let Some(count) = left {
             let more = Presence::MoreLeft { count, here };
             self.say_to_all(&Event::Presence(more), None);
         }
-        if let Some(count) = self.renames.take_due(now) {
+        if let Some(count) = renamed {
             let more = Presence::MoreRenamed { count };
             self.say_to_all(&Event::Presence(more), None);
         }
@@ -311,6 +374,9 @@ impl Room {
             return None;
         }
         self.feed.trim(self.round);
+        if self.members.len() < CROWD_MIN {
+            self.feed.close_if_silent();
+        }
         self.round_said_at.take().filter(|_| self.round_told)
     }
 }

@@ -27,7 +27,7 @@ const WORTH_WAITING: Duration = Duration::from_millis(1);
 const STEPS: u32 = 16;
 
 /// Nor is more told in one turn: whoever has something to say or to ask is not to wait for all of a huge room.
-const TURN_MAX: Duration = Duration::from_millis(10);
+pub(in crate::hub) const TURN_MAX: Duration = Duration::from_millis(10);
 
 /// At most this long presence waits for those who leave to be gone.
 const PRESENCE_WAITS: Duration = Duration::from_secs(1);
@@ -119,6 +119,15 @@ impl Pace {
         } else {
             self.people_within(TURN_MAX)
         }
+    }
+
+    /// How many may be told in a turn in which something is to be told in this many rooms.
+    pub(in crate::hub) fn share_of(&self, rooms: usize) -> usize {
+        if rooms < 2 || self.cost().is_zero() {
+            return usize::MAX;
+        }
+        let share = TURN_MAX / u32::try_from(rooms).unwrap_or(u32::MAX);
+        self.people_within(share.max(WORTH_WAITING))
     }
 
     /// How many people can be told in this time; one send alone may take longer.

@@ -1,11 +1,12 @@
 //! Who came, went and changed their name, told one by one as long as that is little, and summed up by the second when it is much.
 
-use std::time::Instant;
-
-use crate::rate::Window;
+use std::time::{Duration, Instant};
 
 /// At most this many are told one by one in any second; the rest of that second is summed up at its end.
 const TOLD_MAX: usize = 10;
+
+/// The span that a gate looks back.
+const SECOND: Duration = Duration::from_secs(1);
 
 /// How the others are told that a member is here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,10 +27,12 @@ pub(super) enum Told {
 
 /// Decides which joins (or leaves, or renames) are told at once and counts the others.
 ///
-/// Invariant: `withheld` is 0 exactly if `due_at` is `None`.
+/// Invariants: `withheld` is 0 exactly if `due_at` is `None`; `told_at` is in order, and at most [`TOLD_MAX`] long. A quiet
+/// room owns next to nothing for it.
 #[derive(Debug, Default)]
 pub(super) struct Gate {
-    told: Window<TOLD_MAX>,
+    /// When those of the last second were told by name.
+    told_at: Vec<Instant>,
     withheld: usize,
     due_at: Option<Instant>,
     /// How many sums have been told, so that a session can tell whether the one that counts it is still to come.
@@ -39,11 +42,18 @@ pub(super) struct Gate {
 impl Gate {
     /// One more has come (or gone, or changed their name).
     pub(super) fn admit(&mut self, now: Instant) -> Told {
-        if self.withheld == 0 && self.told.admits(now) {
+        let old = self.told_at.partition_point(|at| *at + SECOND <= now);
+        self.told_at.drain(..old);
+        if self.withheld == 0 && self.told_at.len() < TOLD_MAX {
+            self.told_at.push(now);
             return Told::ByName;
         }
         self.withheld += 1;
-        let full_until = self.told.full_until(now);
+        let full = self
+            .told_at
+            .first()
+            .filter(|_| self.told_at.len() == TOLD_MAX);
+        let full_until = full.map(|oldest| *oldest + SECOND);
         self.due_at.get_or_insert(full_until.unwrap_or(now));
         Told::InSum(self.sums)
     }

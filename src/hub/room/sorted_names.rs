@@ -22,6 +22,10 @@ impl SortedNames {
         name_of: impl Fn(SessionId) -> Option<&'a Name>,
     ) {
         let at = self.place(name, name_of);
+        if self.ids.is_empty() {
+            // Most rooms that people make are small.
+            self.ids.reserve_exact(1);
+        }
         self.ids.insert(at, id);
     }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::hub::rooms::RoomAt;
 use crate::hub::{Limits, Next, SessionId};
 use crate::ledger::CloseReason;
 use crate::rate::Rate;
@@ -153,7 +154,7 @@ fn a_flush_holds_one_copy_however_many_see_the_feed_in_their_own_way() {
         }
         world.turn();
         world.check();
-        assert_eq!(world.hub.core.room.feed.len(), 0);
+        assert_eq!(world.hub.core.rooms.totals().feed_bytes, 0);
         let waits = world.hub.core.queued_bytes;
         match room {
             0 => assert!(waits > VIEWERS * 5000, "all of it waits: {waits}"),
@@ -210,7 +211,7 @@ fn few_of_those_who_spoke_last_are_remembered() {
     for id in &people {
         world.send(*id, "hello\n");
     }
-    let speakers = &world.hub.core.room.speakers;
+    let speakers = &world.hub.core.rooms.get(RoomAt::LOBBY).speakers;
     assert!(speakers.iter().eq(&people[100 - 32..]), "{speakers:?}");
 }
 
@@ -220,7 +221,13 @@ fn who_spoke_before_and_only_asks_now_does_not_wait_in_a_full_room() {
     let [ann, bob] = world.people(["ann", "bob"]);
     world.hear(ann, "hello\n/time\n");
     let line = [&[b'x'; 4000], b"\n".as_slice()].concat();
-    while !world.hub.core.is_full() {
+    let is_full = |world: &World| {
+        world
+            .hub
+            .core
+            .is_full(world.hub.core.rooms.get(RoomAt::LOBBY))
+    };
+    while !is_full(&world) {
         world.hear(bob, &line);
     }
     assert!(matches!(world.hub.next(bob), Some(Next::Later)));

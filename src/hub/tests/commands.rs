@@ -144,7 +144,10 @@ fn help_lists_every_command() {
         let help = String::from_utf8_lossy(&read).into_owned();
         for command in [
             "/name NAME",
-            "/who",
+            "/who [ROOM]",
+            "/join ROOM [KEY]",
+            "/leave",
+            "/rooms",
             "/me TEXT",
             "/msg NAME TEXT",
             "/help [COMMAND]",

@@ -6,6 +6,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use base64::Engine;
 
 use crate::dialect::Dialect;
+use crate::hub::rooms::RoomAt;
 use crate::hub::{Limits, SessionId};
 use crate::rate::Rate;
 
@@ -145,7 +146,8 @@ fn a_watch_in_the_middle_of_a_round_neither_loses_nor_doubles_a_line() {
     world
         .hub
         .core
-        .room
+        .rooms
+        .get_mut(RoomAt::LOBBY)
         .pace
         .told(41, 41, Duration::from_secs(4));
     let mut expected = vec![Vec::new(); bots.len()];

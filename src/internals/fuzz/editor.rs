@@ -341,6 +341,7 @@ impl Reference {
         let word = Word {
             prefix,
             is_at_line_start: start == 0,
+            before: self.line[..start].iter().collect(),
         };
         let names = (self.names_for)(&word);
         self.outcomes.push(Outcome::Complete(word));

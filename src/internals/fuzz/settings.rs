@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use crate::settings::{self, Endpoint, Invocation, Net, Settings, SettingsError};
+use crate::settings::{self, Endpoint, Invocation, Net, RoomName, Settings, SettingsError};
 
 const INPUT_BYTES_MAX: usize = 2000;
 
@@ -56,6 +56,7 @@ enum Value {
     Path(Option<PathBuf>),
     Listeners(Vec<Endpoint>),
     Nets(Vec<Net>),
+    Rooms(Vec<RoomName>),
 }
 
 /// What each key is given at last, or what the message must say.
@@ -81,6 +82,7 @@ fn expected(content: &[u8]) -> Result<Vec<(String, Value)>, String> {
             match (before, &mut value) {
                 (Value::Listeners(all), Value::Listeners(one)) => _ = one.splice(..0, all),
                 (Value::Nets(all), Value::Nets(one)) => _ = one.splice(..0, all),
+                (Value::Rooms(all), Value::Rooms(one)) => _ = one.splice(..0, all),
                 _ => {}
             }
         }
@@ -107,6 +109,12 @@ fn understand(key: &str, value: &str) -> Option<Value> {
             let net: Net = value.parse().ok()?;
             assert_eq!(net.to_string().parse().as_ref(), Ok(&net));
             Some(Value::Nets(vec![net]))
+        }
+        "room" if value == "none" => Some(Value::Rooms(Vec::new())),
+        "room" => {
+            let room = RoomName::parse(value).ok()?;
+            assert_eq!(RoomName::parse(room.text()).as_ref(), Ok(&room));
+            Some(Value::Rooms(vec![room]))
         }
         "motd-file" => Some(Value::Path((value != "none").then(|| value.into()))),
         _ => {
@@ -216,6 +224,7 @@ fn value_of(settings: &Settings, key: &str) -> Value {
         "listen" => return Value::Listeners(settings.listen.clone()),
         "exempt" => return Value::Nets(settings.exempt.clone()),
         "proxy-from" => return Value::Nets(settings.proxy_from.clone()),
+        "room" => return Value::Rooms(settings.rooms.clone()),
         "connects-per-minute" => settings.connects_per_minute.unwrap_or(0).into(),
         "motd-file" => return Value::Path(settings.motd_file.clone()),
         "bans-file" => return Value::Path(settings.bans_file.clone()),
@@ -231,6 +240,7 @@ fn value_of(settings: &Settings, key: &str) -> Value {
         "lines-burst" => limits.line_rate.burst.into(),
         "idle-seconds" => optional(limits.idle),
         "drain-seconds" => milliseconds(limits.drain),
+        "rooms-max" => limits.rooms_max as u128,
         "history-lines" => limits.history_lines as u128,
         "pace-ms-max" => optional(limits.pace_max),
         "memory-max" => limits.memory_max as u128,

@@ -142,6 +142,7 @@ fn context<'a>(lines_in: &'a mut u64, work: &'a mut Work, out: &'a mut Vec<u8>) 
         age: Duration::ZERO,
         words_bytes_max: LINE_BYTES_MAX,
         to: To::default(),
+        room: None,
         work,
         lines_in,
         out,

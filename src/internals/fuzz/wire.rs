@@ -111,7 +111,7 @@ impl Reference {
             [b"WHO"] => self.pass_on("WHO\n"),
             [b"WHO", ..] => self.fail("usage: WHO", "usage"),
             _ => self.fail(
-                "no such command: a line begins with NAME, CHAT, TELL, WATCH, WHO, PING or QUIT",
+                "no such command: a line begins with NAME, CHAT, TELL, JOIN, ROOMS, WATCH, WHO, PING or QUIT",
                 "unknown",
             ),
         }

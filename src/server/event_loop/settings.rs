@@ -111,6 +111,7 @@ impl<N: Network> EventLoop<N> {
         }
         self.admission.set_limits(admission);
         self.hub.set_exempt(settings.exempt.iter().copied());
+        self.hub.set_rooms(&settings.rooms);
         if before.limits.line_rate.is_unlimited() != limits.line_rate.is_unlimited() {
             self.buffer = read_buffer(limits.line_rate);
         }

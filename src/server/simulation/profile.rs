@@ -135,6 +135,7 @@ fn limits_of_masses(random: &mut Random) -> Limits {
             Rate::UNLIMITED
         },
         // More long lines than this are not kept, by their bytes.
+        rooms_max: 200,
         history_lines: 3,
         ..any_limits(random, true)
     }
@@ -165,6 +166,7 @@ fn any_limits(random: &mut Random, floods: bool) -> Limits {
         idle: random.percent(35).then(|| seconds(random.within(10..=60))),
         drain: seconds(random.within(1..=5)),
         pace_max: random.percent(50).then_some(Duration::from_millis(100)),
+        rooms_max: 200,
         history_lines: random.pick(&[0, 3, 20]),
     }
 }

@@ -60,6 +60,7 @@ fn obeyed<T>(dialect: Dialect, line: &[u8], look: impl FnOnce(Input<'_>) -> T) -
         words_bytes_max: usize::MAX / 4,
         to: To::default(),
         work: &mut work,
+        room: None,
         lines_in: &mut lines_in,
         out: &mut out,
     };

@@ -145,6 +145,14 @@ impl Editor {
         }
     }
 
+    /// Lets the row begin with this word and `> `.
+    pub(crate) fn set_prompt(&mut self, word: &str) {
+        self.row.set_prompt(word);
+        if self.is_drawn {
+            self.mark_stale(Stale::Rows);
+        }
+    }
+
     /// The row in which the cursor stands is the editor's, with what was typed ahead in it.
     pub(crate) fn take_over_row(&mut self) {
         self.is_drawn = true;
@@ -347,6 +355,7 @@ impl Editor {
         Some(Outcome::Complete(Word {
             prefix: prefix.to_owned(),
             is_at_line_start: start == 0,
+            before: self.buffer.before_cursor()[..start].to_owned(),
         }))
     }
 

@@ -15,6 +15,8 @@
 use crate::dialect::telnet::cluster::{self, Clusters};
 
 const PROMPT: &str = "> ";
+/// A longer prompt takes at most this part of the window.
+const PROMPT_PART: usize = 3;
 const COLUMNS_DEFAULT: usize = 80;
 
 /// From the start of the row to the end of the screen: a window that shrank may have wrapped the row.
@@ -32,6 +34,8 @@ pub(crate) fn is_sensible(columns: u16) -> bool {
 /// A view of a line, scrolled sideways.
 #[derive(Debug)]
 pub(super) struct Row {
+    /// What stands before [`PROMPT`], if there is room for it.
+    prompt: Box<str>,
     /// Of the window.
     columns: usize,
     /// The first byte of the line that is shown.
@@ -43,6 +47,7 @@ pub(super) struct Row {
 impl Row {
     pub(super) fn new() -> Self {
         Row {
+            prompt: "".into(),
             columns: COLUMNS_DEFAULT,
             start: 0,
             used: 0,
@@ -64,6 +69,21 @@ impl Row {
         is_changed
     }
 
+    /// Lets the row begin with this.
+    pub(super) fn set_prompt(&mut self, word: &str) {
+        self.prompt = word.into();
+        self.rewind();
+    }
+
+    /// What the row begins with, and how many columns that takes.
+    fn prompt(&self) -> (&str, usize) {
+        let columns = cluster::columns(&self.prompt, 0, self.prompt.len());
+        if columns > self.columns / PROMPT_PART {
+            return ("", PROMPT.len());
+        }
+        (&self.prompt, columns + PROMPT.len())
+    }
+
     /// To be called when another line takes the place of the one shown.
     pub(super) fn rewind(&mut self) {
         self.start = 0;
@@ -82,6 +102,7 @@ impl Row {
         self.scroll(text, cursor);
         let right_end = fitting(text, cursor, self.room() - self.used);
         out.push(b'\r');
+        out.extend_from_slice(self.prompt().0.as_bytes());
         out.extend_from_slice(PROMPT.as_bytes());
         out.extend_from_slice(text.get(self.start..cursor).unwrap_or("").as_bytes());
         if right_end == cursor {
@@ -107,7 +128,7 @@ impl Row {
 
     /// For the line and the cursor: all but the prompt and the last column.
     fn room(&self) -> usize {
-        self.columns - 1 - PROMPT.len()
+        self.columns - 1 - self.prompt().1
     }
 
     /// Brings the cursor into the row, by a jump of some width where it has left it, so that not every key scrolls.

@@ -32,6 +32,7 @@ const DEFAULTS: Limits = Limits {
     memory_max: 256 << 20,
     idle: None,
     drain: Duration::from_secs(5),
+    rooms_max: 200,
     history_lines: 20,
     pace_max: Some(ms(100)),
 };

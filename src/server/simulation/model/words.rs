@@ -14,7 +14,10 @@ const LIST_LINE_BYTES_MAX: usize = 1000;
 
 const HELP: &[&str] = &[
     "/name NAME   take a name",
-    "/who   see who is here",
+    "/who [ROOM]   see who is here, or in another room",
+    "/join ROOM [KEY]   go to another room, or make one",
+    "/leave   go back to the lobby",
+    "/rooms   see which rooms there are",
     "/me TEXT   say what you are doing",
     "/msg NAME TEXT   tell one person only",
     "/reply TEXT   answer who wrote to you last",
@@ -339,7 +342,7 @@ pub(crate) fn outcome(
         Item::Ping(token) => model.tell_bytes(number, format!("PONG {token}\n").into_bytes()),
         Item::Garbage => {
             return Err(
-                "no such command: a line begins with NAME, CHAT, TELL, WATCH, WHO, PING or QUIT"
+                "no such command: a line begins with NAME, CHAT, TELL, JOIN, ROOMS, WATCH, WHO, PING or QUIT"
                     .to_owned(),
             )
         }
