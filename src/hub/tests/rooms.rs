@@ -14,7 +14,7 @@ use crate::limits::QueueLimits;
 use crate::name::RoomName;
 use crate::rate::Rate;
 
-use super::world::{limits, World};
+use super::world::{limits, shown, World};
 
 fn world() -> World {
     World::new(Limits {
@@ -631,4 +631,33 @@ fn what_waits_in_all_feeds_counts_and_talkers_wait_before_anybody_is_closed_for_
     world.turn();
     world.check();
     assert_eq!(world.closes(), []);
+}
+
+#[test]
+fn the_editor_shows_the_room_and_completes_rooms() {
+    let mut world = world();
+    let [ann, bob] = world.people(["ann", "bob"]);
+    world.enter(bob, "/join games");
+    world.send(ann, b"/edit on\r\n\xff\xfd\x01\xff\xfd\x03");
+    world.read(ann);
+    world.send(ann, "/join #GA\t");
+    assert_eq!(shown(&world.read(ann)), r"\r> /join games \x1b[K");
+    world.send(ann, "\r");
+    let seen = shown(&world.read(ann));
+    let told = r"\r\x1b[J-- you left lobby and are in games\r\n-- 2 here: bob, ann\r\n";
+    assert_eq!(seen, format!(r"{told}\rgames> \x1b[K"));
+    world.enter(bob, "hello");
+    let seen = shown(&world.read(ann));
+    assert_eq!(seen, r"\r\x1b[J<bob> hello\r\n\rgames> \x1b[K");
+    // Whoever begins to edit in a room sees it, too.
+    world.send(ann, "/edit off\r");
+    world.read(ann);
+    world.send(ann, b"/edit on\r\n\xff\xfd\x01\xff\xfd\x03");
+    assert!(shown(&world.read(ann)).ends_with(r"\rgames> \x1b[K"));
+    world.send(ann, "/leave\r");
+    assert!(shown(&world.read(ann)).ends_with(r"\r> \x1b[K"));
+    // A room with a key is offered to nobody but those who are in it.
+    world.enter(bob, "/join cellar k");
+    world.send(ann, "/who c\t");
+    assert!(!shown(&world.read(ann)).contains("cellar"));
 }
