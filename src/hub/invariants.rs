@@ -120,6 +120,7 @@ impl<T> Hub<T> {
     fn check_rules(&self) {
         let core = &self.core;
         core.rules.check_invariants();
+        core.kept.check_invariants();
         let wall_seconds = core.wall_seconds;
         let is_late = core
             .rules

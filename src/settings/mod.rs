@@ -304,6 +304,7 @@ mod tests {
             send_buffer_bytes: Some(1_048_576),
             motd_file: Some(PathBuf::from("/etc/motd")),
             bans_file: None,
+            names_file: None,
             rooms: ["games", "Help"]
                 .map(|it| RoomName::parse(it).unwrap())
                 .into(),
@@ -325,6 +326,8 @@ mod tests {
                 drain: Duration::from_millis(200),
                 history_lines: 7,
                 rooms_max: 9,
+                names_kept_max: 11,
+                names_kept_days: Some(12),
             },
         };
         assert_eq!(settings, Ok(expected));

@@ -414,6 +414,7 @@ fn farewell(dialect: Dialect, reason: CloseReason, seconds: u64) -> Vec<u8> {
         CloseReason::WrongProtocol => "this is a chat in plain text".to_owned(),
         CloseReason::Drain => "goodbye: the server takes no newcomers just now".to_owned(),
         CloseReason::Banned | CloseReason::Kicked => unreachable!("nobody in it is an operator"),
+        CloseReason::NameTaken => unreachable!("nobody in it keeps a name"),
         CloseReason::Reset | CloseReason::Eof => return Vec::new(),
     };
     match (dialect, reason) {

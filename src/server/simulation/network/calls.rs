@@ -23,6 +23,10 @@ impl Network for SimulatedNetwork {
         self.wall_offset + self.seen_at().as_secs()
     }
 
+    fn seed(&mut self) -> io::Result<[u8; 32]> {
+        Ok(std::array::from_fn(|_| self.random.next() as u8))
+    }
+
     fn poll(&mut self, events: &mut Vec<Wakeup>, timeout: Option<Duration>) -> io::Result<()> {
         if self.faults.poll {
             return Err(ErrorKind::InvalidInput.into());
