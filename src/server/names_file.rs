@@ -207,3 +207,205 @@ fn read(path: &Path) -> Result<Option<Content>, SettingsError> {
     let names = names.map_err(|error| SettingsError::Wrong(format!("{shown}, {error}")))?;
     Ok(Some(Content { bytes, names }))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::hub::Limits;
+    use crate::name::Name;
+    use crate::test_clock::outset;
+    use crate::test_folder::Folder;
+    use crate::test_log;
+
+    /// 2026-11-26, in seconds.
+    const TODAY: u64 = 1_795_651_200;
+    const HEX: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+    const STEPS: [Step; 5] = [
+        Step::Create,
+        Step::Write,
+        Step::Sync,
+        Step::Rename,
+        Step::SyncFolder,
+    ];
+
+    struct Desk {
+        folder: Folder,
+        file: NamesFile,
+        hub: Hub<()>,
+        now: Instant,
+    }
+
+    impl Desk {
+        fn new(text: &str) -> Self {
+            let folder = Folder::new("names");
+            fs::write(folder.path().join("names"), text).unwrap();
+            Self::in_folder(folder).unwrap()
+        }
+
+        fn in_folder(folder: Folder) -> io::Result<Self> {
+            test_log::begin();
+            let mut hub = Hub::new(Limits::WIDE);
+            hub.set_wall_clock(TODAY);
+            let mut file = NamesFile::new(Some(folder.path().join("names")));
+            file.begin(&mut hub)?;
+            let now = outset();
+            Ok(Self {
+                folder,
+                file,
+                hub,
+                now,
+            })
+        }
+
+        fn restart(self) -> Self {
+            Self::in_folder(self.folder).unwrap()
+        }
+
+        fn text(&self) -> String {
+            fs::read_to_string(self.folder.path().join("names")).unwrap()
+        }
+
+        fn edit(&self, text: &str) {
+            fs::write(self.folder.path().join("names"), text).unwrap();
+        }
+
+        /// A name is kept, and the turn ends.
+        fn keep(&mut self, name: &str) {
+            let name = Name::parse(name).unwrap();
+            self.hub.keep_by_operator(&name).unwrap();
+            self.pass(0);
+        }
+
+        fn pass(&mut self, seconds: u64) {
+            self.now += Duration::from_secs(seconds);
+            self.file.keep(&mut self.hub, false, self.now);
+        }
+
+        fn kept(&self) -> Vec<&str> {
+            self.hub.kept().map(|kept| &*kept.name).collect()
+        }
+    }
+
+    fn row(name: &str) -> String {
+        format!("{name} sha256:{HEX} 2026-11-25\n")
+    }
+
+    fn names_in(text: &str) -> Vec<&str> {
+        let names = text.lines().map(|line| line.split(' ').next().unwrap());
+        names.collect()
+    }
+
+    #[test]
+    fn the_first_change_is_written_at_once_and_others_ten_seconds_later() {
+        let mut desk = Desk::in_folder(Folder::new("names-made")).unwrap();
+        assert_eq!(desk.text(), "");
+        desk.keep("ann");
+        assert_eq!(names_in(&desk.text()), ["ann"]);
+        let path = desk.folder.path().join("names");
+        let mode = fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        for name in ["bob", "eve"] {
+            desk.keep(name);
+        }
+        assert_eq!(names_in(&desk.text()), ["ann"]);
+        assert_eq!(desk.file.wake_at(&desk.hub), Some(desk.now + PAUSE));
+        desk.pass(9);
+        assert_eq!(names_in(&desk.text()), ["ann"]);
+        desk.pass(1);
+        assert_eq!(names_in(&desk.text()), ["ann", "bob", "eve"]);
+        assert_eq!(desk.file.wake_at(&desk.hub), None, "nothing is to be done");
+        desk.keep("fay");
+        desk.file.keep(&mut desk.hub, true, desk.now);
+        let text = desk.text();
+        assert_eq!(names_in(&text), ["ann", "bob", "eve", "fay"], "it stops");
+        assert!(
+            text.lines().all(|line| line.ends_with(" 2026-11-26")),
+            "{text}"
+        );
+        let again = desk.restart();
+        assert_eq!(again.kept(), ["ann", "bob", "eve", "fay"]);
+        assert_eq!(again.text(), text);
+    }
+
+    #[test]
+    fn what_was_changed_by_hand_is_followed() {
+        let mut desk = Desk::new(&format!("# ours\n{}{}", row("ann"), row("bob")));
+        desk.edit(&format!("# ours\n{}# new\n{}", row("bob"), row("gil")));
+        desk.keep("eve");
+        assert_eq!(desk.kept(), ["bob", "gil", "eve"]);
+        let text = desk.text();
+        assert!(text.starts_with(&format!("# ours\n{}# new\n{}eve ", row("bob"), row("gil"))));
+        desk.edit(&row("hal"));
+        let reread = desk.file.read_again(&desk.hub).unwrap();
+        desk.file.follow(reread, &mut desk.hub);
+        assert_eq!(desk.kept(), ["hal"]);
+        // Taken away, it frees no name, and is made again.
+        fs::remove_file(desk.folder.path().join("names")).unwrap();
+        desk.pass(60);
+        assert_eq!(names_in(&desk.text()), ["hal"]);
+    }
+
+    #[test]
+    fn a_wrong_line_is_an_error_at_the_start_and_left_alone_later() {
+        let wrong = format!("{}bob\n", row("ann"));
+        let folder = Desk::new("").folder;
+        fs::write(folder.path().join("names"), &wrong).unwrap();
+        let path = folder.path().join("names");
+        let error = NamesFile::check(&path).unwrap_err();
+        assert_eq!(error.exit_status(), 2);
+        let what = "names, line 2: no sha256: and 64 digits behind bob";
+        assert!(error.to_string().ends_with(what), "{error}");
+        let error = Desk::in_folder(folder).err().unwrap();
+        let inner = error
+            .get_ref()
+            .and_then(|it| it.downcast_ref::<SettingsError>());
+        assert_eq!(inner.map(SettingsError::exit_status), Some(2));
+
+        let mut desk = Desk::new(&row("ann"));
+        desk.edit(&wrong);
+        assert!(desk.file.read_again(&desk.hub).is_err());
+        desk.keep("eve");
+        assert_eq!(desk.text(), wrong);
+        assert_eq!(desk.kept(), ["ann", "eve"]);
+        desk.edit(&row("ann"));
+        desk.pass(59);
+        assert_eq!(desk.text(), row("ann"), "it is not time yet");
+        desk.pass(1);
+        assert_eq!(names_in(&desk.text()), ["ann", "eve"]);
+    }
+
+    /// Killed or failing at any step: the old names or the new ones are there, whole, and all are written later.
+    #[test]
+    fn whatever_step_fails_a_restart_finds_whole_names() {
+        for step in STEPS {
+            let mut desk = Desk::new(&row("ann"));
+            desk.file.failing = Some(step);
+            desk.keep("bob");
+            let is_new = step == Step::SyncFolder;
+            let found = names_in(&desk.text()).len();
+            assert_eq!(found, 1 + usize::from(is_new), "{step:?}");
+            desk.pass(60);
+            desk.file.failing = None;
+            desk.pass(60);
+            assert_eq!(names_in(&desk.text()), ["ann", "bob"], "{step:?}");
+            assert_eq!(desk.kept(), ["ann", "bob"], "{step:?}");
+            let mut killed = Desk::new(&row("ann"));
+            killed.file.failing = Some(step);
+            killed.keep("bob");
+            assert_eq!(killed.restart().kept().len(), 1 + usize::from(is_new));
+        }
+    }
+
+    #[test]
+    fn ten_thousand_names_are_read() {
+        let all: String = (0..10_000).map(|n| row(&format!("n{n}x"))).collect();
+        let mut desk = Desk::new(&all);
+        assert_eq!(desk.kept().len(), 10_000);
+        desk.keep("ann");
+        assert_eq!(desk.text().lines().count(), 10_001);
+    }
+}
