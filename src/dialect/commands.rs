@@ -539,14 +539,10 @@ mod tests {
             ("/na ann", "/na could be /name or /names"),
             ("/b", "/b could be /back, /bell or /bye"),
             ("/help t", "/t could be /tell or /time"),
-            ("/name", "usage: /name NAME"),
+            ("/name", "usage: /name NAME [KEY]"),
             ("/msg", "usage: /msg NAME TEXT"),
             ("/msg bob", "you have no text to send"),
             ("/me", "you have no text to send"),
-            (
-                "/name a b",
-                "a name is 1 to 24 letters, digits or _ - . and begins with a letter or digit",
-            ),
             ("/name Server", "Server is reserved"),
             (
                 "/name 一二三四五六七八九十一二三",
@@ -574,6 +570,25 @@ mod tests {
         ] {
             assert_eq!(parse(line), Err(words.to_string()), "{line}");
         }
+    }
+
+    /// Whether it is a key is for whom to say who knows whether the name is kept.
+    #[test]
+    fn what_stands_behind_a_name_is_its_key() {
+        for (line, name, key) in [
+            ("/name ann k7fq-2p9m", "ann", "k7fq-2p9m"),
+            ("/nick admin  x", "admin", "x"),
+            ("/name two words more", "two", "words more"),
+        ] {
+            let name = Name::parse_kept(name).unwrap();
+            assert_eq!(
+                parse(line),
+                Ok(Some(Request::TakeKept { name, key })),
+                "{line}"
+            );
+        }
+        let reserved = Err("guest7 is reserved".to_owned());
+        assert_eq!(parse("/name guest7 k7fq"), reserved);
     }
 
     #[test]

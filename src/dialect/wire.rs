@@ -189,8 +189,9 @@ fn parse<'a>(
             let Some(key) = key else {
                 return Ok(Some(Request::TakeName(Name::parse(name)?)));
             };
+            let key = token_of(key).ok_or(Refusal::WireUsage(NAME))?;
             scratch.clear();
-            scratch.push_str(std::str::from_utf8(key).map_err(|_| Refusal::WireUsage(NAME))?);
+            scratch.push_str(key);
             Ok(Some(Request::TakeKept {
                 name: Name::parse_kept(name)?,
                 key: scratch,

@@ -86,19 +86,20 @@ impl<T> Hub<T> {
         self.close(holder, &parting, now);
     }
 
-    /// Keeps a name for who comes with its key, whether somebody has it or not; gives the key.
+    /// Keeps a name for who comes with its key, whether somebody has it or not; gives it and the key.
     ///
     /// # Errors
-    /// If no more names can be kept.
-    pub(crate) fn keep_by_operator(&mut self, name: &Name) -> Result<String, Refusal> {
+    /// If it is no name, or no more can be kept.
+    pub(crate) fn keep_by_operator(&mut self, name: &str) -> Result<(Name, String), Refusal> {
+        let name = Name::parse_kept(name)?;
         let core = &mut self.core;
         let key = core.seed.key();
-        let (text, today) = (name.text(), core.today());
-        match core.find_kept(&text).map(|(number, _)| number) {
+        let today = core.today();
+        match core.find_kept(&name.text()).map(|(number, _)| number) {
             Some(number) => core.kept.set_key(number, key.digest(), today),
-            None => _ = core.keep_new(name, &key)?,
+            None => _ = core.keep_new(&name, &key)?,
         }
-        Ok(key.to_string())
+        Ok((name, key.to_string()))
     }
 
     /// Keeps a name no more; gives it as it was kept.

@@ -26,7 +26,7 @@ use self::table::{Setting, LISTEN, TABLE};
 
 pub use self::configuration::{Changed, Configuration, Row, Source};
 pub use self::error::SettingsError;
-pub use self::table::{Change, Settings};
+pub use self::values::{Change, Settings};
 
 pub(crate) use self::table::MOTD_FILE;
 
@@ -35,6 +35,7 @@ mod error;
 mod listen;
 mod number;
 mod table;
+mod values;
 
 /// Columns of `--help`.
 const HELP_COLUMNS: usize = 100;

@@ -158,10 +158,7 @@ fn who_has_it_by_right_gives_it_back_and_nobody_else() {
     let [ann, bob] = [world.join_at("ann", HERE), world.join_at("bob", THERE)];
     assert_eq!(world.ask(ann, "/unkeep"), ["!! ann is not kept"]);
     // An operator keeps the name that somebody has: they have it still, but not by right.
-    let key = world
-        .hub
-        .keep_by_operator(&Name::parse("ann").unwrap())
-        .unwrap();
+    let (_, key) = world.hub.keep_by_operator("ann").unwrap();
     let kept = "!! ann is kept: /name ann KEY takes it";
     assert_eq!(world.ask(ann, "/keep"), [kept]);
     assert_eq!(world.ask(ann, "/unkeep"), [kept]);
@@ -196,10 +193,7 @@ fn a_reserved_name_is_taken_where_an_operator_keeps_it() {
     let ann = world.join_at("ann", HERE);
     let with_key = |key: &str| format!("/name admin {key}");
     assert_eq!(world.ask(ann, &with_key(NO_KEY)), ["!! admin is reserved"]);
-    let key = world
-        .hub
-        .keep_by_operator(&Name::parse_kept("admin").unwrap())
-        .unwrap();
+    let (_, key) = world.hub.keep_by_operator("admin").unwrap();
     assert_eq!(
         world.ask(ann, &with_key(NO_KEY)),
         ["!! that is not the key of admin"]

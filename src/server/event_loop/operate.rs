@@ -8,7 +8,6 @@ use super::{EventLoop, Shutdown};
 use crate::fields::{Value, LOG_TARGET};
 use crate::hub::rules::pattern::Pattern;
 use crate::log::Watch;
-use crate::name::Name;
 use crate::server::control::{
     find, no_such_command, split, Command, Doing, Filter, Line, Listing, Operator, Person, Refusal,
     Share, COMMANDS, LINE_BYTES_MAX,
@@ -150,10 +149,8 @@ impl<N: Network> EventLoop<N> {
                 Answer::Begun(Doing::Listing(Listing::names(pattern).into()))
             }
             Command::Keep(name) => {
-                let name = Name::parse_kept(name);
-                let name = name.map_err(|error| Refusal::Because(error.to_string()))?;
-                let key = self.hub.keep_by_operator(&name);
-                let key = key.map_err(|refusal| Refusal::Because(refusal.to_string()))?;
+                let kept = self.hub.keep_by_operator(name);
+                let (name, key) = kept.map_err(|refusal| Refusal::Because(refusal.to_string()))?;
                 Answer::Done(format!("key={key}\n"), format!("{name} is kept"))
             }
             Command::Unkeep(name) => {
