@@ -233,6 +233,10 @@ impl<T> Hub<T> {
                         core.rooms.get_mut(at).note_told();
                         told += 1;
                     }
+                    // It was tried once more and has taken all: the next step of its long reply is made in the next turn.
+                    if session.wants_more() {
+                        core.list(session);
+                    }
                 }
             }
             if let Some(said_at) = core.rooms.get_mut(at).end_round() {

@@ -251,3 +251,47 @@ fn who_is_closed_within_a_long_reply_is_read_again() {
     world.hub.begin_close(bob, CloseReason::Idle, world.now);
     assert!(matches!(world.hub.next(bob), Some(Next::Read(_))));
 }
+
+/// Its socket has room of which no edge tells, and the last write before its close for time takes all that waits: what
+/// of its long reply is still to come is told, and it is heard behind that.
+#[test]
+fn who_takes_its_long_reply_with_a_line_of_the_room_is_heard_again() {
+    const MEMBERS: usize = 600;
+    let stall = Duration::from_secs(30);
+    let mut world = World::new(Limits {
+        queue: crate::limits::QueueLimits {
+            stall: Some(stall),
+            ..limits().queue
+        },
+        ..limits()
+    });
+    let [ann, bob] = world.people(["ann", "bob"]);
+    for number in 0..MEMBERS {
+        world.join(&format!("a-member-with-a-name-{number:03}"));
+    }
+    world.read(ann);
+    world.pipe(ann).room = 100;
+    world.enter(ann, "/who");
+    world.enter(ann, "hello");
+    assert!(!world.pipe(ann).got.is_empty());
+    // It takes everything again, and nobody says so.
+    world.pipe(ann).room = usize::MAX;
+    // Deadlines are looked at a moment too early, and not again before the line is told.
+    world.hub.core.wake_by(world.now);
+    world.pass(stall - Duration::from_millis(10));
+    world.now += Duration::from_millis(15);
+    world.enter(bob, "is ann there?");
+    for _ in 0..MEMBERS {
+        world.turn();
+        if matches!(world.hub.next(ann), Some(Next::Resume)) {
+            world.hub.resume(ann, world.now);
+        }
+    }
+    world.check();
+    let told = String::from_utf8(world.read(ann)).unwrap();
+    let last = format!("a-member-with-a-name-{:03}", MEMBERS - 1);
+    assert!(told.contains(&last), "{}", told.len());
+    assert!(told.contains("<bob> is ann there?"));
+    let heard = String::from_utf8(world.read(bob)).unwrap();
+    assert!(heard.contains("<ann> hello"), "{heard}");
+}
