@@ -164,7 +164,7 @@ fn malformed_lines_are_refused() {
         ("WATCH on off", "usage: WATCH on|off"),
         ("WHO ", "usage: WHO"),
         // Extra spaces.
-        ("NAME  YW5u", name),
+        ("NAME  YW5u YW5u", name),
         ("NAME YW5u ", name),
         ("CHAT  YW5u aGk=", chat),
         ("CHAT YW5u  aGk=", chat),

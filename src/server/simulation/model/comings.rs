@@ -374,6 +374,8 @@ impl Model {
                 ("linger ends by time", ending.filter(|_| !cut_off))
             }
             Phase::Lingering if cut_off => ("cut off", Some(Ending::Orderly)),
+            // What its person has set counts until it is freed.
+            Phase::Lingering if self.past.memory_limit => ("memory limit", None),
             Phase::Draining if has_ended && fewest == 0 => {
                 ("", Some(Ending::Orderly).filter(|_| most == 0 && !late))
             }
