@@ -320,3 +320,36 @@ fn a_name_that_is_over_hides_none_that_is_kept() {
     );
     world.check();
 }
+
+/// The arrow keys bring no key of a name or a room back to the screen.
+#[test]
+fn the_editor_forgets_a_line_with_a_key() {
+    let mut world = world();
+    let ann = world.join_at("ann", HERE);
+    let key = keep(&mut world, ann, "ann");
+    world.enter(ann, "/edit on");
+    // The client agrees: IAC DO ECHO, IAC DO SUPPRESS-GO-AHEAD, IAC WILL NAWS refused.
+    world.send(ann, [255, 253, 1, 255, 253, 3]);
+    for line in [
+        "hello",
+        &format!("/name ann {key}"),
+        "/join games secret",
+        "/leave",
+    ] {
+        world.send(ann, format!("{line}\r"));
+    }
+    world.read(ann);
+    let mut shown = String::new();
+    for _ in 0..5 {
+        world.send(ann, "\u{1b}[A");
+        shown += &String::from_utf8_lossy(&world.read(ann));
+    }
+    assert!(
+        shown.contains("hello") && shown.contains("/leave"),
+        "{shown:?}"
+    );
+    assert!(
+        !shown.contains(&key) && !shown.contains("secret"),
+        "{shown:?}"
+    );
+}
