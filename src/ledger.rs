@@ -47,11 +47,13 @@ pub enum CloseReason {
     Banned,
     /// An operator closed it.
     Kicked,
+    /// Its name was taken back with its key.
+    NameTaken,
 }
 
 impl CloseReason {
     /// All of them, in the order of their discriminants.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Quit,
         Self::Eof,
         Self::Reset,
@@ -67,6 +69,7 @@ impl CloseReason {
         Self::Drain,
         Self::Banned,
         Self::Kicked,
+        Self::NameTaken,
     ];
 
     /// The word for it in the log.
@@ -87,6 +90,7 @@ impl CloseReason {
             Self::Drain => "drain",
             Self::Banned => "banned",
             Self::Kicked => "kicked",
+            Self::NameTaken => "name-taken",
         }
     }
 }

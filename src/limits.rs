@@ -25,6 +25,10 @@ pub struct Limits {
     pub history_lines: usize,
     /// Rooms that people may have made at a time; 0: none.
     pub rooms_max: usize,
+    /// At most this many names are kept at a time; 0: none.
+    pub names_kept_max: usize,
+    /// A kept name is free again when it was not used for more days than this; `None`: never.
+    pub names_kept_days: Option<u32>,
     /// How long a line to a crowded room may wait to share its sends with others; `None`: not at all.
     pub pace_max: Option<Duration>,
 }
@@ -59,6 +63,8 @@ impl Limits {
         drain: Duration::from_secs(5),
         history_lines: 0,
         rooms_max: 200,
+        names_kept_max: 10_000,
+        names_kept_days: Some(180),
         pace_max: None,
     };
 }

@@ -95,6 +95,22 @@ impl Name {
         Ok(Name(Kind::Chosen(name)))
     }
 
+    /// The same where an operator keeps a name, which may be one that nobody may choose but `guestN`.
+    ///
+    /// # Errors
+    /// As for [`Name::parse`], but for the names of those who run the server.
+    pub(crate) fn parse_kept(text: &str) -> Result<Name, NameError> {
+        match Name::parse(text) {
+            Err(NameError::Reserved(name)) if !is_guest(&name) => Ok(Name(Kind::Chosen(name))),
+            parsed => parsed,
+        }
+    }
+
+    /// Whether nobody may choose it without a key.
+    pub(crate) fn is_reserved(&self) -> bool {
+        matches!(&self.0, Kind::Chosen(name) if is_reserved(name))
+    }
+
     /// Appends the name to `out`.
     pub(crate) fn write_to(&self, out: &mut Vec<u8>) {
         match &self.0 {
@@ -415,6 +431,13 @@ fn is_tsek(c: char) -> bool {
 /// Whether nobody may choose `name`, because it is or looks like the name of a guest or of somebody
 /// who runs the server.
 fn is_reserved(name: &str) -> bool {
+    let keys = Keys::of(name);
+    let is_listed = keys.iter().any(|key| RESERVED_KEYS.contains(&key));
+    is_listed || is_guest(name)
+}
+
+/// Whether it could be mistaken for `guestN`.
+fn is_guest(name: &str) -> bool {
     // Digits of other scripts look like other letters, but are read as digits.
     let before_digits = name.trim_end_matches(char::is_numeric);
     let has_digits = before_digits.len() < name.len();
@@ -429,10 +452,8 @@ fn is_reserved(name: &str) -> bool {
     // Without a digit `guesto` and `guestlol` are names like any.
     let may_be_guest = name.contains(char::is_numeric);
     let keys = Keys::of(name);
-    let reserved = keys
-        .iter()
-        .any(|key| RESERVED_KEYS.contains(&key) || (may_be_guest && is_guest_key(key)));
-    reserved
+    let is_guest = may_be_guest && keys.iter().any(is_guest_key);
+    is_guest
 }
 
 /// Whether a key is that of `guest` and digits; 0 and 1 have become `o` and `l` in it.

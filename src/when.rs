@@ -95,6 +95,36 @@ impl Moment {
     }
 }
 
+/// A day, as days since 1970 in UTC: `2026-11-25`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Day(pub(crate) u32);
+
+impl Day {
+    /// The day on which it is this late, in seconds since 1970.
+    pub(crate) fn of(wall_seconds: u64) -> Self {
+        Self((wall_seconds.min(MOMENT_SECONDS_MAX) / DAY_SECONDS) as u32)
+    }
+
+    /// The day that data has.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let seconds = Moment::parse(&format!("{text}T00:00:00Z"))?;
+        // Nothing else is read as this day.
+        Some(Self::of(seconds)).filter(|day| day.to_string() == text)
+    }
+
+    /// How many days it is behind another one; 0 if it is none.
+    pub(crate) fn since(self, before: Self) -> u32 {
+        self.0.saturating_sub(before.0)
+    }
+}
+
+impl Display for Day {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let data = Moment(u64::from(self.0) * DAY_SECONDS).to_string();
+        f.write_str(data.get(0..10).unwrap_or_default())
+    }
+}
+
 /// The same as people read it: `2026-11-27 14:05 UTC`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct MomentForPeople(pub(crate) u64);
@@ -136,6 +166,31 @@ mod tests {
             Ok(Span::Forever) => Some(u64::MAX),
             Err(NoSpan) => None,
         }
+    }
+
+    #[test]
+    fn a_day_is_read_back_from_what_it_prints() {
+        for (day, text) in [
+            (0, "1970-01-01"),
+            (19_782, "2024-02-29"),
+            (20_782, "2026-11-25"),
+        ] {
+            assert_eq!(Day(day).to_string(), text);
+            assert_eq!(Day::parse(text), Some(Day(day)));
+            assert_eq!(Day::of(u64::from(day) * DAY_SECONDS + 86_399), Day(day));
+        }
+        for text in [
+            "",
+            "2026-02-30",
+            "2026-11-5",
+            "1969-12-31",
+            "2026-11-25T00:00:00Z",
+            "x",
+        ] {
+            assert_eq!(Day::parse(text), None, "{text}");
+        }
+        assert_eq!(Day(7).since(Day(5)), 2);
+        assert_eq!(Day(5).since(Day(7)), 0);
     }
 
     #[test]

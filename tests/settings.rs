@@ -220,6 +220,11 @@ const CHANGES: &[(&str, &str, Seen)] = &[
         ann.say("/join games");
         ann.expect("!! no rooms are made here; /rooms lists those there are");
     }),
+    ("names-kept-max", "0", |_, ann| {
+        ann.say("/keep");
+        ann.expect("!! names are not kept here");
+    }),
+    ("names-kept-days", "0", |_, _| {}),
     ("motd-file", "motd", |server, _| {
         let mut bob = server.connect();
         bob.skip_greeting();
@@ -234,6 +239,7 @@ fn every_setting_that_can_be_changed_now_is_and_the_others_wait() {
     let waiting = [
         ("listen", "h:7"),
         ("bans-file", "bans"),
+        ("names-file", "names"),
         ("send-buffer-bytes", "0"),
     ];
     let known = waiting.iter().map(|(key, _)| *key);

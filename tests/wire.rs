@@ -140,13 +140,15 @@ fn malformed_lines_are_refused() {
     let server = InProcess::start(&["lines-per-second=0"]);
     let mut ann = Peer::program(&server, "ann");
     let mut person = Peer::person(&server, "pat");
-    let (name, chat) = ("usage: NAME B64(name)", "usage: CHAT B64(name) B64(words)");
+    let (name, chat) = (
+        "usage: NAME B64(name) [KEY]",
+        "usage: CHAT B64(name) B64(words)",
+    );
     let tell = "usage: TELL B64(name) B64(words)";
-    let verb = "no such command: a line begins with NAME, CHAT, TELL, JOIN, ROOMS, WATCH, WHO, PING or QUIT";
+    let verb = "no such command: a line begins with NAME, CHAT, TELL, JOIN, ROOMS, KEEP, UNKEEP, WATCH, WHO, PING or QUIT";
     for (line, reason) in [
         // Missing and surplus fields.
         ("NAME", name),
-        ("NAME YW5u YW5u", name),
         ("CHAT", chat),
         ("CHAT YW5u", chat),
         ("CHAT YW5u aGk= aGk=", chat),
@@ -162,7 +164,7 @@ fn malformed_lines_are_refused() {
         ("WATCH on off", "usage: WATCH on|off"),
         ("WHO ", "usage: WHO"),
         // Extra spaces.
-        ("NAME  YW5u", name),
+        ("NAME  YW5u YW5u", name),
         ("NAME YW5u ", name),
         ("CHAT  YW5u aGk=", chat),
         ("CHAT YW5u  aGk=", chat),
@@ -474,7 +476,7 @@ fn packets_of_one_byte_mean_the_same() {
         "NAME YW5u\n{}PONG 1\n{}{}",
         fail("usage: CHAT B64(name) B64(words)", "usage"),
         fail(
-            "no such command: a line begins with NAME, CHAT, TELL, JOIN, ROOMS, WATCH, WHO, PING or QUIT",
+            "no such command: a line begins with NAME, CHAT, TELL, JOIN, ROOMS, KEEP, UNKEEP, WATCH, WHO, PING or QUIT",
             "unknown"
         ),
         fail("server is reserved", "reserved"),

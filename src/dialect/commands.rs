@@ -10,13 +10,29 @@ use crate::name::{Name, RoomName};
 pub(crate) const COMMANDS: &[Command] = &[
     Command {
         words: &["name", "nick"],
-        arguments: "NAME",
+        arguments: "NAME [KEY]",
         summary: "take a name",
-        parse: |arguments| match arguments.text {
-            "" => Err(Wrong::Usage),
+        parse: |arguments| match split_word(arguments.text) {
+            ("", _) => Err(Wrong::Usage),
             _ if arguments.altered => Err(Refusal::MalformedName.into()),
-            name => Ok(Request::TakeName(Name::parse(name)?)),
+            (name, "") => Ok(Request::TakeName(Name::parse(name)?)),
+            (name, key) => Ok(Request::TakeKept {
+                name: Name::parse_kept(name)?,
+                key,
+            }),
         },
+    },
+    Command {
+        words: &["keep"],
+        arguments: "",
+        summary: "let nobody take your name but by a key, which you are shown",
+        parse: |arguments| arguments.none(Request::Keep),
+    },
+    Command {
+        words: &["unkeep"],
+        arguments: "",
+        summary: "let anybody take your name again",
+        parse: |arguments| arguments.none(Request::Unkeep),
     },
     Command {
         words: &["who", "w", "names", "list", "users"],
@@ -218,6 +234,19 @@ pub(crate) const OPERATOR_COMMANDS: &[Command] = &[
         },
     },
 ];
+
+/// Whether a line has the key of a name or of a room in it, which nothing is to remember.
+pub(crate) fn has_key(line: &str) -> bool {
+    let mut line = line.to_owned();
+    let parsed = parse(&mut line, false);
+    let with_key = |request| {
+        matches!(
+            request,
+            Request::TakeKept { .. } | Request::Join { key: Some(_), .. }
+        )
+    };
+    parsed.ok().flatten().is_some_and(with_key)
+}
 
 /// Understands a line of a person, which is clean. `altered` says whether cleaning took something invisible out of it.
 /// `None` is an empty line, which asks for nothing. Of two slashes at the beginning the first is taken away.
@@ -523,14 +552,10 @@ mod tests {
             ("/na ann", "/na could be /name or /names"),
             ("/b", "/b could be /back, /bell or /bye"),
             ("/help t", "/t could be /tell or /time"),
-            ("/name", "usage: /name NAME"),
+            ("/name", "usage: /name NAME [KEY]"),
             ("/msg", "usage: /msg NAME TEXT"),
             ("/msg bob", "you have no text to send"),
             ("/me", "you have no text to send"),
-            (
-                "/name a b",
-                "a name is 1 to 24 letters, digits or _ - . and begins with a letter or digit",
-            ),
             ("/name Server", "Server is reserved"),
             (
                 "/name 一二三四五六七八九十一二三",
@@ -558,6 +583,25 @@ mod tests {
         ] {
             assert_eq!(parse(line), Err(words.to_string()), "{line}");
         }
+    }
+
+    /// Whether it is a key is for whom to say who knows whether the name is kept.
+    #[test]
+    fn what_stands_behind_a_name_is_its_key() {
+        for (line, name, key) in [
+            ("/name ann k7fq-2p9m", "ann", "k7fq-2p9m"),
+            ("/nick admin  x", "admin", "x"),
+            ("/name two words more", "two", "words more"),
+        ] {
+            let name = Name::parse_kept(name).unwrap();
+            assert_eq!(
+                parse(line),
+                Ok(Some(Request::TakeKept { name, key })),
+                "{line}"
+            );
+        }
+        let reserved = Err("guest7 is reserved".to_owned());
+        assert_eq!(parse("/name guest7 k7fq"), reserved);
     }
 
     #[test]

@@ -104,6 +104,14 @@ pub(crate) enum Note<'a> {
     Now,
     /// The name that was asked for is taken.
     YouAre(&'a Name),
+    /// The name is kept, by this key as it is shown; `lasts` beyond the end of the server.
+    Kept {
+        name: &'a Name,
+        key: &'a str,
+        lasts: bool,
+    },
+    /// The name is kept no more.
+    KeptNoMore(&'a Name),
     /// How a command is called.
     Help(&'static Command),
     /// The person who is written to is away, for this reason, which may be empty.

@@ -12,6 +12,12 @@ pub(crate) enum Request<'a> {
     Act(&'a str),
     /// Take a name.
     TakeName(Name),
+    /// Be called this, which may be kept: with this key, as it was typed.
+    TakeKept { name: Name, key: &'a str },
+    /// Keep the name that the session has, by a new key.
+    Keep,
+    /// Keep it no more.
+    Unkeep,
     /// Who is here, or in the room that is called so?
     Who(Option<&'a str>),
     /// Go to another room, which is made if need be, with this key.
@@ -115,6 +121,8 @@ impl Request<'_> {
             Self::Say(_)
             | Self::Act(_)
             | Self::TakeName(_)
+            | Self::TakeKept { .. }
+            | Self::Keep
             | Self::Tell { .. }
             | Self::Reply(_)
             | Self::Order(_) => Voice::Heard,
@@ -123,6 +131,7 @@ impl Request<'_> {
             Self::Away(_)
             | Self::Quit(_)
             | Self::Who(_)
+            | Self::Unkeep
             // Making a room is heard: the hub sees whether one is made.
             | Self::Join { .. }
             | Self::Leave
@@ -158,7 +167,12 @@ impl Request<'_> {
             | Self::Tell { words, .. }
             | Self::Reply(words)
             | Self::Quit(words) => words.len().div_ceil(LINE_BYTES).max(1),
-            Self::TakeName(_) | Self::Join { .. } | Self::Leave => NAME_LINES,
+            Self::TakeName(_)
+            | Self::TakeKept { .. }
+            | Self::Keep
+            | Self::Unkeep
+            | Self::Join { .. }
+            | Self::Leave => NAME_LINES,
             _ => 1,
         }
     }
@@ -180,6 +194,18 @@ pub(crate) enum Refusal {
     Nobody(Box<str>),
     /// Somebody else has that name, or one that looks like it.
     Taken(Box<str>),
+    /// Somebody keeps that name, or one that looks like it, which is this.
+    Kept(Box<str>),
+    /// Nobody keeps the name.
+    NotKept(Box<str>),
+    /// A guest has no name that could be kept.
+    NameFirst,
+    /// Names are not kept here.
+    NoNamesKept,
+    /// As many names were kept from the session's address today as may be.
+    KeptEnoughToday,
+    /// As many names are kept as may be.
+    KeptTooMany,
     /// That is not a name.
     MalformedName,
     /// It would be a name if it were not this many columns wide.
@@ -221,7 +247,7 @@ pub(crate) enum Refusal {
     InLobbyAlready,
     /// The room has a key.
     KeyWanted(Box<str>),
-    /// The room has another key.
+    /// The room, or the name, has another key.
     WrongKey(Box<str>),
     /// There is no such room, or it has a key and is not the session's own.
     NoSuchRoom(Box<str>),
@@ -248,7 +274,7 @@ impl Refusal {
             | Self::NameTooWide(_)
             | Self::MalformedRoom
             | Self::RoomTooWide(_) => "malformed-name",
-            Self::KeyWanted(_) | Self::WrongKey(_) => "key",
+            Self::KeyWanted(_) | Self::WrongKey(_) | Self::Kept(_) => "key",
             Self::LineTooLong { .. } => "too-long",
             Self::NoText => "no-text",
             Self::SeveralLines => "several-lines",
@@ -259,6 +285,11 @@ impl Refusal {
             | Self::NoEditing
             | Self::Unreadable
             | Self::NotAllowed(_)
+            | Self::NotKept(_)
+            | Self::NameFirst
+            | Self::NoNamesKept
+            | Self::KeptEnoughToday
+            | Self::KeptTooMany
             | Self::Denied(_)
             | Self::InRoomAlready(_)
             | Self::InLobbyAlready

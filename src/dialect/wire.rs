@@ -32,13 +32,15 @@ const NOBODY: &str = "-";
 const TOKEN_BYTES_MAX: usize = 64;
 
 /// How the lines of a program are made.
-const NAME: &str = "NAME B64(name)";
+const NAME: &str = "NAME B64(name) [KEY]";
 const CHAT: &str = "CHAT B64(name) B64(words)";
 const TELL: &str = "TELL B64(name) B64(words)";
 const WATCH: &str = "WATCH on|off";
 const WHO: &str = "WHO";
 const JOIN: &str = "JOIN B64(room) [B64(key)]";
 const ROOMS: &str = "ROOMS";
+const KEEP: &str = "KEEP";
+const UNKEEP: &str = "UNKEEP";
 const PING: &str = "PING TOKEN";
 const QUIT: &str = "QUIT";
 
@@ -111,6 +113,13 @@ impl Codec {
                 line(out, "NAME", &[&name.text()]);
             }
             Reply::Note(Note::Moved { to, .. }) => line(out, "JOIN", &[to.text()]),
+            Reply::Note(Note::Kept { name, key, .. }) => {
+                line(out, "KEPT", &[&name.text()]);
+                out.pop();
+                push_field(out, key);
+                out.push(b'\n');
+            }
+            Reply::Note(Note::KeptNoMore(name)) => line(out, "UNKEPT", &[&name.text()]),
             Reply::Note(note) if self.watching && note.is_unasked() => {
                 line(out, "TELL", &[SERVER, &note.to_string()]);
             }
@@ -174,10 +183,18 @@ fn parse<'a>(
     let mut fields = line.split(|byte| *byte == b' ');
     let verb = fields.next().unwrap_or_default();
     match (verb, [fields.next(), fields.next(), fields.next()]) {
-        (b"NAME", [Some(name), None, None]) => {
-            let name = decode(name).ok_or(Refusal::WireUsage(NAME))?;
+        (b"NAME", [Some(name), key, None]) => {
+            let usage = || Refusal::WireUsage(NAME);
+            let name = decode(name).ok_or_else(usage)?;
+            let key = key.map(|key| token_of(key).ok_or_else(usage)).transpose()?;
             let name = std::str::from_utf8(&name).map_err(|_| Refusal::MalformedName)?;
-            Ok(Some(Request::TakeName(Name::parse(name)?)))
+            let Some(key) = key else {
+                return Ok(Some(Request::TakeName(Name::parse(name)?)));
+            };
+            scratch.clear();
+            scratch.push_str(key);
+            let name = Name::parse_kept(name)?;
+            Ok(Some(Request::TakeKept { name, key: scratch }))
         }
         (b"NAME", _) => Err(Refusal::WireUsage(NAME)),
         // The server knows who speaks, so the name is not even decoded.
@@ -208,6 +225,10 @@ fn parse<'a>(
         (b"JOIN", _) => Err(Refusal::WireUsage(JOIN)),
         (b"ROOMS", [None, None, None]) => Ok(Some(Request::Rooms)),
         (b"ROOMS", _) => Err(Refusal::WireUsage(ROOMS)),
+        (b"KEEP", [None, None, None]) => Ok(Some(Request::Keep)),
+        (b"KEEP", _) => Err(Refusal::WireUsage(KEEP)),
+        (b"UNKEEP", [None, None, None]) => Ok(Some(Request::Unkeep)),
+        (b"UNKEEP", _) => Err(Refusal::WireUsage(UNKEEP)),
         (b"PING", [Some(token), None, None]) => {
             let token = token_of(token).ok_or(Refusal::WireUsage(PING))?;
             context.out.extend_from_slice(b"PONG ");

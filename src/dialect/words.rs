@@ -42,6 +42,14 @@ impl Display for Note<'_> {
             Self::Earlier => f.write_str("earlier:"),
             Self::Now => f.write_str("now"),
             Self::YouAre(name) => write!(f, "you are {name}"),
+            Self::Kept { name, key, lasts } => {
+                let while_it_runs = if lasts { "" } else { " while this server runs" };
+                write!(
+                    f,
+                    "{name} is yours{while_it_runs}: /name {name} {key} takes it; write that down, it is shown once"
+                )
+            }
+            Self::KeptNoMore(name) => write!(f, "{name} is kept no more"),
             Self::Help(command) => write!(f, "{command}   {}", command.summary),
             Self::IsAway { name, reason: "" } => write!(f, "{name} is away"),
             Self::IsAway { name, reason } => write!(f, "{name} is away: {reason}"),
@@ -142,6 +150,14 @@ impl Display for Refusal {
             Self::Usage(command) => write!(f, "usage: {command}"),
             Self::Nobody(name) => write!(f, "nobody here is called {name}"),
             Self::Taken(name) => write!(f, "{name} is taken"),
+            Self::Kept(name) => write!(f, "{name} is kept: /name {name} KEY takes it"),
+            Self::NotKept(name) => write!(f, "{name} is not kept"),
+            Self::NameFirst => f.write_str("take a name first: /name NAME"),
+            Self::NoNamesKept => f.write_str("names are not kept here"),
+            Self::KeptEnoughToday => {
+                f.write_str("enough names were kept from your address today")
+            }
+            Self::KeptTooMany => f.write_str("no more names can be kept"),
             Self::MalformedName => NameError::Malformed.fmt(f),
             Self::NameTooWide(columns) => NameError::TooWide(*columns).fmt(f),
             Self::Reserved(name) => write!(f, "{name} is reserved"),
@@ -159,7 +175,7 @@ impl Display for Refusal {
             }
             Self::Unreadable => f.write_str("what you type is not UTF-8 and is not readable here"),
             Self::NoSuchVerb => f.write_str(
-                "no such command: a line begins with NAME, CHAT, TELL, JOIN, ROOMS, WATCH, WHO, PING or QUIT",
+                "no such command: a line begins with NAME, CHAT, TELL, JOIN, ROOMS, KEEP, UNKEEP, WATCH, WHO, PING or QUIT",
             ),
             Self::WireUsage(usage) => write!(f, "usage: {usage}"),
             Self::SeveralLines => f.write_str("a message is one line; not sent"),
@@ -246,6 +262,12 @@ impl Farewell<'_> {
                     "goodbye: you were kicked",
                     None,
                     self.why,
+                )))
+            }
+            CloseReason::NameTaken => {
+                return Some(Cow::Owned(format!(
+                    "goodbye: {} was taken back with its key",
+                    self.why
                 )))
             }
             CloseReason::Flood => "goodbye: too much at once",

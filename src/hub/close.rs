@@ -67,6 +67,7 @@ impl From<CloseReason> for Parting<'_> {
             words: match reason {
                 CloseReason::Banned => "banned",
                 CloseReason::Kicked => "kicked",
+                CloseReason::NameTaken => "taken back",
                 _ => "",
             },
             seconds: 0,
@@ -274,6 +275,7 @@ impl<T> Hub<T> {
             return;
         };
         core.roster.release(id, &session.name);
+        core.give_up_kept(session);
         core.end_rules_of(session.number);
         session.long = None;
         if let Some(prefix) = session.prefix() {

@@ -50,6 +50,9 @@ impl<T> Hub<T> {
             Request::Say(words) => core.say(session, words, now),
             Request::Act(words) => core.act(session, words, now),
             Request::TakeName(name) => self.take_name(id, name, now)?,
+            Request::TakeKept { name, key } => self.take_kept(id, name, key, now)?,
+            Request::Keep => core.keep_name(session, now)?,
+            Request::Unkeep => core.unkeep_name(session, now)?,
             Request::Quit(words) => {
                 let parting = Parting {
                     words,
@@ -154,10 +157,12 @@ impl Core {
             self.work.add(Work::look_up(text).times(3));
         }
         self.may_be_taken(&name)?;
+        self.is_free_of_keys(session, &name)?;
         let (id, own) = (session.id, &session.name);
         if self.roster.rename(id, own, &name).is_err() {
             return Err(Refusal::Taken(name.to_string().into()));
         }
+        self.keep_owned(session, &name);
         let from = mem::replace(&mut session.name, name);
         if session.name != from {
             log_name(session.number, &from, &session.name);
@@ -271,7 +276,12 @@ impl Core {
 
 /// Requests that need others' sessions.
 impl<T> Hub<T> {
-    fn take_name(&mut self, id: SessionId, name: Name, now: Instant) -> Result<(), Refusal> {
+    pub(super) fn take_name(
+        &mut self,
+        id: SessionId,
+        name: Name,
+        now: Instant,
+    ) -> Result<(), Refusal> {
         self.with_unsorted_name(id, |core, session| core.take_name(session, name, now))
     }
 

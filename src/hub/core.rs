@@ -9,6 +9,8 @@ use crate::dialect::event::{Elsewhere, Note, Reply};
 use crate::dialect::input::Context;
 use crate::dialect::{encode_viewed, Codec, Dialect};
 use crate::hub::jobs::Job;
+use crate::hub::kept::key::Seed;
+use crate::hub::kept::KeptNames;
 use crate::hub::operators::outcome::Done;
 use crate::hub::readings::Counts;
 use crate::hub::room::feed::Part;
@@ -54,6 +56,12 @@ pub(super) struct Core {
     pub(super) counts: Counts,
     /// What is owed by addresses whose sessions have gone.
     pub(super) debts: Debts,
+    /// Names that are kept, each by a key.
+    pub(super) kept: KeptNames,
+    /// A file keeps them.
+    pub(super) keeps_names: bool,
+    /// Of what keys are made.
+    pub(super) seed: Seed,
     /// Bans, mutes and forbidden names.
     pub(super) rules: Rules,
     /// When the first rule ends, as far as the clock goes on as it did.
@@ -111,6 +119,9 @@ impl Core {
             ledger: Ledger::default(),
             counts: Counts::default(),
             debts: Debts::default(),
+            kept: KeptNames::default(),
+            keeps_names: false,
+            seed: Seed::default(),
             rules: Rules::default(),
             rule_ends_at: None,
             keeps_rules: false,

@@ -33,6 +33,8 @@ mod input;
 #[cfg(any(test, feature = "internals"))]
 mod invariants;
 mod jobs;
+mod keeping;
+pub(crate) mod kept;
 mod limits;
 mod look;
 mod lookalikes;

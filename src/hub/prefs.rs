@@ -20,6 +20,8 @@ pub(super) struct Prefs {
     pub(super) clock: Option<i16>,
     /// How many lines had been said in the lobby when they went to another room.
     pub(super) lobby_said: u64,
+    /// The kept name that they have by right, by its number.
+    pub(super) owned: Option<u64>,
     /// They are an operator in the chat, as an operator of the server has made them.
     pub(super) operator: bool,
     /// With a bell in each line that names them or is private.

@@ -31,6 +31,7 @@ use crate::server::files::Files;
 use crate::server::meter::{Meter, Phase, SlowTurn};
 use crate::server::metrics::{Extras, Reload};
 use crate::server::monitor::Monitor;
+use crate::server::names_file::NamesFile;
 use crate::server::network::{Network, Owner, Wakeup};
 use crate::server::rules_file::RulesFile;
 use crate::server::watchdog::Watchdog;
@@ -86,6 +87,7 @@ pub(super) struct EventLoop<N: Network> {
     #[cfg(test)]
     planted: Option<Configuration>,
     rules: RulesFile,
+    names: NamesFile,
     meter: Meter,
     monitor: Monitor<N::Stream>,
     /// For monitoring: what other parts of the server tell, and how the files were read again.
@@ -118,11 +120,10 @@ impl<N: Network> EventLoop<N> {
     }
 
     pub(super) fn new(
-        network: N,
+        mut network: N,
         services: Vec<Service>,
         configuration: Configuration,
         sessions_allowed: usize,
-        mut rules: RulesFile,
     ) -> io::Result<Self> {
         let settings = configuration.settings();
         let mut hub = Hub::new(settings.limits);
@@ -131,7 +132,11 @@ impl<N: Network> EventLoop<N> {
         hub.set_exempt(settings.exempt.iter().copied());
         hub.set_rooms(&settings.rooms);
         hub.set_wall_clock(network.wall_seconds());
+        hub.set_seed(network.seed()?);
+        let mut rules = RulesFile::new(settings.bans_file.clone());
         rules.begin(&mut hub)?;
+        let mut names = NamesFile::new(settings.names_file.clone());
+        names.begin(&mut hub)?;
         let meter = Meter::new(network.now());
         let admission = AdmissionLimits::of(settings, sessions_allowed);
         let metrics = services.iter().enumerate();
@@ -157,6 +162,7 @@ impl<N: Network> EventLoop<N> {
             #[cfg(test)]
             planted: None,
             rules,
+            names,
             meter,
             monitor,
             extras: Extras::default(),
@@ -210,6 +216,9 @@ impl<N: Network> EventLoop<N> {
         let now = self.now();
         self.meter.begin(awake_since);
         self.hub.set_wall_clock(self.network.wall_seconds());
+        if self.hub.wants_seed() {
+            self.hub.set_seed(self.network.seed()?);
+        }
         for event in events.drain(..) {
             self.note(event);
         }
@@ -235,17 +244,18 @@ impl<N: Network> EventLoop<N> {
         // Everybody has been told before: only who made a rule waits for the disk.
         self.rules.keep(&mut self.hub, now);
         self.answer_saved(now);
+        let is_done = match self.shutdown {
+            Shutdown::Running | Shutdown::Asked => false,
+            Shutdown::Draining(_) => self.hub.is_empty(),
+            Shutdown::AtOnce => true,
+        };
+        self.names.keep(&mut self.hub, is_done, now);
         self.tell_the_operator();
         self.lap(Phase::Operate);
         self.end_metering();
         let took = self.network.now().saturating_duration_since(awake_since);
         self.leave_out(took);
-        let done = match self.shutdown {
-            Shutdown::Running | Shutdown::Asked => false,
-            Shutdown::Draining(_) => self.hub.is_empty(),
-            Shutdown::AtOnce => true,
-        };
-        Ok(!done)
+        Ok(!is_done)
     }
 
     /// The time, without what was left out of it.
@@ -282,6 +292,7 @@ impl<N: Network> EventLoop<N> {
             stop,
             log,
             self.rules.retry_at(),
+            self.names.wake_at(&self.hub),
         ];
         let wake_at = deadlines.into_iter().flatten().min();
         let timeout = wake_at.map(|at| at.saturating_duration_since(now));

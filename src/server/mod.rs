@@ -23,6 +23,7 @@ mod meter;
 mod metrics;
 mod monitor;
 mod motd;
+mod names_file;
 mod network;
 mod notify;
 mod proxy;
@@ -51,6 +52,7 @@ use admission::AdmissionLimits;
 use event_loop::EventLoop;
 use files::Files;
 use kernel::{Kernel, ListenAddress};
+use names_file::NamesFile;
 use notify::notify;
 use rules_file::RulesFile;
 
@@ -79,10 +81,12 @@ const READY_PATIENCE: Duration = Duration::from_secs(1);
 /// What would be wrong at the start.
 pub fn check(settings: &Settings) -> Result<(), SettingsError> {
     Files::read(settings)?;
-    settings
-        .bans_file
-        .as_deref()
-        .map_or(Ok(()), RulesFile::check)
+    let (rules, names) = (
+        settings.bans_file.as_deref(),
+        settings.names_file.as_deref(),
+    );
+    rules.map_or(Ok(()), RulesFile::check)?;
+    names.map_or(Ok(()), NamesFile::check)
 }
 
 /// A chat server, bound and ready to run.
@@ -136,8 +140,7 @@ impl Server {
                 addresses.push((dialect, address));
             }
         }
-        let rules = RulesFile::new(settings.bans_file.clone());
-        let mut event_loop = EventLoop::new(kernel, services, configuration, allowed, rules)?;
+        let mut event_loop = EventLoop::new(kernel, services, configuration, allowed)?;
         log_start(&settings, sessions_max, descriptors.limit);
         descriptors.warn(settings.sessions_max, sessions_max);
         event_loop.set_elsewhere(Elsewhere::of(&addresses));

@@ -62,6 +62,9 @@ pub(crate) trait Network {
     /// The time of day, in seconds since 1970 in UTC, which may be anything.
     fn wall_seconds(&self) -> u64;
 
+    /// Random bytes, which nobody can foresee.
+    fn seed(&mut self) -> io::Result<[u8; 32]>;
+
     /// Waits for events, at most for `timeout` (`None`: for ever), and adds them to `events`.
     fn poll(&mut self, events: &mut Vec<Wakeup>, timeout: Option<Duration>) -> io::Result<()>;
 

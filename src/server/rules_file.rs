@@ -15,7 +15,7 @@ use crate::hub::operators::outcome::Kept;
 use crate::hub::rules::lines;
 use crate::hub::rules::rule::Terms;
 use crate::hub::Hub;
-use crate::server::save::{save, Step};
+use crate::server::save::{reason, save, Step};
 use crate::settings::SettingsError;
 
 /// The file may have 16 MiB: 10,000 rules with long reasons and comments.
@@ -246,15 +246,6 @@ fn read(path: &Path) -> Result<Option<Content>, Unread> {
     let wrong = |error: lines::WrongLine| Unread::Wrong(format!("{}, {error}", path.display()));
     let rules = lines::parse(&bytes).map_err(wrong)?;
     Ok(Some(Content { bytes, rules }))
-}
-
-/// What the system says, without its number.
-fn reason(error: &io::Error) -> String {
-    let text = error.to_string();
-    match text.split_once(" (os error") {
-        Some((text, _)) => text.to_owned(),
-        None => text,
-    }
 }
 
 #[cfg(test)]

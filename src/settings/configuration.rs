@@ -13,7 +13,8 @@ use std::path::Path;
 use super::error::one_line;
 use super::error::SettingsError;
 use super::number::{show_bytes, MIB};
-use super::table::{one_word, Change, Setting, Settings, QUEUE_BYTES_SOFT, TABLE};
+use super::table::{one_word, Setting, QUEUE_BYTES_SOFT, TABLE};
+use super::values::{Change, Settings};
 use crate::file::read_regular;
 
 /// A settings file may have 1 MiB; a longer one is a mistake.

@@ -26,7 +26,7 @@ use self::table::{Setting, LISTEN, TABLE};
 
 pub use self::configuration::{Changed, Configuration, Row, Source};
 pub use self::error::SettingsError;
-pub use self::table::{Change, Settings};
+pub use self::values::{Change, Settings};
 
 pub(crate) use self::table::MOTD_FILE;
 
@@ -35,6 +35,7 @@ mod error;
 mod listen;
 mod number;
 mod table;
+mod values;
 
 /// Columns of `--help`.
 const HELP_COLUMNS: usize = 100;
@@ -237,6 +238,7 @@ mod tests {
             send_buffer_bytes: Some(131_072),
             motd_file: None,
             bans_file: None,
+            names_file: None,
             rooms: Vec::new(),
             limits: Limits {
                 pace_max: Some(Duration::from_millis(100)),
@@ -256,6 +258,8 @@ mod tests {
                 drain: Duration::from_secs(5),
                 history_lines: 20,
                 rooms_max: 200,
+                names_kept_max: 10_000,
+                names_kept_days: Some(180),
             },
         };
         assert_eq!(Settings::default(), expected);
@@ -285,6 +289,8 @@ mod tests {
             "-oroom=games",
             "-oroom=#Help",
             "-orooms-max=9",
+            "-onames-kept-max=11",
+            "-onames-kept-days=12",
             "-omotd-file=/etc/motd",
             "-opace-ms-max=25",
             "-omemory-max=1m",
@@ -299,6 +305,7 @@ mod tests {
             send_buffer_bytes: Some(1_048_576),
             motd_file: Some(PathBuf::from("/etc/motd")),
             bans_file: None,
+            names_file: None,
             rooms: ["games", "Help"]
                 .map(|it| RoomName::parse(it).unwrap())
                 .into(),
@@ -320,6 +327,8 @@ mod tests {
                 drain: Duration::from_millis(200),
                 history_lines: 7,
                 rooms_max: 9,
+                names_kept_max: 11,
+                names_kept_days: Some(12),
             },
         };
         assert_eq!(settings, Ok(expected));
@@ -361,6 +370,8 @@ mod tests {
             "idle-seconds",
             "history-lines",
             "rooms-max",
+            "names-kept-max",
+            "names-kept-days",
             "pace-ms-max",
         ];
         let no_number = [
@@ -370,6 +381,7 @@ mod tests {
             "room",
             "motd-file",
             "bans-file",
+            "names-file",
         ];
         for setting in TABLE
             .iter()

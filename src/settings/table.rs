@@ -2,46 +2,19 @@
 //!
 //! It must not know where a value was written.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::error::one_line;
-use super::listen::{Endpoint, ListenError};
+use super::listen::ListenError;
 use super::number::{
     bytes, count, length, milliseconds, milliseconds_of, or_zero, seconds, unless_zero, Range, DAY,
     HOUR, KIB, MIB, SECOND,
 };
+use super::values::{Change, Settings};
 use crate::limits::Limits;
 use crate::name::RoomName;
 use crate::net::Net;
-
-/// What the server is told. `None` is a limit that is off, where nothing else is said.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// Where to accept connections; never empty.
-    pub listen: Vec<Endpoint>,
-    /// Sessions at a time; `None`: as many as the descriptor limit allows, less 64.
-    pub sessions_max: Option<usize>,
-    /// Sessions from one IPv4 address or IPv6 /64.
-    pub sessions_per_address_max: Option<u32>,
-    /// Connections that one IPv4 address or IPv6 /64 may make in a minute, after a first burst.
-    pub connects_per_minute: Option<u32>,
-    /// What is free of all limits by address, as loopback is.
-    pub exempt: Vec<Net>,
-    /// Front ends whose PROXY header is believed, beside loopback.
-    pub proxy_from: Vec<Net>,
-    /// `SO_SNDBUF` of each session, in bytes; `None`: what the system gives.
-    pub send_buffer_bytes: Option<usize>,
-    /// What is shown after the greeting; `None`: nothing.
-    pub motd_file: Option<PathBuf>,
-    /// Where the rules are kept; `None`: they last until the server stops.
-    pub bans_file: Option<PathBuf>,
-    /// Rooms that are always there, beside the lobby.
-    pub rooms: Vec<RoomName>,
-    /// The bounds of the chat itself.
-    pub limits: Limits,
-}
 
 impl Default for Settings {
     /// What the table says.
@@ -56,6 +29,7 @@ impl Default for Settings {
             send_buffer_bytes: None,
             motd_file: None,
             bans_file: None,
+            names_file: None,
             rooms: Vec::new(),
             limits: Limits::default(),
         };
@@ -255,6 +229,32 @@ pub(super) static TABLE: &[Setting] = &[
             |settings| settings.bans_file.as_deref(),
         ),
     },
+    Setting {
+        key: "names-file",
+        default: NONE,
+        meaning: "where kept names are written; made if it is not there; none: they are kept until the server stops",
+        change: Change::Start,
+        kind: Kind::File(
+            |settings, path| settings.names_file = path,
+            |settings| settings.names_file.as_deref(),
+        ),
+    },
+    number(
+        "names-kept-max",
+        "10000",
+        count(1, 1_000_000).zero_means("off"),
+        "the most names kept at a time; three a day from one IPv4 address or IPv6 /64",
+        |settings, n| settings.limits.names_kept_max = length(n),
+        |settings| settings.limits.names_kept_max as u64,
+    ),
+    number(
+        "names-kept-days",
+        "180",
+        count(1, 36_500).zero_means("for ever"),
+        "a kept name that was not used for so many days is free",
+        |settings, n| settings.limits.names_kept_days = unless_zero(n).map(|days| days as u32),
+        |settings| settings.limits.names_kept_days.map_or(0, u64::from),
+    ),
     number(
         "pace-ms-max",
         "100",
@@ -283,24 +283,6 @@ pub(super) struct Setting {
     meaning: &'static str,
     pub(super) change: Change,
     kind: Kind,
-}
-
-/// When a setting can be changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// While the server runs.
-    Now,
-    /// Only at the start.
-    Start,
-}
-
-impl fmt::Display for Change {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Change::Now => "now",
-            Change::Start => "start",
-        })
-    }
 }
 
 /// What values a setting takes, where they go, and how they are found there.

@@ -83,6 +83,11 @@ impl Pattern {
         (core, place)
     }
 
+    /// Whether this one name is like it.
+    pub(crate) fn fits(&self, name: &str) -> bool {
+        self.fitting()(&Keys::of(name))
+    }
+
     /// Tells whether a name with these keys is like this.
     pub(crate) fn fitting(&self) -> impl Fn(&Keys) -> bool {
         let (core, place) = self.parts();

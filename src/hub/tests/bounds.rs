@@ -278,7 +278,7 @@ fn who_takes_its_long_reply_with_a_line_of_the_room_is_heard_again() {
     world.pipe(ann).room = usize::MAX;
     // Deadlines are looked at a moment too early, and not again before the line is told.
     world.hub.core.wake_by(world.now);
-    world.pass(stall - Duration::from_millis(10));
+    world.pass(Duration::from_millis(29_990));
     world.now += Duration::from_millis(15);
     world.enter(bob, "is ann there?");
     for _ in 0..MEMBERS {

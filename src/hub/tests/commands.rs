@@ -143,7 +143,9 @@ fn help_lists_every_command() {
         let read = scene.world.read(ann);
         let help = String::from_utf8_lossy(&read).into_owned();
         for command in [
-            "/name NAME",
+            "/name NAME [KEY]",
+            "/keep",
+            "/unkeep",
             "/who [ROOM]",
             "/join ROOM [KEY]",
             "/leave",
@@ -183,7 +185,7 @@ fn what_is_unambiguous_is_enough() {
         ("/a", "-- you are away"),
         ("/BA", "-- you are back"),
         ("/i bob", "-- ignoring bob"),
-        ("/un bob", "-- no longer ignoring bob"),
+        ("/uni bob", "-- no longer ignoring bob"),
         ("/quie on", "-- quiet on: no joins, leaves and renames"),
         ("/be on", "-- bell on"),
         ("/ti on", "-- times on, +00:00"),
@@ -203,7 +205,7 @@ fn what_is_unambiguous_is_enough() {
     for (line, refusal) in [
         ("/wh", "/wh could be /whisper, /who or /whois"),
         ("/b", "/b could be /back, /bell or /bye"),
-        ("/u", "/u could be /unignore or /users"),
+        ("/u", "/u could be /unignore, /unkeep or /users"),
         ("/qui", "/qui could be /quiet or /quit"),
         (
             "/zz",

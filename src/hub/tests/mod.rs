@@ -6,6 +6,7 @@ mod commands;
 mod editing;
 mod faults;
 mod history;
+mod kept;
 mod moderators;
 mod muting;
 mod negotiation;

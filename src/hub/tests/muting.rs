@@ -28,6 +28,9 @@ use Is::{AnEnd, Obeyed, Refused};
 
 /// What each command does for somebody who is muted. Every one of the table stands here.
 const LINES: &[(&str, Is)] = &[
+    ("/keep", Refused),
+    ("/unkeep", Obeyed),
+    ("/name eve 0000-0000-0000-0000-0000", Refused),
     ("/name eve", Refused),
     ("/who", Obeyed),
     ("/join games", Refused),
@@ -59,6 +62,9 @@ const LINES: &[(&str, Is)] = &[
 /// The same of programs: every verb stands here. `YQ==` is `a`, and `Ym9i` is `bob`.
 const WIRE_LINES: &[(&str, Is)] = &[
     ("NAME ZXZl", Refused),
+    ("NAME ZXZl 0000-0000-0000-0000-0000", Refused),
+    ("KEEP", Refused),
+    ("UNKEEP", Obeyed),
     ("CHAT YQ== cHNzdA==", Refused),
     ("TELL Ym9i cHNzdA==", Refused),
     ("JOIN Z2FtZXM=", Refused),

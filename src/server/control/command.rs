@@ -38,6 +38,11 @@ pub(in crate::server) enum Command<'a> {
     },
     /// What is done to people, and to the rules about them.
     Moderate(Order<'a>),
+    /// The names that are kept, or those that fit this, as it was written.
+    Names(Option<&'a str>),
+    /// A name is to be kept, or kept no more.
+    Keep(&'a str),
+    Unkeep(&'a str),
     /// All that is measured, one value a line …
     Stats,
     /// … and as Prometheus reads it.
@@ -101,6 +106,7 @@ impl Command<'_> {
             | Self::Watch(_)
             | Self::Settings(_)
             | Self::Moderate(Order::Bans(_))
+            | Self::Names(_)
             | Self::Stats
             | Self::Metrics
             | Self::As(_)
@@ -108,6 +114,8 @@ impl Command<'_> {
             | Self::Quit => true,
             Self::Admit(_)
             | Self::Moderate(_)
+            | Self::Keep(_)
+            | Self::Unkeep(_)
             | Self::Stop { .. }
             | Self::Log(Some(_))
             | Self::Reload
@@ -217,6 +225,12 @@ pub(in crate::server) const COMMANDS: &[Row] = &[
         },
     },
     Row {
+        verb: "keep",
+        arguments: "NAME",
+        help: "let nobody take a name without its key, which is told",
+        parse: |text| word(text).map(Command::Keep),
+    },
+    Row {
         verb: "kick",
         arguments: "WHO [REASON]",
         help: "close sessions",
@@ -254,6 +268,15 @@ pub(in crate::server) const COMMANDS: &[Row] = &[
         arguments: "[force] WHO TIME [REASON]",
         help: "let people hear and not be heard",
         parse: |text| Ok(Command::Moderate(Order::Mute(measure(text)?))),
+    },
+    Row {
+        verb: "names",
+        arguments: "[PATTERN]",
+        help: "list the names that are kept, or those that fit, with * at the end or beginning",
+        parse: |text| match text {
+            "" => Ok(Command::Names(None)),
+            pattern => Ok(Command::Names(Some(word(pattern)?))),
+        },
     },
     Row {
         verb: "op",
@@ -352,6 +375,12 @@ pub(in crate::server) const COMMANDS: &[Row] = &[
         arguments: "TARGET",
         help: "end the bans of exactly this address or network",
         parse: |text| word(text).map(|target| Command::Moderate(Order::Unban(target))),
+    },
+    Row {
+        verb: "unkeep",
+        arguments: "NAME",
+        help: "let anybody take a name again that is kept",
+        parse: |text| word(text).map(Command::Unkeep),
     },
     Row {
         verb: "unmute",

@@ -1,4 +1,4 @@
-//! A list, which goes out a part a turn: of sessions, or of rules.
+//! A list, which goes out a part a turn: of sessions, of rules, or of kept names.
 //!
 //! For sessions every slot is looked at first for those that match, then these are told in the order of their numbers, if
 //! they still match. So each is told at most once, however many come and go meanwhile, and no turn does more than its
@@ -11,6 +11,8 @@ use std::time::Instant;
 
 use super::filter::Filter;
 use crate::fields::Value;
+use crate::hub::kept::Kept;
+use crate::hub::rules::pattern::Pattern;
 use crate::hub::rules::rule::Rule;
 use crate::hub::{Hub, Look, SessionId};
 use crate::net::Net;
@@ -43,6 +45,7 @@ impl Share {
 pub(in crate::server) enum Listing {
     Sessions(Sessions),
     Rules(Rules),
+    Names(Names),
 }
 
 impl Listing {
@@ -65,6 +68,15 @@ impl Listing {
         })
     }
 
+    /// The names that are kept, or those that fit a pattern.
+    pub(in crate::server) fn names(pattern: Option<Pattern>) -> Self {
+        Self::Names(Names {
+            pattern,
+            after: 0,
+            told: 0,
+        })
+    }
+
     /// Goes on within a share of the turn; adds lines to `out`. When all are told, gives how many there were, and what.
     pub(in crate::server) fn go_on<T>(
         &mut self,
@@ -76,6 +88,7 @@ impl Listing {
         let (told, what) = match self {
             Self::Sessions(list) => (list.go_on(hub, share, out, now), "session"),
             Self::Rules(list) => (list.go_on(hub, share, out), "rule"),
+            Self::Names(list) => (list.go_on(hub, share, out), "name"),
         };
         told.map(|told| (told, what))
     }
@@ -100,6 +113,34 @@ impl Rules {
             self.after = rule.number;
             self.told += 1;
             share.lines -= 1;
+        }
+        Some(self.told)
+    }
+}
+
+/// Kept names in the order in which they were.
+#[derive(Debug)]
+pub(in crate::server) struct Names {
+    pattern: Option<Pattern>,
+    /// The number of the last one that was looked at.
+    after: u64,
+    told: usize,
+}
+
+impl Names {
+    fn go_on<T>(&mut self, hub: &Hub<T>, share: &mut Share, out: &mut String) -> Option<usize> {
+        for (number, kept, holder) in hub.kept_after(self.after) {
+            if share.lines == 0 {
+                return None;
+            }
+            // To find that a name does not fit is as much work as to tell it.
+            share.lines -= 1;
+            self.after = number;
+            let pattern = self.pattern.as_ref();
+            if pattern.is_none_or(|pattern| pattern.fits(&kept.name)) {
+                add_name(kept, holder, out);
+                self.told += 1;
+            }
         }
         Some(self.told)
     }
@@ -180,6 +221,13 @@ fn add_session(look: &Look<'_>, out: &mut String) {
         yes_no(look.muted),
         yes_no(look.op),
     );
+}
+
+fn add_name(kept: &Kept, holder: Option<u64>, out: &mut String) {
+    let held = holder.map_or_else(String::new, |number| number.to_string());
+    let (name, held) = (Value(&kept.name), Value(&held));
+    // Writing to a String cannot fail.
+    let _ = writeln!(out, "name={name} used={} held={held}", kept.used);
 }
 
 fn add_rule(rule: &Rule, out: &mut String) {

@@ -9,7 +9,7 @@ use super::{EventLoop, Shutdown};
 use crate::ledger::CloseReason;
 use crate::report::Usage;
 use crate::server::admission::is_passing;
-use crate::server::metrics::State;
+use crate::server::metrics::{Extras, State};
 use crate::server::monitor::{Answer, Page, Request, Verdict};
 use crate::server::network::Network;
 
@@ -113,7 +113,10 @@ impl<N: Network> EventLoop<N> {
             phases: self.meter.phases,
             log_lost_rate: rate,
             log_lost_blocked: blocked,
-            extras: self.extras,
+            extras: Extras {
+                names_kept: self.hub.kept_count() as u64,
+                ..self.extras
+            },
             reload: self.reload,
             process: self.usage(),
             started_at: self.started_at,

@@ -6,6 +6,7 @@ use log::{debug, info};
 
 use super::{EventLoop, Shutdown};
 use crate::fields::{Value, LOG_TARGET};
+use crate::hub::rules::pattern::Pattern;
 use crate::log::Watch;
 use crate::server::control::{
     find, no_such_command, split, Command, Doing, Filter, Line, Listing, Operator, Person, Refusal,
@@ -142,6 +143,21 @@ impl<N: Network> EventLoop<N> {
                 ))
             }
             Command::Watch(level) => Answer::Begun(Doing::Watching(Watch::begin(level))),
+            Command::Names(pattern) => {
+                let pattern = pattern.map(str::parse::<Pattern>).transpose();
+                let pattern = pattern.map_err(|error| Refusal::Because(error.to_string()))?;
+                Answer::Begun(Doing::Listing(Listing::names(pattern).into()))
+            }
+            Command::Keep(name) => {
+                let kept = self.hub.keep_by_operator(name);
+                let (name, key) = kept.map_err(|refusal| Refusal::Because(refusal.to_string()))?;
+                Answer::Done(format!("key={key}\n"), format!("{name} is kept"))
+            }
+            Command::Unkeep(name) => {
+                let name = self.hub.unkeep_by_operator(name);
+                let name = name.map_err(|refusal| Refusal::Because(refusal.to_string()))?;
+                Answer::done(format!("{name} is kept no more"))
+            }
             Command::Stats => {
                 let values = self.measure().stats();
                 let lines: Vec<String> = values.iter().map(|value| format!("{value}\n")).collect();

@@ -55,6 +55,10 @@ impl Network for Fake {
         unreachable!("it is of no interest")
     }
 
+    fn seed(&mut self) -> io::Result<[u8; 32]> {
+        unreachable!("nobody keeps a name")
+    }
+
     fn poll(&mut self, _: &mut Vec<Wakeup>, _: Option<Duration>) -> io::Result<()> {
         unreachable!("the test tells of edges")
     }

@@ -27,7 +27,6 @@ use crate::hub::{Census, Limits};
 use crate::ledger::{CloseReason, Ledger};
 use crate::server::admission::AdmissionLimits;
 use crate::server::event_loop::EventLoop;
-use crate::server::rules_file::RulesFile;
 use crate::settings::{Configuration, Service, Settings};
 use crate::work::Work;
 
@@ -200,8 +199,7 @@ impl Server {
             ..settings(limits, admission)
         };
         let configuration = Configuration::from(&settings);
-        let rules = RulesFile::new(None);
-        let event_loop = EventLoop::new(network, services, configuration, usize::MAX, rules);
+        let event_loop = EventLoop::new(network, services, configuration, usize::MAX);
         Self {
             event_loop: event_loop.expect("the message can be read"),
             clock,
@@ -491,9 +489,14 @@ fn everybody_gets_what_is_due_and_all_comes_to_rest_whatever_befalls() {
     }
     println!("{hits:#?}");
     if seeds >= SEEDS && steps() >= STEPS {
-        // Nobody in it is an operator.
+        // Nobody in it is an operator, or keeps a name.
         let reasons = CloseReason::ALL.into_iter();
-        let by_operators = [CloseReason::Drain, CloseReason::Banned, CloseReason::Kicked];
+        let by_operators = [
+            CloseReason::Drain,
+            CloseReason::Banned,
+            CloseReason::Kicked,
+            CloseReason::NameTaken,
+        ];
         let reasons = reasons.filter(|reason| !by_operators.contains(reason));
         let reasons = reasons.map(CloseReason::as_str);
         let missed: Vec<&str> = (EXPECTED_HITS.iter().copied().chain(reasons))

@@ -136,6 +136,8 @@ fn limits_of_masses(random: &mut Random) -> Limits {
         },
         // More long lines than this are not kept, by their bytes.
         rooms_max: 200,
+        names_kept_max: 10_000,
+        names_kept_days: Some(180),
         history_lines: 3,
         ..any_limits(random, true)
     }
@@ -167,6 +169,8 @@ fn any_limits(random: &mut Random, floods: bool) -> Limits {
         drain: seconds(random.within(1..=5)),
         pace_max: random.percent(50).then_some(Duration::from_millis(100)),
         rooms_max: 200,
+        names_kept_max: 10_000,
+        names_kept_days: Some(180),
         history_lines: random.pick(&[0, 3, 20]),
     }
 }

@@ -33,6 +33,8 @@ const DEFAULTS: Limits = Limits {
     idle: None,
     drain: Duration::from_secs(5),
     rooms_max: 200,
+    names_kept_max: 10_000,
+    names_kept_days: Some(180),
     history_lines: 20,
     pace_max: Some(ms(100)),
 };

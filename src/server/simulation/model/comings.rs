@@ -374,6 +374,8 @@ impl Model {
                 ("linger ends by time", ending.filter(|_| !cut_off))
             }
             Phase::Lingering if cut_off => ("cut off", Some(Ending::Orderly)),
+            // What its person has set counts until it is freed.
+            Phase::Lingering if self.past.memory_limit => ("memory limit", None),
             Phase::Draining if has_ended && fewest == 0 => {
                 ("", Some(Ending::Orderly).filter(|_| most == 0 && !late))
             }
@@ -414,6 +416,7 @@ fn farewell(dialect: Dialect, reason: CloseReason, seconds: u64) -> Vec<u8> {
         CloseReason::WrongProtocol => "this is a chat in plain text".to_owned(),
         CloseReason::Drain => "goodbye: the server takes no newcomers just now".to_owned(),
         CloseReason::Banned | CloseReason::Kicked => unreachable!("nobody in it is an operator"),
+        CloseReason::NameTaken => unreachable!("nobody in it keeps a name"),
         CloseReason::Reset | CloseReason::Eof => return Vec::new(),
     };
     match (dialect, reason) {

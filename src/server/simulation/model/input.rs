@@ -197,6 +197,7 @@ impl Model {
             | CloseReason::Drain
             | CloseReason::Banned
             | CloseReason::Kicked
+            | CloseReason::NameTaken
             | CloseReason::ConnectRate => {
                 panic!("{number} ends, {reason}, without having done anything for it");
             }

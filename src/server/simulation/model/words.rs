@@ -13,7 +13,9 @@ use crate::server::simulation::script::{wire_line, wire_line_bytes_max, Item, NA
 const LIST_LINE_BYTES_MAX: usize = 1000;
 
 const HELP: &[&str] = &[
-    "/name NAME   take a name",
+    "/name NAME [KEY]   take a name",
+    "/keep   let nobody take your name but by a key, which you are shown",
+    "/unkeep   let anybody take your name again",
     "/who [ROOM]   see who is here, or in another room",
     "/join ROOM [KEY]   go to another room, or make one",
     "/leave   go back to the lobby",
@@ -342,7 +344,7 @@ pub(crate) fn outcome(
         Item::Ping(token) => model.tell_bytes(number, format!("PONG {token}\n").into_bytes()),
         Item::Garbage => {
             return Err(
-                "no such command: a line begins with NAME, CHAT, TELL, JOIN, ROOMS, WATCH, WHO, PING or QUIT"
+                "no such command: a line begins with NAME, CHAT, TELL, JOIN, ROOMS, KEEP, UNKEEP, WATCH, WHO, PING or QUIT"
                     .to_owned(),
             )
         }

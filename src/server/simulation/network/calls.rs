@@ -23,6 +23,13 @@ impl Network for SimulatedNetwork {
         self.wall_offset + self.seen_at().as_secs()
     }
 
+    fn seed(&mut self) -> io::Result<[u8; 32]> {
+        // Other random numbers stay what they are without it.
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&self.wall_seconds().to_le_bytes());
+        Ok(bytes)
+    }
+
     fn poll(&mut self, events: &mut Vec<Wakeup>, timeout: Option<Duration>) -> io::Result<()> {
         if self.faults.poll {
             return Err(ErrorKind::InvalidInput.into());

@@ -1,0 +1,56 @@
+//! What settings come to: the values of all of them.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use super::listen::Endpoint;
+use crate::limits::Limits;
+use crate::name::RoomName;
+use crate::net::Net;
+
+/// What the server is told. `None` is a limit that is off, where nothing else is said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Where to accept connections; never empty.
+    pub listen: Vec<Endpoint>,
+    /// Sessions at a time; `None`: as many as the descriptor limit allows, less 64.
+    pub sessions_max: Option<usize>,
+    /// Sessions from one IPv4 address or IPv6 /64.
+    pub sessions_per_address_max: Option<u32>,
+    /// Connections that one IPv4 address or IPv6 /64 may make in a minute, after a first burst.
+    pub connects_per_minute: Option<u32>,
+    /// What is free of all limits by address, as loopback is.
+    pub exempt: Vec<Net>,
+    /// Front ends whose PROXY header is believed, beside loopback.
+    pub proxy_from: Vec<Net>,
+    /// `SO_SNDBUF` of each session, in bytes; `None`: what the system gives.
+    pub send_buffer_bytes: Option<usize>,
+    /// What is shown after the greeting; `None`: nothing.
+    pub motd_file: Option<PathBuf>,
+    /// Where the rules are kept; `None`: they last until the server stops.
+    pub bans_file: Option<PathBuf>,
+    /// Where kept names are written; `None`: they are kept until the server stops.
+    pub names_file: Option<PathBuf>,
+    /// Rooms that are always there, beside the lobby.
+    pub rooms: Vec<RoomName>,
+    /// The bounds of the chat itself.
+    pub limits: Limits,
+}
+
+/// When a setting can be changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// While the server runs.
+    Now,
+    /// Only at the start.
+    Start,
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Change::Now => "now",
+            Change::Start => "start",
+        })
+    }
+}
