@@ -235,6 +235,19 @@ pub(crate) const OPERATOR_COMMANDS: &[Command] = &[
     },
 ];
 
+/// Whether a line has the key of a name or of a room in it, which nothing is to remember.
+pub(crate) fn has_key(line: &str) -> bool {
+    let mut line = line.to_owned();
+    let parsed = parse(&mut line, false);
+    let with_key = |request| {
+        matches!(
+            request,
+            Request::TakeKept { .. } | Request::Join { key: Some(_), .. }
+        )
+    };
+    parsed.ok().flatten().is_some_and(with_key)
+}
+
 /// Understands a line of a person, which is clean. `altered` says whether cleaning took something invisible out of it.
 /// `None` is an empty line, which asks for nothing. Of two slashes at the beginning the first is taken away.
 ///

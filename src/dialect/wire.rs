@@ -187,18 +187,17 @@ fn parse<'a>(
     let verb = fields.next().unwrap_or_default();
     match (verb, [fields.next(), fields.next(), fields.next()]) {
         (b"NAME", [Some(name), key, None]) => {
-            let name = decode(name).ok_or(Refusal::WireUsage(NAME))?;
+            let usage = || Refusal::WireUsage(NAME);
+            let name = decode(name).ok_or_else(usage)?;
+            let key = key.map(|key| token_of(key).ok_or_else(usage)).transpose()?;
             let name = std::str::from_utf8(&name).map_err(|_| Refusal::MalformedName)?;
             let Some(key) = key else {
                 return Ok(Some(Request::TakeName(Name::parse(name)?)));
             };
-            let key = token_of(key).ok_or(Refusal::WireUsage(NAME))?;
             scratch.clear();
             scratch.push_str(key);
-            Ok(Some(Request::TakeKept {
-                name: Name::parse_kept(name)?,
-                key: scratch,
-            }))
+            let name = Name::parse_kept(name)?;
+            Ok(Some(Request::TakeKept { name, key: scratch }))
         }
         (b"NAME", _) => Err(Refusal::WireUsage(NAME)),
         // The server knows who speaks, so the name is not even decoded.

@@ -39,9 +39,10 @@ impl<T> Hub<T> {
         now: Instant,
     ) -> Result<(), Refusal> {
         let text = name.text().into_owned();
-        self.core.work.add(Work::look_up(&text));
+        self.core.work.add(Work::look_up(&text).times(2));
         let key = Key::parse(key);
-        let Some((number, kept)) = self.core.find_kept(&text) else {
+        let alike = self.core.kept_like(&text);
+        let Some(number) = alike.first().copied() else {
             return match key {
                 _ if name.is_reserved() => Err(Refusal::Reserved(text.into())),
                 // It was no key, so it may be a part of the name.
@@ -49,13 +50,9 @@ impl<T> Hub<T> {
                 Some(_) => self.take_name(id, name, now),
             };
         };
-        if !key.is_some_and(|key| kept.digest.is_of(&key)) {
-            return Err(Refusal::WrongKey(kept.name.clone()));
-        }
+        self.core.is_opened(&alike, key.as_ref())?;
         self.core.is_allowed(&text)?;
-        if let Some(holder) = self.core.roster.find(&text).filter(|holder| *holder != id) {
-            self.take_back(id, holder, now);
-        }
+        self.take_back(id, &name, number, now)?;
         let today = self.core.today();
         self.core.kept.note_used(number, today);
         let Some(session) = self.session(id) else {
@@ -70,20 +67,40 @@ impl<T> Hub<T> {
         taken
     }
 
-    /// Closes who has a name that `by` has come to take with its key.
-    fn take_back(&mut self, by: SessionId, holder: SessionId, now: Instant) {
-        let numbers = [by, holder].map(|id| self.session(id).map_or(0, |it| it.number));
-        let Some(session) = self.session(holder) else {
-            return;
-        };
-        let name = session.name.clone();
-        let [by, from] = numbers;
-        info!("take-back id={by} name={} from={from}", Value(&name.text()));
-        let parting = Parting {
-            why: &name.text(),
-            ..Parting::from(CloseReason::NameTaken)
-        };
-        self.close(holder, &parting, now);
+    /// Closes who has a name that `by` has come to take with the key of a kept one.
+    ///
+    /// # Errors
+    /// If somebody has a name that looks like what was asked for, but not like the kept one: then nobody is closed.
+    fn take_back(
+        &mut self,
+        by: SessionId,
+        name: &Name,
+        kept: Number,
+        now: Instant,
+    ) -> Result<(), Refusal> {
+        let holders = self.core.roster.all_like(name);
+        let holders: Vec<SessionId> = holders.into_iter().filter(|id| *id != by).collect();
+        for id in &holders {
+            let holder = self.sessions.get(*id).map(|it| it.name.text().into_owned());
+            let is_like_it = |holder: String| self.core.kept.all_like(&holder).contains(&kept);
+            if !holder.is_some_and(is_like_it) {
+                return Err(Refusal::Taken(name.text().into()));
+            }
+        }
+        let by = self.session(by).map_or(0, |it| it.number);
+        for id in holders {
+            let Some(session) = self.session(id) else {
+                continue;
+            };
+            let (from, name) = (session.number, session.name.clone());
+            info!("take-back id={by} name={} from={from}", Value(&name.text()));
+            let parting = Parting {
+                why: &name.text(),
+                ..Parting::from(CloseReason::NameTaken)
+            };
+            self.close(id, &parting, now);
+        }
+        Ok(())
     }
 
     /// Keeps a name for who comes with its key, whether somebody has it or not; gives it and the key.
@@ -95,9 +112,11 @@ impl<T> Hub<T> {
         let core = &mut self.core;
         let key = core.seed.key();
         let today = core.today();
-        match core.find_kept(&name.text()).map(|(number, _)| number) {
-            Some(number) => core.kept.set_key(number, key.digest(), today),
-            None => _ = core.keep_new(&name, &key)?,
+        match core.kept_like(&name.text())[..] {
+            [] => _ = core.keep_new(&name, &key)?,
+            [number] => core.kept.set_key(number, key.digest(), today),
+            // It looks like several names that do not look alike.
+            [number, ..] => return Err(core.is_kept(number)),
         }
         Ok((name, key.to_string()))
     }
@@ -108,7 +127,7 @@ impl<T> Hub<T> {
     /// If it is not kept.
     pub(crate) fn unkeep_by_operator(&mut self, text: &str) -> Result<Box<str>, Refusal> {
         let core = &mut self.core;
-        let number = core.find_kept(text).map(|(number, _)| number);
+        let number = core.kept_like(text).first().copied();
         let kept = number.and_then(|number| core.kept.remove(number));
         kept.map(|kept| kept.name)
             .ok_or_else(|| Refusal::NotKept(text.into()))
@@ -124,6 +143,11 @@ impl<T> Hub<T> {
             let session = holder.and_then(|id| self.sessions.get(id));
             (number, kept, session.map(|session| session.number))
         })
+    }
+
+    /// How many names are kept.
+    pub(crate) fn kept_count(&self) -> usize {
+        self.core.kept.len()
     }
 
     /// Lets exactly these names be kept, as a file says.
@@ -157,21 +181,47 @@ impl Core {
         Day::of(self.wall_seconds)
     }
 
-    /// The name that is kept and spelled so, or looks like it. One that was not used for too long, and that nobody has
-    /// now, is kept no more.
-    pub(super) fn find_kept(&mut self, text: &str) -> Option<(Number, &Kept)> {
-        let today = self.today();
-        let (number, kept) = self.kept.find(text)?;
-        let days = self.limits.names_kept_days;
-        let is_old = days.is_some_and(|days| today.since(kept.used) > days);
-        if is_old && self.roster.find(&kept.name).is_none() {
-            self.kept.remove(number);
-            return None;
-        }
-        self.kept.get(number).map(|kept| (number, kept))
+    /// The names that are kept and look like this one. Those that were not used for too long, and that nobody has now, are
+    /// kept no more.
+    pub(super) fn kept_like(&mut self, text: &str) -> Vec<Number> {
+        let (today, days) = (self.today(), self.limits.names_kept_days);
+        let mut alike = self.kept.all_like(text);
+        alike.retain(|number| {
+            let Some(kept) = self.kept.get(*number) else {
+                return false;
+            };
+            let is_old = days.is_some_and(|days| today.since(kept.used) > days);
+            let is_free = is_old && self.roster.find(&kept.name).is_none();
+            if is_free {
+                self.kept.remove(*number);
+            }
+            !is_free
+        });
+        alike
     }
 
-    /// Whether a session may be called so, as far as names are kept.
+    /// Whether this key opens all of these names: there is one, and it is its key.
+    fn is_opened(&self, alike: &[Number], key: Option<&Key>) -> Result<(), Refusal> {
+        for (index, number) in alike.iter().enumerate() {
+            let kept = self.kept.get(*number);
+            let is_it = kept.is_some_and(|kept| key.is_some_and(|key| kept.digest.is_of(key)));
+            if !is_it {
+                let name = kept.map_or_else(Box::default, |kept| kept.name.clone());
+                return Err(match index {
+                    0 => Refusal::WrongKey(name),
+                    _ => Refusal::Kept(name),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn is_kept(&self, number: Number) -> Refusal {
+        let kept = self.kept.get(number);
+        Refusal::Kept(kept.map_or_else(Box::default, |kept| kept.name.clone()))
+    }
+
+    /// Whether a session may be called so, as far as names are kept: it has by right all that look like it.
     pub(super) fn is_free_of_keys<T>(
         &mut self,
         session: &Session<T>,
@@ -180,11 +230,11 @@ impl Core {
         let Kind::Chosen(text) = name.kind() else {
             return Ok(());
         };
-        match self.find_kept(text) {
-            Some((number, kept)) if session.owned() != Some(number) => {
-                Err(Refusal::Kept(kept.name.clone()))
-            }
-            _ => Ok(()),
+        let owned = session.owned();
+        let alike = self.kept_like(text);
+        match alike.into_iter().find(|number| owned != Some(*number)) {
+            Some(number) => Err(self.is_kept(number)),
+            None => Ok(()),
         }
     }
 
@@ -203,14 +253,13 @@ impl Core {
         self.work.add(Work::look_up(text).times(2));
         let key = self.seed.key();
         let (name, today) = (session.name.clone(), self.today());
-        match self
-            .find_kept(text)
-            .map(|(number, kept)| (number, kept.name.clone()))
-        {
-            Some((number, _)) if session.owned() == Some(number) => {
-                self.kept.set_key(number, key.digest(), today);
-            }
-            Some((_, kept)) => return Err(Refusal::Kept(kept)),
+        let owned = session.owned();
+        let alike = self.kept_like(text);
+        if let Some(other) = alike.iter().find(|number| owned != Some(**number)) {
+            return Err(self.is_kept(*other));
+        }
+        match alike.first() {
+            Some(number) => self.kept.set_key(*number, key.digest(), today),
             None => {
                 let prefix = session.prefix();
                 if !self.kept.may_keep(prefix, today) {
@@ -253,15 +302,18 @@ impl Core {
         let name = session.name.clone();
         let text = name.text();
         self.work.add(Work::look_up(&text));
-        match self.find_kept(&text) {
-            Some((number, _)) if session.owned() == Some(number) => {
-                self.kept.remove(number);
+        let owned = session.owned();
+        let alike = self.kept_like(&text);
+        let other = alike.iter().find(|number| owned != Some(**number));
+        match (alike.first(), other) {
+            (None, _) => Err(Refusal::NotKept(text.into())),
+            (_, Some(other)) => Err(self.is_kept(*other)),
+            (Some(number), None) => {
+                self.kept.remove(*number);
                 session.set_owned(None);
                 self.reply(session, &Reply::Note(Note::KeptNoMore(&name)), now);
                 Ok(())
             }
-            Some((_, kept)) => Err(Refusal::Kept(kept.name.clone())),
-            None => Err(Refusal::NotKept(text.into())),
         }
     }
 
@@ -270,10 +322,7 @@ impl Core {
         let Some(owned) = session.owned() else {
             return;
         };
-        let is_same = self
-            .kept
-            .find(&name.text())
-            .is_some_and(|(number, _)| number == owned);
+        let is_same = self.kept.all_like(&name.text()).contains(&owned);
         if !is_same {
             self.give_up_kept(session);
         }

@@ -43,6 +43,17 @@ impl<H: Copy + PartialEq> LookAlikes<H> {
         Keys::of(text).iter().find_map(|key| self.holder(key))
     }
 
+    /// All who hold a name that has one of these keys: a name can look like several, which do not look alike.
+    pub(super) fn all(&self, keys: &Keys) -> Vec<H> {
+        let mut holders: Vec<H> = Vec::new();
+        for holder in keys.iter().filter_map(|key| self.holder(key)) {
+            if !holders.contains(&holder) {
+                holders.push(holder);
+            }
+        }
+        holders
+    }
+
     /// Who holds the name with this key.
     pub(super) fn holder(&self, key: &str) -> Option<H> {
         self.holders.get(&self.digest(key)).copied()

@@ -88,6 +88,14 @@ impl Roster {
         self.chosen.find(text)
     }
 
+    /// All who hold a name that looks like `name`.
+    pub(super) fn all_like(&self, name: &Name) -> Vec<SessionId> {
+        match name.kind() {
+            Kind::Guest(number) => self.guests.get(number).copied().into_iter().collect(),
+            Kind::Chosen(text) => self.chosen.all(&Keys::of(text)),
+        }
+    }
+
     /// Those who have not chosen a name, in the order in which they came.
     pub(super) fn guests(&self) -> impl Iterator<Item = SessionId> + '_ {
         self.guests.values().copied()

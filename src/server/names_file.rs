@@ -146,14 +146,15 @@ impl NamesFile {
     }
 
     fn write<T>(&mut self, path: &Path, hub: &mut Hub<T>) -> Result<(), String> {
-        match self.read_again(hub)? {
-            Some(reread) if reread.0.bytes != self.text => {
-                info!("names-file {} was changed, and is followed", path.display());
-                self.follow(Some(reread), hub);
-            }
-            Some(_) => {}
+        match read_regular(path, BYTES_MAX) {
+            Ok(bytes) if bytes == self.text => {}
             // That somebody took it away frees no name.
-            None => self.text.clear(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.text.clear(),
+            _ => {
+                let reread = self.read_again(hub)?;
+                info!("names-file {} was changed, and is followed", path.display());
+                self.follow(reread, hub);
+            }
         }
         let text = String::from_utf8_lossy(&self.text);
         let edited = lines::edit(&text, hub.kept()).into_bytes();

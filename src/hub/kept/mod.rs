@@ -12,7 +12,7 @@ pub(crate) mod lines;
 use std::collections::BTreeMap;
 
 use crate::hub::lookalikes::LookAlikes;
-use crate::name::Keys;
+use crate::name::{Keys, NAME_BYTES_MAX};
 use crate::origin::Prefix;
 use crate::when::Day;
 
@@ -54,10 +54,12 @@ impl KeptNames {
         self.by_number.len()
     }
 
-    /// The name that `text` spells, or that looks like it.
-    pub(in crate::hub) fn find(&self, text: &str) -> Option<(Number, &Kept)> {
-        let number = self.by_name.find(text)?;
-        self.by_number.get(&number).map(|kept| (number, kept))
+    /// All names that look like this one.
+    pub(in crate::hub) fn all_like(&self, text: &str) -> Vec<Number> {
+        if text.len() > NAME_BYTES_MAX {
+            return Vec::new();
+        }
+        self.by_name.all(&Keys::of(text))
     }
 
     pub(in crate::hub) fn get(&self, number: Number) -> Option<&Kept> {
@@ -167,8 +169,7 @@ impl KeptNames {
     pub(in crate::hub) fn check_invariants(&self) {
         let mut keys = 0;
         for (number, kept) in &self.by_number {
-            let found = self.find(&kept.name).map(|(number, _)| number);
-            assert_eq!(found, Some(*number), "{} is not found", kept.name);
+            assert_eq!(self.all_like(&kept.name), [*number], "{}", kept.name);
             keys += Keys::of(&kept.name).iter().count();
             assert!(*number <= self.last);
         }

@@ -266,3 +266,90 @@ fn a_name_that_was_not_used_for_long_is_free() {
     assert_eq!(world.ask(bob, "/name ann"), ["-- you are ann"]);
     assert_eq!(world.hub.kept().count(), 0);
 }
+
+/// `aI` looks like `ai` and like `al`, which do not look alike.
+#[test]
+fn a_name_that_looks_like_two_is_taken_with_neither_key() {
+    let mut world = world();
+    let [mallory, bill] = [world.join_at("blll", HERE), world.join_at("bill", THERE)];
+    let key = keep(&mut world, mallory, "blll");
+    // Somebody has a name that looks like what is asked for, and not like what is kept.
+    let taken = ["!! bIll is taken"];
+    assert_eq!(world.ask(mallory, &format!("/name bIll {key}")), taken);
+    assert_eq!(world.closes(), []);
+    let alike = keep(&mut world, bill, "bill");
+    for key in [key, alike] {
+        let told = world.ask(mallory, &format!("/name bIll {key}")).join("");
+        let is_refused =
+            told.starts_with("!! that is not the key of ") || told.contains(" is kept: ");
+        assert!(is_refused, "{told}");
+    }
+    assert_eq!(
+        world.ask(mallory, "/name bIll"),
+        ["!! bill is kept: /name bill KEY takes it"]
+    );
+    assert!(world.hub.keep_by_operator("bIll").is_err());
+    assert_eq!(world.closes(), []);
+    world.check();
+}
+
+#[test]
+fn a_name_that_is_over_hides_none_that_is_kept() {
+    let mut world = World::new(Limits {
+        names_kept_days: Some(10),
+        ..limits()
+    });
+    world.hub.set_seed([7; 32]);
+    let ai = world.join_at("ai", HERE);
+    keep(&mut world, ai, "ai");
+    world.enter(ai, "/quit");
+    wait(&mut world, 9);
+    let al = world.join_at("al", HERE);
+    let key = keep(&mut world, al, "al");
+    world.enter(al, "/quit");
+    wait(&mut world, 12);
+    let mallory = world.join_at("mallory", THERE);
+    assert_eq!(
+        world.ask(mallory, "/name aI"),
+        ["!! al is kept: /name al KEY takes it"]
+    );
+    let zoe = world.join_at("zoe", HERE);
+    assert_eq!(
+        world.ask(zoe, &format!("/name al {key}")),
+        ["-- you are al"]
+    );
+    world.check();
+}
+
+/// The arrow keys bring no key of a name or a room back to the screen.
+#[test]
+fn the_editor_forgets_a_line_with_a_key() {
+    let mut world = world();
+    let ann = world.join_at("ann", HERE);
+    let key = keep(&mut world, ann, "ann");
+    world.enter(ann, "/edit on");
+    // The client agrees: IAC DO ECHO, IAC DO SUPPRESS-GO-AHEAD, IAC WILL NAWS refused.
+    world.send(ann, [255, 253, 1, 255, 253, 3]);
+    for line in [
+        "hello",
+        &format!("/name ann {key}"),
+        "/join games secret",
+        "/leave",
+    ] {
+        world.send(ann, format!("{line}\r"));
+    }
+    world.read(ann);
+    let mut shown = String::new();
+    for _ in 0..5 {
+        world.send(ann, "\u{1b}[A");
+        shown += &String::from_utf8_lossy(&world.read(ann));
+    }
+    assert!(
+        shown.contains("hello") && shown.contains("/leave"),
+        "{shown:?}"
+    );
+    assert!(
+        !shown.contains(&key) && !shown.contains("secret"),
+        "{shown:?}"
+    );
+}

@@ -92,9 +92,20 @@ impl Reference {
             [b"PING", ..] => self.fail("usage: PING TOKEN", "usage"),
             [b"NAME", name] => match decode(name) {
                 Some(name) => self.pass_on(&format!("NAME {}\n", encode(&name))),
-                None => self.fail("usage: NAME B64(name)", "usage"),
+                None => self.fail("usage: NAME B64(name) [KEY]", "usage"),
             },
-            [b"NAME", ..] => self.fail("usage: NAME B64(name)", "usage"),
+            [b"NAME", name, key] => match decode(name).filter(|_| is_token(key)) {
+                Some(name) => {
+                    let key = String::from_utf8_lossy(key);
+                    self.pass_on(&format!("NAME {} {key}\n", encode(&name)));
+                }
+                None => self.fail("usage: NAME B64(name) [KEY]", "usage"),
+            },
+            [b"NAME", ..] => self.fail("usage: NAME B64(name) [KEY]", "usage"),
+            [b"KEEP"] => self.pass_on("KEEP\n"),
+            [b"KEEP", ..] => self.fail("usage: KEEP", "usage"),
+            [b"UNKEEP"] => self.pass_on("UNKEEP\n"),
+            [b"UNKEEP", ..] => self.fail("usage: UNKEEP", "usage"),
             [b"CHAT", _, words] => match decode(words) {
                 Some(words) => self.say(&words),
                 None => self.fail("usage: CHAT B64(name) B64(words)", "usage"),

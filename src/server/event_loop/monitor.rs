@@ -114,7 +114,7 @@ impl<N: Network> EventLoop<N> {
             log_lost_rate: rate,
             log_lost_blocked: blocked,
             extras: Extras {
-                names_kept: self.hub.kept().count() as u64,
+                names_kept: self.hub.kept_count() as u64,
                 ..self.extras
             },
             reload: self.reload,

@@ -39,6 +39,7 @@ pub(crate) use crate::dialect::input::Word;
 pub(crate) use buffer::CHARACTERS_MAX;
 pub(super) use row::is_sensible;
 
+use crate::dialect::commands;
 use buffer::Buffer;
 use history::{History, Written};
 use keys::{Decoder, Key};
@@ -330,7 +331,12 @@ impl Editor {
             characters,
             lost: std::mem::take(&mut self.lost),
         };
-        self.history.push(&line);
+        // A key is to be seen by nobody who comes to the keyboard later.
+        if commands::has_key(&line.text) {
+            self.history.forget_place();
+        } else {
+            self.history.push(&line);
+        }
         if line.lost > 0 {
             return Outcome::TooLong(line.text.len() + line.lost);
         }

@@ -24,7 +24,10 @@ impl Network for SimulatedNetwork {
     }
 
     fn seed(&mut self) -> io::Result<[u8; 32]> {
-        Ok(std::array::from_fn(|_| self.random.next() as u8))
+        // Other random numbers stay what they are without it.
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&self.wall_seconds().to_le_bytes());
+        Ok(bytes)
     }
 
     fn poll(&mut self, events: &mut Vec<Wakeup>, timeout: Option<Duration>) -> io::Result<()> {
