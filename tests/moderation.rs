@@ -380,3 +380,33 @@ fn many_are_kicked_at_once() {
         operator.ask("sessions") == ["-- 0 sessions"]
     });
 }
+
+#[test]
+fn a_room_that_is_closed_sends_all_to_the_lobby() {
+    let place = Place::new();
+    let server = place.start(&[]);
+    let (mut ann, mut bob) = (server.join("ann"), server.join("bob"));
+    let mut bot = server.program();
+    ann.say("/join games secret");
+    ann.skip_until("-- you left lobby and are in games, a new room with a key");
+    ann.expect("-- 1 here: ann");
+    bot.say("JOIN Z2FtZXM= c2VjcmV0");
+    bot.expect("JOIN Z2FtZXM=");
+    let mut operator = place.connect();
+    assert_eq!(
+        operator.ask("rooms"),
+        [
+            "room=lobby people=1 key=no lines=0",
+            "room=games people=2 key=yes lines=0",
+            "-- 2 rooms"
+        ]
+    );
+    operator.order("close lobby", "!! the lobby is always there");
+    operator.order("close chess", "!! no such room: chess");
+    operator.order("close games late at night", "-- 2 sessions sent to lobby");
+    ann.skip_until("-- games is closed: late at night; you are in lobby");
+    bot.expect("JOIN bG9iYnk=");
+    ann.say("hello");
+    bob.skip_until("<ann> hello");
+    assert_eq!(operator.ask("rooms")[1], "-- 1 room");
+}

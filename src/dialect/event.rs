@@ -131,6 +131,8 @@ pub(crate) enum Note<'a> {
         to: &'a RoomName,
         made: Made,
     },
+    /// An operator has closed this room, for this reason, which may be empty: the session is in the lobby.
+    RoomClosed { room: &'a RoomName, why: &'a str },
     /// The session is in this room.
     YouAreIn(&'a RoomName),
     /// Other rooms with people in them: how many, and the first of them.

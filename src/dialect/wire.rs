@@ -112,6 +112,9 @@ impl Codec {
             Reply::Note(Note::YouAre(name) | Note::Named(name)) => {
                 line(out, "NAME", &[&name.text()]);
             }
+            Reply::Note(Note::RoomClosed { .. }) => {
+                line(out, "JOIN", &[RoomName::lobby().text()]);
+            }
             Reply::Note(Note::Moved { to, .. }) => line(out, "JOIN", &[to.text()]),
             Reply::Note(Note::Kept { name, key, .. }) => {
                 line(out, "KEPT", &[&name.text()]);

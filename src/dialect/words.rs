@@ -72,6 +72,12 @@ impl Display for Note<'_> {
                     Made::WithKey => ", a new room with a key",
                 })
             }
+            Self::RoomClosed { room, why: "" } => {
+                write!(f, "{room} is closed; you are in lobby")
+            }
+            Self::RoomClosed { room, why } => {
+                write!(f, "{room} is closed: {why}; you are in lobby")
+            }
             Self::YouAreIn(room) => write!(f, "you are in {room}"),
             Self::MoreRooms { count, listed } => more_rooms(f, count, listed),
             Self::Away(true) => f.write_str("you are away"),

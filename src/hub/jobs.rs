@@ -1,5 +1,6 @@
 //! What one request does to many, as data: the hub works it off some at a time.
 
+use crate::hub::rooms::RoomId;
 use crate::id::SessionId;
 use crate::ledger::CloseReason;
 
@@ -26,4 +27,6 @@ pub(super) enum Task {
     Tell(Box<str>),
     /// It loses its name.
     MakeGuest,
+    /// It is sent to the lobby, if it is still in this room, which an operator closes for this reason; that may be empty.
+    SendToLobby { room: RoomId, why: Box<str> },
 }

@@ -258,17 +258,16 @@ impl Core {
         if let Some(other) = alike.iter().find(|number| owned != Some(**number)) {
             return Err(self.is_kept(*other));
         }
-        match alike.first() {
-            Some(number) => self.kept.set_key(*number, key.digest(), today),
-            None => {
-                let prefix = session.prefix();
-                if !self.kept.may_keep(prefix, today) {
-                    return Err(Refusal::KeptEnoughToday);
-                }
-                let number = self.keep_new(&name, &key)?;
-                self.kept.note_kept(prefix);
-                session.set_owned(Some(number));
+        if let Some(number) = alike.first() {
+            self.kept.set_key(*number, key.digest(), today);
+        } else {
+            let prefix = session.prefix();
+            if !self.kept.may_keep(prefix, today) {
+                return Err(Refusal::KeptEnoughToday);
             }
+            let number = self.keep_new(&name, &key)?;
+            self.kept.note_kept(prefix);
+            session.set_owned(Some(number));
         }
         info!("keep id={} name={}", session.number, Value(&name.text()));
         let (key, lasts) = (key.to_string(), self.keeps_names);

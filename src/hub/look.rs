@@ -34,6 +34,32 @@ pub(crate) struct Look<'a> {
     pub(crate) op: bool,
 }
 
+/// One room, as it is at the moment.
+#[derive(Debug)]
+pub(crate) struct RoomLook<'a> {
+    pub(crate) name: &'a str,
+    /// Who hears it.
+    pub(crate) people: usize,
+    pub(crate) has_key: bool,
+    /// How many lines it keeps of what was said.
+    pub(crate) lines: usize,
+}
+
+impl<T> Hub<T> {
+    /// The rooms that are kept at this place and behind it, each with its own place.
+    pub(crate) fn rooms_from(&self, place: usize) -> impl Iterator<Item = (usize, RoomLook<'_>)> {
+        self.core.rooms.from(place).map(|(place, room)| {
+            let look = RoomLook {
+                name: room.name.text(),
+                people: room.members.len(),
+                has_key: room.key.is_some(),
+                lines: room.history.len(),
+            };
+            (place, look)
+        })
+    }
+}
+
 /// What a session is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum State {

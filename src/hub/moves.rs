@@ -16,7 +16,7 @@ use crate::hub::close::GREETING_NAMES_MAX;
 use crate::hub::core::Core;
 use crate::hub::room::members::NOWHERE;
 use crate::hub::room::Room;
-use crate::hub::rooms::{is_key_of, RoomAt};
+use crate::hub::rooms::{is_key_of, RoomAt, RoomId};
 use crate::hub::session::Session;
 use crate::hub::Hub;
 use crate::id::SessionId;
@@ -83,6 +83,21 @@ impl<T> Hub<T> {
         let since = session.lobby_said(to);
         self.move_to(id, to, now);
         self.welcome(id, since, now);
+    }
+
+    /// Sends a session to the lobby, because an operator closes the room where it is.
+    pub(super) fn send_to_lobby(&mut self, id: SessionId, room: RoomId, why: &str, now: Instant) {
+        let Self { sessions, core } = self;
+        let Some(session) = sessions.get_mut(id) else {
+            return;
+        };
+        let Some(left) = core.rooms.by_id(room).filter(|_| session.room == room.at) else {
+            return;
+        };
+        debug!(target: fields::LOG_TARGET, "{}", move_line(session.number, left, core.rooms.get(RoomAt::LOBBY)));
+        let name = left.name.clone();
+        core.note(session, Note::RoomClosed { room: &name, why }, now);
+        self.move_to(id, RoomAt::LOBBY, now);
     }
 
     /// Tells a session who is in the room where it has just come, and what was said there before.

@@ -195,6 +195,18 @@ impl Rooms {
         std::iter::once((RoomAt::LOBBY, &self.lobby)).chain(others)
     }
 
+    /// The rooms from this place on, each with its own.
+    pub(super) fn from(&self, place: usize) -> impl Iterator<Item = (usize, &Room)> {
+        let places = place..=self.others.capacity();
+        places.filter_map(|place| {
+            let room = match place.checked_sub(1) {
+                None => Some(&self.lobby),
+                Some(other) => self.others.get(other),
+            };
+            room.map(|room| (place, room))
+        })
+    }
+
     /// The rooms as they are listed: the lobby, then those without a key by how many are there, then by name.
     pub(super) fn listed(&self) -> impl Iterator<Item = (RoomAt, &Room)> {
         let others = self.ranks.iter().map(|rank| (rank.at, self.get(rank.at)));

@@ -66,6 +66,7 @@ impl<T> Hub<T> {
             }
             Task::Judge => core.judge(session, now),
             Task::Tell(words) => core.note(session, Note::OperatorTells(words), now),
+            Task::SendToLobby { room, why } => self.send_to_lobby(id, *room, why, now),
             // A guest's number is its own, so that name is free.
             Task::MakeGuest => _ = self.name_by_operator(id, None, now),
         }

@@ -112,6 +112,8 @@ pub(crate) enum Done {
     Renamed { from: Name, to: Name },
     /// This many sessions were told.
     Told(usize),
+    /// A room is closed: this many sessions are sent to the lobby.
+    RoomClosed(usize),
     /// Somebody is an operator, or no more.
     Operator { name: Name, on: bool },
 }
@@ -146,6 +148,8 @@ pub(crate) enum Denied {
     Nobody(Box<str>),
     NoAddress(Box<str>),
     NoRoom(Box<str>),
+    /// The lobby cannot be closed.
+    Lobby,
     NoSpan(Box<str>),
     NoPattern(NoPattern),
     NoRule(u64),

@@ -76,6 +76,32 @@ impl<T> Hub<T> {
         Ok(Done::Told(told.sum()))
     }
 
+    /// Closes a room: all who are in it are sent to the lobby, and told why.
+    ///
+    /// # Errors
+    /// If there is no such room, or it is the lobby.
+    pub(crate) fn close_room(
+        &mut self,
+        name: &str,
+        reason: &str,
+        now: Instant,
+    ) -> Result<Done, Denied> {
+        let at = self.room_called(name)?;
+        if at == RoomAt::LOBBY {
+            return Err(Denied::Lobby);
+        }
+        let room = self.core.rooms.id(at);
+        let why = cleaned(reason);
+        let in_it = self
+            .sessions
+            .iter()
+            .filter(|it| it.is_open() && it.room == at);
+        let ids: Vec<SessionId> = in_it.map(|session| session.id).collect();
+        let count = ids.len();
+        self.begin_job(ids, Task::SendToLobby { room, why }, now);
+        Ok(Done::RoomClosed(count))
+    }
+
     /// The room that is called so.
     pub(super) fn room_called(&self, name: &str) -> Result<RoomAt, Denied> {
         let found = self.core.rooms.find(name);

@@ -33,6 +33,7 @@ impl Done {
             }
             Self::Renamed { from, to } => format!("{from} is now {to}"),
             Self::Told(count) => format!("{} told", sessions(*count)),
+            Self::RoomClosed(count) => format!("{} sent to lobby", sessions(*count)),
             Self::Operator { name, on: true } => format!("{name} is an operator"),
             Self::Operator { name, on: false } => format!("{name} is no operator any more"),
         }
@@ -84,6 +85,7 @@ impl Denied {
             Self::NoSession(number) => format!("no session {number}"),
             Self::Nobody(name) => format!("nobody here is called {name}"),
             Self::NoAddress(text) => format!("no such address: {text}"),
+            Self::Lobby => "the lobby is always there".to_owned(),
             Self::NoRoom(name) => format!("no such room: {name}"),
             Self::NoSpan(text) => {
                 format!("{text} is no time: write 90s, 15m, 2h30m, 7d or forever")

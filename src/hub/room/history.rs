@@ -113,6 +113,11 @@ impl History {
         self.text.len() + self.lines.len() * LINE_BYTES
     }
 
+    /// How many lines are kept.
+    pub(in crate::hub) fn len(&self) -> usize {
+        self.lines.len()
+    }
+
     /// Whether nothing is kept.
     pub(in crate::hub) fn is_empty(&self) -> bool {
         self.lines.is_empty()

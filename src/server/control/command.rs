@@ -38,6 +38,7 @@ pub(in crate::server) enum Command<'a> {
     },
     /// What is done to people, and to the rules about them.
     Moderate(Order<'a>),
+    Rooms,
     /// The names that are kept, or those that fit this, as it was written.
     Names(Option<&'a str>),
     /// A name is to be kept, or kept no more.
@@ -86,6 +87,10 @@ pub(in crate::server) enum Order<'a> {
         who: &'a str,
         on: bool,
     },
+    CloseRoom {
+        room: &'a str,
+        reason: &'a str,
+    },
 }
 
 /// A rule that is to be made for an address or a person.
@@ -107,6 +112,7 @@ impl Command<'_> {
             | Self::Settings(_)
             | Self::Moderate(Order::Bans(_))
             | Self::Names(_)
+            | Self::Rooms
             | Self::Stats
             | Self::Metrics
             | Self::As(_)
@@ -185,6 +191,15 @@ pub(in crate::server) const COMMANDS: &[Row] = &[
         parse: |text| match text {
             "" => Ok(Command::Moderate(Order::Bans(None))),
             target => Ok(Command::Moderate(Order::Bans(Some(word(target)?)))),
+        },
+    },
+    Row {
+        verb: "close",
+        arguments: "ROOM [REASON]",
+        help: "send all who are in a room to the lobby",
+        parse: |text| match split(text) {
+            ("", _) => Err(Refusal::Usage),
+            (room, reason) => Ok(Command::Moderate(Order::CloseRoom { room, reason })),
         },
     },
     Row {
@@ -304,6 +319,12 @@ pub(in crate::server) const COMMANDS: &[Row] = &[
             (who, name, "") => Ok(Command::Moderate(Order::Rename { who, name })),
             _ => Err(Refusal::Usage),
         },
+    },
+    Row {
+        verb: "rooms",
+        arguments: "",
+        help: "list the rooms",
+        parse: |text| nothing(text, Command::Rooms),
     },
     Row {
         verb: "say",
@@ -538,6 +559,10 @@ mod tests {
             "ban ann",
             "ban force ann",
             "bans of ann",
+            "close",
+            "keep",
+            "names of mine",
+            "rooms of mine",
             "deop",
             "forbid spam*",
             "kick",

@@ -1,4 +1,4 @@
-//! A list, which goes out a part a turn: of sessions, of rules, or of kept names.
+//! A list, which goes out a part a turn: of sessions, rules, kept names or rooms.
 //!
 //! For sessions every slot is looked at first for those that match, then these are told in the order of their numbers, if
 //! they still match. So each is told at most once, however many come and go meanwhile, and no turn does more than its
@@ -46,6 +46,7 @@ pub(in crate::server) enum Listing {
     Sessions(Sessions),
     Rules(Rules),
     Names(Names),
+    Rooms(RoomList),
 }
 
 impl Listing {
@@ -66,6 +67,11 @@ impl Listing {
             after: 0,
             told: 0,
         })
+    }
+
+    /// All rooms.
+    pub(in crate::server) fn rooms() -> Self {
+        Self::Rooms(RoomList { place: 0, told: 0 })
     }
 
     /// The names that are kept, or those that fit a pattern.
@@ -89,6 +95,7 @@ impl Listing {
             Self::Sessions(list) => (list.go_on(hub, share, out, now), "session"),
             Self::Rules(list) => (list.go_on(hub, share, out), "rule"),
             Self::Names(list) => (list.go_on(hub, share, out), "name"),
+            Self::Rooms(list) => (list.go_on(hub, share, out), "room"),
         };
         told.map(|told| (told, what))
     }
@@ -111,6 +118,35 @@ impl Rules {
             }
             add_rule(rule, out);
             self.after = rule.number;
+            self.told += 1;
+            share.lines -= 1;
+        }
+        Some(self.told)
+    }
+}
+
+/// Rooms by their places.
+#[derive(Debug)]
+pub(in crate::server) struct RoomList {
+    /// The first place that was not looked at.
+    place: usize,
+    told: usize,
+}
+
+impl RoomList {
+    fn go_on<T>(&mut self, hub: &Hub<T>, share: &mut Share, out: &mut String) -> Option<usize> {
+        for (place, room) in hub.rooms_from(self.place) {
+            if share.lines == 0 {
+                return None;
+            }
+            let has_key = if room.has_key { "yes" } else { "no" };
+            let (name, people, lines) = (Value(room.name), room.people, room.lines);
+            // Writing to a String cannot fail.
+            let _ = writeln!(
+                out,
+                "room={name} people={people} key={has_key} lines={lines}"
+            );
+            self.place = place + 1;
             self.told += 1;
             share.lines -= 1;
         }

@@ -75,6 +75,7 @@ impl<N: Network> EventLoop<N> {
             Order::Rename { who, name } => hub.rename(&Who::parse(who)?, name, now),
             Order::Say { room, text } => hub.announce(room, text),
             Order::Tell { who, text } => hub.tell_by_operator(&Who::parse(who)?, text, now),
+            Order::CloseRoom { room, reason } => hub.close_room(room, reason, now),
             Order::Op { who, on } => hub.set_operator(&Who::parse(who)?, on),
             Order::Bans(_) => Ok(Done::Told(0)),
         }

@@ -143,6 +143,7 @@ impl<N: Network> EventLoop<N> {
                 ))
             }
             Command::Watch(level) => Answer::Begun(Doing::Watching(Watch::begin(level))),
+            Command::Rooms => Answer::Begun(Doing::Listing(Listing::rooms().into())),
             Command::Names(pattern) => {
                 let pattern = pattern.map(str::parse::<Pattern>).transpose();
                 let pattern = pattern.map_err(|error| Refusal::Because(error.to_string()))?;
