@@ -234,6 +234,7 @@ fn every_setting_that_can_be_changed_now_is_and_the_others_wait() {
     let waiting = [
         ("listen", "h:7"),
         ("bans-file", "bans"),
+        ("transcript-file", "transcript"),
         ("send-buffer-bytes", "0"),
     ];
     let known = waiting.iter().map(|(key, _)| *key);

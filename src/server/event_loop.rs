@@ -33,6 +33,7 @@ use crate::server::metrics::{Extras, Reload};
 use crate::server::monitor::Monitor;
 use crate::server::network::{Network, Owner, Wakeup};
 use crate::server::rules_file::RulesFile;
+use crate::server::transcript::TranscriptFile;
 use crate::server::watchdog::Watchdog;
 #[cfg(test)]
 use crate::settings::Settings;
@@ -86,6 +87,7 @@ pub(super) struct EventLoop<N: Network> {
     #[cfg(test)]
     planted: Option<Configuration>,
     rules: RulesFile,
+    transcript: TranscriptFile,
     meter: Meter,
     monitor: Monitor<N::Stream>,
     /// For monitoring: what other parts of the server tell, and how the files were read again.
@@ -132,6 +134,8 @@ impl<N: Network> EventLoop<N> {
         hub.set_rooms(&settings.rooms);
         hub.set_wall_clock(network.wall_seconds());
         rules.begin(&mut hub)?;
+        let mut transcript = TranscriptFile::new(settings.transcript_file.clone());
+        transcript.begin(&mut hub)?;
         let meter = Meter::new(network.now());
         let admission = AdmissionLimits::of(settings, sessions_allowed);
         let metrics = services.iter().enumerate();
@@ -157,6 +161,7 @@ impl<N: Network> EventLoop<N> {
             #[cfg(test)]
             planted: None,
             rules,
+            transcript,
             meter,
             monitor,
             extras: Extras::default(),
@@ -193,6 +198,7 @@ impl<N: Network> EventLoop<N> {
         while self.turn()? {}
         let now = self.now();
         self.control.tell_the_last(&mut self.network, now);
+        self.transcript.finish(&mut self.hub, now);
         Ok(())
     }
 
@@ -227,6 +233,9 @@ impl<N: Network> EventLoop<N> {
         self.hub.tick(now);
         self.resume();
         self.stop(now);
+        // Nobody has heard yet what they would look for in it after a crash.
+        self.transcript.write(&mut self.hub, now);
+        self.extras.transcript_lines_lost = self.transcript.lost();
         self.lap(Phase::Tick);
         self.flush(now);
         self.lap(Phase::Flush);
@@ -282,6 +291,7 @@ impl<N: Network> EventLoop<N> {
             stop,
             log,
             self.rules.retry_at(),
+            self.transcript.wake_at(),
         ];
         let wake_at = deadlines.into_iter().flatten().min();
         let timeout = wake_at.map(|at| at.saturating_duration_since(now));

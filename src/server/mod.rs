@@ -32,6 +32,7 @@ mod signals;
 #[cfg(test)]
 mod simulation;
 mod socket_file;
+mod transcript;
 mod watchdog;
 
 use std::fmt::Write;
@@ -53,6 +54,7 @@ use files::Files;
 use kernel::{Kernel, ListenAddress};
 use notify::notify;
 use rules_file::RulesFile;
+use transcript::TranscriptFile;
 
 pub use crate::dialect::Dialect;
 pub use crate::hub::Census;
@@ -82,7 +84,11 @@ pub fn check(settings: &Settings) -> Result<(), SettingsError> {
     settings
         .bans_file
         .as_deref()
-        .map_or(Ok(()), RulesFile::check)
+        .map_or(Ok(()), RulesFile::check)?;
+    settings
+        .transcript_file
+        .as_deref()
+        .map_or(Ok(()), TranscriptFile::check)
 }
 
 /// A chat server, bound and ready to run.

@@ -237,6 +237,7 @@ mod tests {
             send_buffer_bytes: Some(131_072),
             motd_file: None,
             bans_file: None,
+            transcript_file: None,
             rooms: Vec::new(),
             limits: Limits {
                 pace_max: Some(Duration::from_millis(100)),
@@ -299,6 +300,7 @@ mod tests {
             send_buffer_bytes: Some(1_048_576),
             motd_file: Some(PathBuf::from("/etc/motd")),
             bans_file: None,
+            transcript_file: None,
             rooms: ["games", "Help"]
                 .map(|it| RoomName::parse(it).unwrap())
                 .into(),
@@ -370,6 +372,7 @@ mod tests {
             "room",
             "motd-file",
             "bans-file",
+            "transcript-file",
         ];
         for setting in TABLE
             .iter()
@@ -522,6 +525,7 @@ mod tests {
             ],
             motd_file: Some(PathBuf::from("a motd = b")),
             bans_file: None,
+            transcript_file: None,
             limits: Limits {
                 idle: Some(Duration::from_secs(600)),
                 drain: Duration::from_millis(200),

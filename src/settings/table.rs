@@ -37,6 +37,8 @@ pub struct Settings {
     pub motd_file: Option<PathBuf>,
     /// Where the rules are kept; `None`: they last until the server stops.
     pub bans_file: Option<PathBuf>,
+    /// Where what is said in rooms without a key is written; `None`: nowhere.
+    pub transcript_file: Option<PathBuf>,
     /// Rooms that are always there, beside the lobby.
     pub rooms: Vec<RoomName>,
     /// The bounds of the chat itself.
@@ -56,6 +58,7 @@ impl Default for Settings {
             send_buffer_bytes: None,
             motd_file: None,
             bans_file: None,
+            transcript_file: None,
             rooms: Vec::new(),
             limits: Limits::default(),
         };
@@ -253,6 +256,17 @@ pub(super) static TABLE: &[Setting] = &[
         kind: Kind::File(
             |settings, path| settings.bans_file = path,
             |settings| settings.bans_file.as_deref(),
+        ),
+    },
+    Setting {
+        key: "transcript-file",
+        default: NONE,
+        meaning: "where what is said in rooms without a key is written, of which everybody is told; made if it is not there; \
+                  the last lines are read back at the start",
+        change: Change::Start,
+        kind: Kind::File(
+            |settings, path| settings.transcript_file = path,
+            |settings| settings.transcript_file.as_deref(),
         ),
     },
     number(

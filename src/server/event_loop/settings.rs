@@ -49,10 +49,11 @@ impl<N: Network> EventLoop<N> {
         let read = self.configuration.reread();
         let read = read.and_then(|fresh| Ok((Files::read(fresh.settings())?, fresh)));
         let read = read.map_err(|error| error.to_string());
+        let read = read.and_then(|(files, fresh)| Ok((files, fresh, self.transcript.reopen()?)));
         // Last of all that may fail, for its rules are in force with this.
         let read = read.and_then(|read| self.rules.reload(&mut self.hub, now).map(|()| read));
         self.reload.note(read.is_ok(), self.network.wall_seconds());
-        let (files, fresh) = read.map_err(|error| {
+        let (files, fresh, transcript) = read.map_err(|error| {
             let line = format!("reload: {error}; nothing changed");
             warn!("{line}");
             line
@@ -65,6 +66,7 @@ impl<N: Network> EventLoop<N> {
         }
         let Files { motd } = files;
         self.hub.set_motd(&motd);
+        self.transcript.take_over(transcript, &mut self.hub, now);
         self.adopt(fresh, now);
         info!("reloaded");
         Ok(())
