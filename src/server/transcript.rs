@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn f155_a_disk_that_fills_at_any_byte_tears_no_line_and_all_that_is_lost_is_counted() {
+    fn a_disk_that_fills_at_any_byte_tears_no_line_and_all_that_is_lost_is_counted() {
         for free in 0..=3 * LINE.len() {
             let mut desk = Desk::new(b"");
             desk.it.bytes_free = Some(free);
@@ -382,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn f155_a_server_that_died_within_a_line_goes_on_behind_its_end() {
+    fn a_server_that_died_within_a_line_goes_on_behind_its_end() {
         for bytes in 0..=LINE.len() {
             let mut desk = Desk::new(&LINE.as_bytes()[..bytes]).restart();
             desk.say(1);
