@@ -302,6 +302,7 @@ mod tests {
     struct Desk {
         folder: Folder,
         it: TranscriptFile,
+        now: Instant,
     }
 
     impl Desk {
@@ -315,7 +316,8 @@ mod tests {
         fn start(folder: Folder) -> Self {
             let mut it = TranscriptFile::new(Some(folder.path().join("said")));
             it.begin(&mut hub()).unwrap();
-            Self { folder, it }
+            let now = outset();
+            Self { folder, it, now }
         }
 
         /// The server is killed and started anew.
@@ -325,7 +327,7 @@ mod tests {
 
         /// This many lines are said in a turn.
         fn say(&mut self, lines: usize) {
-            self.it.append(LINE.repeat(lines).as_bytes(), outset());
+            self.it.append(LINE.repeat(lines).as_bytes(), self.now);
         }
 
         fn bytes(&self) -> Vec<u8> {
@@ -398,14 +400,15 @@ mod tests {
         desk.it.bytes_free = Some(0);
         assert_eq!(desk.it.wake_at(), None);
         desk.say(2);
-        let minute = outset() + TELL_EVERY;
+        let (now, minute) = (desk.now, desk.now + TELL_EVERY);
         assert_eq!(desk.it.wake_at(), Some(minute));
         let outage = desk.it.outage.as_mut().unwrap();
-        outage.tell_if_due(outset());
+        outage.tell_if_due(now);
         assert_eq!((outage.lost, outage.told), (2, 0));
         outage.tell_if_due(minute);
         assert_eq!((outage.lost, outage.told), (2, 2));
         assert_eq!(desk.it.wake_at(), None, "nothing is lost meanwhile");
+        desk.now = minute;
         desk.say(1);
         assert_eq!(desk.it.wake_at(), Some(minute + TELL_EVERY));
     }

@@ -10,6 +10,7 @@ mod moderators;
 mod muting;
 mod negotiation;
 mod operators;
+mod recording;
 mod rooms;
 mod screen;
 mod seat;
