@@ -60,9 +60,11 @@ fn what_is_said_in_rooms_without_a_key_is_written_and_nothing_else() {
 fn newcomers_are_told_that_it_is_written_and_where_it_is_not_they_are_told_nothing() {
     let mut world = recording();
     let guest = world.connect();
+    world.turn();
     assert_eq!(world.lines(guest)[2..], [TOLD]);
     let mut world = World::new(limits());
     let guest = world.connect();
+    world.turn();
     let greeting = world.lines(guest);
     assert!(greeting.iter().all(|line| line != TOLD), "{greeting:?}");
     assert!(world.hub.transcript().is_none());
@@ -89,6 +91,7 @@ fn the_last_lines_of_the_lobby_and_of_rooms_that_are_always_there_come_back() {
     text.extend_from_slice(b"2024-10-03T09:00:01Z lobby * bob waves\n");
     world.hub.restore(&text);
     let guest = world.connect();
+    world.turn();
     let shown = world.lines(guest).split_off(3);
     let expected = [
         "-- earlier:",
