@@ -91,15 +91,10 @@ impl<'a> Line<'a> {
         let line = std::str::from_utf8(line).ok()?;
         let (time, line) = line.split_once(' ')?;
         let (room, line) = line.split_once(' ')?;
-        let (acts, name, words) = match line.strip_prefix("* ") {
-            Some(line) => {
-                let (name, words) = line.split_once(' ')?;
-                (true, name, words)
-            }
-            None => {
-                let (name, words) = line.strip_prefix('<')?.split_once("> ")?;
-                (false, name, words)
-            }
+        let act = line.strip_prefix("* ");
+        let (name, words) = match act {
+            Some(line) => line.split_once(' ')?,
+            None => line.strip_prefix('<')?.split_once("> ")?,
         };
         let wall_seconds = Moment::parse(time).filter(|_| time.len() == TIME_BYTES)?;
         // Whoever has edited the file cannot let it do to a terminal what nobody may say.
@@ -107,7 +102,7 @@ impl<'a> Line<'a> {
         let said = Past {
             wall_seconds,
             name,
-            acts,
+            acts: act.is_some(),
             words,
         };
         (is_said && is_name(room) && is_name(name)).then_some(Self { room, said })

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use log::{info, warn};
+use memchr::memchr_iter;
 
 use crate::file::open_to_append;
 use crate::hub::transcript::CUT_OFF;
@@ -154,7 +155,8 @@ impl TranscriptFile {
     /// Appends lines.
     fn append(&mut self, text: &[u8], now: Instant) {
         let (written, result) = self.write_all(text);
-        let lost = lines(text) - lines(&text[..written]);
+        // The line in which it ends is lost, and all behind it.
+        let lost = lines(&text[written..]);
         self.lost += lost;
         match (result, &mut self.outage) {
             (Ok(()), _) => {
@@ -269,7 +271,7 @@ fn last_lines(mut file: &File) -> io::Result<Vec<u8>> {
 }
 
 fn lines(text: &[u8]) -> u64 {
-    text.iter().filter(|byte| **byte == b'\n').count() as u64
+    memchr_iter(b'\n', text).count() as u64
 }
 
 fn named(path: &Path, error: &io::Error) -> String {
