@@ -275,9 +275,10 @@ mod tests {
             let name = Name::parse(&person).unwrap_or(Name::guest(wall_seconds));
             let room = RoomName::parse(&room).unwrap_or(RoomName::lobby());
             prop_assume!(!words.is_empty());
-            let event = match acts {
-                true => Event::Did { name: &name, words },
-                false => Event::Said { name: &name, words },
+            let event = if acts {
+                Event::Did { name: &name, words }
+            } else {
+                Event::Said { name: &name, words }
             };
             let mut transcript = Transcript::default();
             transcript.add(&room, &event, wall_seconds);
