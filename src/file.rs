@@ -1,10 +1,11 @@
-//! Files that the server is told to read: regular ones, and no longer than they may be.
+//! Files that the server is told to read, or to append to: regular ones, and no longer than they may be where they are
+//! read whole.
 //!
 //! Whatever stands in the place of such a file, nothing here waits for it: a pipe has a reader from the moment on at
 //! which it is opened, and a device is not read at all.
 
 use std::fmt;
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -16,15 +17,7 @@ use rustix::fs::OFlags;
 /// # Errors
 /// If the file cannot be opened or read, is not regular, or is longer. The message does not name it.
 pub(crate) fn read_regular(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
-    // A pipe would be waited for, and a terminal could become the one that a signal comes from.
-    let flags = OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(flags.bits().cast_signed())
-        .open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("not a regular file"));
-    }
+    let file = open_regular(path, OpenOptions::new().read(true))?;
     // One byte more than may be tells a file that is too long from one that just fits.
     let mut content = Vec::new();
     file.take(bytes_max + 1).read_to_end(&mut content)?;
@@ -33,6 +26,28 @@ pub(crate) fn read_regular(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
         return Err(io::Error::other(longer));
     }
     Ok(content)
+}
+
+/// A regular file to be appended to, and read. Where there is none it is made, for its owner alone, if `make` says so.
+///
+/// # Errors
+/// If the file cannot be opened or made, or is not regular. The message does not name it.
+pub(crate) fn open_to_append(path: &Path, make: bool) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).append(true).create(make).mode(0o600);
+    open_regular(path, &mut options)
+}
+
+fn open_regular(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    // A pipe would be waited for, and a terminal could become the one that a signal comes from.
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let file = options
+        .custom_flags(flags.bits().cast_signed())
+        .open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("not a regular file"));
+    }
+    Ok(file)
 }
 
 /// A size as settings are written.

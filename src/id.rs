@@ -50,6 +50,14 @@ impl SessionId {
 pub(crate) struct PersonId(SessionId);
 
 impl PersonId {
+    /// Somebody who never had a session here: who wrote before the server was started.
+    pub(crate) fn former() -> Self {
+        Self(SessionId {
+            slot: u32::MAX,
+            serial: 0,
+        })
+    }
+
     /// The session that they have, or had, here.
     pub(crate) fn session(self) -> SessionId {
         self.0

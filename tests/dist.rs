@@ -440,7 +440,23 @@ fn log_is_rotated() {
     fs::create_dir_all(&folder).expect("a folder");
     let log = folder.join("chatd.log");
     fs::write(&log, "a line\n").expect("it can be written");
-    let rules = read("logrotate/chatd").replace("/var/log/chatd.log", &log.to_string_lossy());
+    let transcript = folder.join("transcript");
+    // Left over from the last time.
+    let rotated = folder.join("transcript.1");
+    _ = fs::remove_file(&rotated);
+    _ = fs::remove_file(&transcript);
+    let setting = format!("transcript-file={}", transcript.display());
+    let mut server = Server::start(&[&setting]);
+    let mut ann = server.join("ann");
+    ann.say("before");
+    ann.expect_silence();
+    let rules = read("logrotate/chatd")
+        .replace("/var/log/chatd.log", &log.to_string_lossy())
+        .replace("/var/lib/chatd/transcript", &transcript.to_string_lossy())
+        .replace(
+            "systemctl reload chatd",
+            &format!("kill -HUP {}", server.pid()),
+        );
     let file = folder.join("rules");
     fs::write(&file, rules).expect("it can be written");
     let mut command = Command::new("logrotate");
@@ -451,6 +467,18 @@ fn log_is_rotated() {
     run(command.arg(file));
     assert_eq!(fs::read_to_string(&log).expect("it is kept"), "");
     assert!(folder.join("chatd.log.1.gz").is_file());
+    server.log.wait_for(" reloaded");
+    ann.say("behind");
+    ann.expect_silence();
+    server.stop();
+    for (file, words) in [(rotated, "before"), (transcript, "behind")] {
+        let text = fs::read_to_string(file).expect("it is kept");
+        assert!(
+            text.ends_with(&format!("Z lobby <ann> {words}\n")),
+            "{text}"
+        );
+        assert_eq!(text.lines().count(), 1);
+    }
 }
 
 fn sockets_are_named() {

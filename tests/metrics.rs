@@ -446,6 +446,7 @@ fn exact_counts() {
         ],
     );
     // The log says the same.
+    server.log.wait_for_count(" close id=", 2);
     let closes = server.log.matching(" close id=");
     let sum = |key| {
         let numbers = closes.iter().map(|line| value(line, key).parse::<u64>());

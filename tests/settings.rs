@@ -240,6 +240,7 @@ fn every_setting_that_can_be_changed_now_is_and_the_others_wait() {
         ("listen", "h:7"),
         ("bans-file", "bans"),
         ("names-file", "names"),
+        ("transcript-file", "transcript"),
         ("send-buffer-bytes", "0"),
     ];
     let known = waiting.iter().map(|(key, _)| *key);
@@ -301,10 +302,15 @@ fn a_start_can_be_tried_without_starting() {
     let folder = place.path("");
     let bans_folder = format!("bans-file={folder}");
     let bans_absent = format!("bans-file={absent}");
+    let transcript_folder = format!("transcript-file={folder}");
+    let transcript_absent = format!("transcript-file={absent}");
     let good_all = (Some(0), "settings are good\n".to_owned(), String::new());
     assert_eq!(test(&[]), good_all);
     assert_eq!(test(&["-f", &good, "-l", &taken]), good_all);
-    assert_eq!(test(&["-o", &bans_absent]), good_all, "it would be made");
+    for would_be_made in [&bans_absent, &transcript_absent] {
+        assert_eq!(test(&["-o", would_be_made]), good_all);
+        assert!(!std::path::Path::new(&absent).exists());
+    }
     for (arguments, status, why) in [
         (
             &["-f", &wrong][..],
@@ -330,6 +336,11 @@ fn a_start_can_be_tried_without_starting() {
             &["-o", &bans_folder],
             1,
             format!("bans-file {folder}: not a regular file"),
+        ),
+        (
+            &["-o", &transcript_folder],
+            1,
+            format!("transcript-file {folder}: Is a directory (os error 21)"),
         ),
         (
             &["-o", "line-bytes-max=1"],

@@ -384,6 +384,9 @@ fn parse_time(text: &str) -> Option<Option<i16>> {
     Some(offset)
 }
 
+/// No clock on earth is further from UTC than 14 hours.
+const OFFSET_MINUTES_MAX: i16 = 14 * 60;
+
 /// Minutes to add to UTC. No place on earth is further from it than 14 hours.
 fn parse_offset(text: &str) -> Option<i16> {
     let (sign, digits) = match text.split_at_checked(1)? {
@@ -398,7 +401,8 @@ fn parse_offset(text: &str) -> Option<i16> {
             .ok()
             .filter(|number| digits && *number <= most)
     };
-    Some(sign * (number(hours, 14)? * 60 + number(minutes, 59)?))
+    let minutes = number(hours, 14)? * 60 + number(minutes, 59)?;
+    (minutes <= OFFSET_MINUTES_MAX).then_some(sign * minutes)
 }
 
 /// The first word and, without the white space between, the rest.

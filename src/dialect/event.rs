@@ -96,6 +96,8 @@ pub(crate) enum Reply<'a> {
 pub(crate) enum Note<'a> {
     /// The first line to a newcomer.
     Welcome(&'a Name),
+    /// What is said in rooms without a key is written into a file.
+    Recorded,
     /// A line of the message of the day.
     MessageOfTheDay(&'a str),
     /// What was said before follows.

@@ -79,6 +79,7 @@ impl Display for Note<'_> {
                 write!(f, "{room} is closed: {why}; you are in lobby")
             }
             Self::YouAreIn(room) => write!(f, "you are in {room}"),
+            Self::Recorded => f.write_str("what is said in rooms without a key is recorded"),
             Self::MoreRooms { count, listed } => more_rooms(f, count, listed),
             Self::Away(true) => f.write_str("you are away"),
             Self::Away(false) => f.write_str("you are back"),

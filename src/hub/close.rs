@@ -252,6 +252,9 @@ impl<T> Hub<T> {
             let listed = &listed;
             add(Reply::Note(Note::MoreRooms { count, listed }));
         }
+        if self.core.transcript.is_some() {
+            add(Reply::Note(Note::Recorded));
+        }
         for line in &self.core.motd {
             add(Reply::Note(Note::MessageOfTheDay(line)));
         }

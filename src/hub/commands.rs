@@ -116,13 +116,17 @@ impl Core {
         self.speeches = self.speeches.wrapping_add(1);
         let (id, speeches, wall_seconds) = (session.id, self.speeches, self.wall_seconds);
         let hears_own = session.codec.hears_own();
+        let event = event(&session.name);
+        let transcript = &mut self.transcript;
         self.rooms.change(session.room, |room| {
             if let Some(member) = room.members.get_mut(session.member) {
                 member.spoke = speeches;
             }
             room.note_speaker(id);
             room.note_said(now);
-            let event = event(&session.name);
+            if let Some(transcript) = transcript.as_mut().filter(|_| room.key.is_none()) {
+                transcript.add(&room.name, &event, wall_seconds);
+            }
             room.history.keep(&event, id.into(), wall_seconds);
             if hears_own {
                 room.say_to_all(&event, Some(id));

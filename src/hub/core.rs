@@ -19,6 +19,7 @@ use crate::hub::rooms::Rooms;
 use crate::hub::roster::Roster;
 use crate::hub::rules::Rules;
 use crate::hub::session::{Ending, Session, Stage};
+use crate::hub::transcript::Transcript;
 use crate::id::SessionId;
 use crate::ledger::Ledger;
 use crate::limits::Limits;
@@ -102,6 +103,8 @@ pub(super) struct Core {
     pub(super) wall_seconds: u64,
     /// The message of the day, as clean lines.
     pub(super) motd: Vec<String>,
+    /// What is said in rooms without a key, if it is to be written.
+    pub(super) transcript: Option<Transcript>,
     /// What the session at hand hears of the feed; kept for its buffer.
     pub(super) parts: Vec<Part>,
     /// What the session at hand alone is sent; kept for its buffer.
@@ -142,6 +145,7 @@ impl Core {
             speeches: 0,
             wall_seconds: 0,
             motd: Vec::new(),
+            transcript: None,
             parts: Vec::new(),
             scratch: Vec::new(),
         }
@@ -167,7 +171,9 @@ impl Core {
 
     /// Whether this turn has done its share of work, so that no more is to be read in it.
     pub(super) fn has_done_enough(&self) -> bool {
-        self.work >= Work::TURN_MAX || self.private_bytes >= PRIVATE_BYTES_MAX
+        self.work >= Work::TURN_MAX
+            || self.private_bytes >= PRIVATE_BYTES_MAX
+            || self.transcript.as_ref().is_some_and(Transcript::is_full)
     }
 
     /// Whether what was said in a room must be told as soon as there is time.

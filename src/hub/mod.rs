@@ -52,6 +52,7 @@ mod sessions;
 mod sink;
 #[cfg(test)]
 mod tests;
+pub(crate) mod transcript;
 mod voice;
 mod working_off;
 

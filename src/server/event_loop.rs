@@ -34,6 +34,7 @@ use crate::server::monitor::Monitor;
 use crate::server::names_file::NamesFile;
 use crate::server::network::{Network, Owner, Wakeup};
 use crate::server::rules_file::RulesFile;
+use crate::server::transcript::TranscriptFile;
 use crate::server::watchdog::Watchdog;
 #[cfg(test)]
 use crate::settings::Settings;
@@ -88,6 +89,7 @@ pub(super) struct EventLoop<N: Network> {
     planted: Option<Configuration>,
     rules: RulesFile,
     names: NamesFile,
+    transcript: TranscriptFile,
     meter: Meter,
     monitor: Monitor<N::Stream>,
     /// For monitoring: what other parts of the server tell, and how the files were read again.
@@ -137,6 +139,8 @@ impl<N: Network> EventLoop<N> {
         rules.begin(&mut hub)?;
         let mut names = NamesFile::new(settings.names_file.clone());
         names.begin(&mut hub)?;
+        let mut transcript = TranscriptFile::new(settings.transcript_file.clone());
+        transcript.begin(&mut hub)?;
         let meter = Meter::new(network.now());
         let admission = AdmissionLimits::of(settings, sessions_allowed);
         let metrics = services.iter().enumerate();
@@ -163,6 +167,7 @@ impl<N: Network> EventLoop<N> {
             planted: None,
             rules,
             names,
+            transcript,
             meter,
             monitor,
             extras: Extras::default(),
@@ -199,6 +204,7 @@ impl<N: Network> EventLoop<N> {
         while self.turn()? {}
         let now = self.now();
         self.control.tell_the_last(&mut self.network, now);
+        self.transcript.finish(&mut self.hub, now);
         Ok(())
     }
 
@@ -236,6 +242,9 @@ impl<N: Network> EventLoop<N> {
         self.hub.tick(now);
         self.resume();
         self.stop(now);
+        // Nobody has heard yet what they would look for in it after a crash.
+        self.transcript.write(&mut self.hub, now);
+        self.extras.transcript_lines_lost = self.transcript.lost();
         self.lap(Phase::Tick);
         self.flush(now);
         self.lap(Phase::Flush);
@@ -293,6 +302,7 @@ impl<N: Network> EventLoop<N> {
             log,
             self.rules.retry_at(),
             self.names.wake_at(&self.hub),
+            self.transcript.wake_at(),
         ];
         let wake_at = deadlines.into_iter().flatten().min();
         let timeout = wake_at.map(|at| at.saturating_duration_since(now));

@@ -33,6 +33,7 @@ mod signals;
 #[cfg(test)]
 mod simulation;
 mod socket_file;
+mod transcript;
 mod watchdog;
 
 use std::fmt::Write;
@@ -55,6 +56,7 @@ use kernel::{Kernel, ListenAddress};
 use names_file::NamesFile;
 use notify::notify;
 use rules_file::RulesFile;
+use transcript::TranscriptFile;
 
 pub use crate::dialect::Dialect;
 pub use crate::hub::Census;
@@ -86,7 +88,9 @@ pub fn check(settings: &Settings) -> Result<(), SettingsError> {
         settings.names_file.as_deref(),
     );
     rules.map_or(Ok(()), RulesFile::check)?;
-    names.map_or(Ok(()), NamesFile::check)
+    names.map_or(Ok(()), NamesFile::check)?;
+    let transcript = settings.transcript_file.as_deref();
+    transcript.map_or(Ok(()), TranscriptFile::check)
 }
 
 /// A chat server, bound and ready to run.

@@ -239,6 +239,7 @@ mod tests {
             motd_file: None,
             bans_file: None,
             names_file: None,
+            transcript_file: None,
             rooms: Vec::new(),
             limits: Limits {
                 pace_max: Some(Duration::from_millis(100)),
@@ -306,6 +307,7 @@ mod tests {
             motd_file: Some(PathBuf::from("/etc/motd")),
             bans_file: None,
             names_file: None,
+            transcript_file: None,
             rooms: ["games", "Help"]
                 .map(|it| RoomName::parse(it).unwrap())
                 .into(),
@@ -382,6 +384,7 @@ mod tests {
             "motd-file",
             "bans-file",
             "names-file",
+            "transcript-file",
         ];
         for setting in TABLE
             .iter()
@@ -534,6 +537,7 @@ mod tests {
             ],
             motd_file: Some(PathBuf::from("a motd = b")),
             bans_file: None,
+            transcript_file: None,
             limits: Limits {
                 idle: Some(Duration::from_secs(600)),
                 drain: Duration::from_millis(200),

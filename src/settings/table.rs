@@ -30,6 +30,7 @@ impl Default for Settings {
             motd_file: None,
             bans_file: None,
             names_file: None,
+            transcript_file: None,
             rooms: Vec::new(),
             limits: Limits::default(),
         };
@@ -255,6 +256,17 @@ pub(super) static TABLE: &[Setting] = &[
         |settings, n| settings.limits.names_kept_days = unless_zero(n).map(|days| days as u32),
         |settings| settings.limits.names_kept_days.map_or(0, u64::from),
     ),
+    Setting {
+        key: "transcript-file",
+        default: NONE,
+        meaning: "where what is said in rooms without a key is written, of which everybody is told; made if it is not there; \
+                  the last lines are read back at the start",
+        change: Change::Start,
+        kind: Kind::File(
+            |settings, path| settings.transcript_file = path,
+            |settings| settings.transcript_file.as_deref(),
+        ),
+    },
     number(
         "pace-ms-max",
         "100",

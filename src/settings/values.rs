@@ -31,6 +31,8 @@ pub struct Settings {
     pub bans_file: Option<PathBuf>,
     /// Where kept names are written; `None`: they are kept until the server stops.
     pub names_file: Option<PathBuf>,
+    /// Where what is said in rooms without a key is written; `None`: nowhere.
+    pub transcript_file: Option<PathBuf>,
     /// Rooms that are always there, beside the lobby.
     pub rooms: Vec<RoomName>,
     /// The bounds of the chat itself.

@@ -55,19 +55,32 @@ impl History {
             Event::Did { name, words } => (name, words, true),
             Event::Presence(_) | Event::Announced { .. } => return,
         };
+        let past = Past {
+            wall_seconds,
+            name: &name.text(),
+            acts,
+            words,
+        };
+        self.add(&past, author);
+    }
+
+    /// Keeps what was said before the server was started.
+    pub(in crate::hub) fn restore(&mut self, past: &Past<'_>) {
+        self.add(past, PersonId::former());
+    }
+
+    fn add(&mut self, past: &Past<'_>, author: PersonId) {
         if self.lines_max == 0 {
             return;
         }
-        let before = self.text.len();
-        self.text.push_str(&name.text());
-        let name_bytes = self.text.len() - before;
-        self.text.push_str(words);
+        self.text.push_str(past.name);
+        self.text.push_str(past.words);
         self.lines.push_back(Line {
             author,
-            wall_seconds,
-            acts,
-            name_bytes,
-            words_bytes: words.len(),
+            wall_seconds: past.wall_seconds,
+            acts: past.acts,
+            name_bytes: past.name.len(),
+            words_bytes: past.words.len(),
         });
         self.said += 1;
         self.forget_what_is_too_much();

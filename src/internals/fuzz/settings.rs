@@ -228,6 +228,7 @@ fn value_of(settings: &Settings, key: &str) -> Value {
         "connects-per-minute" => settings.connects_per_minute.unwrap_or(0).into(),
         "motd-file" => return Value::Path(settings.motd_file.clone()),
         "bans-file" => return Value::Path(settings.bans_file.clone()),
+        "transcript-file" => return Value::Path(settings.transcript_file.clone()),
         "sessions-max" => settings.sessions_max.unwrap_or(0) as u128,
         "sessions-per-address-max" => settings.sessions_per_address_max.unwrap_or(0).into(),
         "line-bytes-max" => limits.line_bytes_max as u128,

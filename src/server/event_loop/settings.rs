@@ -50,10 +50,11 @@ impl<N: Network> EventLoop<N> {
         let read = read.and_then(|fresh| Ok((Files::read(fresh.settings())?, fresh)));
         let read = read.map_err(|error| error.to_string());
         let read = read.and_then(|read| Ok((read, self.names.read_again(&self.hub)?)));
+        let read = read.and_then(|(read, names)| Ok((read, names, self.transcript.reopen()?)));
         // Last of all that may fail, for its rules are in force with this.
         let read = read.and_then(|read| self.rules.reload(&mut self.hub, now).map(|()| read));
         self.reload.note(read.is_ok(), self.network.wall_seconds());
-        let ((files, fresh), names) = read.map_err(|error| {
+        let ((files, fresh), names, transcript) = read.map_err(|error| {
             let line = format!("reload: {error}; nothing changed");
             warn!("{line}");
             line
@@ -67,6 +68,7 @@ impl<N: Network> EventLoop<N> {
         let Files { motd } = files;
         self.hub.set_motd(&motd);
         self.names.follow(names, &mut self.hub);
+        self.transcript.take_over(transcript, &mut self.hub, now);
         self.adopt(fresh, now);
         info!("reloaded");
         Ok(())

@@ -146,7 +146,7 @@ fn times_stand_before_every_line() {
             &["14:06 !! no such command: /nosuch; /help lists them, // says a slash"],
         );
         scene.asks(ann, "/time on +08:00", &["22:06 -- times on, +08:00"]);
-        scene.asks(ann, "/time ON -14:06", &["00:00 -- times on, -14:06"]);
+        scene.asks(ann, "/time ON -14:00", &["00:06 -- times on, -14:00"]);
         scene.asks(ann, "/time on +09:54", &["00:00 -- times on, +09:54"]);
         scene.types(bob, "/quit");
         scene.hears(ann, &["00:00 -- bob left (1 here)"]);
@@ -155,6 +155,8 @@ fn times_stand_before_every_line() {
             "/time",
             "/time on 8",
             "/time on +25:00",
+            "/time on +14:01",
+            "/time on -14:06",
             "/time off +08:00",
             "/time +08:00",
         ] {

@@ -201,8 +201,14 @@ fn what_is_set_is_refused_as_at_the_start_and_told_with_where_it_came_from() {
     assert_eq!(bench.try_set("idle-seconds", "7"), Ok("5".to_owned()));
     for row in rows(&bench) {
         assert_eq!(row.from == Source::Set, row.key == "idle-seconds");
-        let only_at_start =
-            ["listen", "bans-file", "names-file", "send-buffer-bytes"].contains(&row.key);
+        let only_at_start = [
+            "listen",
+            "bans-file",
+            "names-file",
+            "transcript-file",
+            "send-buffer-bytes",
+        ]
+        .contains(&row.key);
         assert_eq!(row.change == Change::Start, only_at_start, "{row}");
     }
     bench.network().signals.push_back(Wakeup::Reload);
