@@ -49,7 +49,7 @@ fn f012_a_crowd_at_the_door_is_let_in_by_and_by() {
     );
 }
 
-/// Waits, for at most [`DEADLINE`], until the process is stopped (state `T`, proc_pid_stat(5)).
+/// Waits, for at most [`DEADLINE`], until the process is stopped (state `T`, `proc_pid_stat(5)`).
 fn wait_until_stopped(pid: u32) {
     let deadline = Instant::now() + DEADLINE;
     loop {
