@@ -23,7 +23,8 @@ pub use crate::rate::Rate;
 use self::configuration::Entry;
 use self::error::one_line;
 pub use self::listen::{Endpoint, Listen, ListenError, Place, Service};
-use self::table::{Setting, LISTEN, TABLE};
+use self::row::Setting;
+use self::table::{LISTEN, TABLE};
 
 pub use self::configuration::{Changed, Configuration, Row, Source};
 pub use self::error::SettingsError;
@@ -35,6 +36,7 @@ mod configuration;
 mod error;
 mod listen;
 mod number;
+mod row;
 mod table;
 mod values;
 

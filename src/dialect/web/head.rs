@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use httparse::{Error, Status, EMPTY_HEADER};
 
-use crate::dialect::web::Coming;
+use crate::dialect::web::coming::Coming;
 
 /// The head of a request may have 8 KiB.
 pub(super) const HEAD_BYTES_MAX: usize = 8 * 1024;

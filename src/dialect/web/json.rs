@@ -5,8 +5,8 @@ use std::io::{self, Write};
 use crate::dialect::event::{
     Arrived, Event, Farewell, Here, Listed, Moment, Note, Past, Presence, Reply, RoomList,
 };
+use crate::dialect::web::coming::PageKey;
 use crate::dialect::web::frames::{push, Opcode};
-use crate::dialect::web::PageKey;
 use crate::dialect::words::ANNOUNCEMENT;
 
 /// At most this many bytes of lines of the past are in one frame, and a last line.

@@ -11,6 +11,7 @@ mod moderators;
 mod muting;
 mod negotiation;
 mod operators;
+mod pages;
 mod recording;
 mod rooms;
 mod screen;
