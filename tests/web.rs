@@ -201,7 +201,7 @@ fn only_pages_of_ours_open_a_socket() {
     let port = to.port();
     let of = |host: &str, origin: &str| {
         let opened = Browser::open(to, "", &[("host", host), ("origin", origin)]);
-        opened.map(|_| 101).unwrap_or_else(|(status, _)| status)
+        opened.map_or_else(|(status, _)| status, |_| 101)
     };
     let local = format!("127.0.0.1:{port}");
     assert_eq!(of(&local, &format!("http://{local}")), 101);

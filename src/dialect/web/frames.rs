@@ -408,11 +408,11 @@ mod tests {
         match payload.len() {
             length @ ..=125 => out.push(0x80 | length as u8),
             length @ 126..=0xffff => {
-                out.push(0x80 | 126);
+                out.push(0xfe);
                 out.extend((length as u16).to_be_bytes());
             }
             length => {
-                out.push(0x80 | 127);
+                out.push(0xff);
                 out.extend((length as u64).to_be_bytes());
             }
         }

@@ -276,8 +276,8 @@ mod tests {
     /// What becomes of a request with these fields behind its first line.
     #[track_caller]
     fn wish(line: &str, fields: &[&str]) -> Wish {
-        let fields: String = fields.iter().map(|field| format!("{field}\r\n")).collect();
-        parse(&format!("{line}\r\n{fields}\r\n")).unwrap().wish
+        let head = [&[line], fields, &["", ""]].concat().join("\r\n");
+        parse(&head).unwrap().wish
     }
 
     const UPGRADE: [&str; 5] = [

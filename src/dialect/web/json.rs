@@ -95,7 +95,7 @@ impl Write for Escaping<'_> {
 /// Adds a frame with one object.
 fn frame(out: &mut Vec<u8>, kind: &str, fill: impl FnOnce(Object<'_>) -> Object<'_>) {
     push(out, Opcode::Text, |out| {
-        fill(Object::begin(out, kind)).end()
+        fill(Object::begin(out, kind)).end();
     });
 }
 

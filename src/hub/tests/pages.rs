@@ -183,7 +183,7 @@ fn a_page_that_does_not_come_back_has_left() {
     let (ann, hi) = page(&mut world, "ann");
     world.lines(bob);
     world.hub.handle_eof(ann, world.now);
-    world.pass(ABSENCE - Duration::from_millis(1));
+    world.pass(Duration::from_millis(29_999));
     assert_eq!(world.read(bob), b"");
     world.pass(Duration::from_millis(1));
     assert_eq!(world.lines(bob), ["-- ann left (1 here)"]);
