@@ -1,0 +1,521 @@
+//! What a client asks for: verbs to requests, and what the dialect answers by itself.
+
+use crate::dialect::commands::OPERATOR_COMMANDS;
+use crate::dialect::input::{Context, Input};
+use crate::dialect::irc::codec::{Asked, Codec};
+use crate::dialect::irc::format::{spoken, without_formatting, Spoken};
+use crate::dialect::irc::line::{Message, Unclear};
+use crate::dialect::request::{Refusal, Request};
+use crate::hygiene;
+use crate::name::{without_hash, Name, RoomName};
+use crate::work::Work;
+
+/// Why somebody is away, and why somebody is kicked, is cut to this many bytes.
+const REASON_BYTES_MAX: usize = 390;
+
+/// A question that only IRC has: it is answered out of a [`Directory`](crate::dialect::directory::Directory).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Question<'a> {
+    pub(super) query: Query,
+    /// About whom or what; may be empty.
+    pub(super) about: &'a str,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Query {
+    /// What a newcomer is told.
+    Greeting,
+    /// MODE of a room.
+    ModeOfRoom,
+    Topic,
+    Who {
+        operators: bool,
+    },
+    Whois,
+    Names,
+    List,
+    Lusers,
+    Motd,
+    Ison,
+    Userhost,
+    /// The room is not the client's own: 403 if there is none, else this numeric.
+    Outside(u16),
+}
+
+impl Question<'_> {
+    /// What a newcomer is told.
+    pub(crate) const GREETING: Self = Self {
+        query: Query::Greeting,
+        about: "",
+    };
+}
+
+impl Codec {
+    /// Understands a line.
+    pub(super) fn understand<'a>(
+        &mut self,
+        line: &[u8],
+        scratch: &'a mut String,
+        context: &mut Context<'_>,
+    ) -> Input<'a> {
+        let message = match Message::parse(line) {
+            Ok(message) => message,
+            Err(Unclear::Blank) => return Input::Blank,
+            Err(Unclear::TagsTooLong) => return self.too_long(line.len(), context),
+            Err(Unclear::NotUtf8(verb)) => {
+                let verb = verb.to_ascii_uppercase();
+                let words = "what you type is not UTF-8 and is not readable here";
+                let out = &mut *context.out;
+                self.me.from_server(out, format_args!("FAIL {verb:.20} INVALID_UTF8 :{words}"));
+                return Input::Answered;
+            }
+        };
+        let verb = message.verb.to_ascii_uppercase();
+        let speaks = matches!(&*verb, "PRIVMSG" | "NOTICE");
+        let bytes = if speaks {
+            message.given(1).map_or(0, str::len)
+        } else {
+            // Tags may have more.
+            line.len().saturating_sub(if line.starts_with(b"@") { 4096 } else { 0 })
+        };
+        if bytes > context.words_bytes_max {
+            return self.too_long(bytes, context);
+        }
+        scratch.clear();
+        match &*verb {
+            "PRIVMSG" => self.speak(&message, false, scratch, context),
+            "NOTICE" => self.speak(&message, true, scratch, context),
+            "PONG" => Input::Answered,
+            "PING" => self.answer_ping(&message, context),
+            "JOIN" => self.join(&message, scratch, context),
+            "PART" => self.part(&message, scratch, context),
+            "NICK" => self.nick(&message, context),
+            "QUIT" => {
+                scratch.push_str(&fit(message.given(0).unwrap_or_default()));
+                Input::Request(Request::Quit(scratch))
+            }
+            "AWAY" => {
+                let reason = fit(message.given(0).unwrap_or_default());
+                scratch.push_str(clip(&reason, REASON_BYTES_MAX));
+                let away = (!scratch.is_empty()).then_some(&**scratch);
+                Input::Request(Request::Away(away))
+            }
+            "KICK" => self.kick(&message, scratch, context),
+            "MODE" => self.mode(&message, scratch, context),
+            "CAP" => self.cap(&message, context),
+            _ => self.ask(&verb, &message, scratch, context),
+        }
+    }
+
+    fn too_long<'a>(&mut self, bytes: usize, context: &Context<'_>) -> Input<'a> {
+        Input::Refused(Refusal::LineTooLong {
+            bytes,
+            bytes_max: context.words_bytes_max,
+        })
+    }
+
+    /// Adds an answer that is known at once.
+    fn numeric<'a>(
+        &self,
+        context: &mut Context<'_>,
+        code: u16,
+        rest: std::fmt::Arguments<'_>,
+    ) -> Input<'a> {
+        self.me.numeric(context.out, code, rest);
+        Input::Answered
+    }
+
+    fn too_few<'a>(&self, context: &mut Context<'_>, verb: &str) -> Input<'a> {
+        self.me.too_few(context.out, verb);
+        Input::Answered
+    }
+
+    fn answer_ping<'a>(&self, message: &Message<'_>, context: &mut Context<'_>) -> Input<'a> {
+        let Some(token) = message.param(0) else {
+            return self.too_few(context, "PING");
+        };
+        let server = &self.me.server;
+        self.me.from_server(context.out, format_args!("PONG {server} :{token}"));
+        Input::Answered
+    }
+
+    fn cap<'a>(&mut self, message: &Message<'_>, context: &mut Context<'_>) -> Input<'a> {
+        let Some(subcommand) = message.param(0) else {
+            return self.too_few(context, "CAP");
+        };
+        let before = self.me.caps;
+        self.me.obey_cap(context.out, subcommand, &message.joined_from(1));
+        if self.me.caps == before {
+            return Input::Answered;
+        }
+        Input::Encoding
+    }
+
+    /// Whether this is the room that it is in.
+    fn is_own_room(&self, room: &str) -> bool {
+        let own = self.room.as_deref();
+        let is_same = |own: &str| own.to_lowercase() == without_hash(room).to_lowercase();
+        room.starts_with('#') && own.is_some_and(is_same)
+    }
+
+    /// PRIVMSG and NOTICE.
+    fn speak<'a>(
+        &mut self,
+        message: &Message<'_>,
+        is_notice: bool,
+        scratch: &'a mut String,
+        context: &mut Context<'_>,
+    ) -> Input<'a> {
+        if is_notice {
+            self.asked = Asked::Notice;
+        }
+        let Some(to) = message.param(0) else {
+            return match is_notice {
+                true => Input::Answered,
+                false => self.numeric(context, 411, format_args!(":No recipient given (PRIVMSG)")),
+            };
+        };
+        let (acts, words) = match spoken(message.given(1).unwrap_or_default()) {
+            Spoken::Words(words) => (false, words),
+            Spoken::Action(words) => (true, words),
+            Spoken::Ctcp => {
+                if !is_notice {
+                    self.me.notice(context.out, "only /me is passed on");
+                }
+                return Input::Answered;
+            }
+        };
+        let words = hygiene::clean(words.as_bytes()).text;
+        if words.trim().is_empty() {
+            return Input::Refused(Refusal::NoText);
+        }
+        if to.starts_with('#') {
+            if !self.is_own_room(to) {
+                return match is_notice {
+                    true => Input::Answered,
+                    false => about(Query::Outside(404), to, scratch),
+                };
+            }
+            if !is_notice {
+                (self.asked, self.about) = (Asked::Say, to.into());
+            }
+            scratch.push_str(&words);
+            return Input::Request(match (acts, is_notice) {
+                (true, _) => Request::Act(scratch),
+                (false, true) => Request::Notice(scratch),
+                (false, false) => Request::Say(scratch),
+            });
+        }
+        if to.eq_ignore_ascii_case("chatd") {
+            return self.command_chatd(&words, scratch, context);
+        }
+        scratch.push_str(to);
+        scratch.push_str(if acts { "/me " } else { "" });
+        scratch.push_str(&words);
+        let (to, words) = scratch.split_at(to.len());
+        Input::Request(match is_notice {
+            true => Request::Notify { to, words },
+            false => Request::Tell { to, words },
+        })
+    }
+
+    /// What is said to chatd itself: the commands about names.
+    fn command_chatd<'a>(
+        &mut self,
+        words: &str,
+        scratch: &'a mut String,
+        context: &mut Context<'_>,
+    ) -> Input<'a> {
+        let words: Vec<&str> = words.split_ascii_whitespace().collect();
+        match (words[0].to_ascii_lowercase().as_str(), &words[1..]) {
+            ("name", [name, key]) => match Name::parse_kept(name) {
+                Err(error) => Input::Refused(error.into()),
+                Ok(name) => {
+                    scratch.push_str(key);
+                    Input::Request(Request::TakeKept { name, key: scratch })
+                }
+            },
+            ("keep", []) => Input::Request(Request::Keep),
+            ("unkeep", []) => Input::Request(Request::Unkeep),
+            _ => {
+                self.me.notice(context.out, "chatd knows: name NAME KEY, keep, unkeep");
+                Input::Answered
+            }
+        }
+    }
+
+    fn nick<'a>(&mut self, message: &Message<'_>, context: &mut Context<'_>) -> Input<'a> {
+        let Some(nick) = message.param(0) else {
+            return self.numeric(context, 431, format_args!(":No nickname given"));
+        };
+        (self.asked, self.about) = (Asked::Nick, nick.into());
+        match Name::parse(nick) {
+            Ok(name) if name.text() == *self.me.nick => Input::Answered,
+            Ok(name) => Input::Request(Request::TakeName(name)),
+            Err(error) => {
+                context.work.add(Work::look_up(nick));
+                Input::Refused(error.into())
+            }
+        }
+    }
+
+    /// Of several rooms the first is joined, for everybody is in one room at a time.
+    fn join<'a>(
+        &mut self,
+        message: &Message<'_>,
+        scratch: &'a mut String,
+        context: &mut Context<'_>,
+    ) -> Input<'a> {
+        let Some(rooms) = message.param(0) else {
+            return self.too_few(context, "JOIN");
+        };
+        if rooms == "0" {
+            (self.asked, self.about) = (Asked::Part, "#".into());
+            return match self.room {
+                Some(_) => Input::Request(Request::Part("")),
+                None => Input::Answered,
+            };
+        }
+        let mut keys = message.param(1).unwrap_or_default().split(',');
+        let mut joined = None;
+        for text in rooms.split(',').take(20) {
+            let key = keys.next().filter(|key| !key.is_empty());
+            context.work.add(Work::LOOK_UP);
+            let room = RoomName::parse(text).ok().filter(|_| text.starts_with('#'));
+            let is_first = joined.is_none();
+            _ = match room {
+                None => self.numeric(context, 403, format_args!("{text:.60} :No such channel")),
+                Some(_) if !is_first => {
+                    let why = "you can be in one room at a time";
+                    self.numeric(context, 405, format_args!("{text:.60} :{why}"))
+                }
+                Some(room) => {
+                    joined = Some((room, key));
+                    (self.asked, self.about) = (Asked::Join, text.into());
+                    Input::Answered
+                }
+            };
+        }
+        let Some((room, key)) = joined else {
+            return Input::Answered;
+        };
+        scratch.push_str(key.unwrap_or_default());
+        let key = key.map(|_| &**scratch);
+        Input::Request(Request::Join { room, key })
+    }
+
+    fn part<'a>(
+        &mut self,
+        message: &Message<'_>,
+        scratch: &'a mut String,
+        context: &mut Context<'_>,
+    ) -> Input<'a> {
+        let Some(rooms) = message.param(0) else {
+            return self.too_few(context, "PART");
+        };
+        let mut rooms = rooms.split(',');
+        let Some(own) = rooms.clone().find(|room| self.is_own_room(room)) else {
+            return about(Query::Outside(442), rooms.next().unwrap_or_default(), scratch);
+        };
+        (self.asked, self.about) = (Asked::Part, own.into());
+        scratch.push_str(&fit(message.given(1).unwrap_or_default()));
+        Input::Request(Request::Part(scratch))
+    }
+
+    /// Only operators may: the hub knows who is one.
+    fn kick<'a>(
+        &mut self,
+        message: &Message<'_>,
+        scratch: &'a mut String,
+        context: &mut Context<'_>,
+    ) -> Input<'a> {
+        let (Some(room), Some(name)) = (message.param(0), message.param(1)) else {
+            return self.too_few(context, "KICK");
+        };
+        if !self.is_own_room(room) {
+            return about(Query::Outside(442), room, scratch);
+        }
+        let mut commands = OPERATOR_COMMANDS.iter();
+        let Some(command) = commands.find(|command| command.word() == "kick") else {
+            return Input::Answered;
+        };
+        (self.asked, self.about) = (Asked::Kick, room.into());
+        let reason = fit(message.given(2).unwrap_or_default());
+        scratch.push_str(name);
+        scratch.push(' ');
+        scratch.push_str(clip(&reason, REASON_BYTES_MAX));
+        Input::Request(Request::ForOperators {
+            command,
+            typed: "kick",
+            arguments: Some(scratch.trim_end()),
+        })
+    }
+
+    fn mode<'a>(
+        &mut self,
+        message: &Message<'_>,
+        scratch: &'a mut String,
+        context: &mut Context<'_>,
+    ) -> Input<'a> {
+        let Some(of) = message.param(0) else {
+            return self.too_few(context, "MODE");
+        };
+        let changes = message.param(1);
+        if of.starts_with('#') {
+            return match changes {
+                None => about(Query::ModeOfRoom, of, scratch),
+                Some("b" | "+b") if message.len() == 2 => {
+                    self.numeric(context, 368, format_args!("{of:.60} :End of channel ban list"))
+                }
+                Some(_) if self.is_own_room(of) => {
+                    self.numeric(context, 482, format_args!("{of:.60} :You're not channel operator"))
+                }
+                Some(_) => about(Query::Outside(442), of, scratch),
+            };
+        }
+        if of.to_lowercase() != self.me.nick.to_lowercase() {
+            return self.numeric(context, 502, format_args!(":Can't change mode for other users"));
+        }
+        let Some(changes) = changes else {
+            let mode = if self.is_hidden { "+i" } else { "+" };
+            return self.numeric(context, 221, format_args!("{mode}"));
+        };
+        let (mut is_on, mut told, mut is_unknown) = (true, None, false);
+        for c in changes.chars() {
+            match c {
+                '+' | '-' => is_on = c == '+',
+                'i' => told = Some(is_on),
+                _ => is_unknown = true,
+            }
+        }
+        if let Some(is_on) = told {
+            self.is_hidden = is_on;
+            let (sign, nick) = (if is_on { '+' } else { '-' }, &self.me.nick);
+            self.me.from_me(context.out, format_args!("MODE {nick} :{sign}i"));
+        }
+        if is_unknown {
+            self.me.numeric(context.out, 501, format_args!(":Unknown MODE flag"));
+        }
+        Input::Answered
+    }
+
+    /// What only asks.
+    fn ask<'a>(
+        &mut self,
+        verb: &str,
+        message: &Message<'_>,
+        scratch: &'a mut String,
+        context: &mut Context<'_>,
+    ) -> Input<'a> {
+        let server = &self.me.server;
+        let first = message.param(0).unwrap_or_default();
+        let version = env!("CARGO_PKG_VERSION");
+        match verb {
+            "WHO" => {
+                let operators = message.param(1) == Some("o");
+                about(Query::Who { operators }, first, scratch)
+            }
+            "WHOIS" if message.len() == 0 => {
+                self.numeric(context, 431, format_args!(":No nickname given"))
+            }
+            // `WHOIS SERVER NICK` asks a server of several.
+            "WHOIS" => about(Query::Whois, message.param(1).unwrap_or(first), scratch),
+            "NAMES" => about(Query::Names, first, scratch),
+            "LIST" => about(Query::List, first, scratch),
+            "LUSERS" => about(Query::Lusers, "", scratch),
+            "MOTD" => about(Query::Motd, "", scratch),
+            "ISON" | "USERHOST" if first.is_empty() => self.too_few(context, verb),
+            "ISON" => about(Query::Ison, &message.joined_from(0), scratch),
+            "USERHOST" => about(Query::Userhost, &message.joined_from(0), scratch),
+            "TOPIC" if first.is_empty() => self.too_few(context, verb),
+            "TOPIC" if message.len() == 1 => about(Query::Topic, first, scratch),
+            "TOPIC" if self.is_own_room(first) => {
+                self.numeric(context, 482, format_args!("{first:.60} :rooms have no topics here"))
+            }
+            "TOPIC" => about(Query::Outside(442), first, scratch),
+            "WHOWAS" if first.is_empty() => self.too_few(context, verb),
+            "WHOWAS" => {
+                let why = "There was no such nickname";
+                self.numeric(context, 406, format_args!("{first:.60} :{why}"));
+                self.numeric(context, 369, format_args!("{first:.60} :End of WHOWAS"))
+            }
+            "LINKS" => {
+                self.numeric(context, 364, format_args!("{server} {server} :0 chatd"));
+                self.numeric(context, 365, format_args!("* :End of /LINKS list"))
+            }
+            "VERSION" => self.numeric(context, 351, format_args!("chatd-{version} {server} :")),
+            "TIME" => {
+                let time = crate::when::MomentForPeople(context.to.wall_seconds);
+                self.numeric(context, 391, format_args!("{server} :{time}"))
+            }
+            "INFO" => {
+                self.numeric(context, 371, format_args!(":chatd {version}, a chat server"));
+                self.numeric(context, 374, format_args!(":End of /INFO list"))
+            }
+            "HELP" | "HELPOP" => self.help(first, context),
+            "USER" | "PASS" => self.numeric(context, 462, format_args!(":You may not reregister")),
+            "OPER" if message.len() < 2 => self.too_few(context, verb),
+            "OPER" => self.numeric(context, 491, format_args!(":No O-lines for your host")),
+            "KILL" | "WALLOPS" if first.is_empty() => self.too_few(context, verb),
+            "KILL" | "WALLOPS" => {
+                let why = "Permission Denied- You're not an IRC operator";
+                self.numeric(context, 481, format_args!(":{why}"))
+            }
+            _ => self.numeric(context, 421, format_args!("{verb:.30} :Unknown command")),
+        }
+    }
+
+    fn help<'a>(&self, subject: &str, context: &mut Context<'_>) -> Input<'a> {
+        let lines: &[&str] = match &*subject.to_ascii_uppercase() {
+            "" => &[
+                "AWAY CAP HELP INFO ISON JOIN KICK LINKS LIST LUSERS MODE MOTD NAMES NICK",
+                "NOTICE PART PING PRIVMSG QUIT TIME TOPIC USERHOST VERSION WHO WHOIS WHOWAS",
+                "You are in one room at a time: JOIN #ROOM [KEY] goes there, PART #ROOM leaves it.",
+                "PRIVMSG chatd :keep keeps your name; PRIVMSG chatd :name NAME KEY takes a kept one.",
+            ],
+            "PRIVMSG" => &["PRIVMSG #ROOM|NAME :TEXT says something in your room, or to one person."],
+            "NOTICE" => &["NOTICE #ROOM|NAME :TEXT says something that no program answers."],
+            "JOIN" => &["JOIN #ROOM [KEY] goes to a room, which is made if it is not there."],
+            "PART" => &["PART #ROOM [:WORDS] leaves the room: you hear private lines only."],
+            "NICK" => &["NICK NAME takes a name, of letters of any script."],
+            "QUIT" => &["QUIT [:WORDS] leaves."],
+            "AWAY" => &["AWAY :REASON tells those who write to you that you are away; AWAY, that you are back."],
+            "WHO" => &["WHO #ROOM|MASK lists people."],
+            "WHOIS" => &["WHOIS NAME tells of one person."],
+            "LIST" => &["LIST lists the rooms with people in them that have no key."],
+            _ => {
+                let why = "No help available on this topic";
+                return self.numeric(context, 524, format_args!("{subject:.60} :{why}"));
+            }
+        };
+        let subject = if subject.is_empty() { "*" } else { subject };
+        self.numeric(context, 704, format_args!("{subject:.60} :chatd {}", env!("CARGO_PKG_VERSION")));
+        for line in lines {
+            self.numeric(context, 705, format_args!("{subject:.60} :{line}"));
+        }
+        self.numeric(context, 706, format_args!("{subject:.60} :End of /HELP"))
+    }
+}
+
+fn about<'a>(query: Query, about: &str, scratch: &'a mut String) -> Input<'a> {
+    scratch.clear();
+    scratch.push_str(about);
+    Input::Question(Question {
+        query,
+        about: scratch,
+    })
+}
+
+/// Words beside a request, made fit for others.
+fn fit(text: &str) -> String {
+    hygiene::clean(without_formatting(text).as_bytes()).text.trim().to_owned()
+}
+
+/// As many whole characters as fit into this many bytes.
+fn clip(text: &str, bytes_max: usize) -> &str {
+    let mut end = text.len().min(bytes_max);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
