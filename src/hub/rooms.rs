@@ -9,10 +9,12 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use slab::Slab;
 
+use crate::dialect::irc;
 use crate::hub::lookalikes::LookAlikes;
 use crate::hub::room::Room;
 use crate::name::{without_hash, Keys, RoomName};
@@ -64,6 +66,8 @@ pub(super) struct Rooms {
     pace_max: Option<Duration>,
     /// The time of day, in seconds since 1970 in UTC.
     wall_seconds: u64,
+    /// What the server is called.
+    server: Arc<str>,
 }
 
 /// How a room stands in the list: by how many are there, then by name.
@@ -132,12 +136,22 @@ impl Rooms {
             history_lines,
             pace_max,
             wall_seconds: 0,
+            server: irc::NAME.into(),
         }
     }
 
     /// Tells the time of day.
     pub(super) fn set_wall_clock(&mut self, seconds: u64) {
         self.wall_seconds = seconds;
+    }
+
+    /// The server is called this.
+    pub(super) fn set_server(&mut self, name: &Arc<str>) {
+        self.server = Arc::clone(name);
+        let all: Vec<RoomAt> = self.iter().map(|(at, _)| at).collect();
+        for at in all {
+            self.get_mut(at).server = Arc::clone(name);
+        }
     }
 
     /// What all rooms hold together.
@@ -351,6 +365,7 @@ impl Rooms {
         let keys = Keys::of(name.text());
         let mut room = Room::new(name, key, self.serial, self.history_lines, self.pace_max);
         room.is_permanent = is_permanent;
+        room.server = Arc::clone(&self.server);
         let at = RoomAt(self.others.insert(room) as u16 + 1);
         self.by_name.insert(&keys, at);
         let room = self.get(at);

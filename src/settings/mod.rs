@@ -243,6 +243,7 @@ mod tests {
             transcript_file: None,
             rooms: Vec::new(),
             web_hosts: Vec::new(),
+            irc_name: "chatd.local".into(),
             limits: Limits {
                 web_history_lines: 200,
                 pace_max: Some(Duration::from_millis(100)),

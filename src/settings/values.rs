@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::listen::Endpoint;
 use crate::dialect::web::Authority;
@@ -38,6 +39,8 @@ pub struct Settings {
     pub rooms: Vec<RoomName>,
     /// Under which names people reach the page, beside addresses and `localhost`.
     pub web_hosts: Vec<Authority>,
+    /// What the server is called in IRC: a word with a dot in it.
+    pub irc_name: Arc<str>,
     /// The bounds of the chat itself.
     pub limits: Limits,
 }

@@ -4,7 +4,7 @@ use crate::dialect::directory::{Directory, Person};
 use crate::dialect::event::Listed;
 use crate::dialect::irc::codec::Codec;
 use crate::dialect::irc::format::pieces;
-use crate::dialect::irc::verbs::{Query, Question};
+use crate::dialect::irc::question::{Query, Question};
 use crate::when::MomentForPeople;
 
 /// At most this many people are listed by one WHO or NAMES.
@@ -23,7 +23,8 @@ const TOKENS_MAX: usize = 13;
 const MOTD_PIECE_BYTES: usize = 300;
 
 /// What the server can, for its clients (005).
-const SUPPORT: &str = "NETWORK=chatd CASEMAPPING=ascii UTF8ONLY CHANTYPES=# CHANLIMIT=#:1 CHANMODES=b,k,,n \
+const SUPPORT: &str =
+    "NETWORK=chatd CASEMAPPING=ascii UTF8ONLY CHANTYPES=# CHANLIMIT=#:1 CHANMODES=b,k,,n \
     PREFIX=(ov)@+ NICKLEN=24 CHANNELLEN=25 TOPICLEN=0 AWAYLEN=390 KICKLEN=390 \
     TARGMAX=PRIVMSG:1,NOTICE:1,JOIN:,PART:,KICK:1,NAMES:1";
 
@@ -85,15 +86,24 @@ impl Codec {
     }
 
     fn no_such_channel(&self, room: &str, out: &mut Vec<u8>) {
-        self.me.numeric(out, 403, format_args!("{room:.60} :No such channel"));
+        self.me
+            .numeric(out, 403, format_args!("{room:.60} :No such channel"));
     }
 
     fn greet(&self, directory: &dyn Directory, out: &mut Vec<u8>) {
         let me = &self.me;
         let (server, nick, user) = (&me.server, &me.nick, &me.user);
         let version = env!("CARGO_PKG_VERSION");
-        me.numeric(out, 1, format_args!(":Welcome to chatd, {nick}!{user}@chatd"));
-        me.numeric(out, 2, format_args!(":Your host is {server}, running chatd {version}"));
+        me.numeric(
+            out,
+            1,
+            format_args!(":Welcome to chatd, {nick}!{user}@chatd"),
+        );
+        me.numeric(
+            out,
+            2,
+            format_args!(":Your host is {server}, running chatd {version}"),
+        );
         let began = MomentForPeople(directory.began());
         me.numeric(out, 3, format_args!(":This server was started {began}"));
         me.numeric(out, 4, format_args!("{server} chatd-{version} i bkn bk"));
@@ -112,21 +122,49 @@ impl Codec {
         me.numeric(out, 251, there);
         let (operators, unregistered) = (totals.operators, totals.unregistered);
         me.numeric(out, 252, format_args!("{operators} :operator(s) online"));
-        me.numeric(out, 253, format_args!("{unregistered} :unknown connection(s)"));
+        me.numeric(
+            out,
+            253,
+            format_args!("{unregistered} :unknown connection(s)"),
+        );
         me.numeric(out, 254, format_args!("{} :channels formed", totals.rooms));
-        me.numeric(out, 255, format_args!(":I have {people} clients and 0 servers"));
+        me.numeric(
+            out,
+            255,
+            format_args!(":I have {people} clients and 0 servers"),
+        );
         let local = "Current local users";
-        me.numeric(out, 265, format_args!("{people} {most} :{local} {people}, max {most}"));
+        me.numeric(
+            out,
+            265,
+            format_args!("{people} {most} :{local} {people}, max {most}"),
+        );
         let global = "Current global users";
-        me.numeric(out, 266, format_args!("{people} {most} :{global} {people}, max {most}"));
+        me.numeric(
+            out,
+            266,
+            format_args!("{people} {most} :{global} {people}, max {most}"),
+        );
     }
 
     fn motd(&self, directory: &dyn Directory, out: &mut Vec<u8>) {
         let me = &self.me;
-        me.numeric(out, 375, format_args!(":- {} Message of the day - ", me.server));
-        me.numeric(out, 372, format_args!(":- The room is #lobby: /join #lobby"));
+        me.numeric(
+            out,
+            375,
+            format_args!(":- {} Message of the day - ", me.server),
+        );
+        me.numeric(
+            out,
+            372,
+            format_args!(":- The room is #lobby: /join #lobby"),
+        );
         if directory.is_recorded() {
-            me.numeric(out, 372, format_args!(":- what is said in rooms without a key is recorded"));
+            me.numeric(
+                out,
+                372,
+                format_args!(":- what is said in rooms without a key is recorded"),
+            );
         }
         for line in directory.motd() {
             for piece in pieces(line, MOTD_PIECE_BYTES) {
@@ -140,11 +178,19 @@ impl Codec {
         let room = match (about, self.room.as_deref()) {
             ("" | "*", Some(own)) => own,
             ("" | "*", None) => {
-                return self.me.numeric(out, 366, format_args!("* :End of /NAMES list"));
+                return self
+                    .me
+                    .numeric(out, 366, format_args!("* :End of /NAMES list"));
             }
             (about, _) => match about.split(',').next().and_then(|it| it.strip_prefix('#')) {
                 Some(room) => directory.room(room).unwrap_or(room),
-                None => return self.me.numeric(out, 366, format_args!("{about:.60} :End of /NAMES list")),
+                None => {
+                    return self.me.numeric(
+                        out,
+                        366,
+                        format_args!("{about:.60} :End of /NAMES list"),
+                    )
+                }
             },
         };
         let mut names = Vec::new();
@@ -172,7 +218,9 @@ impl Codec {
                 return true;
             }
             count += 1;
-            let room = person.room.map_or_else(|| "*".to_owned(), |room| format!("#{room}"));
+            let room = person
+                .room
+                .map_or_else(|| "*".to_owned(), |room| format!("#{room}"));
             let here = if person.away.is_some() { 'G' } else { 'H' };
             let op = if person.op { "@" } else { "" };
             let Person {
@@ -202,17 +250,26 @@ impl Codec {
             tell(&person, out);
         }
         let about = if about.is_empty() { "*" } else { about };
-        self.me.numeric(out, 315, format_args!("{about:.60} :End of /WHO list"));
+        self.me
+            .numeric(out, 315, format_args!("{about:.60} :End of /WHO list"));
     }
 
     fn whois(&self, about: &str, directory: &dyn Directory, out: &mut Vec<u8>) {
         let me = &self.me;
         let about = about.split(',').next().unwrap_or_default();
         match directory.person(about) {
-            None => me.numeric(out, 401, format_args!("{about:.60} :nobody here is called {about:.60}")),
+            None => me.numeric(
+                out,
+                401,
+                format_args!("{about:.60} :nobody here is called {about:.60}"),
+            ),
             Some(person) => {
                 let (name, user) = (person.name, person.user);
-                me.numeric(out, 311, format_args!("{name} {user} chatd * :{}", person.real));
+                me.numeric(
+                    out,
+                    311,
+                    format_args!("{name} {user} chatd * :{}", person.real),
+                );
                 if let Some(room) = person.room {
                     let op = if person.op { "@" } else { "" };
                     me.numeric(out, 319, format_args!("{name} :{op}#{room}"));
@@ -293,10 +350,22 @@ mod tests {
             let chars = |text: &str| text.chars().collect::<Vec<_>>();
             fits_mask(&chars(name), &chars(mask))
         };
-        for (name, mask) in [("ann", "*"), ("ann", "a*"), ("ann", "?n?"), ("罗永浩", "罗*浩"), ("aXbXc", "*X*c")] {
+        for (name, mask) in [
+            ("ann", "*"),
+            ("ann", "a*"),
+            ("ann", "?n?"),
+            ("罗永浩", "罗*浩"),
+            ("aXbXc", "*X*c"),
+        ] {
             assert!(fits(name, mask), "{name} {mask}");
         }
-        for (name, mask) in [("ann", "b*"), ("ann", "a?"), ("ann", ""), ("ann", "*x"), ("", "?")] {
+        for (name, mask) in [
+            ("ann", "b*"),
+            ("ann", "a?"),
+            ("ann", ""),
+            ("ann", "*x"),
+            ("", "?"),
+        ] {
             assert!(!fits(name, mask), "{name} {mask}");
         }
     }

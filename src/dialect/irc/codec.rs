@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::dialect::foreign;
 use crate::dialect::input::{Context, Input, Keepalive};
+use crate::dialect::irc::coming::Coming;
 use crate::dialect::irc::lines::{Caps, Me};
-use crate::dialect::irc::Coming;
 use crate::dialect::line::{Line, LineBuffer};
 use crate::dialect::request::Refusal;
 
@@ -54,6 +54,8 @@ pub(crate) struct Codec {
     pub(super) asked: Asked,
     /// … and about whom or what.
     pub(super) about: Box<str>,
+    /// The room is heard with the time before each line.
+    hears_time: bool,
     /// How old the session was when something was heard of its client last.
     heard_at: Duration,
     /// It was asked since whether it is there.
@@ -71,6 +73,7 @@ impl Codec {
                 caps: coming.caps,
             },
             real: coming.real.clone(),
+            hears_time: coming.caps.has(Caps::TIME),
             ..Self::default()
         }
     }
@@ -158,8 +161,13 @@ impl Codec {
         self.me.caps.has(Caps::ECHO)
     }
 
-    pub(in crate::dialect) fn has_time(&self) -> bool {
-        self.me.caps.has(Caps::TIME)
+    pub(in crate::dialect) fn hears_time(&self) -> bool {
+        self.hears_time
+    }
+
+    /// What it hears from now on is as it has asked for.
+    pub(in crate::dialect) fn follow_caps(&mut self) {
+        self.hears_time = self.me.caps.has(Caps::TIME);
     }
 
     pub(in crate::dialect) fn user(&self) -> &str {

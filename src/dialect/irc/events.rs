@@ -34,7 +34,12 @@ pub(in crate::dialect) fn encode_event(
 }
 
 /// Sums are for people who have no list of who is there.
-fn encode_presence(presence: Presence<'_>, scene: &Scene<'_>, time: Option<u64>, out: &mut Vec<u8>) {
+fn encode_presence(
+    presence: Presence<'_>,
+    scene: &Scene<'_>,
+    time: Option<u64>,
+    out: &mut Vec<u8>,
+) {
     let Scene { room, user, .. } = *scene;
     if !matches!(
         presence,
@@ -49,11 +54,17 @@ fn encode_presence(presence: Presence<'_>, scene: &Scene<'_>, time: Option<u64>,
         Presence::Left { name, words, .. } => {
             put(out, format_args!(":{name}!{user}@chatd QUIT :{words}"));
         }
-        Presence::Parted { name, words: "", .. } | Presence::WentTo { name, .. } => {
+        Presence::Parted {
+            name, words: "", ..
+        }
+        | Presence::WentTo { name, .. } => {
             put(out, format_args!(":{name}!{user}@chatd PART #{room}"));
         }
         Presence::Parted { name, words, .. } => {
-            put(out, format_args!(":{name}!{user}@chatd PART #{room} :{words}"));
+            put(
+                out,
+                format_args!(":{name}!{user}@chatd PART #{room} :{words}"),
+            );
         }
         Presence::Renamed { from, to } => {
             put(out, format_args!(":{from}!{user}@chatd NICK :{to}"));
@@ -96,36 +107,70 @@ mod tests {
         let (name, here, words) = (&ann, 2, "hello there");
         let presence = Event::Presence;
         for (event, line) in [
-            (Event::Said { name, words }, ":ann!telnet@chatd PRIVMSG #lobby :hello there"),
             (
-                Event::Did { name, words: "waves" },
+                Event::Said { name, words },
+                ":ann!telnet@chatd PRIVMSG #lobby :hello there",
+            ),
+            (
+                Event::Did {
+                    name,
+                    words: "waves",
+                },
                 ":ann!telnet@chatd PRIVMSG #lobby :\x01ACTION waves\x01",
             ),
-            (Event::Noticed { name, words }, ":ann!telnet@chatd NOTICE #lobby :hello there"),
+            (
+                Event::Noticed { name, words },
+                ":ann!telnet@chatd NOTICE #lobby :hello there",
+            ),
             (
                 Event::Announced { words: "noon" },
                 ":irc.example.org NOTICE #lobby :announcement: noon",
             ),
-            (Event::Operator { name, on: true }, ":irc.example.org MODE #lobby +o ann"),
-            (presence(Presence::Joined { name: &luo, here }), ":罗永浩!telnet@chatd JOIN #lobby"),
             (
-                presence(Presence::Left { name, words: "bye", here }),
+                Event::Operator { name, on: true },
+                ":irc.example.org MODE #lobby +o ann",
+            ),
+            (
+                presence(Presence::Joined { name: &luo, here }),
+                ":罗永浩!telnet@chatd JOIN #lobby",
+            ),
+            (
+                presence(Presence::Left {
+                    name,
+                    words: "bye",
+                    here,
+                }),
                 ":ann!telnet@chatd QUIT :bye",
             ),
             (
-                presence(Presence::Parted { name, words: "bye", here }),
+                presence(Presence::Parted {
+                    name,
+                    words: "bye",
+                    here,
+                }),
                 ":ann!telnet@chatd PART #lobby :bye",
             ),
             (
-                presence(Presence::Parted { name, words: "", here }),
+                presence(Presence::Parted {
+                    name,
+                    words: "",
+                    here,
+                }),
                 ":ann!telnet@chatd PART #lobby",
             ),
             (
-                presence(Presence::WentTo { name, to: &games, here }),
+                presence(Presence::WentTo {
+                    name,
+                    to: &games,
+                    here,
+                }),
                 ":ann!telnet@chatd PART #lobby",
             ),
             (
-                presence(Presence::Renamed { from: name, to: &luo }),
+                presence(Presence::Renamed {
+                    from: name,
+                    to: &luo,
+                }),
                 ":ann!telnet@chatd NICK :罗永浩",
             ),
         ] {
@@ -145,11 +190,23 @@ mod tests {
     #[test]
     fn a_long_line_is_several_of_512_bytes_each_with_its_time() {
         let (ann, words) = (Name::parse("ann").unwrap(), "罗永浩 ".repeat(400));
-        let lines = heard(Event::Did { name: &ann, words: &words }, true);
+        let lines = heard(
+            Event::Did {
+                name: &ann,
+                words: &words,
+            },
+            true,
+        );
         assert!(lines.lines().count() > 8);
         for line in lines.split_inclusive("\r\n") {
-            let line = line.strip_prefix("@time=2026-11-27T14:05:45.000Z ").unwrap();
-            assert!(line.len() <= 512 && line.ends_with("\x01\r\n"), "{}", line.len());
+            let line = line
+                .strip_prefix("@time=2026-11-27T14:05:45.000Z ")
+                .unwrap();
+            assert!(
+                line.len() <= 512 && line.ends_with("\x01\r\n"),
+                "{}",
+                line.len()
+            );
         }
     }
 }

@@ -33,7 +33,8 @@ pub(super) fn spoken(text: &str) -> Spoken<'_> {
 
 /// The text without bold, colours and the like. The digits of a colour go with it, or they would stand in people's lines.
 pub(super) fn without_formatting(text: &str) -> Cow<'_, str> {
-    let is_mark = |c: char| matches!(c, '\x02'..='\x04' | '\x0f' | '\x11' | '\x16' | '\x1d'..='\x1f');
+    let is_mark =
+        |c: char| matches!(c, '\x02'..='\x04' | '\x0f' | '\x11' | '\x16' | '\x1d'..='\x1f');
     if !text.contains(is_mark) {
         return Cow::Borrowed(text);
     }
@@ -53,7 +54,12 @@ pub(super) fn without_formatting(text: &str) -> Cow<'_, str> {
 
 /// What stands behind a colour and, if there is one, the colour of its ground.
 fn without_colour(text: &str, is_digit: fn(char) -> bool, digits_max: usize) -> &str {
-    let count = |text: &str| text.chars().take(digits_max).take_while(|c| is_digit(*c)).count();
+    let count = |text: &str| {
+        text.chars()
+            .take(digits_max)
+            .take_while(|c| is_digit(*c))
+            .count()
+    };
     let foreground = count(text);
     let rest = &text[foreground..];
     let ground = rest.strip_prefix(',').filter(|_| foreground > 0);
@@ -94,7 +100,9 @@ fn cut(text: &str, bytes_max: usize) -> usize {
     let behind = text[end..].chars().next();
     let mut after = behind.map(|next| (end, next));
     for (at, c) in places {
-        let is_torn = |next: char| is_combining_mark(next) || is_joiner_or_selector(next) || is_joiner_or_selector(c);
+        let is_torn = |next: char| {
+            is_combining_mark(next) || is_joiner_or_selector(next) || is_joiner_or_selector(c)
+        };
         match after {
             Some((place, next)) if !is_torn(next) => return place,
             _ => after = Some((at, c)),
@@ -114,7 +122,10 @@ mod tests {
     fn colours_go_with_their_digits() {
         for (text, plain) in [
             ("plain", "plain"),
-            ("\x02bold\x02 \x1dit\x1d \x1fu\x1f \x1es\x1e \x11m\x11 \x16r\x16 \x0f.", "bold it u s m r ."),
+            (
+                "\x02bold\x02 \x1dit\x1d \x1fu\x1f \x1es\x1e \x11m\x11 \x16r\x16 \x0f.",
+                "bold it u s m r .",
+            ),
             ("\x034red\x03", "red"),
             ("\x0304,12x", "x"),
             ("\x03123", "3"),
@@ -138,7 +149,13 @@ mod tests {
         assert_eq!(spoken("/me x"), words("/me x"));
         assert_eq!(spoken("\x01ACTION waves\x01"), action("waves"));
         assert_eq!(spoken("\x01ACTION \x02waves"), action("waves"));
-        for other in ["\x01VERSION\x01", "\x01", "\x01\x01", "\x01ACTION\x01", "\x01DCC SEND x"] {
+        for other in [
+            "\x01VERSION\x01",
+            "\x01",
+            "\x01\x01",
+            "\x01ACTION\x01",
+            "\x01DCC SEND x",
+        ] {
             assert_eq!(spoken(other), Spoken::Ctcp);
         }
     }
@@ -154,7 +171,10 @@ mod tests {
         // Not before a mark, nor beside a joiner.
         assert_eq!(cut("012345678e\u{301}", 10), ["012345678", "e\u{301}"]);
         assert_eq!(cut("01234👩\u{200d}👧", 12), ["01234", "👩\u{200d}👧"]);
-        assert_eq!(cut("\u{301}\u{301}\u{301}", 4), ["\u{301}\u{301}", "\u{301}"]);
+        assert_eq!(
+            cut("\u{301}\u{301}\u{301}", 4),
+            ["\u{301}\u{301}", "\u{301}"]
+        );
     }
 
     proptest! {

@@ -126,7 +126,11 @@ mod tests {
         for (line, verb, params) in [
             ("PING", "PING", &[][..]),
             ("NICK ann", "NICK", &["ann"]),
-            ("PRIVMSG #lobby :hello there", "PRIVMSG", &["#lobby", "hello there"]),
+            (
+                "PRIVMSG #lobby :hello there",
+                "PRIVMSG",
+                &["#lobby", "hello there"],
+            ),
             ("PRIVMSG #lobby hello", "PRIVMSG", &["#lobby", "hello"]),
             ("PRIVMSG  #lobby  ::) x", "PRIVMSG", &["#lobby", ":) x"]),
             ("TOPIC #lobby :", "TOPIC", &["#lobby", ""]),

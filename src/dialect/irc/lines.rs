@@ -5,8 +5,10 @@ use std::io::Write;
 use std::sync::Arc;
 
 use crate::dialect::irc::format::pieces;
-use crate::dialect::irc::NAME;
 use crate::when::Moment;
+
+/// What the server is called where nothing else is said.
+pub(crate) const NAME: &str = "chatd.local";
 
 /// A line without its end has at most this many bytes (RFC 2812, section 2.3). Tags before it do not count.
 pub(super) const LINE_BYTES_MAX: usize = 510;
@@ -44,9 +46,15 @@ impl Caps {
     fn changed_by(self, words: &str) -> Option<Self> {
         let mut caps = self;
         for word in words.split_ascii_whitespace() {
-            let (word, is_off) = word.strip_prefix('-').map_or((word, false), |word| (word, true));
+            let (word, is_off) = word
+                .strip_prefix('-')
+                .map_or((word, false), |word| (word, true));
             let (_, cap) = CAPABILITIES.iter().find(|(known, _)| *known == word)?;
-            caps.0 = if is_off { caps.0 & !cap.0 } else { caps.0 | cap.0 };
+            caps.0 = if is_off {
+                caps.0 & !cap.0
+            } else {
+                caps.0 | cap.0
+            };
         }
         Some(caps)
     }
@@ -101,7 +109,10 @@ impl Me {
 
     /// Adds `:NICK!USER@chatd …`.
     pub(super) fn from_me(&self, out: &mut Vec<u8>, rest: fmt::Arguments<'_>) {
-        put(out, format_args!(":{}!{}@chatd {rest}", self.called(), self.user));
+        put(
+            out,
+            format_args!(":{}!{}@chatd {rest}", self.called(), self.user),
+        );
     }
 
     /// Adds the words of the server as a NOTICE, in as many lines as they need.
@@ -170,7 +181,11 @@ impl Me {
             },
             "END" => return Some(false),
             _ => {
-                self.numeric(out, 410, format_args!("{subcommand:.20} :Invalid CAP subcommand"));
+                self.numeric(
+                    out,
+                    410,
+                    format_args!("{subcommand:.20} :Invalid CAP subcommand"),
+                );
                 return None;
             }
         }
@@ -202,8 +217,18 @@ pub(super) fn put_time(out: &mut Vec<u8>, wall_seconds: u64) {
 }
 
 /// Adds somebody's words: as many lines as they need, each behind `prefix`, which ends where the words begin.
-pub(super) fn put_words(out: &mut Vec<u8>, time: Option<u64>, prefix: &str, acts: bool, words: &str) {
-    let (before, behind) = if acts { ("\x01ACTION ", "\x01") } else { ("", "") };
+pub(super) fn put_words(
+    out: &mut Vec<u8>,
+    time: Option<u64>,
+    prefix: &str,
+    acts: bool,
+    words: &str,
+) {
+    let (before, behind) = if acts {
+        ("\x01ACTION ", "\x01")
+    } else {
+        ("", "")
+    };
     let around = prefix.len() + before.len() + behind.len();
     for piece in pieces(words, LINE_BYTES_MAX.saturating_sub(around).max(4)) {
         if let Some(wall_seconds) = time {
@@ -237,8 +262,14 @@ mod tests {
         let mut said = String::new();
         for line in lines.split_inclusive("\r\n") {
             assert!(line.len() <= 512);
-            let words = line.strip_prefix(prefix).and_then(|it| it.strip_prefix("\x01ACTION "));
-            said.push_str(words.and_then(|it| it.strip_suffix("\x01\r\n")).expect("an action"));
+            let words = line
+                .strip_prefix(prefix)
+                .and_then(|it| it.strip_prefix("\x01ACTION "));
+            said.push_str(
+                words
+                    .and_then(|it| it.strip_suffix("\x01\r\n"))
+                    .expect("an action"),
+            );
         }
         assert_eq!(said, words);
     }
@@ -247,7 +278,8 @@ mod tests {
     fn capabilities_are_all_or_nothing() {
         let mut me = Me::default();
         let mut cap = |subcommand, words| text(|out| _ = me.obey_cap(out, subcommand, words));
-        let ls = ":chatd.local CAP * LS :echo-message multi-prefix server-time userhost-in-names\r\n";
+        let ls =
+            ":chatd.local CAP * LS :echo-message multi-prefix server-time userhost-in-names\r\n";
         assert_eq!(cap("ls", "302"), ls);
         let ack = ":chatd.local CAP * ACK :server-time echo-message\r\n";
         assert_eq!(cap("REQ", "server-time echo-message"), ack);
@@ -255,9 +287,15 @@ mod tests {
         assert_eq!(cap("REQ", "-server-time sasl"), nak);
         let list = ":chatd.local CAP * LIST :echo-message server-time\r\n";
         assert_eq!(cap("LIST", ""), list);
-        assert_eq!(cap("REQ", "-echo-message"), ":chatd.local CAP * ACK :-echo-message\r\n");
+        assert_eq!(
+            cap("REQ", "-echo-message"),
+            ":chatd.local CAP * ACK :-echo-message\r\n"
+        );
         assert_eq!(cap("LIST", ""), ":chatd.local CAP * LIST :server-time\r\n");
-        assert_eq!(cap("FOO", ""), ":chatd.local 410 * FOO :Invalid CAP subcommand\r\n");
+        assert_eq!(
+            cap("FOO", ""),
+            ":chatd.local 410 * FOO :Invalid CAP subcommand\r\n"
+        );
         assert_eq!(cap("END", ""), "");
     }
 

@@ -5,18 +5,17 @@
 
 mod answers;
 pub(in crate::dialect) mod codec;
+mod coming;
 mod events;
 mod format;
 mod line;
 mod lines;
+pub(crate) mod question;
 mod registration;
 mod replies;
 mod verbs;
 
+pub(crate) use coming::Coming;
 pub(in crate::dialect) use events::encode_event;
-pub(crate) use registration::Coming;
+pub(crate) use lines::NAME;
 pub(in crate::dialect) use registration::Registration;
-pub(crate) use verbs::Question;
-
-/// What the server is called where nothing else is said.
-pub(crate) const NAME: &str = "chatd.local";

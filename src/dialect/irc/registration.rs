@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use crate::dialect::foreign;
+use crate::dialect::irc::coming::Coming;
 use crate::dialect::irc::line::{Message, Unclear};
-use crate::dialect::irc::lines::{put, Caps, Me};
+use crate::dialect::irc::lines::{put, Me};
 use crate::dialect::irc::replies::name_refused;
 use crate::dialect::request::Refusal;
 use crate::dialect::{Answer, Asked, Opening};
@@ -20,17 +21,6 @@ const USER_BYTES_MAX: usize = 10;
 
 /// A real name is cut to this many characters.
 const REAL_CHARACTERS_MAX: usize = 64;
-
-/// Who has registered.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Coming {
-    pub(super) server: Arc<str>,
-    /// What they want to be called.
-    pub(crate) name: Name,
-    pub(super) user: Box<str>,
-    pub(super) real: Box<str>,
-    pub(super) caps: Caps,
-}
 
 /// A client that is not registered yet.
 #[derive(Debug)]
@@ -67,7 +57,11 @@ impl Registration {
 
     /// Takes lines off the front of what a client has sent, until it is registered or there are no more; `None` if
     /// nothing has come of them. The server is called `server`.
-    pub(in crate::dialect) fn next(&mut self, bytes: &mut Vec<u8>, server: &Arc<str>) -> Option<Asked> {
+    pub(in crate::dialect) fn next(
+        &mut self,
+        bytes: &mut Vec<u8>,
+        server: &Arc<str>,
+    ) -> Option<Asked> {
         if !Arc::ptr_eq(&self.me.server, server) {
             self.me.server = Arc::clone(server);
         }
@@ -146,7 +140,8 @@ impl Registration {
             Err(Unclear::NotUtf8(verb)) => {
                 let verb = verb.to_ascii_uppercase();
                 let words = "what you type is not UTF-8 and is not readable here";
-                self.me.from_server(out, format_args!("FAIL {verb:.20} INVALID_UTF8 :{words}"));
+                self.me
+                    .from_server(out, format_args!("FAIL {verb:.20} INVALID_UTF8 :{words}"));
                 return Step::On;
             }
             Err(Unclear::Blank | Unclear::TagsTooLong) => return Step::On,
@@ -171,7 +166,8 @@ impl Registration {
                 None => self.me.too_few(out, "PING"),
                 Some(token) => {
                     let server = Arc::clone(&self.me.server);
-                    self.me.from_server(out, format_args!("PONG {server} :{token}"));
+                    self.me
+                        .from_server(out, format_args!("PONG {server} :{token}"));
                 }
             },
             "PASS" | "PONG" | "NOTICE" => {}
@@ -179,14 +175,18 @@ impl Registration {
                 put(out, format_args!("ERROR :goodbye"));
                 return Step::Over(None);
             }
-            _ => self.me.numeric(out, 451, format_args!(":You have not registered")),
+            _ => self
+                .me
+                .numeric(out, 451, format_args!(":You have not registered")),
         }
         Step::On
     }
 
     fn want(&mut self, nick: Option<&str>, out: &mut Vec<u8>) {
         let Some(nick) = nick else {
-            return self.me.numeric(out, 431, format_args!(":No nickname given"));
+            return self
+                .me
+                .numeric(out, 431, format_args!(":No nickname given"));
         };
         match Name::parse(nick) {
             Ok(name) => self.wanted = Some(name),
@@ -208,12 +208,18 @@ fn user_of(text: &str) -> Box<str> {
 /// What a client gives as a real name, made fit to be shown.
 fn real_of(text: &str) -> Box<str> {
     let clean = hygiene::clean(text.as_bytes());
-    clean.text.chars().take(REAL_CHARACTERS_MAX).collect::<String>().into()
+    clean
+        .text
+        .chars()
+        .take(REAL_CHARACTERS_MAX)
+        .collect::<String>()
+        .into()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dialect::irc::lines::Caps;
 
     struct Client {
         registration: Registration,
@@ -281,7 +287,10 @@ mod tests {
         }
         let mut client = Client::new();
         client.told("CAP REQ :server-time\r\n");
-        assert!(client.comes("NICK ann\r\nUSER a 0 * x\r\nCAP END\r\n").caps.has(Caps::TIME));
+        assert!(client
+            .comes("NICK ann\r\nUSER a 0 * x\r\nCAP END\r\n")
+            .caps
+            .has(Caps::TIME));
     }
 
     #[test]
@@ -300,7 +309,10 @@ mod tests {
             assert_eq!(Client::new().told(line), expected);
         }
         let told = Client::new().told("NICK #!\r\n");
-        assert!(told.starts_with(":irc.example.org 432 * #! :a name is 1 to 24 "), "{told}");
+        assert!(
+            told.starts_with(":irc.example.org 432 * #! :a name is 1 to 24 "),
+            "{told}"
+        );
     }
 
     #[test]
@@ -317,10 +329,16 @@ mod tests {
     #[test]
     fn who_speaks_too_much_or_another_protocol_is_turned_away() {
         let rejected = |text: &str| Client::new().send(text).and_then(|asked| asked.rejected);
-        assert_eq!(rejected("GET / HTTP/1.1\r\n"), Some(CloseReason::WrongProtocol));
+        assert_eq!(
+            rejected("GET / HTTP/1.1\r\n"),
+            Some(CloseReason::WrongProtocol)
+        );
         assert_eq!(rejected("\x16\x03\x01"), None);
         assert_eq!(rejected("SSH-2.0-x"), Some(CloseReason::WrongProtocol));
-        assert_eq!(rejected(&"x".repeat(BYTES_MAX + 1)), Some(CloseReason::Idle));
+        assert_eq!(
+            rejected(&"x".repeat(BYTES_MAX + 1)),
+            Some(CloseReason::Idle)
+        );
         assert_eq!(rejected(&"PASS x\n".repeat(700)), Some(CloseReason::Idle));
         assert_eq!(rejected(&"PASS x\n".repeat(100)), None);
         let asked = Client::new().send("QUIT :bye\r\n").unwrap();

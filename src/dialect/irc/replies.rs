@@ -2,7 +2,7 @@
 
 use crate::dialect::event::{Arrived, Farewell, Here, Listed, Note, Past, Reply, To};
 use crate::dialect::irc::codec::{Asked, Codec};
-use crate::dialect::irc::lines::{put, put_time, put_words, Caps, Me};
+use crate::dialect::irc::lines::{put, put_words, Caps, Me};
 use crate::dialect::request::Refusal;
 use crate::ledger::CloseReason;
 use crate::name::Name;
@@ -26,7 +26,11 @@ impl Codec {
                 self.private(to, &prefix, words, out);
             }
             Reply::YouTold { to: name, words } if me.caps.has(Caps::ECHO) => {
-                let verb = if self.asked.is_notice() { "NOTICE" } else { "PRIVMSG" };
+                let verb = if self.asked.is_notice() {
+                    "NOTICE"
+                } else {
+                    "PRIVMSG"
+                };
                 let prefix = format!(":{}!{}@chatd {verb} {name} :", me.nick, me.user);
                 self.private(to, &prefix, words, out);
             }
@@ -92,9 +96,17 @@ impl Codec {
             Note::Parted { room, words } => {
                 me.from_me(out, format_args!("PART #{room} :{words}"));
             }
-            Note::Away(true) => me.numeric(out, 306, format_args!(":You have been marked as being away")),
+            Note::Away(true) => me.numeric(
+                out,
+                306,
+                format_args!(":You have been marked as being away"),
+            ),
             Note::Away(false) => {
-                me.numeric(out, 305, format_args!(":You are no longer marked as being away"));
+                me.numeric(
+                    out,
+                    305,
+                    format_args!(":You are no longer marked as being away"),
+                );
             }
             Note::IsAway { .. } if self.asked.is_notice() => {}
             Note::IsAway { name, reason } => me.numeric(out, 301, format_args!("{name} :{reason}")),
@@ -105,7 +117,10 @@ impl Codec {
                 let while_it_runs = if lasts { "" } else { " while this server runs" };
                 let takes = format!("/msg chatd name {name} {key}");
                 let words = "takes it; write that down, it is shown once";
-                me.notice(out, &format!("{name} is yours{while_it_runs}: {takes} {words}"));
+                me.notice(
+                    out,
+                    &format!("{name} is yours{while_it_runs}: {takes} {words}"),
+                );
             }
             ref note => me.notice(out, &note.to_string()),
         }
@@ -120,12 +135,13 @@ impl Codec {
         }
         let what = &*self.about;
         match (refusal, self.asked) {
-            (
-                Refusal::InRoomAlready(_) | Refusal::InLobbyAlready,
-                Asked::Join | Asked::Part,
-            ) => {}
+            (Refusal::InRoomAlready(_) | Refusal::InLobbyAlready, Asked::Join | Asked::Part) => {}
             (Refusal::KeyWanted(_) | Refusal::WrongKey(_), Asked::Join) => {
-                me.numeric(out, 475, format_args!("{what:.60} :Cannot join channel (+k) - {refusal}"));
+                me.numeric(
+                    out,
+                    475,
+                    format_args!("{what:.60} :Cannot join channel (+k) - {refusal}"),
+                );
             }
             (Refusal::TooManyRooms(_) | Refusal::NoRoomsMade, Asked::Join) => {
                 me.numeric(out, 405, format_args!("{what:.60} :{refusal}"));
@@ -140,9 +156,15 @@ impl Codec {
             (Refusal::NoText, _) => me.numeric(out, 412, format_args!(":No text to send")),
             (Refusal::LineTooLong { .. }, _) => me.numeric(out, 417, format_args!(":{refusal}")),
             (Refusal::NoSuchCommand(_), Asked::Kick) => {
-                me.numeric(out, 482, format_args!("{what:.60} :You're not channel operator"));
+                me.numeric(
+                    out,
+                    482,
+                    format_args!("{what:.60} :You're not channel operator"),
+                );
             }
-            (Refusal::NoSuchRoom(_), _) => me.numeric(out, 403, format_args!("{what:.60} :{refusal}")),
+            (Refusal::NoSuchRoom(_), _) => {
+                me.numeric(out, 403, format_args!("{what:.60} :{refusal}"))
+            }
             (_, Asked::Nick) => name_refused(me, out, what, refusal),
             _ => me.notice(out, &refusal.to_string()),
         }
@@ -172,24 +194,13 @@ impl Codec {
     }
 
     /// Tells it that it has another name.
-    pub(in crate::dialect) fn rename(&mut self, name: &Name, out: &mut Vec<u8>) {
-        let name = name.text();
-        if *self.me.nick != *name {
-            self.me.from_me(out, format_args!("NICK :{name}"));
-            self.me.nick = name.into();
-        }
+    pub(in crate::dialect) fn tell_name(&self, name: &Name, out: &mut Vec<u8>) {
+        self.me.from_me(out, format_args!("NICK :{name}"));
     }
 
     /// Adds the question whether it is still there.
     pub(in crate::dialect) fn ask(&self, out: &mut Vec<u8>) {
         put(out, format_args!("PING :{}", self.me.server));
-    }
-
-    /// Adds the time before a line of its own, if it wants that.
-    pub(super) fn put_time(&self, to: &To, out: &mut Vec<u8>) {
-        if self.me.caps.has(Caps::TIME) {
-            put_time(out, to.wall_seconds);
-        }
     }
 }
 
@@ -201,7 +212,11 @@ pub(super) fn name_refused(me: &Me, out: &mut Vec<u8>, name: &str, refusal: &Ref
         }
         Refusal::Kept(kept) => {
             let takes = format!("/msg chatd name {kept} KEY takes it");
-            me.numeric(out, 433, format_args!("{name:.60} :{kept} is kept: {takes}"));
+            me.numeric(
+                out,
+                433,
+                format_args!("{name:.60} :{kept} is kept: {takes}"),
+            );
         }
         Refusal::Muted { .. } => me.notice(out, &refusal.to_string()),
         refusal => me.numeric(out, 433, format_args!("{name:.60} :{refusal}")),

@@ -1,10 +1,11 @@
 //! What a client asks for: verbs to requests, and what the dialect answers by itself.
 
-use crate::dialect::commands::OPERATOR_COMMANDS;
+use crate::dialect::commands::{is_key, OPERATOR_COMMANDS};
 use crate::dialect::input::{Context, Input};
 use crate::dialect::irc::codec::{Asked, Codec};
 use crate::dialect::irc::format::{spoken, without_formatting, Spoken};
 use crate::dialect::irc::line::{Message, Unclear};
+use crate::dialect::irc::question::{Query, Question};
 use crate::dialect::request::{Refusal, Request};
 use crate::hygiene;
 use crate::name::{without_hash, Name, RoomName};
@@ -12,43 +13,6 @@ use crate::work::Work;
 
 /// Why somebody is away, and why somebody is kicked, is cut to this many bytes.
 const REASON_BYTES_MAX: usize = 390;
-
-/// A question that only IRC has: it is answered out of a [`Directory`](crate::dialect::directory::Directory).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Question<'a> {
-    pub(super) query: Query,
-    /// About whom or what; may be empty.
-    pub(super) about: &'a str,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Query {
-    /// What a newcomer is told.
-    Greeting,
-    /// MODE of a room.
-    ModeOfRoom,
-    Topic,
-    Who {
-        operators: bool,
-    },
-    Whois,
-    Names,
-    List,
-    Lusers,
-    Motd,
-    Ison,
-    Userhost,
-    /// The room is not the client's own: 403 if there is none, else this numeric.
-    Outside(u16),
-}
-
-impl Question<'_> {
-    /// What a newcomer is told.
-    pub(crate) const GREETING: Self = Self {
-        query: Query::Greeting,
-        about: "",
-    };
-}
 
 impl Codec {
     /// Understands a line.
@@ -66,7 +30,8 @@ impl Codec {
                 let verb = verb.to_ascii_uppercase();
                 let words = "what you type is not UTF-8 and is not readable here";
                 let out = &mut *context.out;
-                self.me.from_server(out, format_args!("FAIL {verb:.20} INVALID_UTF8 :{words}"));
+                self.me
+                    .from_server(out, format_args!("FAIL {verb:.20} INVALID_UTF8 :{words}"));
                 return Input::Answered;
             }
         };
@@ -76,7 +41,8 @@ impl Codec {
             message.given(1).map_or(0, str::len)
         } else {
             // Tags may have more.
-            line.len().saturating_sub(if line.starts_with(b"@") { 4096 } else { 0 })
+            line.len()
+                .saturating_sub(if line.starts_with(b"@") { 4096 } else { 0 })
         };
         if bytes > context.words_bytes_max {
             return self.too_long(bytes, context);
@@ -103,7 +69,7 @@ impl Codec {
             "KICK" => self.kick(&message, scratch, context),
             "MODE" => self.mode(&message, scratch, context),
             "CAP" => self.cap(&message, context),
-            _ => self.ask(&verb, &message, scratch, context),
+            _ => self.question(&verb, &message, scratch, context),
         }
     }
 
@@ -135,7 +101,8 @@ impl Codec {
             return self.too_few(context, "PING");
         };
         let server = &self.me.server;
-        self.me.from_server(context.out, format_args!("PONG {server} :{token}"));
+        self.me
+            .from_server(context.out, format_args!("PONG {server} :{token}"));
         Input::Answered
     }
 
@@ -144,7 +111,8 @@ impl Codec {
             return self.too_few(context, "CAP");
         };
         let before = self.me.caps;
-        self.me.obey_cap(context.out, subcommand, &message.joined_from(1));
+        self.me
+            .obey_cap(context.out, subcommand, &message.joined_from(1));
         if self.me.caps == before {
             return Input::Answered;
         }
@@ -238,7 +206,8 @@ impl Codec {
             ("keep", []) => Input::Request(Request::Keep),
             ("unkeep", []) => Input::Request(Request::Unkeep),
             _ => {
-                self.me.notice(context.out, "chatd knows: name NAME KEY, keep, unkeep");
+                self.me
+                    .notice(context.out, "chatd knows: name NAME KEY, keep, unkeep");
                 Input::Answered
             }
         }
@@ -280,6 +249,11 @@ impl Codec {
         let mut joined = None;
         for text in rooms.split(',').take(20) {
             let key = keys.next().filter(|key| !key.is_empty());
+            if key.is_some_and(|key| !is_key(key)) {
+                let why = "Cannot join channel (+k)";
+                let _: Input<'a> = self.numeric(context, 475, format_args!("{text:.60} :{why}"));
+                continue;
+            }
             context.work.add(Work::LOOK_UP);
             let room = RoomName::parse(text).ok().filter(|_| text.starts_with('#'));
             let is_first = joined.is_none();
@@ -315,7 +289,11 @@ impl Codec {
         };
         let mut rooms = rooms.split(',');
         let Some(own) = rooms.clone().find(|room| self.is_own_room(room)) else {
-            return about(Query::Outside(442), rooms.next().unwrap_or_default(), scratch);
+            return about(
+                Query::Outside(442),
+                rooms.next().unwrap_or_default(),
+                scratch,
+            );
         };
         (self.asked, self.about) = (Asked::Part, own.into());
         scratch.push_str(&fit(message.given(1).unwrap_or_default()));
@@ -364,17 +342,25 @@ impl Codec {
         if of.starts_with('#') {
             return match changes {
                 None => about(Query::ModeOfRoom, of, scratch),
-                Some("b" | "+b") if message.len() == 2 => {
-                    self.numeric(context, 368, format_args!("{of:.60} :End of channel ban list"))
-                }
-                Some(_) if self.is_own_room(of) => {
-                    self.numeric(context, 482, format_args!("{of:.60} :You're not channel operator"))
-                }
+                Some("b" | "+b") if message.len() == 2 => self.numeric(
+                    context,
+                    368,
+                    format_args!("{of:.60} :End of channel ban list"),
+                ),
+                Some(_) if self.is_own_room(of) => self.numeric(
+                    context,
+                    482,
+                    format_args!("{of:.60} :You're not channel operator"),
+                ),
                 Some(_) => about(Query::Outside(442), of, scratch),
             };
         }
         if of.to_lowercase() != self.me.nick.to_lowercase() {
-            return self.numeric(context, 502, format_args!(":Can't change mode for other users"));
+            return self.numeric(
+                context,
+                502,
+                format_args!(":Can't change mode for other users"),
+            );
         }
         let Some(changes) = changes else {
             let mode = if self.is_hidden { "+i" } else { "+" };
@@ -391,16 +377,18 @@ impl Codec {
         if let Some(is_on) = told {
             self.is_hidden = is_on;
             let (sign, nick) = (if is_on { '+' } else { '-' }, &self.me.nick);
-            self.me.from_me(context.out, format_args!("MODE {nick} :{sign}i"));
+            self.me
+                .from_me(context.out, format_args!("MODE {nick} :{sign}i"));
         }
         if is_unknown {
-            self.me.numeric(context.out, 501, format_args!(":Unknown MODE flag"));
+            self.me
+                .numeric(context.out, 501, format_args!(":Unknown MODE flag"));
         }
         Input::Answered
     }
 
     /// What only asks.
-    fn ask<'a>(
+    fn question<'a>(
         &mut self,
         verb: &str,
         message: &Message<'_>,
@@ -429,9 +417,11 @@ impl Codec {
             "USERHOST" => about(Query::Userhost, &message.joined_from(0), scratch),
             "TOPIC" if first.is_empty() => self.too_few(context, verb),
             "TOPIC" if message.len() == 1 => about(Query::Topic, first, scratch),
-            "TOPIC" if self.is_own_room(first) => {
-                self.numeric(context, 482, format_args!("{first:.60} :rooms have no topics here"))
-            }
+            "TOPIC" if self.is_own_room(first) => self.numeric(
+                context,
+                482,
+                format_args!("{first:.60} :rooms have no topics here"),
+            ),
             "TOPIC" => about(Query::Outside(442), first, scratch),
             "WHOWAS" if first.is_empty() => self.too_few(context, verb),
             "WHOWAS" => {
@@ -449,7 +439,11 @@ impl Codec {
                 self.numeric(context, 391, format_args!("{server} :{time}"))
             }
             "INFO" => {
-                self.numeric(context, 371, format_args!(":chatd {version}, a chat server"));
+                self.numeric(
+                    context,
+                    371,
+                    format_args!(":chatd {version}, a chat server"),
+                );
                 self.numeric(context, 374, format_args!(":End of /INFO list"))
             }
             "HELP" | "HELPOP" => self.help(first, context),
@@ -489,7 +483,11 @@ impl Codec {
             }
         };
         let subject = if subject.is_empty() { "*" } else { subject };
-        self.numeric(context, 704, format_args!("{subject:.60} :chatd {}", env!("CARGO_PKG_VERSION")));
+        self.numeric(
+            context,
+            704,
+            format_args!("{subject:.60} :chatd {}", env!("CARGO_PKG_VERSION")),
+        );
         for line in lines {
             self.numeric(context, 705, format_args!("{subject:.60} :{line}"));
         }
@@ -508,7 +506,10 @@ fn about<'a>(query: Query, about: &str, scratch: &'a mut String) -> Input<'a> {
 
 /// Words beside a request, made fit for others.
 fn fit(text: &str) -> String {
-    hygiene::clean(without_formatting(text).as_bytes()).text.trim().to_owned()
+    hygiene::clean(without_formatting(text).as_bytes())
+        .text
+        .trim()
+        .to_owned()
 }
 
 /// As many whole characters as fit into this many bytes.

@@ -71,6 +71,7 @@ pub(in crate::dialect) fn answer(bytes: &mut Vec<u8>, site: &Site, port: u16) ->
         answer,
         forwarded,
         opening,
+        rejected: None,
     })
 }
 

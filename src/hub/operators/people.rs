@@ -67,7 +67,7 @@ impl<T> Hub<T> {
         let words = some_text(text)?;
         let told = rooms.into_iter().map(|at| {
             self.core.rooms.change(at, |room| {
-                room.say_to_all(&Event::Announced { words: &words }, None);
+                room.say_to_all(&Event::Announced { words: &words }, None, "");
                 let hearing = Encoding::ALL.into_iter().filter(|it| hears(*it));
                 let counts = hearing.map(|encoding| room.listeners[encoding as usize]);
                 counts.sum::<usize>()
@@ -136,10 +136,17 @@ impl<T> Hub<T> {
     /// If not exactly one is meant.
     pub(crate) fn set_operator(&mut self, who: &Who, on: bool) -> Result<Done, Denied> {
         let id = self.one_of(who)?;
-        if let Some(session) = self.session(id) {
-            session.prefs().operator = on;
-        }
         let name = self.name_of(id);
+        let Self { sessions, core } = self;
+        if let Some(session) = sessions.get_mut(id) {
+            let was_on = std::mem::replace(&mut session.prefs().operator, on);
+            if was_on != on && !session.is_nowhere() {
+                core.rooms.change(session.room, |room| {
+                    room.introduce(session.member, &name, session.codec.user());
+                    room.tell_operator(&name, on);
+                });
+            }
+        }
         Ok(Done::Operator { name, on })
     }
 
@@ -175,7 +182,7 @@ impl<T> Hub<T> {
             })),
             Who::Room(name) => {
                 let at = self.room_called(name)?;
-                Ok(self.sessions_that(|session| session.room == at))
+                Ok(self.sessions_that(|session| session.place() == Some(at)))
             }
         }
     }
@@ -207,7 +214,11 @@ impl<T> Hub<T> {
 /// Whether who hears the room so hears what operators say.
 fn hears(encoding: Encoding) -> bool {
     match encoding {
-        Encoding::Telnet | Encoding::Web | Encoding::WireWatch => true,
+        Encoding::Telnet
+        | Encoding::Web
+        | Encoding::WireWatch
+        | Encoding::Irc
+        | Encoding::IrcTime => true,
         Encoding::Wire => false,
     }
 }

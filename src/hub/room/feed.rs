@@ -11,7 +11,7 @@ use std::cell::OnceCell;
 
 use bytes::Bytes;
 
-use crate::dialect::event::{Event, Moment};
+use crate::dialect::event::{Event, Scene};
 use crate::dialect::Encoding;
 use crate::hub::room::lists::{List, Lists};
 use crate::id::PersonId;
@@ -201,7 +201,7 @@ impl Feed {
     pub(super) fn say(
         &mut self,
         event: &Event<'_>,
-        at: Moment,
+        scene: &Scene<'_>,
         author: Option<PersonId>,
         listeners: [usize; Encoding::COUNT],
     ) {
@@ -213,7 +213,7 @@ impl Feed {
                 let said = &mut untold.said[encoding as usize];
                 // It grows, so a copy is one no more.
                 said.shared = None;
-                words_begin += encoding.encode_event(event, at, &mut said.bytes);
+                words_begin += encoding.encode_event(event, scene, &mut said.bytes);
             }
         }
         let (after, to) = (self.len(), self.line_end());
@@ -482,7 +482,7 @@ mod tests {
         let name = &Name::guest(1);
         feed.say(
             &Event::Said { name, words },
-            Moment::default(),
+            &Scene::default(),
             None,
             [1, 0, 0, 0],
         );
@@ -591,14 +591,14 @@ mod tests {
         let joined = crate::dialect::event::Presence::Joined { name, here: 2 };
         feed.say(
             &Event::Presence(joined),
-            Moment::default(),
+            &Scene::default(),
             None,
             [1, 0, 0, 0],
         );
         let words = "waves ";
         feed.say(
             &Event::Did { name, words },
-            Moment::default(),
+            &Scene::default(),
             None,
             [1, 0, 0, 0],
         );

@@ -11,10 +11,11 @@ pub(super) mod presence;
 mod sorted_names;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::dialect::event::{Event, ListedRoom, Moment, Presence};
-use crate::dialect::Encoding;
+use crate::dialect::event::{Event, ListedRoom, Moment, Presence, Scene};
+use crate::dialect::{irc, Encoding};
 use crate::id::SessionId;
 use crate::name::{Name, RoomName};
 use crate::origin::Prefix;
@@ -25,7 +26,7 @@ use history::History;
 use keeping_up::KeepingUp;
 use members::{Member, Members};
 use pace::{Pace, Waiting};
-use presence::{Announced, Gate, Told};
+use presence::{Announced, Departure, Departures, Gate, Told};
 use sorted_names::SortedNames;
 
 /// At most this many who spoke last are known, to be offered first where a name is completed.
@@ -65,6 +66,12 @@ pub(super) struct Room {
     /// None until somebody comes, goes or takes another name of which others are told.
     gates: Option<Box<Gates>>,
     pub(super) history: History,
+    /// What the server is called.
+    pub(super) server: Arc<str>,
+    /// Counts those who were introduced to IRC clients.
+    introductions: u32,
+    /// How many had been when a client was last told not all who are here, and the first arrival that one was not told of.
+    cut: Option<(u32, u64)>,
     /// The time of day, in seconds since 1970 in UTC, when it was changed last.
     pub(super) wall_seconds: u64,
     pub(super) feed: Feed,
@@ -87,6 +94,16 @@ struct Gates {
     joins: Gate,
     leaves: Gate,
     renames: Gate,
+    departures: Departures,
+}
+
+/// Who hears that somebody comes or goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Audience {
+    /// Those who are told of many in a sum.
+    Summed,
+    /// Those who keep a list of who is there.
+    OneByOne,
 }
 
 impl Room {
@@ -113,6 +130,9 @@ impl Room {
             speakers: VecDeque::new(),
             gates: None,
             history: History::new(history_lines),
+            server: irc::NAME.into(),
+            introductions: 0,
+            cut: None,
             wall_seconds: 0,
             feed: Feed::default(),
             round: Snapshot::default(),
@@ -218,33 +238,79 @@ impl Room {
     }
 
     /// Says something of the member at `place` to everybody else.
-    pub(super) fn say_to_others(&mut self, event: &Event<'_>, place: u32) {
+    pub(super) fn say_to_others(&mut self, event: &Event<'_>, place: u32, user: &str) {
+        self.say_beside(event, place, user, self.listeners);
+    }
+
+    fn say_beside(
+        &mut self,
+        event: &Event<'_>,
+        place: u32,
+        user: &str,
+        listeners: [usize; Encoding::COUNT],
+    ) {
         let Some(member) = self.members.get_mut(place) else {
             return;
         };
         let from = self.feed.end(member.encoding);
-        let at = Moment {
-            number: self.history.said(),
-            wall_seconds: self.wall_seconds,
+        let scene = Scene {
+            at: Moment {
+                number: self.history.said(),
+                wall_seconds: self.wall_seconds,
+            },
+            room: self.name.text(),
+            server: &self.server,
+            user,
         };
         let author = Some(member.id.into());
-        self.feed.say(event, at, author, self.listeners);
+        self.feed.say(event, &scene, author, listeners);
         self.feed
             .skip_since(&mut member.cursor, member.encoding, from);
     }
 
     /// Says something to everybody. `about` is who said it or whom it is about, for those who ignore them.
-    pub(super) fn say_to_all(&mut self, event: &Event<'_>, about: Option<SessionId>) {
-        let at = Moment {
-            number: self.history.said(),
-            wall_seconds: self.wall_seconds,
+    pub(super) fn say_to_all(&mut self, event: &Event<'_>, about: Option<SessionId>, user: &str) {
+        self.say_to(event, about, user, self.listeners);
+    }
+
+    fn say_to(
+        &mut self,
+        event: &Event<'_>,
+        about: Option<SessionId>,
+        user: &str,
+        listeners: [usize; Encoding::COUNT],
+    ) {
+        let scene = Scene {
+            at: Moment {
+                number: self.history.said(),
+                wall_seconds: self.wall_seconds,
+            },
+            room: self.name.text(),
+            server: &self.server,
+            user,
         };
-        self.feed
-            .say(event, at, about.map(Into::into), self.listeners);
+        let about = about.map(Into::into);
+        self.feed.say(event, &scene, about, listeners);
+    }
+
+    /// Those of the listeners who are told so of who comes and goes.
+    fn listeners_of(&self, audience: Audience) -> [usize; Encoding::COUNT] {
+        let mut listeners = self.listeners;
+        for encoding in Encoding::ALL {
+            if encoding.is_one_by_one() != (audience == Audience::OneByOne) {
+                listeners[encoding as usize] = 0;
+            }
+        }
+        listeners
+    }
+
+    /// Whether somebody keeps a list of who is there.
+    fn has_lists(&self) -> bool {
+        self.listeners_of(Audience::OneByOne) != [0; Encoding::COUNT]
     }
 
     /// Lets the others know of the member at `place`, if they were not told of it before; gives whether they were not.
-    pub(super) fn announce(&mut self, place: u32, name: &Name, now: Instant) -> bool {
+    pub(super) fn announce(&mut self, place: u32, name: &Name, user: &str, now: Instant) -> bool {
         let member = self.members.get(place);
         if member.is_none_or(|member| member.announced.is_some()) {
             return false;
@@ -259,15 +325,100 @@ impl Room {
         let Some(member) = self.members.get_mut(place) else {
             return false;
         };
+        let introduced = match told {
+            Told::ByName => {
+                self.introductions += 1;
+                Some(self.introductions)
+            }
+            Told::InSum(_) => None,
+        };
         member.announced = Some(Announced {
             arrival: self.arrivals.add(member.id),
             told,
+            introduced,
         });
         if told == Told::ByName {
+            self.forget_departure(name);
             let here = self.here();
-            self.say_to_others(&Event::Presence(Presence::Joined { name, here }), place);
+            let joined = Event::Presence(Presence::Joined { name, here });
+            self.say_to_others(&joined, place, user);
         }
         true
+    }
+
+    /// Sees to it that all who keep a list know of the member at `place` before they hear what it does.
+    pub(super) fn introduce(&mut self, place: u32, name: &Name, user: &str) {
+        let (introductions, cut, has_lists) = (self.introductions + 1, self.cut, self.has_lists());
+        let member = self.members.get_mut(place);
+        let Some(announced) = member.and_then(|member| member.announced.as_mut()) else {
+            return;
+        };
+        let is_left_out = |introduced| {
+            cut.is_some_and(|(at, arrival)| introduced <= at && announced.arrival >= arrival)
+        };
+        let is_known = announced
+            .introduced
+            .is_some_and(|introduced| !is_left_out(introduced));
+        if is_known || !has_lists {
+            return;
+        }
+        announced.introduced = Some(introductions);
+        self.introductions = introductions;
+        self.forget_departure(name);
+        let here = self.here();
+        let joined = Event::Presence(Presence::Joined { name, here });
+        self.say_beside(&joined, place, user, self.listeners_of(Audience::OneByOne));
+    }
+
+    /// Somebody with this name is here again, so nobody is to be told that they have gone.
+    fn forget_departure(&mut self, name: &Name) {
+        if let Some(gates) = self.gates.as_deref_mut() {
+            gates.departures.forget(name);
+        }
+    }
+
+    /// Whether the session at this place was introduced to those who keep a list.
+    pub(super) fn is_introduced(&self, place: u32) -> bool {
+        let member = self.members.get(place);
+        let announced = member.and_then(|member| member.announced);
+        announced.is_some_and(|announced| announced.introduced.is_some())
+    }
+
+    /// Somebody who keeps a list was told of those who arrived before this one only.
+    pub(super) fn note_cut(&mut self, arrival: u64) {
+        let arrival = self.cut.map_or(arrival, |(_, before)| before.min(arrival));
+        self.cut = Some((self.introductions, arrival));
+    }
+
+    /// Those who keep a list are told that somebody is an operator, or no more.
+    pub(super) fn tell_operator(&mut self, name: &Name, on: bool) {
+        let listeners = self.listeners_of(Audience::OneByOne);
+        self.say_to(&Event::Operator { name, on }, None, "", listeners);
+    }
+
+    /// Tells those who keep a list that somebody has gone of whom they know, at most ten in a second.
+    fn tell_departure(&mut self, departure: Departure, now: Instant) {
+        if !self.has_lists() {
+            return;
+        }
+        let departures = &mut self.gates.get_or_insert_default().departures;
+        if let Some(departure) = departures.admit(departure, now) {
+            self.say_departure(&departure);
+        }
+    }
+
+    fn say_departure(&mut self, departure: &Departure) {
+        let here = self.here();
+        let Departure {
+            name, user, words, ..
+        } = departure;
+        let left = if departure.quits {
+            Presence::Left { name, words, here }
+        } else {
+            Presence::Parted { name, words, here }
+        };
+        let listeners = self.listeners_of(Audience::OneByOne);
+        self.say_to(&Event::Presence(left), None, user, listeners);
     }
 
     /// Tells the others that a member has left, unless they were not told that it was here. `left` says how, for so many
@@ -277,31 +428,63 @@ impl Room {
         id: SessionId,
         announced: Option<Announced>,
         left: impl FnOnce(usize) -> Presence<'a>,
+        user: &str,
         now: Instant,
     ) {
         self.pace.note_leave(now);
         let Some(announced) = announced else { return };
+        let left = left(self.here());
         let gates = self.gates.get_or_insert_default();
-        if gates.joins.retract(announced.told) {
-            return;
+        let is_told = !gates.joins.retract(announced.told);
+        if is_told && gates.leaves.admit(now) == Told::ByName {
+            let listeners = self.listeners_of(Audience::Summed);
+            self.say_to(&Event::Presence(left), Some(id), user, listeners);
         }
-        if gates.leaves.admit(now) == Told::ByName {
-            let left = left(self.here());
-            self.say_to_all(&Event::Presence(left), Some(id));
+        if announced.introduced.is_some() {
+            if let Some(departure) = Departure::of(&left, user) {
+                self.tell_departure(departure, now);
+            }
         }
     }
 
     /// The member at `place` has another name.
-    pub(super) fn rename(&mut self, place: u32, from: &Name, to: &Name, now: Instant) {
+    pub(super) fn rename(&mut self, place: u32, from: &Name, to: &Name, user: &str, now: Instant) {
         let member = self.members.get(place);
         let Some(announced) = member.and_then(|member| member.announced) else {
             return;
         };
         // Nobody knows the old name of who is still to be told of.
         let gates = self.gates.get_or_insert_default();
-        if !gates.joins.waits(announced.told) && gates.renames.admit(now) == Told::ByName {
-            self.say_to_others(&Event::Presence(Presence::Renamed { from, to }), place);
+        let is_told = !gates.joins.waits(announced.told);
+        let renamed = Event::Presence(Presence::Renamed { from, to });
+        if is_told && gates.renames.admit(now) == Told::ByName {
+            let listeners = self.listeners_of(Audience::Summed);
+            self.say_beside(&renamed, place, user, listeners);
         }
+        if announced.introduced.is_none() || !self.has_lists() {
+            return;
+        }
+        let departures = &mut self.gates.get_or_insert_default().departures;
+        if departures.admits(now) {
+            departures.forget(to);
+            let listeners = self.listeners_of(Audience::OneByOne);
+            return self.say_beside(&renamed, place, user, listeners);
+        }
+        // Too many: the old name goes in its time, and the new one is introduced when it speaks.
+        if let Some(announced) = self
+            .members
+            .get_mut(place)
+            .and_then(|it| it.announced.as_mut())
+        {
+            announced.introduced = None;
+        }
+        let departure = Departure {
+            name: from.clone(),
+            user: user.into(),
+            words: "".into(),
+            quits: true,
+        };
+        self.tell_departure(departure, now);
     }
 
     /// When a sum of joins, leaves or renames is due.
@@ -310,9 +493,13 @@ impl Room {
             joins,
             leaves,
             renames,
+            departures,
         } = self.gates.as_deref()?;
         let sums = [joins, leaves, renames].map(Gate::due_at);
-        sums.into_iter().flatten().min()
+        sums.into_iter()
+            .chain([departures.due_at()])
+            .flatten()
+            .min()
     }
 
     /// When some may be told what was said. `is_urgent` if it must be told before anything else is done.
@@ -343,15 +530,22 @@ impl Room {
         let renamed = gates.renames.take_due(now);
         if let Some(count) = joined {
             let more = Presence::MoreJoined { count, here };
-            self.say_to_all(&Event::Presence(more), None);
+            self.say_to_all(&Event::Presence(more), None, "");
         }
         if let Some(count) = left {
             let more = Presence::MoreLeft { count, here };
-            self.say_to_all(&Event::Presence(more), None);
+            self.say_to_all(&Event::Presence(more), None, "");
         }
         if let Some(count) = renamed {
             let more = Presence::MoreRenamed { count };
-            self.say_to_all(&Event::Presence(more), None);
+            self.say_to_all(&Event::Presence(more), None, "");
+        }
+        while let Some(departure) = self
+            .gates
+            .as_deref_mut()
+            .and_then(|gates| gates.departures.take_due(now))
+        {
+            self.say_departure(&departure);
         }
     }
 
