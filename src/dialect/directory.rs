@@ -66,9 +66,6 @@ pub(crate) trait Directory {
     /// Whether what is said in rooms without a key is written.
     fn is_recorded(&self) -> bool;
 
-    /// The time of day, in seconds since 1970 in UTC.
-    fn wall_seconds(&self) -> u64;
-
-    /// When the server was started, in the same.
+    /// When the server was started, in seconds since 1970 in UTC.
     fn began(&self) -> u64;
 }

@@ -149,10 +149,6 @@ impl<T> Directory for View<'_, T> {
         self.core.transcript.is_some()
     }
 
-    fn wall_seconds(&self) -> u64 {
-        self.core.wall_seconds
-    }
-
     fn began(&self) -> u64 {
         self.core.began
     }

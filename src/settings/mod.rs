@@ -296,6 +296,7 @@ mod tests {
             "-oweb-host=chat.example.org",
             "-oweb-host=[::1]:8080",
             "-oweb-history-lines=300",
+            "-oirc-name=irc.example.org",
             "-orooms-max=9",
             "-onames-kept-max=11",
             "-onames-kept-days=12",
@@ -321,6 +322,7 @@ mod tests {
             web_hosts: ["chat.example.org", "[::1]:8080"]
                 .map(|it| it.parse().unwrap())
                 .into(),
+            irc_name: "irc.example.org".into(),
             limits: Limits {
                 web_history_lines: 300,
                 pace_max: Some(Duration::from_millis(25)),
@@ -394,6 +396,7 @@ mod tests {
             "proxy-from",
             "room",
             "web-host",
+            "irc-name",
             "motd-file",
             "bans-file",
             "names-file",

@@ -287,6 +287,7 @@ fn a_list_of_those_here_is_read_back_whatever_their_names_and_number() {
     let name = Name::parse("玴").unwrap();
     let listed = [Listed {
         name: &name,
+        user: "",
         away: true,
         op: false,
         unreachable: false,

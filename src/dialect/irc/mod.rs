@@ -18,4 +18,4 @@ mod verbs;
 pub(crate) use coming::Coming;
 pub(in crate::dialect) use events::encode_event;
 pub(crate) use lines::NAME;
-pub(in crate::dialect) use registration::Registration;
+pub(crate) use registration::Registration;

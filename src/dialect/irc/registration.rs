@@ -24,7 +24,7 @@ const REAL_CHARACTERS_MAX: usize = 64;
 
 /// A client that is not registered yet.
 #[derive(Debug)]
-pub(in crate::dialect) struct Registration {
+pub(crate) struct Registration {
     me: Me,
     wanted: Option<Name>,
     /// It has said USER.

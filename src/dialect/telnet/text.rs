@@ -343,6 +343,7 @@ mod tests {
         let mut out = Vec::new();
         let names = names.iter().map(|name| Listed {
             name,
+            user: "",
             away: false,
             op: false,
             unreachable: false,
@@ -376,6 +377,7 @@ mod tests {
         let mut out = Vec::new();
         let away = Listed {
             name: &name,
+            user: "",
             away: true,
             op: true,
             unreachable: false,

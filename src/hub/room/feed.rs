@@ -484,7 +484,7 @@ mod tests {
             &Event::Said { name, words },
             &Scene::default(),
             None,
-            [1, 0, 0, 0],
+            [1, 0, 0, 0, 0, 0],
         );
     }
 
@@ -593,14 +593,14 @@ mod tests {
             &Event::Presence(joined),
             &Scene::default(),
             None,
-            [1, 0, 0, 0],
+            [1, 0, 0, 0, 0, 0],
         );
         let words = "waves ";
         feed.say(
             &Event::Did { name, words },
             &Scene::default(),
             None,
-            [1, 0, 0, 0],
+            [1, 0, 0, 0, 0, 0],
         );
         let parts = parts(&mut feed, &mut cursor);
         let mut seen = Vec::new();
