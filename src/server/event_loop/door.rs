@@ -190,6 +190,7 @@ impl<N: Network> EventLoop<N> {
         let Some(mut waiting) = self.door.leave(slot) else {
             return;
         };
+        self.hub.set_unregistered(self.door.registering());
         // It has taken all that it was answered before, so there is room for this.
         let slices = [IoSlice::new(&answer.head)];
         let is_told = answer.head.is_empty()
