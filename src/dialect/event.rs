@@ -16,11 +16,20 @@ pub(crate) enum Event<'a> {
     /// Somebody said something that no program is to answer.
     Noticed { name: &'a Name, words: &'a str },
     /// Somebody is an operator from now on, or no more: told to none but those who have a list of them.
-    Operator { name: &'a Name, on: bool },
+    Operator {
+        name: &'a Name,
+        on: bool,
+        /// What the server is called.
+        server: &'a str,
+    },
     /// Somebody came, went or took another name.
     Presence(Presence<'a>),
     /// An operator tells everybody.
-    Announced { words: &'a str },
+    Announced {
+        words: &'a str,
+        /// What the server is called.
+        server: &'a str,
+    },
 }
 
 /// Who came and who went. `here` is how many are here now.
@@ -71,8 +80,6 @@ pub(crate) struct Scene<'a> {
     pub(crate) at: Moment,
     /// What the room is called.
     pub(crate) room: &'a str,
-    /// What the server is called.
-    pub(crate) server: &'a str,
     /// What stands beside the name of who it is from, or about: what their client gave, or the word of their dialect.
     pub(crate) user: &'a str,
 }

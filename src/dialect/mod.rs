@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows a socket, a clock or who else is connected. This file has the only matches on a dialect.
 
+mod answer;
 mod client;
 pub(crate) mod commands;
 pub(crate) mod directory;
@@ -23,7 +24,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+pub(crate) use answer::Answer;
 
 use directory::Directory;
 use event::{Elsewhere, Event, Note, Past, Reply, Scene, To};
@@ -559,15 +560,6 @@ pub(crate) struct Asked {
     pub(crate) rejected: Option<CloseReason>,
 }
 
-/// What is sent to a connection that is no session.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Answer {
-    pub(crate) head: Vec<u8>,
-    pub(crate) body: Bytes,
-    /// Nothing else is said on this connection.
-    pub(crate) is_last: bool,
-}
-
 /// What is known of a session that begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Opening {
@@ -655,8 +647,24 @@ impl Preface {
     /// Takes what a connection to this port has said off the front of its bytes; `None` if it has not said enough.
     pub(crate) fn next(&mut self, bytes: &mut Vec<u8>, house: &House, port: u16) -> Option<Asked> {
         match self {
-            Self::Web => web::answer(bytes, &house.site, port),
-            Self::Irc(registration) => registration.next(bytes, &house.irc_name),
+            Self::Web => {
+                let asked = web::answer(bytes, &house.site, port)?;
+                Some(Asked {
+                    answer: asked.answer,
+                    forwarded: asked.forwarded,
+                    opening: asked.coming.map(Opening::Web),
+                    rejected: None,
+                })
+            }
+            Self::Irc(registration) => {
+                let asked = registration.next(bytes, &house.irc_name)?;
+                Some(Asked {
+                    answer: asked.answer,
+                    forwarded: Vec::new(),
+                    opening: asked.coming.map(Opening::Irc),
+                    rejected: asked.rejected,
+                })
+            }
         }
     }
 }

@@ -350,7 +350,7 @@ pub(super) fn encode_event(event: &Event<'_>, watching: bool, out: &mut Vec<u8>)
             line(out, "CHAT", &[&name.text(), &format!("{ACTION}{words}")]);
         }
         Event::Presence(presence) if watching => encode_presence(&presence, out),
-        Event::Announced { words } if watching => {
+        Event::Announced { words, .. } if watching => {
             line(out, "TELL", &[SERVER, &format!("{ANNOUNCEMENT}{words}")]);
         }
         Event::Presence(_) | Event::Operator { .. } | Event::Announced { .. } => {}

@@ -181,7 +181,7 @@ impl<T> Hub<T> {
             let listeners = members().filter(|member| member.encoding == encoding);
             assert_eq!(
                 listeners.count(),
-                room.listeners[encoding as usize],
+                room.listeners[encoding as usize] as usize,
                 "listeners in {encoding:?}"
             );
         }

@@ -148,10 +148,11 @@ impl Rooms {
     /// The server is called this.
     pub(super) fn set_server(&mut self, name: &Arc<str>) {
         self.server = Arc::clone(name);
-        let all: Vec<RoomAt> = self.iter().map(|(at, _)| at).collect();
-        for at in all {
-            self.get_mut(at).server = Arc::clone(name);
-        }
+    }
+
+    /// What the server is called.
+    pub(super) fn server(&self) -> Arc<str> {
+        Arc::clone(&self.server)
     }
 
     /// What all rooms hold together.
@@ -365,7 +366,6 @@ impl Rooms {
         let keys = Keys::of(name.text());
         let mut room = Room::new(name, key, self.serial, self.history_lines, self.pace_max);
         room.is_permanent = is_permanent;
-        room.server = Arc::clone(&self.server);
         let at = RoomAt(self.others.insert(room) as u16 + 1);
         self.by_name.insert(&keys, at);
         let room = self.get(at);

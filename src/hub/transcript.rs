@@ -190,7 +190,14 @@ mod tests {
         let (name, lobby) = (&name("ann"), RoomName::lobby());
         let joined = crate::dialect::event::Presence::Joined { name, here: 1 };
         transcript.add(&lobby, &Event::Presence(joined), AFTERNOON);
-        transcript.add(&lobby, &Event::Announced { words: "hello" }, AFTERNOON);
+        transcript.add(
+            &lobby,
+            &Event::Announced {
+                words: "hello",
+                server: "x.y",
+            },
+            AFTERNOON,
+        );
         assert_eq!(transcript.text(), b"");
     }
 

@@ -13,7 +13,8 @@ use std::path::Path;
 use super::error::one_line;
 use super::error::SettingsError;
 use super::number::{show_bytes, MIB};
-use super::table::{one_word, Setting, QUEUE_BYTES_SOFT, TABLE};
+use super::row::{one_word, Setting};
+use super::table::{QUEUE_BYTES_SOFT, TABLE};
 use super::values::{Change, Settings};
 use crate::file::read_regular;
 

@@ -23,7 +23,8 @@ pub use crate::rate::Rate;
 use self::configuration::Entry;
 use self::error::one_line;
 pub use self::listen::{Endpoint, Listen, ListenError, Place, Service};
-use self::table::{Setting, LISTEN, TABLE};
+use self::row::Setting;
+use self::table::{LISTEN, TABLE};
 
 pub use self::configuration::{Changed, Configuration, Row, Source};
 pub use self::error::SettingsError;
@@ -35,6 +36,7 @@ mod configuration;
 mod error;
 mod listen;
 mod number;
+mod row;
 mod table;
 mod values;
 
@@ -471,7 +473,7 @@ mod tests {
             (&["-l", "a b:1"], "listen: a b:1: not [DIALECT://]HOST:PORT"),
             (&["-l", "wire://a/b:1"], "listen: wire://a/b:1: not [DIALECT://]HOST:PORT"),
             (&["-l", "[::1:1"], "listen: [::1:1: not [DIALECT://]HOST:PORT"),
-            (&["-l", "gopher://h:1"], "listen: gopher://h:1: no such dialect, there are telnet, wire and http"),
+            (&["-l", "gopher://h:1"], "listen: gopher://h:1: no such dialect, there are telnet, wire, http and irc"),
             (&["-l", "::1:3333"],
                 "listen: ::1:3333: an IPv6 address, and nothing else, is written in brackets"),
             (&["-l", "[h]:1"], "listen: [h]:1: an IPv6 address, and nothing else, is written in brackets"),
@@ -501,7 +503,7 @@ mod tests {
             ),
             (
                 "listen = gopher://h:1",
-                "line 1: listen: gopher://h:1: no such dialect, there are telnet, wire and http",
+                "line 1: listen: gopher://h:1: no such dialect, there are telnet, wire, http and irc",
             ),
         ];
         for (content, line) in wrong {

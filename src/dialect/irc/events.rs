@@ -12,19 +12,17 @@ pub(in crate::dialect) fn encode_event(
     out: &mut Vec<u8>,
 ) {
     let time = with_time.then_some(scene.at.wall_seconds);
-    let Scene {
-        room, server, user, ..
-    } = *scene;
+    let Scene { room, user, .. } = *scene;
     let said = |name, verb| format!(":{name}!{user}@chatd {verb} #{room} :");
     match *event {
         Event::Said { name, words } => put_words(out, time, &said(name, "PRIVMSG"), false, words),
         Event::Did { name, words } => put_words(out, time, &said(name, "PRIVMSG"), true, words),
         Event::Noticed { name, words } => put_words(out, time, &said(name, "NOTICE"), false, words),
-        Event::Announced { words } => {
+        Event::Announced { words, server } => {
             let prefix = format!(":{server} NOTICE #{room} :{ANNOUNCEMENT}");
             put_words(out, time, &prefix, false, words);
         }
-        Event::Operator { name, on } => {
+        Event::Operator { name, on, server } => {
             let sign = if on { '+' } else { '-' };
             tag(time, out);
             put(out, format_args!(":{server} MODE #{room} {sign}o {name}"));
@@ -92,7 +90,6 @@ mod tests {
                 wall_seconds: 1_795_788_345,
             },
             room: "lobby",
-            server: "irc.example.org",
             user: "telnet",
         };
         let mut out = Vec::new();
@@ -105,6 +102,7 @@ mod tests {
         let (ann, luo) = (Name::parse("ann").unwrap(), Name::parse("罗永浩").unwrap());
         let games = RoomName::parse("games").unwrap();
         let (name, here, words) = (&ann, 2, "hello there");
+        let server = "irc.example.org";
         let presence = Event::Presence;
         for (event, line) in [
             (
@@ -123,11 +121,18 @@ mod tests {
                 ":ann!telnet@chatd NOTICE #lobby :hello there",
             ),
             (
-                Event::Announced { words: "noon" },
+                Event::Announced {
+                    words: "noon",
+                    server,
+                },
                 ":irc.example.org NOTICE #lobby :announcement: noon",
             ),
             (
-                Event::Operator { name, on: true },
+                Event::Operator {
+                    name,
+                    on: true,
+                    server,
+                },
                 ":irc.example.org MODE #lobby +o ann",
             ),
             (

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use crate::dialect::answer::Answer;
+use crate::dialect::event::Foreign;
 use crate::dialect::foreign;
 use crate::dialect::irc::coming::Coming;
 use crate::dialect::irc::line::{Message, Unclear};
 use crate::dialect::irc::lines::{put, Me};
 use crate::dialect::irc::replies::name_refused;
 use crate::dialect::request::Refusal;
-use crate::dialect::{Answer, Asked, Opening};
 use crate::hygiene;
 use crate::ledger::CloseReason;
 use crate::name::Name;
@@ -34,6 +35,17 @@ pub(crate) struct Registration {
     agrees: bool,
     /// Bytes of its lines so far.
     bytes: usize,
+}
+
+/// What has come of what a client has sent.
+#[derive(Debug)]
+pub(in crate::dialect) struct Asked {
+    /// What is answered first.
+    pub(in crate::dialect) answer: Answer,
+    /// It is a session behind the answer.
+    pub(in crate::dialect) coming: Option<Box<Coming>>,
+    /// It cannot stay, for this reason.
+    pub(in crate::dialect) rejected: Option<CloseReason>,
 }
 
 /// What comes of a line.
@@ -91,16 +103,15 @@ impl Registration {
             Step::Over(rejected) => (true, rejected),
             Step::On => (false, None),
         };
-        let opening = if is_last { None } else { self.opening() };
-        let says_something = !head.is_empty() || is_last || opening.is_some();
+        let coming = if is_last { None } else { self.coming() };
+        let says_something = !head.is_empty() || is_last || coming.is_some();
         says_something.then(|| Asked {
             answer: Answer {
                 head,
                 is_last,
                 ..Answer::default()
             },
-            forwarded: Vec::new(),
-            opening,
+            coming,
             rejected,
         })
     }
@@ -118,20 +129,20 @@ impl Registration {
         self.is_known && self.wanted.is_some() && !self.agrees
     }
 
-    fn opening(&self) -> Option<Opening> {
+    fn coming(&self) -> Option<Box<Coming>> {
         let name = self.wanted.clone().filter(|_| self.is_done())?;
-        Some(Opening::Irc(Box::new(Coming {
+        Some(Box::new(Coming {
             server: Arc::clone(&self.me.server),
             name,
             user: self.me.user.clone(),
             real: self.real.clone(),
             caps: self.me.caps,
-        })))
+        }))
     }
 
     fn understand(&mut self, line: &[u8], is_first: bool, out: &mut Vec<u8>) -> Step {
         // What else speaks first knows no IRC, and what stands behind it must not speak.
-        let is_irc = |foreign| foreign == crate::dialect::event::Foreign::Irc;
+        let is_irc = |foreign| foreign == Foreign::Irc;
         if is_first && foreign::judge(line).is_some_and(|foreign| !is_irc(foreign)) {
             return Step::Over(Some(CloseReason::WrongProtocol));
         }
@@ -248,10 +259,8 @@ mod tests {
         }
 
         fn comes(&mut self, text: &str) -> Coming {
-            match self.send(text).and_then(|asked| asked.opening) {
-                Some(Opening::Irc(coming)) => *coming,
-                other => panic!("{text}: {other:?}"),
-            }
+            let coming = self.send(text).and_then(|asked| asked.coming);
+            *coming.unwrap_or_else(|| panic!("{text} is enough"))
         }
     }
 
@@ -333,7 +342,7 @@ mod tests {
             rejected("GET / HTTP/1.1\r\n"),
             Some(CloseReason::WrongProtocol)
         );
-        assert_eq!(rejected("\x16\x03\x01"), None);
+        assert_eq!(rejected("\x16\x03\x01"), Some(CloseReason::WrongProtocol));
         assert_eq!(rejected("SSH-2.0-x"), Some(CloseReason::WrongProtocol));
         assert_eq!(
             rejected(&"x".repeat(BYTES_MAX + 1)),

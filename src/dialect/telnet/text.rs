@@ -80,7 +80,7 @@ pub(in crate::dialect) fn encode_event(event: &Event<'_>, out: &mut Vec<u8>) -> 
             line(out, "-- ", presence);
             0
         }
-        Event::Announced { words } => {
+        Event::Announced { words, .. } => {
             line(out, "-- ", format_args!("{ANNOUNCEMENT}{words}"));
             0
         }

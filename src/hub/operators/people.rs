@@ -65,11 +65,13 @@ impl<T> Hub<T> {
             None => rooms.iter().map(|(at, _)| at).collect(),
         };
         let words = some_text(text)?;
+        let server = self.core.rooms.server();
         let told = rooms.into_iter().map(|at| {
             self.core.rooms.change(at, |room| {
-                room.say_to_all(&Event::Announced { words: &words }, None, "");
+                let (words, server) = (&*words, &*server);
+                room.say_to_all(&Event::Announced { words, server }, None, "");
                 let hearing = Encoding::ALL.into_iter().filter(|it| hears(*it));
-                let counts = hearing.map(|encoding| room.listeners[encoding as usize]);
+                let counts = hearing.map(|encoding| room.listeners[encoding as usize] as usize);
                 counts.sum::<usize>()
             })
         });
@@ -141,9 +143,10 @@ impl<T> Hub<T> {
         if let Some(session) = sessions.get_mut(id) {
             let was_on = std::mem::replace(&mut session.prefs().operator, on);
             if was_on != on && !session.is_nowhere() {
+                let server = core.rooms.server();
                 core.rooms.change(session.room, |room| {
                     room.introduce(session.member, &name, session.codec.user());
-                    room.tell_operator(&name, on);
+                    room.tell_operator(&name, on, &server);
                 });
             }
         }

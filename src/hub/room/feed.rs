@@ -19,6 +19,9 @@ use crate::id::PersonId;
 /// A buffer that has grown beyond this gives its memory back when all is told.
 const KEPT_BYTES_MAX: usize = 256 * 1024;
 
+/// How many hear each encoding.
+pub(in crate::hub) type Listeners = [u32; Encoding::COUNT];
+
 /// What was said and not everybody has heard.
 #[derive(Debug, Default)]
 pub(in crate::hub) struct Feed {
@@ -203,7 +206,7 @@ impl Feed {
         event: &Event<'_>,
         scene: &Scene<'_>,
         author: Option<PersonId>,
-        listeners: [usize; Encoding::COUNT],
+        listeners: Listeners,
     ) {
         let (before, lines_before) = (self.len(), self.line_end());
         let mut words_begin = 0;

@@ -11,17 +11,16 @@ pub(super) mod presence;
 mod sorted_names;
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::dialect::event::{Event, ListedRoom, Moment, Presence, Scene};
-use crate::dialect::{irc, Encoding};
+use crate::dialect::Encoding;
 use crate::id::SessionId;
 use crate::name::{Name, RoomName};
 use crate::origin::Prefix;
 
 use arrivals::Arrivals;
-use feed::{Feed, Snapshot};
+use feed::{Feed, Listeners, Snapshot};
 use history::History;
 use keeping_up::KeepingUp;
 use members::{Member, Members};
@@ -56,7 +55,7 @@ pub(super) struct Room {
     /// When something was said in it last that is kept, counted in such things.
     pub(super) spoken: u64,
     pub(super) members: Members,
-    pub(super) listeners: [usize; Encoding::COUNT],
+    pub(super) listeners: Listeners,
     /// Those announced, or about to be, by the order of their joining.
     arrivals: Arrivals,
     /// Those of them who were sorted by name.
@@ -66,12 +65,12 @@ pub(super) struct Room {
     /// None until somebody comes, goes or takes another name of which others are told.
     gates: Option<Box<Gates>>,
     pub(super) history: History,
-    /// What the server is called.
-    pub(super) server: Arc<str>,
-    /// Counts those who were introduced to IRC clients.
+    /// Counts those who were introduced to those who keep a list of who is there.
     introductions: u32,
-    /// How many had been when a client was last told not all who are here, and the first arrival that one was not told of.
-    cut: Option<(u32, u64)>,
+    /// The latest of these who stood in a list that left some out …
+    cut_at: u32,
+    /// … which are those from this arrival on.
+    cut_from: u64,
     /// The time of day, in seconds since 1970 in UTC, when it was changed last.
     pub(super) wall_seconds: u64,
     pub(super) feed: Feed,
@@ -130,9 +129,9 @@ impl Room {
             speakers: VecDeque::new(),
             gates: None,
             history: History::new(history_lines),
-            server: irc::NAME.into(),
             introductions: 0,
-            cut: None,
+            cut_at: 0,
+            cut_from: u64::MAX,
             wall_seconds: 0,
             feed: Feed::default(),
             round: Snapshot::default(),
@@ -242,13 +241,7 @@ impl Room {
         self.say_beside(event, place, user, self.listeners);
     }
 
-    fn say_beside(
-        &mut self,
-        event: &Event<'_>,
-        place: u32,
-        user: &str,
-        listeners: [usize; Encoding::COUNT],
-    ) {
+    fn say_beside(&mut self, event: &Event<'_>, place: u32, user: &str, listeners: Listeners) {
         let Some(member) = self.members.get_mut(place) else {
             return;
         };
@@ -259,7 +252,6 @@ impl Room {
                 wall_seconds: self.wall_seconds,
             },
             room: self.name.text(),
-            server: &self.server,
             user,
         };
         let author = Some(member.id.into());
@@ -278,7 +270,7 @@ impl Room {
         event: &Event<'_>,
         about: Option<SessionId>,
         user: &str,
-        listeners: [usize; Encoding::COUNT],
+        listeners: Listeners,
     ) {
         let scene = Scene {
             at: Moment {
@@ -286,7 +278,6 @@ impl Room {
                 wall_seconds: self.wall_seconds,
             },
             room: self.name.text(),
-            server: &self.server,
             user,
         };
         let about = about.map(Into::into);
@@ -294,7 +285,7 @@ impl Room {
     }
 
     /// Those of the listeners who are told so of who comes and goes.
-    fn listeners_of(&self, audience: Audience) -> [usize; Encoding::COUNT] {
+    fn listeners_of(&self, audience: Audience) -> Listeners {
         let mut listeners = self.listeners;
         for encoding in Encoding::ALL {
             if encoding.is_one_by_one() != (audience == Audience::OneByOne) {
@@ -348,14 +339,13 @@ impl Room {
 
     /// Sees to it that all who keep a list know of the member at `place` before they hear what it does.
     pub(super) fn introduce(&mut self, place: u32, name: &Name, user: &str) {
-        let (introductions, cut, has_lists) = (self.introductions + 1, self.cut, self.has_lists());
+        let (introductions, has_lists) = (self.introductions + 1, self.has_lists());
+        let (cut_at, cut_from) = (self.cut_at, self.cut_from);
         let member = self.members.get_mut(place);
         let Some(announced) = member.and_then(|member| member.announced.as_mut()) else {
             return;
         };
-        let is_left_out = |introduced| {
-            cut.is_some_and(|(at, arrival)| introduced <= at && announced.arrival >= arrival)
-        };
+        let is_left_out = |introduced| introduced <= cut_at && announced.arrival >= cut_from;
         let is_known = announced
             .introduced
             .is_some_and(|introduced| !is_left_out(introduced));
@@ -386,14 +376,15 @@ impl Room {
 
     /// Somebody who keeps a list was told of those who arrived before this one only.
     pub(super) fn note_cut(&mut self, arrival: u64) {
-        let arrival = self.cut.map_or(arrival, |(_, before)| before.min(arrival));
-        self.cut = Some((self.introductions, arrival));
+        self.cut_at = self.introductions;
+        self.cut_from = self.cut_from.min(arrival);
     }
 
     /// Those who keep a list are told that somebody is an operator, or no more.
-    pub(super) fn tell_operator(&mut self, name: &Name, on: bool) {
+    pub(super) fn tell_operator(&mut self, name: &Name, on: bool, server: &str) {
         let listeners = self.listeners_of(Audience::OneByOne);
-        self.say_to(&Event::Operator { name, on }, None, "", listeners);
+        let event = Event::Operator { name, on, server };
+        self.say_to(&event, None, "", listeners);
     }
 
     /// Tells those who keep a list that somebody has gone of whom they know, at most ten in a second.
