@@ -100,7 +100,8 @@ impl<T> Directory for View<'_, T> {
 
     fn each_person(&self, each: &mut dyn FnMut(&Person<'_>) -> bool) {
         for session in self.sessions.iter().filter(|session| session.is_open()) {
-            self.look();
+            // A name is compared with a mask.
+            self.looked_at.set(self.looked_at.get() + 5);
             if !each(&self.person_of(session)) {
                 return;
             }

@@ -11,6 +11,9 @@ use crate::hygiene;
 use crate::name::{without_hash, Name, RoomName};
 use crate::work::Work;
 
+/// What a line was about is kept up to this many bytes, until the next one.
+const ABOUT_BYTES_MAX: usize = 128;
+
 /// Why somebody is away, and why somebody is kicked, is cut to this many bytes.
 const REASON_BYTES_MAX: usize = 390;
 
@@ -119,6 +122,12 @@ impl Codec {
         Input::Encoding
     }
 
+    /// Notes what is asked for, and about what, for the answer.
+    fn note(&mut self, asked: Asked, about: &str) {
+        self.asked = asked;
+        self.about = clip(about, ABOUT_BYTES_MAX).into();
+    }
+
     /// Whether this is the room that it is in.
     fn is_own_room(&self, room: &str) -> bool {
         let own = self.room.as_deref();
@@ -165,7 +174,7 @@ impl Codec {
                 };
             }
             if !is_notice {
-                (self.asked, self.about) = (Asked::Say, to.into());
+                self.note(Asked::Say, to);
             }
             scratch.push_str(&words);
             return Input::Request(match (acts, is_notice) {
@@ -217,7 +226,7 @@ impl Codec {
         let Some(nick) = message.param(0) else {
             return self.numeric(context, 431, format_args!(":No nickname given"));
         };
-        (self.asked, self.about) = (Asked::Nick, nick.into());
+        self.note(Asked::Nick, nick);
         match Name::parse(nick) {
             Ok(name) if name.text() == *self.me.nick => Input::Answered,
             Ok(name) => Input::Request(Request::TakeName(name)),
@@ -239,7 +248,7 @@ impl Codec {
             return self.too_few(context, "JOIN");
         };
         if rooms == "0" {
-            (self.asked, self.about) = (Asked::Part, "#".into());
+            self.note(Asked::Part, "#");
             return match self.room {
                 Some(_) => Input::Request(Request::Part("")),
                 None => Input::Answered,
@@ -265,7 +274,7 @@ impl Codec {
                 }
                 Some(room) => {
                     joined = Some((room, key));
-                    (self.asked, self.about) = (Asked::Join, text.into());
+                    self.note(Asked::Join, text);
                     Input::Answered
                 }
             };
@@ -295,7 +304,7 @@ impl Codec {
                 scratch,
             );
         };
-        (self.asked, self.about) = (Asked::Part, own.into());
+        self.note(Asked::Part, own);
         scratch.push_str(&fit(message.given(1).unwrap_or_default()));
         Input::Request(Request::Part(scratch))
     }
@@ -317,7 +326,7 @@ impl Codec {
         let Some(command) = commands.find(|command| command.word() == "kick") else {
             return Input::Answered;
         };
-        (self.asked, self.about) = (Asked::Kick, room.into());
+        self.note(Asked::Kick, room);
         let reason = fit(message.given(2).unwrap_or_default());
         scratch.push_str(name);
         scratch.push(' ');
