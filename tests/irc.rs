@@ -305,7 +305,7 @@ fn long_lines_are_cut_and_arrive_whole() {
 
 #[test]
 fn what_is_asked_is_answered_in_numbers() {
-    let server = server(&["room=games"]);
+    let server = server(&["room=games", "lines-per-second=0"]);
     let mut ann = server.join("ann");
     let mut bob = Client::join(&server, "bob");
     ann.expect("-- bob joined (2 here)");

@@ -67,10 +67,6 @@ pub(super) struct Room {
     pub(super) history: History,
     /// Counts those who were introduced to those who keep a list of who is there.
     introductions: u32,
-    /// The latest of these who stood in a list that left some out …
-    cut_at: u32,
-    /// … which are those from this arrival on.
-    cut_from: u64,
     /// The time of day, in seconds since 1970 in UTC, when it was changed last.
     pub(super) wall_seconds: u64,
     pub(super) feed: Feed,
@@ -94,6 +90,9 @@ struct Gates {
     leaves: Gate,
     renames: Gate,
     departures: Departures,
+    /// The latest introduction, counted, when somebody was last given a list that left some out, and the first arrival
+    /// that any such list left out.
+    cut: Option<(u32, u64)>,
 }
 
 /// Who hears that somebody comes or goes.
@@ -130,8 +129,6 @@ impl Room {
             gates: None,
             history: History::new(history_lines),
             introductions: 0,
-            cut_at: 0,
-            cut_from: u64::MAX,
             wall_seconds: 0,
             feed: Feed::default(),
             round: Snapshot::default(),
@@ -340,12 +337,14 @@ impl Room {
     /// Sees to it that all who keep a list know of the member at `place` before they hear what it does.
     pub(super) fn introduce(&mut self, place: u32, name: &Name, user: &str) {
         let (introductions, has_lists) = (self.introductions + 1, self.has_lists());
-        let (cut_at, cut_from) = (self.cut_at, self.cut_from);
+        let cut = self.gates.as_deref().and_then(|gates| gates.cut);
         let member = self.members.get_mut(place);
         let Some(announced) = member.and_then(|member| member.announced.as_mut()) else {
             return;
         };
-        let is_left_out = |introduced| introduced <= cut_at && announced.arrival >= cut_from;
+        let is_left_out = |introduced| {
+            cut.is_some_and(|(at, from)| introduced <= at && announced.arrival >= from)
+        };
         let is_known = announced
             .introduced
             .is_some_and(|introduced| !is_left_out(introduced));
@@ -376,8 +375,9 @@ impl Room {
 
     /// Somebody who keeps a list was told of those who arrived before this one only.
     pub(super) fn note_cut(&mut self, arrival: u64) {
-        self.cut_at = self.introductions;
-        self.cut_from = self.cut_from.min(arrival);
+        let gates = self.gates.get_or_insert_default();
+        let from = gates.cut.map_or(arrival, |(_, before)| before.min(arrival));
+        gates.cut = Some((self.introductions, from));
     }
 
     /// Those who keep a list are told that somebody is an operator, or no more.
@@ -485,6 +485,7 @@ impl Room {
             leaves,
             renames,
             departures,
+            ..
         } = self.gates.as_deref()?;
         let sums = [joins, leaves, renames].map(Gate::due_at);
         sums.into_iter()
