@@ -344,7 +344,7 @@ pub(super) fn is_bare_action(words: &str) -> bool {
 pub(super) fn encode_event(event: &Event<'_>, watching: bool, out: &mut Vec<u8>) {
     match *event {
         Event::Said { name, words } | Event::Noticed { name, words } => {
-            line(out, "CHAT", &[&name.text(), words])
+            line(out, "CHAT", &[&name.text(), words]);
         }
         Event::Did { name, words } => {
             line(out, "CHAT", &[&name.text(), &format!("{ACTION}{words}")]);

@@ -103,12 +103,12 @@ impl Me {
     }
 
     /// Adds `:SERVER …`.
-    pub(super) fn from_server(&self, out: &mut Vec<u8>, rest: fmt::Arguments<'_>) {
+    pub(super) fn by_server(&self, out: &mut Vec<u8>, rest: fmt::Arguments<'_>) {
         put(out, format_args!(":{} {rest}", self.server));
     }
 
     /// Adds `:NICK!USER@chatd …`.
-    pub(super) fn from_me(&self, out: &mut Vec<u8>, rest: fmt::Arguments<'_>) {
+    pub(super) fn by_me(&self, out: &mut Vec<u8>, rest: fmt::Arguments<'_>) {
         put(
             out,
             format_args!(":{}!{}@chatd {rest}", self.called(), self.user),
@@ -167,17 +167,17 @@ impl Me {
     ) -> Option<bool> {
         let nick = self.called().to_owned();
         match &*subcommand.to_ascii_uppercase() {
-            "LS" => self.from_server(out, format_args!("CAP {nick} LS :{}", Caps::ALL.words())),
+            "LS" => self.by_server(out, format_args!("CAP {nick} LS :{}", Caps::ALL.words())),
             "LIST" => {
-                self.from_server(out, format_args!("CAP {nick} LIST :{}", self.caps.words()));
+                self.by_server(out, format_args!("CAP {nick} LIST :{}", self.caps.words()));
                 return None;
             }
             "REQ" => match self.caps.changed_by(words) {
                 Some(caps) => {
                     self.caps = caps;
-                    self.from_server(out, format_args!("CAP {nick} ACK :{words}"));
+                    self.by_server(out, format_args!("CAP {nick} ACK :{words}"));
                 }
-                None => self.from_server(out, format_args!("CAP {nick} NAK :{words}")),
+                None => self.by_server(out, format_args!("CAP {nick} NAK :{words}")),
             },
             "END" => return Some(false),
             _ => {

@@ -152,7 +152,7 @@ impl Registration {
                 let verb = verb.to_ascii_uppercase();
                 let words = "what you type is not UTF-8 and is not readable here";
                 self.me
-                    .from_server(out, format_args!("FAIL {verb:.20} INVALID_UTF8 :{words}"));
+                    .by_server(out, format_args!("FAIL {verb:.20} INVALID_UTF8 :{words}"));
                 return Step::On;
             }
             Err(Unclear::Blank | Unclear::TagsTooLong) => return Step::On,
@@ -178,7 +178,7 @@ impl Registration {
                 Some(token) => {
                     let server = Arc::clone(&self.me.server);
                     self.me
-                        .from_server(out, format_args!("PONG {server} :{token}"));
+                        .by_server(out, format_args!("PONG {server} :{token}"));
                 }
             },
             "PASS" | "PONG" | "NOTICE" => {}

@@ -58,7 +58,7 @@ impl Codec {
     /// The client is in a room, and is told who is there.
     fn encode_arrival(&self, arrived: &Arrived<'_>, out: &mut Vec<u8>) {
         let Arrived { room, here, .. } = arrived;
-        self.me.from_me(out, format_args!("JOIN #{room}"));
+        self.me.by_me(out, format_args!("JOIN #{room}"));
         self.names(&room.to_string(), here, out);
         self.end_of_names(&room.to_string(), out);
     }
@@ -87,14 +87,14 @@ impl Codec {
     fn encode_note(&self, note: &Note<'_>, out: &mut Vec<u8>) {
         let me = &self.me;
         match *note {
-            Note::Moved { from, .. } => me.from_me(out, format_args!("PART #{from}")),
+            Note::Moved { from, .. } => me.by_me(out, format_args!("PART #{from}")),
             Note::RoomClosed { room, .. } => {
                 me.notice(out, &note.to_string());
-                me.from_me(out, format_args!("PART #{room}"));
+                me.by_me(out, format_args!("PART #{room}"));
             }
-            Note::Parted { room, words: "" } => me.from_me(out, format_args!("PART #{room}")),
+            Note::Parted { room, words: "" } => me.by_me(out, format_args!("PART #{room}")),
             Note::Parted { room, words } => {
-                me.from_me(out, format_args!("PART #{room} :{words}"));
+                me.by_me(out, format_args!("PART #{room} :{words}"));
             }
             Note::Away(true) => me.numeric(
                 out,
@@ -163,7 +163,7 @@ impl Codec {
                 );
             }
             (Refusal::NoSuchRoom(_), _) => {
-                me.numeric(out, 403, format_args!("{what:.60} :{refusal}"))
+                me.numeric(out, 403, format_args!("{what:.60} :{refusal}"));
             }
             (_, Asked::Nick) => name_refused(me, out, what, refusal),
             _ => me.notice(out, &refusal.to_string()),
@@ -195,7 +195,7 @@ impl Codec {
 
     /// Tells it that it has another name.
     pub(in crate::dialect) fn tell_name(&self, name: &Name, out: &mut Vec<u8>) {
-        self.me.from_me(out, format_args!("NICK :{name}"));
+        self.me.by_me(out, format_args!("NICK :{name}"));
     }
 
     /// Adds the question whether it is still there.

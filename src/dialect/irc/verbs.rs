@@ -28,13 +28,13 @@ impl Codec {
         let message = match Message::parse(line) {
             Ok(message) => message,
             Err(Unclear::Blank) => return Input::Blank,
-            Err(Unclear::TagsTooLong) => return self.too_long(line.len(), context),
+            Err(Unclear::TagsTooLong) => return too_long(line.len(), context),
             Err(Unclear::NotUtf8(verb)) => {
                 let verb = verb.to_ascii_uppercase();
                 let words = "what you type is not UTF-8 and is not readable here";
                 let out = &mut *context.out;
                 self.me
-                    .from_server(out, format_args!("FAIL {verb:.20} INVALID_UTF8 :{words}"));
+                    .by_server(out, format_args!("FAIL {verb:.20} INVALID_UTF8 :{words}"));
                 return Input::Answered;
             }
         };
@@ -48,7 +48,7 @@ impl Codec {
                 .saturating_sub(if line.starts_with(b"@") { 4096 } else { 0 })
         };
         if bytes > context.words_bytes_max {
-            return self.too_long(bytes, context);
+            return too_long(bytes, context);
         }
         scratch.clear();
         match &*verb {
@@ -76,13 +76,6 @@ impl Codec {
         }
     }
 
-    fn too_long<'a>(&mut self, bytes: usize, context: &Context<'_>) -> Input<'a> {
-        Input::Refused(Refusal::LineTooLong {
-            bytes,
-            bytes_max: context.words_bytes_max,
-        })
-    }
-
     /// Adds an answer that is known at once.
     fn numeric<'a>(
         &self,
@@ -105,7 +98,7 @@ impl Codec {
         };
         let server = &self.me.server;
         self.me
-            .from_server(context.out, format_args!("PONG {server} :{token}"));
+            .by_server(context.out, format_args!("PONG {server} :{token}"));
         Input::Answered
     }
 
@@ -147,10 +140,10 @@ impl Codec {
             self.asked = Asked::Notice;
         }
         let Some(to) = message.param(0) else {
-            return match is_notice {
-                true => Input::Answered,
-                false => self.numeric(context, 411, format_args!(":No recipient given (PRIVMSG)")),
-            };
+            if is_notice {
+                return Input::Answered;
+            }
+            return self.numeric(context, 411, format_args!(":No recipient given (PRIVMSG)"));
         };
         let (acts, words) = match spoken(message.given(1).unwrap_or_default()) {
             Spoken::Words(words) => (false, words),
@@ -168,10 +161,10 @@ impl Codec {
         }
         if to.starts_with('#') {
             if !self.is_own_room(to) {
-                return match is_notice {
-                    true => Input::Answered,
-                    false => about(Query::Outside(404), to, scratch),
-                };
+                if is_notice {
+                    return Input::Answered;
+                }
+                return about(Query::Outside(404), to, scratch);
             }
             if !is_notice {
                 self.note(Asked::Say, to);
@@ -190,9 +183,10 @@ impl Codec {
         scratch.push_str(if acts { "/me " } else { "" });
         scratch.push_str(&words);
         let (to, words) = scratch.split_at(to.len());
-        Input::Request(match is_notice {
-            true => Request::Notify { to, words },
-            false => Request::Tell { to, words },
+        Input::Request(if is_notice {
+            Request::Notify { to, words }
+        } else {
+            Request::Tell { to, words }
         })
     }
 
@@ -387,7 +381,7 @@ impl Codec {
             self.is_hidden = is_on;
             let (sign, nick) = (if is_on { '+' } else { '-' }, &self.me.nick);
             self.me
-                .from_me(context.out, format_args!("MODE {nick} :{sign}i"));
+                .by_me(context.out, format_args!("MODE {nick} :{sign}i"));
         }
         if is_unknown {
             self.me
@@ -421,10 +415,11 @@ impl Codec {
             "LIST" => about(Query::List, first, scratch),
             "LUSERS" => about(Query::Lusers, "", scratch),
             "MOTD" => about(Query::Motd, "", scratch),
-            "ISON" | "USERHOST" if first.is_empty() => self.too_few(context, verb),
+            "ISON" | "USERHOST" | "TOPIC" | "WHOWAS" | "KILL" | "WALLOPS" if first.is_empty() => {
+                self.too_few(context, verb)
+            }
             "ISON" => about(Query::Ison, &message.joined_from(0), scratch),
             "USERHOST" => about(Query::Userhost, &message.joined_from(0), scratch),
-            "TOPIC" if first.is_empty() => self.too_few(context, verb),
             "TOPIC" if message.len() == 1 => about(Query::Topic, first, scratch),
             "TOPIC" if self.is_own_room(first) => self.numeric(
                 context,
@@ -432,7 +427,6 @@ impl Codec {
                 format_args!("{first:.60} :rooms have no topics here"),
             ),
             "TOPIC" => about(Query::Outside(442), first, scratch),
-            "WHOWAS" if first.is_empty() => self.too_few(context, verb),
             "WHOWAS" => {
                 let why = "There was no such nickname";
                 self.numeric(context, 406, format_args!("{first:.60} :{why}"));
@@ -459,7 +453,6 @@ impl Codec {
             "USER" | "PASS" => self.numeric(context, 462, format_args!(":You may not reregister")),
             "OPER" if message.len() < 2 => self.too_few(context, verb),
             "OPER" => self.numeric(context, 491, format_args!(":No O-lines for your host")),
-            "KILL" | "WALLOPS" if first.is_empty() => self.too_few(context, verb),
             "KILL" | "WALLOPS" => {
                 let why = "Permission Denied- You're not an IRC operator";
                 self.numeric(context, 481, format_args!(":{why}"))
@@ -510,6 +503,14 @@ fn about<'a>(query: Query, about: &str, scratch: &'a mut String) -> Input<'a> {
     Input::Question(Question {
         query,
         about: scratch,
+    })
+}
+
+/// A line was too long by so many bytes, and nothing of it is obeyed.
+fn too_long<'a>(bytes: usize, context: &Context<'_>) -> Input<'a> {
+    Input::Refused(Refusal::LineTooLong {
+        bytes,
+        bytes_max: context.words_bytes_max,
     })
 }
 

@@ -103,7 +103,7 @@ fn frame(out: &mut Vec<u8>, kind: &str, fill: impl FnOnce(Object<'_>) -> Object<
 pub(crate) fn encode_event(event: &Event<'_>, at: Moment, out: &mut Vec<u8>) {
     match *event {
         Event::Said { name, words } | Event::Noticed { name, words } => {
-            said(out, "said", at, &name.text(), words)
+            said(out, "said", at, &name.text(), words);
         }
         Event::Did { name, words } => said(out, "did", at, &name.text(), words),
         Event::Presence(presence) => encode_presence(&presence, out),
@@ -138,7 +138,7 @@ fn encode_presence(presence: &Presence<'_>, out: &mut Vec<u8>) {
                     words => object.text("x", words),
                 };
                 object.number("here", here as u64)
-            })
+            });
         }
         Presence::WentTo { name, to, here } => frame(out, "went", |object| {
             let object = object.text("n", &name.text()).text("to", to.text());
