@@ -26,6 +26,9 @@ const PROXY_PATIENCE: Duration = Duration::from_secs(5);
 /// … and, when all is said, 2 s to close its own side.
 const LINGER: Duration = Duration::from_secs(2);
 
+/// A connection is answered at most 100 times.
+const ANSWERS_MAX: usize = 100;
+
 /// What is sent behind the last answer is dropped, but no more than this.
 const DROPPED_BYTES_MAX: usize = 64 * 1024;
 
@@ -43,6 +46,10 @@ pub(super) struct Waiting<S> {
     /// It has sent something that is no proof of nothing but life.
     has_spoken: bool,
     stage: Stage,
+    /// It was put off: what it has sent may hold more than was looked at.
+    is_put_off: bool,
+    /// How often it was answered.
+    answers: usize,
     /// What it is sent.
     answer: Answer,
     /// How many bytes of that were taken.
@@ -111,6 +118,12 @@ impl<S> Waiting<S> {
         matches!(&self.stage, Stage::Preface(preface) if preface.tells_the_idle())
     }
 
+    /// Whether no more is to be read of it: what it has sent is not answered yet. Else a peer that asks and takes no answer
+    /// would fill the memory.
+    pub(super) fn is_busy(&self) -> bool {
+        self.is_put_off || !self.is_answered()
+    }
+
     /// Adds what was read.
     pub(super) fn push(&mut self, bytes: &[u8]) {
         match &mut self.stage {
@@ -121,6 +134,7 @@ impl<S> Waiting<S> {
 
     /// Judges what was said so far.
     pub(super) fn judge(&mut self, house: &House, now: Instant) -> Verdict {
+        self.is_put_off = false;
         if let Stage::Proxy = self.stage {
             let (length, source) = match proxy::parse(&self.bytes) {
                 proxy::Preface::Partial => return Verdict::Waits,
@@ -168,7 +182,9 @@ impl<S> Waiting<S> {
     }
 
     /// Begins to answer it.
-    pub(super) fn answer(&mut self, answer: Answer, now: Instant) {
+    pub(super) fn answer(&mut self, mut answer: Answer, now: Instant) {
+        self.answers += 1;
+        answer.is_last |= self.answers >= ANSWERS_MAX;
         if let Stage::Preface(preface) = &self.stage {
             if preface.is_patient_anew() {
                 self.until = now + preface.patience();
@@ -311,6 +327,8 @@ impl<S> Door<S> {
             bytes: Vec::new(),
             has_spoken: false,
             stage,
+            is_put_off: false,
+            answers: 0,
             answer: Answer::default(),
             taken: 0,
             is_blocked: false,
@@ -370,7 +388,19 @@ impl<S> Door<S> {
 
     /// One is to be gone on with in the next turn, as if it could take more.
     pub(super) fn put_off(&mut self, slot: usize) {
-        self.writable.push_back(slot);
+        if let Some(waiting) = self.waiting.get_mut(slot) {
+            waiting.is_put_off = true;
+            self.writable.push_back(slot);
+        }
+    }
+
+    /// One has nothing more to be answered: it is read again if it was set aside.
+    pub(super) fn read_on(&mut self, slot: usize) {
+        let waiting = self.waiting.get_mut(slot);
+        let idle = waiting.filter(|waiting| !waiting.is_busy());
+        if idle.is_some_and(|waiting| waiting.readiness.go_on()) {
+            self.ready.push_back(slot);
+        }
     }
 
     /// How many are to be read, or gone on with.

@@ -91,6 +91,9 @@ impl<N: Network> EventLoop<N> {
         let Some(waiting) = self.door.get_mut(slot) else {
             return;
         };
+        if waiting.is_busy() {
+            return waiting.readiness.set_aside();
+        }
         let read = self.network.read(&mut waiting.stream, &mut self.buffer);
         waiting.readiness.handle_read(read, self.buffer.len());
         match read {
@@ -136,7 +139,7 @@ impl<N: Network> EventLoop<N> {
                 return self.door.put_off(slot);
             }
             let asked = match waiting.judge(&self.house, now) {
-                Verdict::Waits => return,
+                Verdict::Waits => return self.door.read_on(slot),
                 Verdict::Asked(asked) => asked,
                 verdict => return self.end_at_door(slot, &verdict, now),
             };
