@@ -21,7 +21,6 @@ mod words;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
-use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use answer::Answer;
@@ -592,7 +591,7 @@ impl Opening {
 pub(crate) struct House {
     pub(crate) site: Site,
     /// What the server is called in IRC.
-    pub(crate) irc_name: Arc<str>,
+    pub(crate) irc_name: Box<str>,
 }
 
 impl Default for House {

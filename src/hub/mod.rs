@@ -60,7 +60,6 @@ mod voice;
 mod working_off;
 
 use std::cmp::Reverse;
-use std::sync::Arc;
 use std::time::Instant;
 
 use crate::dialect::event::Elsewhere;
@@ -168,7 +167,7 @@ impl<T> Hub<T> {
     }
 
     /// The server is called this in IRC.
-    pub(crate) fn set_irc_name(&mut self, name: &Arc<str>) {
+    pub(crate) fn set_irc_name(&mut self, name: &str) {
         self.core.rooms.set_server(name);
     }
 

@@ -9,7 +9,6 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use slab::Slab;
@@ -67,7 +66,7 @@ pub(super) struct Rooms {
     /// The time of day, in seconds since 1970 in UTC.
     wall_seconds: u64,
     /// What the server is called.
-    server: Arc<str>,
+    server: Box<str>,
 }
 
 /// How a room stands in the list: by how many are there, then by name.
@@ -146,13 +145,13 @@ impl Rooms {
     }
 
     /// The server is called this.
-    pub(super) fn set_server(&mut self, name: &Arc<str>) {
-        self.server = Arc::clone(name);
+    pub(super) fn set_server(&mut self, name: &str) {
+        self.server = name.into();
     }
 
     /// What the server is called.
-    pub(super) fn server(&self) -> Arc<str> {
-        Arc::clone(&self.server)
+    pub(super) fn server(&self) -> Box<str> {
+        self.server.clone()
     }
 
     /// What all rooms hold together.

@@ -15,7 +15,6 @@ mod settings;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use log::warn;
@@ -172,7 +171,7 @@ impl<N: Network> EventLoop<N> {
             admission: Admission::new(admission, services.len()),
             door: Door::new(services.len()),
             house: House {
-                irc_name: Arc::clone(&settings.irc_name),
+                irc_name: settings.irc_name.clone(),
                 ..House::default()
             },
             ports: Vec::new(),

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use super::listen::Endpoint;
 use crate::dialect::web::Authority;
@@ -40,7 +39,7 @@ pub struct Settings {
     /// Under which names people reach the page, beside addresses and `localhost`.
     pub web_hosts: Vec<Authority>,
     /// What the server is called in IRC: a word with a dot in it.
-    pub irc_name: Arc<str>,
+    pub irc_name: Box<str>,
     /// The bounds of the chat itself.
     pub limits: Limits,
 }

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::io::Write;
-use std::sync::Arc;
 
 use crate::dialect::irc::format::pieces;
 use crate::when::Moment;
@@ -64,7 +63,7 @@ impl Caps {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Me {
     /// What the server is called.
-    pub(super) server: Arc<str>,
+    pub(super) server: Box<str>,
     /// Their name; empty before they have one.
     pub(super) nick: Box<str>,
     /// What their client gave as USER: letters and digits.
@@ -79,7 +78,7 @@ impl Default for Me {
 }
 
 impl Me {
-    pub(super) fn new(server: Arc<str>) -> Self {
+    pub(super) fn new(server: Box<str>) -> Self {
         Self {
             server,
             nick: "".into(),

@@ -4,6 +4,7 @@
 //! a receiver is told.
 
 mod answers;
+mod asking;
 pub(in crate::dialect) mod codec;
 mod coming;
 mod events;

@@ -1,7 +1,5 @@
 //! What a client says before it is a session: who it is, and what it can.
 
-use std::sync::Arc;
-
 use crate::dialect::answer::Answer;
 use crate::dialect::event::Foreign;
 use crate::dialect::foreign;
@@ -69,13 +67,9 @@ impl Registration {
 
     /// Takes lines off the front of what a client has sent, until it is registered or there are no more; `None` if
     /// nothing has come of them. The server is called `server`.
-    pub(in crate::dialect) fn next(
-        &mut self,
-        bytes: &mut Vec<u8>,
-        server: &Arc<str>,
-    ) -> Option<Asked> {
-        if !Arc::ptr_eq(&self.me.server, server) {
-            self.me.server = Arc::clone(server);
+    pub(in crate::dialect) fn next(&mut self, bytes: &mut Vec<u8>, server: &str) -> Option<Asked> {
+        if *self.me.server != *server {
+            self.me.server = server.into();
         }
         let (mut head, mut taken) = (Vec::new(), 0);
         let mut step = Step::On;
@@ -132,7 +126,7 @@ impl Registration {
     fn coming(&self) -> Option<Box<Coming>> {
         let name = self.wanted.clone().filter(|_| self.is_done())?;
         Some(Box::new(Coming {
-            server: Arc::clone(&self.me.server),
+            server: self.me.server.clone(),
             name,
             user: self.me.user.clone(),
             real: self.real.clone(),
@@ -176,7 +170,7 @@ impl Registration {
             "PING" => match message.param(0) {
                 None => self.me.too_few(out, "PING"),
                 Some(token) => {
-                    let server = Arc::clone(&self.me.server);
+                    let server = self.me.server.clone();
                     self.me
                         .by_server(out, format_args!("PONG {server} :{token}"));
                 }
@@ -234,7 +228,7 @@ mod tests {
 
     struct Client {
         registration: Registration,
-        server: Arc<str>,
+        server: Box<str>,
         bytes: Vec<u8>,
     }
 
