@@ -5,17 +5,20 @@ mod support;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 
+use support::operator::Place;
 use support::person::Person;
 use support::server::{chatd, Server};
 use support::DEADLINE;
 
 fn server(settings: &[&str]) -> Server {
+    let settings = settings.iter().flat_map(|setting| ["-o", *setting]);
+    server_with(&settings.collect::<Vec<_>>())
+}
+
+fn server_with(arguments: &[&str]) -> Server {
     let mut command = chatd();
     command.args(["-l", "127.0.0.1:0", "-l", "irc://127.0.0.1:0"]);
-    for setting in settings {
-        command.args(["-o", setting]);
-    }
-    let server = Server::spawn(&mut command);
+    let server = Server::spawn(command.args(arguments));
     server.output.wait_for("listening irc://");
     server
 }
@@ -418,4 +421,54 @@ fn in_a_crowd_who_speaks_is_introduced_first_and_those_who_go_are_told_of_slowly
     );
     drop(crowd);
     bob.read_to(":c24!telnet@chatd QUIT :");
+}
+
+#[test]
+fn an_operator_has_a_sign_and_may_kick() {
+    let place = Place::new();
+    let server = server_with(&["-l", &place.endpoint()]);
+    server.output.wait_for("listening ops://");
+    let mut operator = place.connect();
+    let mut ann = Client::join(&server, "ann");
+    let mut bob = Client::join(&server, "bob");
+    ann.expect(&[":bob!bob@chatd JOIN #lobby"]);
+    operator.ask("op ann");
+    ann.expect(&[":chatd.local MODE #lobby +o ann"]);
+    bob.expect(&[":chatd.local MODE #lobby +o ann"]);
+    let names = bob.ask("NAMES");
+    assert_eq!(names[0], ":chatd.local 353 bob = #lobby :@ann bob");
+    assert_eq!(bob.ask("KICK #lobby ann").len(), 1);
+    let told = ann.ask("KICK #lobby bob :spam");
+    assert!(
+        told.contains(&":bob!bob@chatd QUIT :kicked".to_owned()),
+        "{told:#?}"
+    );
+    bob.expect(&["ERROR :goodbye: you were kicked: spam"]);
+    assert_eq!(bob.read(), None);
+    operator.ask("announce noon");
+}
+
+#[test]
+fn who_is_muted_is_told_so_by_what_they_ask_for() {
+    let place = Place::new();
+    let server = server_with(&["-l", &place.endpoint()]);
+    server.output.wait_for("listening ops://");
+    let mut operator = place.connect();
+    let mut ann = Client::join(&server, "ann");
+    operator.ask("mute ann 1h spam");
+    let told = ann.read().expect("a notice");
+    assert!(
+        told.starts_with(":chatd.local NOTICE ann :you are muted until "),
+        "{told}"
+    );
+    let told = ann.ask("PRIVMSG #lobby :x");
+    assert!(
+        told[0].starts_with(":chatd.local 404 ann #lobby :you are muted "),
+        "{told:?}"
+    );
+    let told = ann.ask("PRIVMSG ann :x");
+    assert!(
+        told[0].starts_with(":chatd.local NOTICE ann :you are muted "),
+        "{told:?}"
+    );
 }
