@@ -13,10 +13,23 @@ pub(crate) enum Event<'a> {
     Said { name: &'a Name, words: &'a str },
     /// Somebody did something (`/me`).
     Did { name: &'a Name, words: &'a str },
+    /// Somebody said something that no program is to answer.
+    Noticed { name: &'a Name, words: &'a str },
+    /// Somebody is an operator from now on, or no more: told to none but those who have a list of them.
+    Operator {
+        name: &'a Name,
+        on: bool,
+        /// What the server is called.
+        server: &'a str,
+    },
     /// Somebody came, went or took another name.
     Presence(Presence<'a>),
     /// An operator tells everybody.
-    Announced { words: &'a str },
+    Announced {
+        words: &'a str,
+        /// What the server is called.
+        server: &'a str,
+    },
 }
 
 /// Who came and who went. `here` is how many are here now.
@@ -26,6 +39,12 @@ pub(crate) enum Presence<'a> {
     Joined { name: &'a Name, here: usize },
     /// Somebody who was announced has gone, with these last words, which may be empty.
     Left {
+        name: &'a Name,
+        words: &'a str,
+        here: usize,
+    },
+    /// Somebody who was announced has left the room, but not the server, with these last words, which may be empty.
+    Parted {
         name: &'a Name,
         words: &'a str,
         here: usize,
@@ -53,6 +72,16 @@ pub(crate) struct Moment {
     pub(crate) number: u64,
     /// The time of day, in seconds since 1970 in UTC.
     pub(crate) wall_seconds: u64,
+}
+
+/// Where something happens, and by whom, as far as not every dialect tells that.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Scene<'a> {
+    pub(crate) at: Moment,
+    /// What the room is called.
+    pub(crate) room: &'a str,
+    /// What stands beside the name of who it is from, or about: what their client gave, or the word of their dialect.
+    pub(crate) user: &'a str,
 }
 
 impl Event<'_> {
@@ -85,7 +114,14 @@ pub(crate) enum Reply<'a> {
     /// This session's own copy of what it did.
     YouDid { name: &'a Name, words: &'a str },
     /// A private line from somebody.
-    Told { from: &'a Name, words: &'a str },
+    Told {
+        from: &'a Name,
+        /// What stands beside their name in IRC.
+        user: &'a str,
+        words: &'a str,
+        /// No program is to answer it.
+        notice: bool,
+    },
     /// This session's own copy of a private line.
     YouTold { to: &'a Name, words: &'a str },
     /// Who is here, or a part of it.
@@ -146,6 +182,8 @@ pub(crate) enum Note<'a> {
         to: &'a RoomName,
         made: Made,
     },
+    /// The session has left this room, with these words, which may be empty, and is in none.
+    Parted { room: &'a RoomName, words: &'a str },
     /// An operator has closed this room, for this reason, which may be empty: the session is in the lobby.
     RoomClosed { room: &'a RoomName, why: &'a str },
     /// The session is in this room.
@@ -266,6 +304,8 @@ pub(crate) struct Here<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Listed<'a> {
     pub(crate) name: &'a Name,
+    /// What stands beside their name in IRC.
+    pub(crate) user: &'a str,
     pub(crate) away: bool,
     /// Whether they are an operator.
     pub(crate) op: bool,

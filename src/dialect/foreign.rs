@@ -80,7 +80,7 @@ pub(super) fn judge_among_people(first_line: &[u8]) -> Option<Foreign> {
 const FIRST_WORDS_MAX: usize = 6;
 
 /// Whether a stream that begins so is foreign whatever else follows.
-fn is_foreign(first_line: &[u8]) -> bool {
+pub(super) fn is_foreign(first_line: &[u8]) -> bool {
     first_line.starts_with(TLS_HANDSHAKE)
         // RFC 4253, section 4.2.
         || first_line.starts_with(b"SSH-")

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::dialect::event::{Foreign, To};
+use crate::dialect::irc::question::Question;
 use crate::dialect::request::{Refusal, Request};
 use crate::work::Work;
 
@@ -15,6 +16,10 @@ pub(crate) enum Input<'a> {
     Refused(Refusal),
     /// A line with nothing in it.
     Blank,
+    /// What only one dialect asks, which answers it itself.
+    Question(Question<'a>),
+    /// The session wants to hear in the encoding that its codec names now.
+    Encoding,
     /// The codec has answered by itself; the person who types asked for nothing.
     Answered,
     /// Tab behind a word, to be answered with `complete`.
@@ -31,7 +36,9 @@ impl Input<'_> {
     /// How many bytes of words all others hear of it; `None` if they hear none.
     pub(crate) fn spoken_bytes(&self) -> Option<usize> {
         match self {
-            Self::Request(Request::Say(words) | Request::Act(words)) => Some(words.len()),
+            Self::Request(Request::Say(words) | Request::Act(words) | Request::Notice(words)) => {
+                Some(words.len())
+            }
             _ => None,
         }
     }

@@ -5,9 +5,11 @@
 mod answer;
 mod client;
 pub(crate) mod commands;
+pub(crate) mod directory;
 pub(crate) mod event;
 mod foreign;
 pub(crate) mod input;
+pub(crate) mod irc;
 pub(crate) mod line;
 pub(crate) mod message;
 pub(crate) mod request;
@@ -23,12 +25,18 @@ use std::time::Duration;
 
 pub(crate) use answer::Answer;
 
-use event::{Elsewhere, Event, Moment, Note, Past, Reply, To};
+use directory::Directory;
+use event::{Elsewhere, Event, Note, Past, Reply, Scene, To};
 use input::{Context, Input, Keepalive};
+use irc::question::Question;
 use line::Line;
 use message::{Ask, Inexpressible, Message};
 use telnet::text;
 use web::Site;
+
+use crate::ledger::CloseReason;
+use crate::name::Name;
+use request::Refusal;
 
 /// Which way of talking a listener offers and a session uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -39,11 +47,13 @@ pub enum Dialect {
     Wire,
     /// A page for browsers, over HTTP and a WebSocket.
     Web,
+    /// What IRC clients speak.
+    Irc,
 }
 
 impl Dialect {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Telnet, Self::Wire, Self::Web];
+    pub const ALL: [Self; 4] = [Self::Telnet, Self::Wire, Self::Web, Self::Irc];
 
     /// Those that the client library speaks.
     #[cfg(test)]
@@ -56,6 +66,7 @@ impl Dialect {
             Self::Telnet => "telnet",
             Self::Wire => "wire",
             Self::Web => "web",
+            Self::Irc => "irc",
         }
     }
 
@@ -71,7 +82,7 @@ impl Dialect {
     /// How long a line may be so that the words in it can be `words_bytes_max` long.
     pub(crate) fn line_bytes_max(self, words_bytes_max: usize) -> usize {
         match self {
-            Self::Telnet | Self::Web => words_bytes_max,
+            Self::Telnet | Self::Web | Self::Irc => words_bytes_max,
             Self::Wire => wire::line_bytes_max(words_bytes_max),
         }
     }
@@ -90,7 +101,7 @@ impl Dialect {
     /// Adds what the room hears in this dialect.
     pub(crate) fn encode_event(self, event: &Event<'_>, out: &mut Vec<u8>) {
         let encoding = Codec::new(self).encoding();
-        encoding.encode_event(event, Moment::default(), out);
+        encoding.encode_event(event, &Scene::default(), out);
     }
 }
 
@@ -103,7 +114,7 @@ impl Elsewhere {
         };
         Self {
             wire: port(Dialect::Wire),
-            irc: None,
+            irc: port(Dialect::Irc),
         }
     }
 }
@@ -117,30 +128,53 @@ pub(crate) enum Encoding {
     Wire,
     /// Of programs that hear who comes and goes, too.
     WireWatch,
+    Irc,
+    /// With the time before each line.
+    IrcTime,
 }
 
 impl Encoding {
     /// How many there are; `encoding as usize` is below it.
-    pub(crate) const COUNT: usize = 4;
+    pub(crate) const COUNT: usize = 6;
 
     /// The first of them, whose lines a person may see in a way of their own.
     pub(crate) const VIEWED: usize = 2;
 
     /// All of them, in the order of their discriminants.
-    pub(crate) const ALL: [Self; Self::COUNT] =
-        [Self::Telnet, Self::Web, Self::Wire, Self::WireWatch];
+    pub(crate) const ALL: [Self; Self::COUNT] = [
+        Self::Telnet,
+        Self::Web,
+        Self::Wire,
+        Self::WireWatch,
+        Self::Irc,
+        Self::IrcTime,
+    ];
 
-    /// Adds what the room hears, which was said `at` this moment. Gives where the words begin in what was added, if a
+    /// Whether who hears it keeps a list of who is there, from what it is told of each who comes and goes.
+    pub(crate) fn is_one_by_one(self) -> bool {
+        matches!(self, Self::Irc | Self::IrcTime)
+    }
+
+    /// Adds what the room hears. Gives where the words begin in what was added, if a
     /// view may look at them; else 0.
-    pub(crate) fn encode_event(self, event: &Event<'_>, at: Moment, out: &mut Vec<u8>) -> usize {
+    pub(crate) fn encode_event(
+        self,
+        event: &Event<'_>,
+        scene: &Scene<'_>,
+        out: &mut Vec<u8>,
+    ) -> usize {
         match self {
             Self::Telnet => text::encode_event(event, out),
             Self::Web => {
-                web::encode_event(event, at, out);
+                web::encode_event(event, scene.at, out);
                 0
             }
             Self::Wire | Self::WireWatch => {
                 wire::encode_event(event, self == Self::WireWatch, out);
+                0
+            }
+            Self::Irc | Self::IrcTime => {
+                irc::encode_event(event, scene, self == Self::IrcTime, out);
                 0
             }
         }
@@ -153,6 +187,7 @@ pub(crate) enum Codec {
     Telnet(telnet::codec::Codec),
     Wire(wire::Codec),
     Web(Box<web::codec::Codec>),
+    Irc(Box<irc::codec::Codec>),
 }
 
 impl Codec {
@@ -161,6 +196,15 @@ impl Codec {
             Dialect::Telnet => Self::Telnet(telnet::codec::Codec::default()),
             Dialect::Wire => Self::Wire(wire::Codec::default()),
             Dialect::Web => Self::Web(Box::default()),
+            Dialect::Irc => Self::Irc(Box::default()),
+        }
+    }
+
+    /// For a session that begins so.
+    pub(crate) fn opened(opening: &Opening) -> Self {
+        match opening {
+            Opening::Irc(coming) => Self::Irc(Box::new(irc::codec::Codec::new(coming))),
+            opening => Self::new(opening.dialect()),
         }
     }
 
@@ -169,6 +213,7 @@ impl Codec {
             Self::Telnet(_) => Dialect::Telnet,
             Self::Wire(_) => Dialect::Wire,
             Self::Web(_) => Dialect::Web,
+            Self::Irc(_) => Dialect::Irc,
         }
     }
 
@@ -179,12 +224,14 @@ impl Codec {
             Self::Web(_) => Encoding::Web,
             Self::Wire(codec) if codec.is_watching() => Encoding::WireWatch,
             Self::Wire(_) => Encoding::Wire,
+            Self::Irc(codec) if codec.hears_time() => Encoding::IrcTime,
+            Self::Irc(_) => Encoding::Irc,
         }
     }
 
     /// Whether somebody reads what the server says: the greeting, and who it was that wrote to them.
     pub(crate) fn is_for_people(&self) -> bool {
-        matches!(self, Self::Telnet(_) | Self::Web(_))
+        matches!(self, Self::Telnet(_) | Self::Web(_) | Self::Irc(_))
     }
 
     /// Whether the session hears its own lines like those of others.
@@ -193,6 +240,7 @@ impl Codec {
             Self::Telnet(codec) => codec.is_editing(),
             Self::Web(_) => true,
             Self::Wire(_) => false,
+            Self::Irc(codec) => codec.has_echo(),
         }
     }
 
@@ -200,7 +248,7 @@ impl Codec {
     pub(crate) fn fold_columns(&self) -> Option<u16> {
         match self {
             Self::Telnet(codec) => codec.fold_columns(),
-            Self::Wire(_) | Self::Web(_) => None,
+            Self::Wire(_) | Self::Web(_) | Self::Irc(_) => None,
         }
     }
 
@@ -216,6 +264,7 @@ impl Codec {
             Self::Telnet(codec) => codec.next(input, scratch, context),
             Self::Wire(codec) => codec.next(input, scratch, context),
             Self::Web(codec) => codec.next(input, scratch, context),
+            Self::Irc(codec) => codec.next(input, scratch, context),
         }
     }
 
@@ -223,7 +272,7 @@ impl Codec {
     pub(crate) fn settle<'a>(&mut self, context: &mut Context<'_>) -> Option<Input<'a>> {
         match self {
             Self::Telnet(codec) => codec.settle(context),
-            Self::Wire(_) | Self::Web(_) => None,
+            Self::Wire(_) | Self::Web(_) | Self::Irc(_) => None,
         }
     }
 
@@ -236,6 +285,7 @@ impl Codec {
         match self {
             Self::Telnet(codec) => codec.finish(scratch, context),
             Self::Wire(codec) => codec.finish(scratch, context),
+            Self::Irc(codec) => codec.finish(scratch, context),
             // A message that is not whole is none.
             Self::Web(_) => None,
         }
@@ -247,6 +297,7 @@ impl Codec {
             Self::Telnet(_) => text::encode_reply(reply, to, out),
             Self::Wire(codec) => codec.encode_reply(reply, out),
             Self::Web(codec) => codec.encode_reply(reply, out),
+            Self::Irc(codec) => codec.encode_reply(reply, to, out),
         }
     }
 
@@ -266,6 +317,7 @@ impl Codec {
             }
             Self::Wire(_) => {}
             Self::Web(codec) => codec.encode_history(past, out),
+            Self::Irc(codec) => codec.encode_history(past, to, out),
         }
     }
 
@@ -274,13 +326,13 @@ impl Codec {
         match self {
             // A line, however many are here.
             Self::Telnet(_) | Self::Wire(_) => 20,
-            Self::Web(_) => 1000,
+            Self::Web(_) | Self::Irc(_) => 1000,
         }
     }
 
     /// Whether the session has a list of who is there, which is made anew wherever it goes.
     pub(crate) fn keeps_list(&self) -> bool {
-        matches!(self, Self::Web(_))
+        matches!(self, Self::Web(_) | Self::Irc(_))
     }
 
     /// Adds what stands before each line that the session's person sees in a way of their own, and the line; with a bell
@@ -288,22 +340,24 @@ impl Codec {
     pub(crate) fn encode_viewed(&self, to: &To, line: &[u8], rings: bool, out: &mut Vec<u8>) {
         match self {
             Self::Telnet(_) => text::encode_viewed(to, line, rings, out),
-            Self::Wire(_) | Self::Web(_) => out.extend_from_slice(line),
+            Self::Wire(_) | Self::Web(_) | Self::Irc(_) => out.extend_from_slice(line),
         }
     }
 
     /// By which key its page takes the session back.
     pub(crate) fn page(&self) -> Option<u128> {
         match self {
-            Self::Telnet(_) | Self::Wire(_) => None,
+            Self::Telnet(_) | Self::Wire(_) | Self::Irc(_) => None,
             Self::Web(codec) => codec.page(),
         }
     }
 
     /// Something was heard of its peer, `age` after the session began.
     pub(crate) fn hear(&mut self, age: Duration) {
-        if let Self::Web(codec) = self {
-            codec.hear(age);
+        match self {
+            Self::Web(codec) => codec.hear(age),
+            Self::Irc(codec) => codec.hear(age),
+            Self::Telnet(_) | Self::Wire(_) => {}
         }
     }
 
@@ -325,20 +379,23 @@ impl Codec {
         match self {
             Self::Telnet(_) | Self::Wire(_) => None,
             Self::Web(codec) => Some(codec.keep_alive(age)),
+            Self::Irc(codec) => Some(codec.keep_alive(age)),
         }
     }
 
     /// Adds the question whether a silent peer is still there.
     pub(crate) fn ask(&self, out: &mut Vec<u8>) {
-        if let Self::Web(codec) = self {
-            codec.ask(out);
+        match self {
+            Self::Web(codec) => codec.ask(out),
+            Self::Irc(codec) => codec.ask(out),
+            Self::Telnet(_) | Self::Wire(_) => {}
         }
     }
 
     /// How many bytes a name takes in a list of those who are here, or a little more.
     pub(crate) fn listed_bytes(&self, name_bytes: usize) -> usize {
         match self {
-            Self::Telnet(_) | Self::Web(_) => name_bytes + 2,
+            Self::Telnet(_) | Self::Web(_) | Self::Irc(_) => name_bytes + 2,
             Self::Wire(_) => wire::listed_bytes(name_bytes),
         }
     }
@@ -349,6 +406,7 @@ impl Codec {
             Self::Telnet(codec) => codec.buffered(),
             Self::Wire(codec) => codec.buffered(),
             Self::Web(codec) => codec.buffered(),
+            Self::Irc(codec) => codec.buffered(),
         }
     }
 
@@ -358,6 +416,7 @@ impl Codec {
             Self::Telnet(codec) => codec.clear(),
             Self::Wire(codec) => codec.clear(),
             Self::Web(codec) => codec.clear(),
+            Self::Irc(codec) => codec.clear(),
         }
     }
 
@@ -379,6 +438,72 @@ impl Codec {
     pub(crate) fn set_room(&mut self, room: Option<&str>) {
         if let Self::Telnet(codec) = self {
             codec.set_room(room);
+        }
+    }
+
+    /// The session is in this room, lobby or not, from now on; `None`: in none.
+    pub(crate) fn set_place(&mut self, room: Option<&str>) {
+        if let Self::Irc(codec) = self {
+            codec.set_place(room);
+        }
+    }
+
+    /// Whether the session begins in no room.
+    pub(crate) fn begins_nowhere(&self) -> bool {
+        matches!(self, Self::Irc(_))
+    }
+
+    /// The session has this name.
+    pub(crate) fn set_nick(&mut self, name: &str) {
+        if let Self::Irc(codec) = self {
+            codec.set_nick(name);
+        }
+    }
+
+    /// Adds that the session has another name, where that is a line of its own.
+    pub(crate) fn tell_name(&self, name: &Name, out: &mut Vec<u8>) {
+        if let Self::Irc(codec) = self {
+            codec.tell_name(name, out);
+        }
+    }
+
+    /// What stands beside its name in IRC.
+    pub(crate) fn user(&self) -> &str {
+        match self {
+            Self::Irc(codec) => codec.user(),
+            codec => codec.dialect().word(),
+        }
+    }
+
+    /// Its real name, if its client gave one.
+    pub(crate) fn real(&self) -> &str {
+        match self {
+            Self::Irc(codec) => codec.real(),
+            Self::Telnet(_) | Self::Wire(_) | Self::Web(_) => "",
+        }
+    }
+
+    /// Whether it wants to be in no list of all.
+    pub(crate) fn is_hidden(&self) -> bool {
+        matches!(self, Self::Irc(codec) if codec.is_hidden())
+    }
+
+    /// It hears in the encoding that it has asked for from now on.
+    pub(crate) fn follow_caps(&mut self) {
+        if let Self::Irc(codec) = self {
+            codec.follow_caps();
+        }
+    }
+
+    /// Adds the answer to [`Input::Question`].
+    pub(crate) fn answer(
+        &self,
+        question: Question<'_>,
+        directory: &dyn Directory,
+        out: &mut Vec<u8>,
+    ) {
+        if let Self::Irc(codec) = self {
+            codec.answer(question, directory, out);
         }
     }
 
@@ -418,6 +543,7 @@ impl Codec {
 #[derive(Debug)]
 pub(crate) enum Preface {
     Web,
+    Irc(Box<irc::Registration>),
 }
 
 /// What has come of it.
@@ -429,6 +555,8 @@ pub(crate) struct Asked {
     pub(crate) forwarded: Vec<IpAddr>,
     /// It is a session behind the answer.
     pub(crate) opening: Option<Opening>,
+    /// It cannot stay, for this reason.
+    pub(crate) rejected: Option<CloseReason>,
 }
 
 /// What is known of a session that begins.
@@ -438,6 +566,8 @@ pub(crate) enum Opening {
     Plain(Dialect),
     /// A page has opened its socket.
     Web(web::Coming),
+    /// A client has registered.
+    Irc(Box<irc::Coming>),
 }
 
 impl From<Dialect> for Opening {
@@ -451,6 +581,24 @@ impl Opening {
         match self {
             Self::Plain(dialect) => *dialect,
             Self::Web(_) => Dialect::Web,
+            Self::Irc(_) => Dialect::Irc,
+        }
+    }
+}
+
+/// What answers at the door may say of the server.
+#[derive(Debug)]
+pub(crate) struct House {
+    pub(crate) site: Site,
+    /// What the server is called in IRC.
+    pub(crate) irc_name: Box<str>,
+}
+
+impl Default for House {
+    fn default() -> Self {
+        Self {
+            site: Site::default(),
+            irc_name: irc::NAME.into(),
         }
     }
 }
@@ -461,6 +609,7 @@ impl Preface {
         match dialect {
             Dialect::Telnet | Dialect::Wire => None,
             Dialect::Web => Some(Self::Web),
+            Dialect::Irc => Some(Self::Irc(Box::new(irc::Registration::new()))),
         }
     }
 
@@ -468,18 +617,51 @@ impl Preface {
     pub(crate) fn patience(&self) -> Duration {
         match self {
             Self::Web => Duration::from_secs(10),
+            Self::Irc(_) => Duration::from_secs(30),
+        }
+    }
+
+    /// Whether that begins anew with each answer.
+    pub(crate) fn is_patient_anew(&self) -> bool {
+        matches!(self, Self::Web)
+    }
+
+    /// Whether who is silent for so long is told so.
+    pub(crate) fn tells_the_idle(&self) -> bool {
+        matches!(self, Self::Irc(_))
+    }
+
+    /// The name that a session was to have cannot be had. Gives what is answered.
+    pub(crate) fn refuse_name(&mut self, refusal: &Refusal) -> Answer {
+        let head = match self {
+            Self::Web => Vec::new(),
+            Self::Irc(registration) => registration.refuse(refusal),
+        };
+        Answer {
+            head,
+            ..Answer::default()
         }
     }
 
     /// Takes what a connection to this port has said off the front of its bytes; `None` if it has not said enough.
-    pub(crate) fn next(&mut self, bytes: &mut Vec<u8>, site: &Site, port: u16) -> Option<Asked> {
+    pub(crate) fn next(&mut self, bytes: &mut Vec<u8>, house: &House, port: u16) -> Option<Asked> {
         match self {
             Self::Web => {
-                let asked = web::answer(bytes, site, port)?;
+                let asked = web::answer(bytes, &house.site, port)?;
                 Some(Asked {
                     answer: asked.answer,
                     forwarded: asked.forwarded,
                     opening: asked.coming.map(Opening::Web),
+                    rejected: None,
+                })
+            }
+            Self::Irc(registration) => {
+                let asked = registration.next(bytes, &house.irc_name)?;
+                Some(Asked {
+                    answer: asked.answer,
+                    forwarded: Vec::new(),
+                    opening: asked.coming.map(Opening::Irc),
+                    rejected: asked.rejected,
                 })
             }
         }
@@ -503,7 +685,7 @@ impl Dialect {
             Self::Telnet => client::telnet::parse(line),
             Self::Wire => client::wire::parse(line, scratch),
             // The client library does not speak it.
-            Self::Web => None,
+            Self::Web | Self::Irc => None,
         };
         Some(understood.unwrap_or_else(|| Message::Unknown(String::from_utf8_lossy(line))))
     }
@@ -516,7 +698,7 @@ impl Dialect {
         match self {
             Self::Telnet => client::telnet::encode(ask, out),
             Self::Wire => client::wire::encode(ask, out),
-            Self::Web => Err(Inexpressible::NoSuchRequest),
+            Self::Web | Self::Irc => Err(Inexpressible::NoSuchRequest),
         }
     }
 }

@@ -10,6 +10,8 @@ pub(crate) enum Request<'a> {
     Say(&'a str),
     /// Tell everybody else in the room what one does.
     Act(&'a str),
+    /// The same, and no program is to answer it.
+    Notice(&'a str),
     /// Take a name.
     TakeName(Name),
     /// Be called this, which may be kept: with this key, as it was typed.
@@ -27,12 +29,16 @@ pub(crate) enum Request<'a> {
     },
     /// Go to the lobby.
     Leave,
+    /// Be in no room, and leave with these words, which may be empty.
+    Part(&'a str),
     /// Which room is this?
     Where,
     /// Which rooms are there?
     Rooms,
     /// Say these words to one person only, who is called `to`.
     Tell { to: &'a str, words: &'a str },
+    /// The same, and no program is to answer it.
+    Notify { to: &'a str, words: &'a str },
     /// Explain the commands, or one of them.
     Help(Option<&'static Command>),
     /// Leave, with these last words, which may be empty.
@@ -120,6 +126,8 @@ impl Request<'_> {
         match self {
             Self::Say(_)
             | Self::Act(_)
+            | Self::Notice(_)
+            | Self::Notify { .. }
             | Self::TakeName(_)
             | Self::TakeKept { .. }
             | Self::Keep
@@ -127,9 +135,10 @@ impl Request<'_> {
             | Self::Reply(_)
             | Self::Order(_) => Voice::Heard,
             Self::Away(Some(words)) if !words.is_empty() => Voice::Heard,
-            Self::Quit(words) if !words.is_empty() => Voice::WithWords,
+            Self::Quit(words) | Self::Part(words) if !words.is_empty() => Voice::WithWords,
             Self::Away(_)
             | Self::Quit(_)
+            | Self::Part(_)
             | Self::Who(_)
             | Self::Unkeep
             // Making a room is heard: the hub sees whether one is made.
@@ -155,6 +164,7 @@ impl Request<'_> {
     pub(crate) fn without_words(self) -> Self {
         match self {
             Self::Quit(_) => Self::Quit(""),
+            Self::Part(_) => Self::Part(""),
             request => request,
         }
     }
@@ -164,7 +174,9 @@ impl Request<'_> {
         match self {
             Self::Say(words)
             | Self::Act(words)
+            | Self::Notice(words)
             | Self::Tell { words, .. }
+            | Self::Notify { words, .. }
             | Self::Reply(words)
             | Self::Quit(words) => words.len().div_ceil(LINE_BYTES).max(1),
             Self::TakeName(_)
@@ -172,7 +184,8 @@ impl Request<'_> {
             | Self::Keep
             | Self::Unkeep
             | Self::Join { .. }
-            | Self::Leave => NAME_LINES,
+            | Self::Leave
+            | Self::Part(_) => NAME_LINES,
             _ => 1,
         }
     }

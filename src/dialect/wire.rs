@@ -126,7 +126,7 @@ impl Codec {
             Reply::Note(note) if self.watching && note.is_unasked() => {
                 line(out, "TELL", &[SERVER, &note.to_string()]);
             }
-            Reply::Told { from, words } => line(out, "TELL", &[&from.text(), words]),
+            Reply::Told { from, words, .. } => line(out, "TELL", &[&from.text(), words]),
             Reply::Here(here) => encode_here(here, out),
             Reply::Rooms(rooms) => encode_rooms(rooms, out),
             Reply::Watching(on) => {
@@ -343,15 +343,17 @@ pub(super) fn is_bare_action(words: &str) -> bool {
 /// Adds what the room hears. Presence reaches only those who watch.
 pub(super) fn encode_event(event: &Event<'_>, watching: bool, out: &mut Vec<u8>) {
     match *event {
-        Event::Said { name, words } => line(out, "CHAT", &[&name.text(), words]),
+        Event::Said { name, words } | Event::Noticed { name, words } => {
+            line(out, "CHAT", &[&name.text(), words]);
+        }
         Event::Did { name, words } => {
             line(out, "CHAT", &[&name.text(), &format!("{ACTION}{words}")]);
         }
         Event::Presence(presence) if watching => encode_presence(&presence, out),
-        Event::Announced { words } if watching => {
+        Event::Announced { words, .. } if watching => {
             line(out, "TELL", &[SERVER, &format!("{ANNOUNCEMENT}{words}")]);
         }
-        Event::Presence(_) | Event::Announced { .. } => {}
+        Event::Presence(_) | Event::Operator { .. } | Event::Announced { .. } => {}
     }
 }
 
@@ -359,7 +361,9 @@ pub(super) fn encode_event(event: &Event<'_>, watching: bool, out: &mut Vec<u8>)
 fn encode_presence(presence: &Presence<'_>, out: &mut Vec<u8>) {
     match *presence {
         Presence::Joined { name, here } => told(out, "CAME", &[&name.text()], &[here]),
-        Presence::Left { name, here, .. } | Presence::WentTo { name, here, .. } => {
+        Presence::Left { name, here, .. }
+        | Presence::Parted { name, here, .. }
+        | Presence::WentTo { name, here, .. } => {
             told(out, "WENT", &[&name.text()], &[here]);
         }
         Presence::Renamed { from, to } => told(out, "NOW", &[&from.text(), &to.text()], &[]),

@@ -20,8 +20,15 @@ impl Display for Presence<'_> {
                 name,
                 words: "",
                 here,
+            }
+            | Self::Parted {
+                name,
+                words: "",
+                here,
             } => write!(f, "{name} left ({here} here)"),
-            Self::Left { name, words, here } => write!(f, "{name} left: {words} ({here} here)"),
+            Self::Left { name, words, here } | Self::Parted { name, words, here } => {
+                write!(f, "{name} left: {words} ({here} here)")
+            }
             Self::WentTo { name, to, here } => write!(f, "{name} left for {to} ({here} here)"),
             Self::Renamed { from, to } => write!(f, "{from} is now known as {to}"),
             Self::MoreJoined { count, here } => write!(f, "{count} more joined ({here} here)"),
@@ -74,6 +81,7 @@ impl Display for Note<'_> {
                     Made::WithKey => ", a new room with a key",
                 })
             }
+            Self::Parted { room, .. } => write!(f, "you left {room} and are in no room"),
             Self::RoomClosed { room, why: "" } => {
                 write!(f, "{room} is closed; you are in lobby")
             }

@@ -8,6 +8,7 @@ use std::mem;
 use std::time::{Duration, Instant};
 
 use crate::dialect::event::{Farewell, First, Foreign, Note, Presence, Reply, To};
+use crate::dialect::irc::question::Question;
 use crate::dialect::{Codec, Dialect, Opening};
 use crate::hub::absences::Missed;
 use crate::hub::core::Core;
@@ -87,7 +88,7 @@ impl<T> Hub<T> {
         now: Instant,
     ) -> SessionId {
         let opening = opening.into();
-        let id = self.insert(transport, opening.dialect(), from, now);
+        let id = self.insert(transport, Codec::opened(&opening), from, now);
         let Self { sessions, core } = self;
         let Some(session) = sessions.get_mut(id) else {
             return id;
@@ -95,7 +96,13 @@ impl<T> Hub<T> {
         // A guest's number is its own, so it is free.
         let claimed = core.roster.claim(id, &session.name);
         debug_assert_eq!(claimed, Ok(()));
-        core.enter(session, RoomAt::LOBBY);
+        if session.codec.begins_nowhere() {
+            core.nowhere += 1;
+        } else {
+            core.enter(session, RoomAt::LOBBY);
+        }
+        core.name_newcomer(session, &opening);
+        core.most = core.most.max(core.rooms.totals().members + core.nowhere);
         if let Some(idle) = core.limits.idle {
             core.wake_by(now + idle);
         }
@@ -113,7 +120,7 @@ impl<T> Hub<T> {
         rejection: Rejection,
         now: Instant,
     ) -> SessionId {
-        let id = self.insert(transport, dialect, from, now);
+        let id = self.insert(transport, Codec::new(dialect), from, now);
         let Self { sessions, core } = self;
         let Rejection { reason, seconds } = rejection;
         let (until, why) = core.keep_out(reason, from);
@@ -218,10 +225,10 @@ impl<T> Hub<T> {
         }
     }
 
-    fn insert(&mut self, transport: T, dialect: Dialect, from: Origin, now: Instant) -> SessionId {
+    fn insert(&mut self, transport: T, codec: Codec, from: Origin, now: Instant) -> SessionId {
         let Self { sessions, core } = self;
-        let number = core.note_open(dialect, from, sessions.len() + 1);
-        let (codec, prefix) = (Codec::new(dialect), from.prefix());
+        let number = core.note_open(codec.dialect(), from, sessions.len() + 1);
+        let prefix = from.prefix();
         let session = sessions.insert(|id| Session::new(transport, id, number, from, codec, now));
         let owes_until = prefix.and_then(|prefix| core.debts.paid_at(prefix, now));
         if let Some(paid_at) = owes_until {
@@ -241,16 +248,20 @@ impl<T> Hub<T> {
         if !session.codec.is_for_people() {
             return;
         }
+        if session.codec.begins_nowhere() {
+            core.begin_keepalive(session, now);
+            return self.answer_question(id, Question::GREETING, now);
+        }
         let first = First {
             run: core.run,
             key: match opening {
-                Opening::Plain(_) => 0,
+                Opening::Plain(_) | Opening::Irc(_) => 0,
                 Opening::Web(_) => core.name_page(session, now),
             },
         };
         self.tell_arrival(id, Some(first), now);
         let missed = match opening {
-            Opening::Plain(_) => Missed::All,
+            Opening::Plain(_) | Opening::Irc(_) => Missed::All,
             Opening::Web(coming) => self.core.missed_by(coming),
         };
         if missed == Missed::All {

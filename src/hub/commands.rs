@@ -49,6 +49,7 @@ impl<T> Hub<T> {
         match request {
             Request::Say(words) => core.say(session, words, now),
             Request::Act(words) => core.act(session, words, now),
+            Request::Notice(words) => core.notice(session, words, now),
             Request::TakeName(name) => self.take_name(id, name, now)?,
             Request::TakeKept { name, key } => self.take_kept(id, name, key, now)?,
             Request::Keep => core.keep_name(session, now)?,
@@ -78,8 +79,10 @@ impl<T> Hub<T> {
             Request::Rooms => self.begin_rooms(id, now),
             Request::Join { room, key } => self.join(id, room, key, now)?,
             Request::Leave => self.leave_for_lobby(id, now)?,
+            Request::Part(words) => self.part(id, words, now),
             Request::Where => core.tell_where(session, now),
-            Request::Tell { to, words } => self.tell(id, to, words, now)?,
+            Request::Tell { to, words } => self.tell(id, to, words, false, now)?,
+            Request::Notify { to, words } => self.tell(id, to, words, true, now)?,
             Request::Reply(words) => self.tell_back(id, words, now)?,
             Request::Whois(name) => self.describe(id, name, now)?,
             Request::Ignore(Some(name)) => self.ignore(id, name, now)?,
@@ -99,6 +102,10 @@ impl Core {
         self.speak(session, |name| Event::Said { name, words }, now);
     }
 
+    fn notice<T>(&mut self, session: &mut Session<T>, words: &str, now: Instant) {
+        self.speak(session, |name| Event::Noticed { name, words }, now);
+    }
+
     fn act<T>(&mut self, session: &mut Session<T>, words: &str, now: Instant) {
         self.speak(session, |name| Event::Did { name, words }, now);
         if !session.codec.hears_own() {
@@ -114,10 +121,14 @@ impl Core {
         event: impl FnOnce(&'a Name) -> Event<'a>,
         now: Instant,
     ) {
+        if session.is_nowhere() {
+            return;
+        }
         self.announce(session, now);
         self.speeches = self.speeches.wrapping_add(1);
         let (id, speeches, wall_seconds) = (session.id, self.speeches, self.wall_seconds);
         let hears_own = session.codec.hears_own();
+        let user = session.codec.user();
         let event = event(&session.name);
         let transcript = &mut self.transcript;
         self.rooms.change(session.room, |room| {
@@ -129,11 +140,12 @@ impl Core {
             if let Some(transcript) = transcript.as_mut().filter(|_| room.key.is_none()) {
                 transcript.add(&room.name, &event, wall_seconds);
             }
+            room.introduce(session.member, &session.name, user);
             room.history.keep(&event, id.into(), wall_seconds);
             if hears_own {
-                room.say_to_all(&event, Some(id));
+                room.say_to_all(&event, Some(id), user);
             } else {
-                room.say_to_others(&event, session.member);
+                room.say_to_others(&event, session.member, user);
             }
         });
     }
@@ -172,8 +184,13 @@ impl Core {
         let from = mem::replace(&mut session.name, name);
         if session.name != from {
             log_name(session.number, &from, &session.name);
+            self.send(session, now, |_, session, out| {
+                session.codec.tell_name(&session.name, out);
+            });
+            session.codec.set_nick(&session.name.text());
             self.rooms.change(session.room, |room| {
-                room.rename(session.member, &from, &session.name, now);
+                let user = session.codec.user();
+                room.rename(session.member, &from, &session.name, user, now);
             });
         }
         Ok(())
@@ -330,13 +347,20 @@ impl<T> Hub<T> {
         session.ok_or_else(|| Refusal::Nobody(name.into()))
     }
 
-    fn tell(&mut self, id: SessionId, to: &str, words: &str, now: Instant) -> Result<(), Refusal> {
+    fn tell(
+        &mut self,
+        id: SessionId,
+        to: &str,
+        words: &str,
+        notice: bool,
+        now: Instant,
+    ) -> Result<(), Refusal> {
         let receiver = self.find(to)?;
         if receiver.flow == Flow::Absent {
             return Err(Refusal::Unreachable(receiver.name.text().into()));
         }
         let receiver = receiver.id;
-        self.deliver(id, receiver, words, now);
+        self.deliver(id, receiver, words, notice, now);
         Ok(())
     }
 
@@ -351,7 +375,7 @@ impl<T> Hub<T> {
         if self.is_absent(teller) {
             return Err(Refusal::Unreachable(name.text().into()));
         }
-        self.deliver(id, teller, words, now);
+        self.deliver(id, teller, words, false, now);
         // They may have another name by now.
         let name = self.sessions.get(teller).map(|it| it.name.clone());
         if let (Some(session), Some(name)) = (self.session(id), name) {
@@ -361,10 +385,12 @@ impl<T> Hub<T> {
     }
 
     /// Delivers a private line, unless its receiver does not want to hear of its author.
-    fn deliver(&mut self, from: SessionId, to: SessionId, words: &str, now: Instant) {
-        let Some(sender) = self.sessions.get(from).map(|sender| sender.name.clone()) else {
+    fn deliver(&mut self, from: SessionId, to: SessionId, words: &str, notice: bool, now: Instant) {
+        let Some(sender) = self.sessions.get(from) else {
             return;
         };
+        let user: Box<str> = sender.codec.user().into();
+        let sender = sender.name.clone();
         let Self { sessions, core } = self;
         let Some(receiver) = sessions.get_mut(to) else {
             return;
@@ -380,7 +406,9 @@ impl<T> Hub<T> {
             }
             let told = Reply::Told {
                 from: &sender,
+                user: &user,
                 words,
+                notice,
             };
             core.reply(receiver, &told, now);
         }

@@ -104,6 +104,14 @@ pub(super) struct Core {
     pub(super) wake_at: Option<Instant>,
     /// All sessions were looked at a moment ago, and are not looked at again before this.
     pub(super) rests_until: Option<Instant>,
+    /// Sessions in no room.
+    pub(super) nowhere: usize,
+    /// The most sessions that there were at a time.
+    pub(super) most: usize,
+    /// Connections at the door that say who they are.
+    pub(super) unregistered: usize,
+    /// The time of day when it was told first, as seconds since 1970 in UTC.
+    pub(super) began: u64,
     /// The server goes down: nobody is told who leaves, for all do.
     pub(super) going_down: bool,
     /// How often anything was said, to tell who spoke last.
@@ -154,6 +162,10 @@ impl Core {
             pauses: BinaryHeap::new(),
             wake_at: None,
             rests_until: None,
+            nowhere: 0,
+            most: 0,
+            unregistered: 0,
+            began: 0,
             going_down: false,
             speeches: 0,
             wall_seconds: 0,
@@ -197,7 +209,7 @@ impl Core {
     /// Lets the others in its room know of a session, if they were not told of it before.
     pub(super) fn announce<T>(&mut self, session: &Session<T>, now: Instant) {
         let is_new = self.rooms.change(session.room, |room| {
-            room.announce(session.member, &session.name, now)
+            room.announce(session.member, &session.name, session.codec.user(), now)
         });
         if is_new {
             self.unsorted.push(session.id);
@@ -347,7 +359,7 @@ impl Core {
 
     /// Counts a session among those of its room who are behind, or no longer.
     pub(super) fn note_slow<T>(&mut self, session: &mut Session<T>, is_slow: bool) {
-        if session.is_slow != is_slow {
+        if session.is_slow != is_slow && !session.is_nowhere() {
             session.is_slow = is_slow;
             let room = self.rooms.get_mut(session.room);
             room.keeping_up.note(session.prefix(), is_slow);

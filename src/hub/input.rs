@@ -314,6 +314,14 @@ impl<T> Hub<T> {
                 self.core.work.add(Work::LOOK_UP.times(4));
                 Err(refusal)
             }
+            Input::Question(question) => {
+                self.answer_question(id, question, now);
+                Ok(())
+            }
+            Input::Encoding => {
+                self.follow_caps(id);
+                Ok(())
+            }
             Input::Blank | Input::Answered => Ok(()),
             Input::Complete(word) => {
                 self.complete(id, &word);

@@ -93,7 +93,7 @@ impl<T> Hub<T> {
             let member = member.filter(|member| member.id == id);
             assert_eq!(
                 member.is_some(),
-                session.is_open(),
+                session.is_open() && !session.is_nowhere(),
                 "{id:?} is a member exactly while it is open"
             );
             if let Some(member) = member {
@@ -145,7 +145,11 @@ impl<T> Hub<T> {
             self.sessions.len() as u64,
             "opens less closes"
         );
-        assert_eq!(census.open, core.rooms.totals().members, "members");
+        let nowhere = self.sessions.iter();
+        let nowhere = nowhere.filter(|it| it.is_open() && it.is_nowhere());
+        assert_eq!(nowhere.count(), core.nowhere, "in no room");
+        let members = core.rooms.totals().members;
+        assert_eq!(census.open, members + core.nowhere, "members");
         assert_eq!(census.names, census.open, "names");
         let open = self.sessions.iter().filter(|session| session.is_open());
         core.roster
@@ -177,7 +181,7 @@ impl<T> Hub<T> {
             let listeners = members().filter(|member| member.encoding == encoding);
             assert_eq!(
                 listeners.count(),
-                room.listeners[encoding as usize],
+                room.listeners[encoding as usize] as usize,
                 "listeners in {encoding:?}"
             );
         }

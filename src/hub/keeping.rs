@@ -225,6 +225,14 @@ impl Core {
     }
 
     /// Whether a session may be called so, as far as names are kept: it has by right all that look like it.
+    pub(super) fn is_kept_by_nobody(&mut self, text: &str) -> Result<(), Refusal> {
+        match self.kept_like(text).into_iter().next() {
+            Some(number) => Err(self.is_kept(number)),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether a session may have a name: nobody keeps it, or it is the session's own.
     pub(super) fn is_free_of_keys<T>(
         &mut self,
         session: &Session<T>,

@@ -135,7 +135,7 @@ impl<T> Hub<T> {
         Some(Look {
             number: session.number,
             name: &session.name,
-            room: if session.is_open() {
+            room: if session.is_open() && !session.is_nowhere() {
                 self.core.room_of(session).name.text()
             } else {
                 ""

@@ -29,6 +29,7 @@ mod close;
 mod commands;
 mod completion;
 mod core;
+mod directory;
 mod flush;
 mod input;
 #[cfg(any(test, feature = "internals"))]
@@ -144,6 +145,9 @@ impl<T> Hub<T> {
     pub(crate) fn set_wall_clock(&mut self, seconds: u64) {
         let is_set_back = seconds < self.core.wall_seconds;
         self.core.wall_seconds = seconds;
+        if self.core.began == 0 {
+            self.core.began = seconds;
+        }
         self.core.rooms.set_wall_clock(seconds);
         if is_set_back && self.core.rules.reopen(seconds) {
             self.judge_all();
@@ -162,6 +166,16 @@ impl<T> Hub<T> {
         self.core.elsewhere = elsewhere;
     }
 
+    /// The server is called this in IRC.
+    pub(crate) fn set_irc_name(&mut self, name: &str) {
+        self.core.rooms.set_server(name);
+    }
+
+    /// So many connections at the door say who they are.
+    pub(crate) fn set_unregistered(&mut self, count: usize) {
+        self.core.unregistered = count;
+    }
+
     /// How many sessions hold a slot.
     #[must_use]
     pub(crate) fn len(&self) -> usize {
@@ -177,7 +191,7 @@ impl<T> Hub<T> {
     /// How many sessions talk.
     #[must_use]
     pub(crate) fn open_sessions(&self) -> usize {
-        self.core.rooms.totals().members
+        self.core.rooms.totals().members + self.core.nowhere
     }
 
     /// The record of opens and closes.

@@ -69,20 +69,38 @@ impl<T> Hub<T> {
         let Some(session) = sessions.get_mut(id) else {
             return;
         };
-        let from = session.room;
-        let (left, name) = (core.rooms.get(from), core.rooms.get(to).name.clone());
-        debug!(target: fields::LOG_TARGET, "{}", move_line(session.number, left, core.rooms.get(to)));
-        let (old_name, said) = (left.name.clone(), left.history.said());
-        let note = Note::Moved {
-            from: &old_name,
-            to: &name,
-            made,
-        };
-        core.reply(session, &Reply::Note(note), now);
-        session.note_lobby(from, said);
+        let name = core.rooms.get(to).name.clone();
+        let left = session.place().map(|from| core.rooms.get(from));
+        debug!(target: fields::LOG_TARGET, "{}", move_line(session.number, left, Some(core.rooms.get(to))));
+        if let Some(left) = left {
+            let (from, said, at) = (left.name.clone(), left.history.said(), session.room);
+            let (from, to) = (&from, &name);
+            core.reply(session, &Reply::Note(Note::Moved { from, to, made }), now);
+            session.note_lobby(at, said);
+        }
         let since = session.lobby_said(to);
         self.move_to(id, to, now);
         self.welcome(id, since, now);
+    }
+
+    /// Leaves the room, and is in none.
+    pub(super) fn part(&mut self, id: SessionId, words: &str, now: Instant) {
+        let Self { sessions, core } = self;
+        let Some(session) = sessions.get_mut(id).filter(|it| !it.is_nowhere()) else {
+            return;
+        };
+        let room = core.room_of(session);
+        debug!(target: fields::LOG_TARGET, "{}", move_line(session.number, Some(room), None));
+        let (name, room) = (session.name.clone(), room.name.clone());
+        let room = &room;
+        core.note(session, Note::Parted { room, words }, now);
+        self.unsort_name(id);
+        let name = &name;
+        self.leave(id, |here| Presence::Parted { name, words, here }, now);
+        self.core.nowhere += 1;
+        if let Some(session) = self.session(id) {
+            session.codec.set_place(None);
+        }
     }
 
     /// Sends a session to the lobby, because an operator closes the room where it is.
@@ -94,7 +112,7 @@ impl<T> Hub<T> {
         let Some(left) = core.rooms.by_id(room).filter(|_| session.room == room.at) else {
             return;
         };
-        debug!(target: fields::LOG_TARGET, "{}", move_line(session.number, left, core.rooms.get(RoomAt::LOBBY)));
+        debug!(target: fields::LOG_TARGET, "{}", move_line(session.number, Some(left), Some(core.rooms.get(RoomAt::LOBBY))));
         let name = left.name.clone();
         core.note(session, Note::RoomClosed { room: &name, why }, now);
         let keeps_list = session.codec.keeps_list();
@@ -120,11 +138,17 @@ impl<T> Hub<T> {
             return;
         };
         let room = self.core.room_of(session);
-        let arrivals = room.arrivals().filter_map(|id| self.sessions.get(id));
-        let listed: Vec<_> = arrivals
-            .take(session.codec.greeting_names_max())
-            .map(Session::listed_as)
-            .collect();
+        let most = session.codec.greeting_names_max();
+        let is_one_by_one = session.codec.encoding().is_one_by_one();
+        let arrivals = room.arrivals_after(0);
+        let arrivals = arrivals.filter_map(|(at, id)| Some((at, self.sessions.get(id)?)));
+        // The others are introduced when they are heard.
+        let mut arrivals = arrivals
+            .filter(|(_, it)| !is_one_by_one || it.id == id || room.is_introduced(it.member));
+        let listed = arrivals.by_ref().take(most);
+        let listed: Vec<_> = listed.map(|(_, it)| it.listed_as()).collect();
+        let cut_at = arrivals.next().map(|(at, _)| at).filter(|_| is_one_by_one);
+        drop(arrivals);
         let here = Here {
             room: None,
             count: room.here(),
@@ -141,6 +165,10 @@ impl<T> Hub<T> {
         });
         let to = session.to(self.core.wall_seconds);
         session.codec.encode_reply(&reply, &to, &mut out);
+        if let Some(cut_at) = cut_at {
+            let at = session.room;
+            self.core.rooms.get_mut(at).note_cut(cut_at);
+        }
         self.send(id, &mut out, now);
     }
 
@@ -157,7 +185,7 @@ impl<T> Hub<T> {
         let (words, to_told) = ("", &to_name);
         let left = |here| {
             if is_secret {
-                return Presence::Left { name, words, here };
+                return Presence::Parted { name, words, here };
             }
             let to = to_told;
             Presence::WentTo { name, to, here }
@@ -184,7 +212,12 @@ impl<T> Hub<T> {
         let Some(session) = sessions.get_mut(id) else {
             return;
         };
+        if session.is_nowhere() {
+            core.nowhere -= 1;
+            return;
+        }
         core.note_slow(session, false);
+        let user: Box<str> = session.codec.user().into();
         let (place, prefix) = (mem::replace(&mut session.member, NOWHERE), session.prefix());
         let from = mem::replace(&mut session.room, RoomAt::LOBBY);
         let is_told = !core.going_down;
@@ -195,7 +228,7 @@ impl<T> Hub<T> {
                 }
             });
             if is_told {
-                room.tell_leave(id, announced, left, now);
+                room.tell_leave(id, announced, left, &user, now);
             }
         });
         core.rooms.end_if_empty(from);
@@ -207,6 +240,9 @@ impl Core {
     pub(super) fn enter<T>(&mut self, session: &mut Session<T>, at: RoomAt) {
         session.room = at;
         session.room_told = 0;
+        session
+            .codec
+            .set_place(Some(self.rooms.get(at).name.text()));
         let (encoding, prefix) = (session.codec.encoding(), session.prefix());
         session.member = self
             .rooms
@@ -228,7 +264,7 @@ impl Core {
     ) -> Result<(), Refusal> {
         let room = self.rooms.get(at);
         let name = || room.name.text().into();
-        if at == session.room {
+        if session.place() == Some(at) {
             return Err(match at {
                 RoomAt::LOBBY => Refusal::InLobbyAlready,
                 _ => Refusal::InRoomAlready(name()),
@@ -285,11 +321,12 @@ impl Made {
     }
 }
 
-/// What the log says of who went to another room. One that has a key is not named.
-pub(super) fn move_line(id: u64, from: &Room, to: &Room) -> String {
-    let name = |room: &Room| match room.key {
-        Some(_) => "*".to_owned(),
-        None => Value(room.name.text()).to_string(),
+/// What the log says of who went to another room, or is in none. One that has a key is not named.
+pub(super) fn move_line(id: u64, from: Option<&Room>, to: Option<&Room>) -> String {
+    let name = |room: Option<&Room>| match room {
+        None => "-".to_owned(),
+        Some(room) if room.key.is_some() => "*".to_owned(),
+        Some(room) => Value(room.name.text()).to_string(),
     };
     format!("move id={id} from={} to={}", name(from), name(to))
 }

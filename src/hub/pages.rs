@@ -78,7 +78,7 @@ impl<T> Hub<T> {
         core.rules.renumber_session(session.number, number);
         session.number = number;
         let former_from = mem::replace(&mut session.from, from);
-        session.codec = Codec::new(opening.dialect());
+        session.codec = Codec::opened(opening);
         session.hear_until(now);
         let (prefixes, encoding) = (
             (former_from.prefix(), from.prefix()),
@@ -215,16 +215,19 @@ impl Core {
         self.forget_page(session);
         let key = self.seed.bits();
         session.codec.set_page(key);
-        session
-            .codec
-            .hear(now.saturating_duration_since(session.opened_at));
         self.pages.insert(key, session.id);
+        self.begin_keepalive(session, now);
+        key
+    }
+
+    /// Asks a session from now on whether it is still there when it was silent for long.
+    pub(super) fn begin_keepalive<T>(&mut self, session: &mut Session<T>, now: Instant) {
         let age = now.saturating_duration_since(session.opened_at);
+        session.codec.hear(age);
         if let Some(Keepalive::Fine(at)) = session.codec.keep_alive(age) {
             let at = session.opened_at + at;
             self.keepalive_at = Some(self.keepalive_at.map_or(at, |earlier| earlier.min(at)));
         }
-        key
     }
 
     /// Nothing takes this session back any more.

@@ -193,6 +193,7 @@ impl<T> Session<T> {
     pub(super) fn listed_as(&self) -> Listed<'_> {
         Listed {
             name: &self.name,
+            user: self.codec.user(),
             away: self.is_away(),
             op: self.is_operator(),
             unreachable: self.flow == Flow::Absent,

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use slab::Slab;
 
+use crate::dialect::irc;
 use crate::hub::lookalikes::LookAlikes;
 use crate::hub::room::Room;
 use crate::name::{without_hash, Keys, RoomName};
@@ -64,6 +65,8 @@ pub(super) struct Rooms {
     pace_max: Option<Duration>,
     /// The time of day, in seconds since 1970 in UTC.
     wall_seconds: u64,
+    /// What the server is called.
+    server: Box<str>,
 }
 
 /// How a room stands in the list: by how many are there, then by name.
@@ -132,12 +135,23 @@ impl Rooms {
             history_lines,
             pace_max,
             wall_seconds: 0,
+            server: irc::NAME.into(),
         }
     }
 
     /// Tells the time of day.
     pub(super) fn set_wall_clock(&mut self, seconds: u64) {
         self.wall_seconds = seconds;
+    }
+
+    /// The server is called this.
+    pub(super) fn set_server(&mut self, name: &str) {
+        self.server = name.into();
+    }
+
+    /// What the server is called.
+    pub(super) fn server(&self) -> Box<str> {
+        self.server.clone()
     }
 
     /// What all rooms hold together.

@@ -127,7 +127,7 @@ pub(super) enum Long {
 /// | its skips in the feed | not | lines of a turn |
 ///
 /// Invariants: an outbox that is not empty has a waker: `listed` or [`Flow::Blocked`]; a dead write side has an empty
-/// outbox; an open session is a member of a room, and no other is.
+/// outbox; no session but an open one is a member of a room, and one is in none only if its dialect knows that.
 #[allow(
     clippy::struct_excessive_bools,
     reason = "each is about something of its own"
@@ -219,6 +219,16 @@ impl<T> Session<T> {
     /// The address that it counts under; `None` if it is exempt.
     pub(super) fn prefix(&self) -> Option<Prefix> {
         self.from.prefix()
+    }
+
+    /// Whether it is in no room.
+    pub(super) fn is_nowhere(&self) -> bool {
+        self.member == NOWHERE
+    }
+
+    /// The room that it is in; `None` if it is in none.
+    pub(super) fn place(&self) -> Option<RoomAt> {
+        (!self.is_nowhere()).then_some(self.room)
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -321,6 +331,12 @@ impl<T> Session<T> {
     /// What its person has set, to be changed.
     pub(super) fn prefs(&mut self) -> &mut Prefs {
         self.prefs.get_or_insert_default()
+    }
+
+    /// Why its person is away, which may be empty; `None` if they are not.
+    pub(super) fn away(&self) -> Option<&str> {
+        let prefs = self.prefs.as_deref();
+        prefs.and_then(|prefs| prefs.away.as_deref())
     }
 
     pub(super) fn is_away(&self) -> bool {

@@ -49,9 +49,11 @@ impl Transcript {
     /// Adds what was said in a room; nothing else is added.
     pub(super) fn add(&mut self, room: &RoomName, event: &Event<'_>, wall_seconds: u64) {
         let (name, words, before, behind) = match *event {
-            Event::Said { name, words } => (name, words, " <", "> "),
+            Event::Said { name, words } | Event::Noticed { name, words } => {
+                (name, words, " <", "> ")
+            }
             Event::Did { name, words } => (name, words, " * ", " "),
-            Event::Presence(_) | Event::Announced { .. } => return,
+            Event::Presence(_) | Event::Operator { .. } | Event::Announced { .. } => return,
         };
         if self.wall_seconds.replace(wall_seconds) != Some(wall_seconds) {
             self.time.clear();
@@ -188,7 +190,14 @@ mod tests {
         let (name, lobby) = (&name("ann"), RoomName::lobby());
         let joined = crate::dialect::event::Presence::Joined { name, here: 1 };
         transcript.add(&lobby, &Event::Presence(joined), AFTERNOON);
-        transcript.add(&lobby, &Event::Announced { words: "hello" }, AFTERNOON);
+        transcript.add(
+            &lobby,
+            &Event::Announced {
+                words: "hello",
+                server: "x.y",
+            },
+            AFTERNOON,
+        );
         assert_eq!(transcript.text(), b"");
     }
 

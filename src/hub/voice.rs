@@ -64,7 +64,7 @@ impl Core {
         }
     }
 
-    fn mute_of<T>(&self, session: &Session<T>) -> Option<&Rule> {
+    pub(super) fn mute_of<T>(&self, session: &Session<T>) -> Option<&Rule> {
         let address = session.from.address();
         let wall_seconds = self.wall_seconds;
         self.rules.muted(address, session.number, wall_seconds)

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use slab::Slab;
 
-use crate::dialect::web::Site;
-use crate::dialect::{Answer, Asked, Dialect, Preface};
+use crate::dialect::request::Refusal;
+use crate::dialect::{Answer, Asked, Dialect, House, Preface};
 use crate::origin::Origin;
 use crate::server::network::Network;
 use crate::server::proxy::{self, Source};
@@ -104,6 +104,20 @@ impl<S> Waiting<S> {
         self.taken == self.answer.head.len() + self.answer.body.len()
     }
 
+    /// Tells it that it cannot have the name that it wants; it may ask for another one.
+    pub(super) fn refuse_name(&mut self, before: &[u8], refusal: &Refusal, now: Instant) {
+        if let Stage::Preface(preface) = &mut self.stage {
+            let mut answer = preface.refuse_name(refusal);
+            answer.head.splice(0..0, before.iter().copied());
+            self.answer(answer, now);
+        }
+    }
+
+    /// Whether it says who it is, and is told when its time for that is over.
+    pub(super) fn is_registering(&self) -> bool {
+        matches!(&self.stage, Stage::Preface(preface) if preface.tells_the_idle())
+    }
+
     /// Whether no more is to be read of it: what it has sent is not answered yet. Else a peer that asks and takes no answer
     /// would fill the memory.
     pub(super) fn is_busy(&self) -> bool {
@@ -119,7 +133,7 @@ impl<S> Waiting<S> {
     }
 
     /// Judges what was said so far.
-    pub(super) fn judge(&mut self, site: &Site, now: Instant) -> Verdict {
+    pub(super) fn judge(&mut self, house: &House, now: Instant) -> Verdict {
         self.is_put_off = false;
         if let Stage::Proxy = self.stage {
             let (length, source) = match proxy::parse(&self.bytes) {
@@ -147,7 +161,7 @@ impl<S> Waiting<S> {
         match &mut self.stage {
             Stage::Itself if self.bytes.is_empty() => Verdict::Waits,
             Stage::Proxy | Stage::Itself => Verdict::Session,
-            Stage::Preface(preface) => match preface.next(&mut self.bytes, site, self.port) {
+            Stage::Preface(preface) => match preface.next(&mut self.bytes, house, self.port) {
                 None => Verdict::Waits,
                 Some(asked) => {
                     self.has_spoken = true;
@@ -172,7 +186,9 @@ impl<S> Waiting<S> {
         self.answers += 1;
         answer.is_last |= self.answers >= ANSWERS_MAX;
         if let Stage::Preface(preface) = &self.stage {
-            self.until = now + preface.patience();
+            if preface.is_patient_anew() {
+                self.until = now + preface.patience();
+            }
         }
         (self.answer, self.taken, self.is_blocked) = (answer, 0, false);
     }
@@ -258,6 +274,12 @@ impl<S> Door<S> {
     /// How many wait.
     pub(super) fn len(&self) -> usize {
         self.waiting.len()
+    }
+
+    /// How many say who they are. It looks at all.
+    pub(super) fn registering(&self) -> usize {
+        let waiting = self.waiting.iter();
+        waiting.filter(|(_, it)| it.is_registering()).count()
     }
 
     /// Whether no more may wait at a listener.
@@ -462,7 +484,7 @@ mod tests {
         let waiting = door.get_mut(slot).unwrap();
         let verdicts = parts.iter().map(|part| {
             waiting.push(part);
-            match waiting.judge(&Site::default(), outset()) {
+            match waiting.judge(&House::default(), outset()) {
                 Verdict::Waits => "waits",
                 Verdict::Session => "session",
                 Verdict::Wrong => "wrong",
@@ -503,7 +525,7 @@ mod tests {
         let slot = enter(&mut door, outset());
         let waiting = door.get_mut(slot).unwrap();
         waiting.push(local);
-        waiting.judge(&Site::default(), outset());
+        waiting.judge(&House::default(), outset());
         assert!(waiting.is_silent(), "it only looked whether we live");
     }
 
@@ -521,7 +543,7 @@ mod tests {
         let later = now + Duration::from_secs(9);
         let waiting = door.get_mut(slots[0]).unwrap();
         waiting.push(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
-        let Verdict::Asked(asked) = waiting.judge(&Site::default(), later) else {
+        let Verdict::Asked(asked) = waiting.judge(&House::default(), later) else {
             panic!("it has asked");
         };
         assert!(asked.opening.is_none());

@@ -20,8 +20,7 @@ use std::time::{Duration, Instant};
 use log::warn;
 
 use crate::dialect::event::Elsewhere;
-use crate::dialect::web::Site;
-use crate::dialect::Dialect;
+use crate::dialect::{Dialect, House};
 #[cfg(test)]
 use crate::hub::Census;
 use crate::hub::{Hub, SessionId, Sink};
@@ -76,7 +75,7 @@ pub(super) struct EventLoop<N: Network> {
     /// Connections that are no sessions yet.
     door: Door<N::Stream>,
     /// What is served over HTTP.
-    site: Site,
+    house: House,
     /// The port of each listener; 0 where there is none.
     ports: Vec<u16>,
     /// The port of the first telnet listener.
@@ -151,6 +150,7 @@ impl<N: Network> EventLoop<N> {
         let files = Files::read(settings).map_err(io::Error::other)?;
         hub.set_motd(&files.motd);
         hub.set_exempt(settings.exempt.iter().copied());
+        hub.set_irc_name(&settings.irc_name);
         hub.set_rooms(&settings.rooms);
         hub.set_wall_clock(network.wall_seconds());
         hub.set_seed(network.seed()?);
@@ -170,7 +170,10 @@ impl<N: Network> EventLoop<N> {
             network,
             admission: Admission::new(admission, services.len()),
             door: Door::new(services.len()),
-            site: Site::default(),
+            house: House {
+                irc_name: settings.irc_name.clone(),
+                ..House::default()
+            },
             ports: Vec::new(),
             telnet: None,
             control: Control::default(),
@@ -255,6 +258,7 @@ impl<N: Network> EventLoop<N> {
         self.accept(now);
         self.lap(Phase::Accept);
         self.read_door(now);
+        self.hub.set_unregistered(self.door.registering());
         self.read(now);
         self.lap(Phase::Read);
         self.operate(now);

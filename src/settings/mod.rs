@@ -245,6 +245,7 @@ mod tests {
             transcript_file: None,
             rooms: Vec::new(),
             web_hosts: Vec::new(),
+            irc_name: "chatd.local".into(),
             limits: Limits {
                 web_history_lines: 200,
                 pace_max: Some(Duration::from_millis(100)),
@@ -297,6 +298,7 @@ mod tests {
             "-oweb-host=chat.example.org",
             "-oweb-host=[::1]:8080",
             "-oweb-history-lines=300",
+            "-oirc-name=irc.example.org",
             "-orooms-max=9",
             "-onames-kept-max=11",
             "-onames-kept-days=12",
@@ -322,6 +324,7 @@ mod tests {
             web_hosts: ["chat.example.org", "[::1]:8080"]
                 .map(|it| it.parse().unwrap())
                 .into(),
+            irc_name: "irc.example.org".into(),
             limits: Limits {
                 web_history_lines: 300,
                 pace_max: Some(Duration::from_millis(25)),
@@ -395,6 +398,7 @@ mod tests {
             "proxy-from",
             "room",
             "web-host",
+            "irc-name",
             "motd-file",
             "bans-file",
             "names-file",
@@ -469,7 +473,7 @@ mod tests {
             (&["-l", "a b:1"], "listen: a b:1: not [DIALECT://]HOST:PORT"),
             (&["-l", "wire://a/b:1"], "listen: wire://a/b:1: not [DIALECT://]HOST:PORT"),
             (&["-l", "[::1:1"], "listen: [::1:1: not [DIALECT://]HOST:PORT"),
-            (&["-l", "gopher://h:1"], "listen: gopher://h:1: no such dialect, there are telnet, wire and http"),
+            (&["-l", "gopher://h:1"], "listen: gopher://h:1: no such dialect, there are telnet, wire, http and irc"),
             (&["-l", "::1:3333"],
                 "listen: ::1:3333: an IPv6 address, and nothing else, is written in brackets"),
             (&["-l", "[h]:1"], "listen: [h]:1: an IPv6 address, and nothing else, is written in brackets"),
@@ -499,7 +503,7 @@ mod tests {
             ),
             (
                 "listen = gopher://h:1",
-                "line 1: listen: gopher://h:1: no such dialect, there are telnet, wire and http",
+                "line 1: listen: gopher://h:1: no such dialect, there are telnet, wire, http and irc",
             ),
         ];
         for (content, line) in wrong {

@@ -43,10 +43,18 @@ pub(super) enum Kind {
     Rooms,
     /// One more name under which people reach the page, or [`NONE`].
     Hosts,
+    /// What the server is called in IRC.
+    ServerName,
 }
 
 /// What stands for nothing at all; a file of this name is reached as `./none`.
 pub(super) const NONE: &str = "none";
+
+/// Whether a server may be called so in IRC (RFC 2812, section 2.3.1: a host's name of at most 63 characters).
+fn is_server_name(text: &str) -> bool {
+    let is_fit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
+    (3..=63).contains(&text.len()) && text.contains('.') && text.bytes().all(is_fit)
+}
 
 pub(super) const fn number(
     key: &'static str,
@@ -93,7 +101,7 @@ impl Setting {
             Kind::Nets(list, _) => list(settings).clear(),
             Kind::Rooms => settings.rooms.clear(),
             Kind::Hosts => settings.web_hosts.clear(),
-            Kind::Number(..) | Kind::File(..) => {}
+            Kind::Number(..) | Kind::File(..) | Kind::ServerName => {}
         }
     }
 
@@ -106,6 +114,7 @@ impl Setting {
             Kind::Nets(list, listed) => *list(to) = listed(from).to_vec(),
             Kind::Rooms => to.rooms.clone_from(&from.rooms),
             Kind::Hosts => to.web_hosts.clone_from(&from.web_hosts),
+            Kind::ServerName => to.irc_name.clone_from(&from.irc_name),
         }
     }
 
@@ -128,6 +137,15 @@ impl Setting {
             Kind::Listener => {
                 let wrong = |error: ListenError| format!("{key}: {}: {error}", one_line(value));
                 settings.listen.push(value.parse().map_err(wrong)?);
+            }
+            Kind::ServerName => {
+                if !is_server_name(value) {
+                    return Err(format!(
+                        "{key}: {}: no server's name with a dot in it",
+                        one_line(value)
+                    ));
+                }
+                settings.irc_name = value.into();
             }
             Kind::Nets(..) | Kind::Rooms | Kind::Hosts if value == NONE => {}
             Kind::Hosts => {
@@ -163,6 +181,7 @@ impl Setting {
             Kind::Nets(_, listed) => joined_or_none(listed(settings)),
             Kind::Rooms => joined_or_none(&settings.rooms),
             Kind::Hosts => joined_or_none(&settings.web_hosts),
+            Kind::ServerName => settings.irc_name.to_string(),
         }
     }
 
@@ -170,9 +189,12 @@ impl Setting {
     pub(super) fn cells(&self) -> (&'static str, &'static str, String) {
         let meaning = match &self.kind {
             Kind::Number(range, ..) => format!("{} ({range})", self.meaning),
-            Kind::File(..) | Kind::Listener | Kind::Nets(..) | Kind::Rooms | Kind::Hosts => {
-                self.meaning.to_owned()
-            }
+            Kind::File(..)
+            | Kind::Listener
+            | Kind::Nets(..)
+            | Kind::Rooms
+            | Kind::Hosts
+            | Kind::ServerName => self.meaning.to_owned(),
         };
         (self.key, self.default, meaning)
     }

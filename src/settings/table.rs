@@ -10,6 +10,7 @@ use super::number::{
 };
 use super::row::{nets, number, one_word, Kind, Setting, NONE};
 use super::values::{Change, Settings};
+use crate::dialect::irc;
 use crate::limits::Limits;
 
 impl Default for Settings {
@@ -29,6 +30,7 @@ impl Default for Settings {
             transcript_file: None,
             rooms: Vec::new(),
             web_hosts: Vec::new(),
+            irc_name: "".into(),
             limits: Limits::default(),
         };
         for setting in TABLE {
@@ -206,6 +208,13 @@ pub(super) static TABLE: &[Setting] = &[
                   localhost and bare addresses always; may be repeated",
         change: Change::Now,
         kind: Kind::Hosts,
+    },
+    Setting {
+        key: "irc-name",
+        default: irc::NAME,
+        meaning: "the server's name for IRC clients, with a dot in it, for by that they tell servers from people",
+        change: Change::Start,
+        kind: Kind::ServerName,
     },
     number(
         "web-history-lines",

@@ -38,6 +38,8 @@ pub struct Settings {
     pub rooms: Vec<RoomName>,
     /// Under which names people reach the page, beside addresses and `localhost`.
     pub web_hosts: Vec<Authority>,
+    /// What the server is called in IRC: a word with a dot in it.
+    pub irc_name: Box<str>,
     /// The bounds of the chat itself.
     pub limits: Limits,
 }

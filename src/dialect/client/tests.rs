@@ -8,7 +8,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use crate::dialect::event::{
-    Elsewhere, Event, Farewell, Foreign, Here, Listed, Moment, Note, Past, Presence, Reply, To,
+    Elsewhere, Event, Farewell, Foreign, Here, Listed, Note, Past, Presence, Reply, Scene, To,
 };
 use crate::dialect::input::{Context, Input};
 use crate::dialect::line::Line;
@@ -156,7 +156,7 @@ fn who_comes_and_goes_is_read_back() {
         let event = Event::Presence(event);
         let heard = |encoding: Encoding| {
             let mut out = Vec::new();
-            encoding.encode_event(&event, Moment::default(), &mut out);
+            encoding.encode_event(&event, &Scene::default(), &mut out);
             out
         };
         assert_eq!(heard(Encoding::Wire), b"", "{event:?}");
@@ -216,7 +216,12 @@ fn every_farewell_is_a_goodbye() {
 fn private_messages_are_read_back() {
     let ann = Name::parse("ann").unwrap();
     for words in ["psst", "/me waves", "/quit"] {
-        let reply = Reply::Told { from: &ann, words };
+        let reply = Reply::Told {
+            from: &ann,
+            user: "",
+            words,
+            notice: false,
+        };
         for dialect in Dialect::OF_CLIENTS {
             let mut out = Vec::new();
             dialect.encode_reply(&reply, &mut out);
@@ -282,6 +287,7 @@ fn a_list_of_those_here_is_read_back_whatever_their_names_and_number() {
     let name = Name::parse("玴").unwrap();
     let listed = [Listed {
         name: &name,
+        user: "",
         away: true,
         op: false,
         unreachable: false,

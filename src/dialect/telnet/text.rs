@@ -72,16 +72,20 @@ pub(crate) fn asks_to_leave(partial: &[u8]) -> bool {
 /// Adds what the room hears. Gives where the words begin in what was added; 0 where nobody said any.
 pub(in crate::dialect) fn encode_event(event: &Event<'_>, out: &mut Vec<u8>) -> usize {
     match *event {
-        Event::Said { name, words } => said(out, b"<", |out| name.write_to(out), b"> ", words),
+        Event::Said { name, words } | Event::Noticed { name, words } => {
+            said(out, b"<", |out| name.write_to(out), b"> ", words)
+        }
         Event::Did { name, words } => said(out, b"* ", |out| name.write_to(out), b" ", words),
         Event::Presence(presence) => {
             line(out, "-- ", presence);
             0
         }
-        Event::Announced { words } => {
+        Event::Announced { words, .. } => {
             line(out, "-- ", format_args!("{ANNOUNCEMENT}{words}"));
             0
         }
+        // `/who` tells it.
+        Event::Operator { .. } => 0,
     }
 }
 
@@ -144,7 +148,7 @@ fn encode_unfolded(reply: &Reply<'_>, to: &To, out: &mut Vec<u8>) {
         Reply::YouDid { name, words } => {
             said(out, b"* ", |out| name.write_to(out), b" ", words);
         }
-        Reply::Told { from, words } => {
+        Reply::Told { from, words, .. } => {
             said(out, b"[", |out| from.write_to(out), b"] ", words);
             if to.bell {
                 ring(out);
@@ -339,6 +343,7 @@ mod tests {
         let mut out = Vec::new();
         let names = names.iter().map(|name| Listed {
             name,
+            user: "",
             away: false,
             op: false,
             unreachable: false,
@@ -372,6 +377,7 @@ mod tests {
         let mut out = Vec::new();
         let away = Listed {
             name: &name,
+            user: "",
             away: true,
             op: true,
             unreachable: false,

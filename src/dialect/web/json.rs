@@ -102,10 +102,14 @@ fn frame(out: &mut Vec<u8>, kind: &str, fill: impl FnOnce(Object<'_>) -> Object<
 /// Adds what the room hears, which was said at this moment.
 pub(crate) fn encode_event(event: &Event<'_>, at: Moment, out: &mut Vec<u8>) {
     match *event {
-        Event::Said { name, words } => said(out, "said", at, &name.text(), words),
+        Event::Said { name, words } | Event::Noticed { name, words } => {
+            said(out, "said", at, &name.text(), words);
+        }
         Event::Did { name, words } => said(out, "did", at, &name.text(), words),
         Event::Presence(presence) => encode_presence(&presence, out),
-        Event::Announced { words } => note(out, &format!("{ANNOUNCEMENT}{words}")),
+        // `/who` tells it.
+        Event::Operator { .. } => {}
+        Event::Announced { words, .. } => note(out, &format!("{ANNOUNCEMENT}{words}")),
     }
 }
 
@@ -126,14 +130,16 @@ fn encode_presence(presence: &Presence<'_>, out: &mut Vec<u8>) {
         Presence::Joined { name, here } => frame(out, "came", |object| {
             object.text("n", &name.text()).number("here", here as u64)
         }),
-        Presence::Left { name, words, here } => frame(out, "went", |object| {
-            let object = object.text("n", &name.text());
-            let object = match words {
-                "" => object,
-                words => object.text("x", words),
-            };
-            object.number("here", here as u64)
-        }),
+        Presence::Left { name, words, here } | Presence::Parted { name, words, here } => {
+            frame(out, "went", |object| {
+                let object = object.text("n", &name.text());
+                let object = match words {
+                    "" => object,
+                    words => object.text("x", words),
+                };
+                object.number("here", here as u64)
+            });
+        }
         Presence::WentTo { name, to, here } => frame(out, "went", |object| {
             let object = object.text("n", &name.text()).text("to", to.text());
             object.number("here", here as u64)
@@ -171,7 +177,7 @@ pub(super) fn encode_reply(reply: &Reply<'_>, out: &mut Vec<u8>) {
             note(out, &Note::Named(name).to_string());
         }
         Reply::Note(words) => note(out, &words.to_string()),
-        Reply::Told { from, words } => private(out, "told", &from.text(), words),
+        Reply::Told { from, words, .. } => private(out, "told", &from.text(), words),
         Reply::YouTold { to, words } => private(out, "you-told", &to.text(), words),
         Reply::Here(ref here) => encode_here(here, out),
         Reply::Rooms(ref rooms) => encode_rooms(rooms, out),

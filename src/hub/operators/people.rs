@@ -65,11 +65,13 @@ impl<T> Hub<T> {
             None => rooms.iter().map(|(at, _)| at).collect(),
         };
         let words = some_text(text)?;
+        let server = self.core.rooms.server();
         let told = rooms.into_iter().map(|at| {
             self.core.rooms.change(at, |room| {
-                room.say_to_all(&Event::Announced { words: &words }, None);
+                let (words, server) = (&*words, &*server);
+                room.say_to_all(&Event::Announced { words, server }, None, "");
                 let hearing = Encoding::ALL.into_iter().filter(|it| hears(*it));
-                let counts = hearing.map(|encoding| room.listeners[encoding as usize]);
+                let counts = hearing.map(|encoding| room.listeners[encoding as usize] as usize);
                 counts.sum::<usize>()
             })
         });
@@ -136,10 +138,18 @@ impl<T> Hub<T> {
     /// If not exactly one is meant.
     pub(crate) fn set_operator(&mut self, who: &Who, on: bool) -> Result<Done, Denied> {
         let id = self.one_of(who)?;
-        if let Some(session) = self.session(id) {
-            session.prefs().operator = on;
-        }
         let name = self.name_of(id);
+        let Self { sessions, core } = self;
+        if let Some(session) = sessions.get_mut(id) {
+            let was_on = std::mem::replace(&mut session.prefs().operator, on);
+            if was_on != on && !session.is_nowhere() {
+                let server = core.rooms.server();
+                core.rooms.change(session.room, |room| {
+                    room.introduce(session.member, &name, session.codec.user());
+                    room.tell_operator(&name, on, &server);
+                });
+            }
+        }
         Ok(Done::Operator { name, on })
     }
 
@@ -175,7 +185,7 @@ impl<T> Hub<T> {
             })),
             Who::Room(name) => {
                 let at = self.room_called(name)?;
-                Ok(self.sessions_that(|session| session.room == at))
+                Ok(self.sessions_that(|session| session.place() == Some(at)))
             }
         }
     }
@@ -207,7 +217,11 @@ impl<T> Hub<T> {
 /// Whether who hears the room so hears what operators say.
 fn hears(encoding: Encoding) -> bool {
     match encoding {
-        Encoding::Telnet | Encoding::Web | Encoding::WireWatch => true,
+        Encoding::Telnet
+        | Encoding::Web
+        | Encoding::WireWatch
+        | Encoding::Irc
+        | Encoding::IrcTime => true,
         Encoding::Wire => false,
     }
 }

@@ -11,13 +11,16 @@ use std::cell::OnceCell;
 
 use bytes::Bytes;
 
-use crate::dialect::event::{Event, Moment};
+use crate::dialect::event::{Event, Scene};
 use crate::dialect::Encoding;
 use crate::hub::room::lists::{List, Lists};
 use crate::id::PersonId;
 
 /// A buffer that has grown beyond this gives its memory back when all is told.
 const KEPT_BYTES_MAX: usize = 256 * 1024;
+
+/// How many hear each encoding.
+pub(in crate::hub) type Listeners = [u32; Encoding::COUNT];
 
 /// What was said and not everybody has heard.
 #[derive(Debug, Default)]
@@ -201,9 +204,9 @@ impl Feed {
     pub(super) fn say(
         &mut self,
         event: &Event<'_>,
-        at: Moment,
+        scene: &Scene<'_>,
         author: Option<PersonId>,
-        listeners: [usize; Encoding::COUNT],
+        listeners: Listeners,
     ) {
         let (before, lines_before) = (self.len(), self.line_end());
         let mut words_begin = 0;
@@ -213,7 +216,7 @@ impl Feed {
                 let said = &mut untold.said[encoding as usize];
                 // It grows, so a copy is one no more.
                 said.shared = None;
-                words_begin += encoding.encode_event(event, at, &mut said.bytes);
+                words_begin += encoding.encode_event(event, scene, &mut said.bytes);
             }
         }
         let (after, to) = (self.len(), self.line_end());
@@ -482,9 +485,9 @@ mod tests {
         let name = &Name::guest(1);
         feed.say(
             &Event::Said { name, words },
-            Moment::default(),
+            &Scene::default(),
             None,
-            [1, 0, 0, 0],
+            [1, 0, 0, 0, 0, 0],
         );
     }
 
@@ -591,16 +594,16 @@ mod tests {
         let joined = crate::dialect::event::Presence::Joined { name, here: 2 };
         feed.say(
             &Event::Presence(joined),
-            Moment::default(),
+            &Scene::default(),
             None,
-            [1, 0, 0, 0],
+            [1, 0, 0, 0, 0, 0],
         );
         let words = "waves ";
         feed.say(
             &Event::Did { name, words },
-            Moment::default(),
+            &Scene::default(),
             None,
-            [1, 0, 0, 0],
+            [1, 0, 0, 0, 0, 0],
         );
         let parts = parts(&mut feed, &mut cursor);
         let mut seen = Vec::new();

@@ -51,9 +51,9 @@ impl History {
     /// Keeps what was said, and forgets what is too much.
     pub(in crate::hub) fn keep(&mut self, event: &Event<'_>, author: PersonId, wall_seconds: u64) {
         let (name, words, acts): (&Name, _, _) = match *event {
-            Event::Said { name, words } => (name, words, false),
+            Event::Said { name, words } | Event::Noticed { name, words } => (name, words, false),
             Event::Did { name, words } => (name, words, true),
-            Event::Presence(_) | Event::Announced { .. } => return,
+            Event::Presence(_) | Event::Operator { .. } | Event::Announced { .. } => return,
         };
         let past = Past {
             number: self.said + 1,

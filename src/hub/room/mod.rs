@@ -3,6 +3,7 @@
 mod arrivals;
 pub(super) mod feed;
 pub(super) mod history;
+mod introductions;
 pub(super) mod keeping_up;
 mod lists;
 pub(super) mod members;
@@ -13,19 +14,20 @@ mod sorted_names;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use crate::dialect::event::{Event, ListedRoom, Moment, Presence};
+use crate::dialect::event::{Event, ListedRoom, Moment, Presence, Scene};
 use crate::dialect::Encoding;
 use crate::id::SessionId;
 use crate::name::{Name, RoomName};
 use crate::origin::Prefix;
 
 use arrivals::Arrivals;
-use feed::{Feed, Snapshot};
+use feed::{Feed, Listeners, Snapshot};
 use history::History;
+use introductions::Audience;
 use keeping_up::KeepingUp;
 use members::{Member, Members};
 use pace::{Pace, Waiting};
-use presence::{Announced, Gate, Told};
+use presence::{Announced, Departure, Departures, Gate, Told};
 use sorted_names::SortedNames;
 
 /// At most this many who spoke last are known, to be offered first where a name is completed.
@@ -55,7 +57,7 @@ pub(super) struct Room {
     /// When something was said in it last that is kept, counted in such things.
     pub(super) spoken: u64,
     pub(super) members: Members,
-    pub(super) listeners: [usize; Encoding::COUNT],
+    pub(super) listeners: Listeners,
     /// Those announced, or about to be, by the order of their joining.
     arrivals: Arrivals,
     /// Those of them who were sorted by name.
@@ -65,6 +67,8 @@ pub(super) struct Room {
     /// None until somebody comes, goes or takes another name of which others are told.
     gates: Option<Box<Gates>>,
     pub(super) history: History,
+    /// Counts those who were introduced to those who keep a list of who is there.
+    introductions: u32,
     /// The time of day, in seconds since 1970 in UTC, when it was changed last.
     pub(super) wall_seconds: u64,
     pub(super) feed: Feed,
@@ -87,6 +91,10 @@ struct Gates {
     joins: Gate,
     leaves: Gate,
     renames: Gate,
+    departures: Departures,
+    /// The latest introduction, counted, when somebody was last given a list that left some out, and the first arrival
+    /// that any such list left out.
+    cut: Option<(u32, u64)>,
 }
 
 impl Room {
@@ -113,6 +121,7 @@ impl Room {
             speakers: VecDeque::new(),
             gates: None,
             history: History::new(history_lines),
+            introductions: 0,
             wall_seconds: 0,
             feed: Feed::default(),
             round: Snapshot::default(),
@@ -218,33 +227,55 @@ impl Room {
     }
 
     /// Says something of the member at `place` to everybody else.
-    pub(super) fn say_to_others(&mut self, event: &Event<'_>, place: u32) {
+    pub(super) fn say_to_others(&mut self, event: &Event<'_>, place: u32, user: &str) {
+        self.say_beside(event, place, user, self.listeners);
+    }
+
+    fn say_beside(&mut self, event: &Event<'_>, place: u32, user: &str, listeners: Listeners) {
         let Some(member) = self.members.get_mut(place) else {
             return;
         };
         let from = self.feed.end(member.encoding);
-        let at = Moment {
-            number: self.history.said(),
-            wall_seconds: self.wall_seconds,
+        let scene = Scene {
+            at: Moment {
+                number: self.history.said(),
+                wall_seconds: self.wall_seconds,
+            },
+            room: self.name.text(),
+            user,
         };
         let author = Some(member.id.into());
-        self.feed.say(event, at, author, self.listeners);
+        self.feed.say(event, &scene, author, listeners);
         self.feed
             .skip_since(&mut member.cursor, member.encoding, from);
     }
 
     /// Says something to everybody. `about` is who said it or whom it is about, for those who ignore them.
-    pub(super) fn say_to_all(&mut self, event: &Event<'_>, about: Option<SessionId>) {
-        let at = Moment {
-            number: self.history.said(),
-            wall_seconds: self.wall_seconds,
+    pub(super) fn say_to_all(&mut self, event: &Event<'_>, about: Option<SessionId>, user: &str) {
+        self.say_to(event, about, user, self.listeners);
+    }
+
+    fn say_to(
+        &mut self,
+        event: &Event<'_>,
+        about: Option<SessionId>,
+        user: &str,
+        listeners: Listeners,
+    ) {
+        let scene = Scene {
+            at: Moment {
+                number: self.history.said(),
+                wall_seconds: self.wall_seconds,
+            },
+            room: self.name.text(),
+            user,
         };
-        self.feed
-            .say(event, at, about.map(Into::into), self.listeners);
+        let about = about.map(Into::into);
+        self.feed.say(event, &scene, about, listeners);
     }
 
     /// Lets the others know of the member at `place`, if they were not told of it before; gives whether they were not.
-    pub(super) fn announce(&mut self, place: u32, name: &Name, now: Instant) -> bool {
+    pub(super) fn announce(&mut self, place: u32, name: &Name, user: &str, now: Instant) -> bool {
         let member = self.members.get(place);
         if member.is_none_or(|member| member.announced.is_some()) {
             return false;
@@ -259,13 +290,23 @@ impl Room {
         let Some(member) = self.members.get_mut(place) else {
             return false;
         };
+        let introduced = match told {
+            Told::ByName => {
+                self.introductions += 1;
+                Some(self.introductions)
+            }
+            Told::InSum(_) => None,
+        };
         member.announced = Some(Announced {
             arrival: self.arrivals.add(member.id),
             told,
+            introduced,
         });
         if told == Told::ByName {
+            self.forget_departure(name);
             let here = self.here();
-            self.say_to_others(&Event::Presence(Presence::Joined { name, here }), place);
+            let joined = Event::Presence(Presence::Joined { name, here });
+            self.say_to_others(&joined, place, user);
         }
         true
     }
@@ -277,31 +318,63 @@ impl Room {
         id: SessionId,
         announced: Option<Announced>,
         left: impl FnOnce(usize) -> Presence<'a>,
+        user: &str,
         now: Instant,
     ) {
         self.pace.note_leave(now);
         let Some(announced) = announced else { return };
+        let left = left(self.here());
         let gates = self.gates.get_or_insert_default();
-        if gates.joins.retract(announced.told) {
-            return;
+        let is_told = !gates.joins.retract(announced.told);
+        if is_told && gates.leaves.admit(now) == Told::ByName {
+            let listeners = self.listeners_of(Audience::Summed);
+            self.say_to(&Event::Presence(left), Some(id), user, listeners);
         }
-        if gates.leaves.admit(now) == Told::ByName {
-            let left = left(self.here());
-            self.say_to_all(&Event::Presence(left), Some(id));
+        if announced.introduced.is_some() {
+            if let Some(departure) = Departure::of(&left, user) {
+                self.tell_departure(departure, now);
+            }
         }
     }
 
     /// The member at `place` has another name.
-    pub(super) fn rename(&mut self, place: u32, from: &Name, to: &Name, now: Instant) {
+    pub(super) fn rename(&mut self, place: u32, from: &Name, to: &Name, user: &str, now: Instant) {
         let member = self.members.get(place);
         let Some(announced) = member.and_then(|member| member.announced) else {
             return;
         };
         // Nobody knows the old name of who is still to be told of.
         let gates = self.gates.get_or_insert_default();
-        if !gates.joins.waits(announced.told) && gates.renames.admit(now) == Told::ByName {
-            self.say_to_others(&Event::Presence(Presence::Renamed { from, to }), place);
+        let is_told = !gates.joins.waits(announced.told);
+        let renamed = Event::Presence(Presence::Renamed { from, to });
+        if is_told && gates.renames.admit(now) == Told::ByName {
+            let listeners = self.listeners_of(Audience::Summed);
+            self.say_beside(&renamed, place, user, listeners);
         }
+        if announced.introduced.is_none() || !self.has_lists() {
+            return;
+        }
+        let departures = &mut self.gates.get_or_insert_default().departures;
+        if departures.admits(now) {
+            departures.forget(to);
+            let listeners = self.listeners_of(Audience::OneByOne);
+            return self.say_beside(&renamed, place, user, listeners);
+        }
+        // Too many: the old name goes in its time, and the new one is introduced when it speaks.
+        if let Some(announced) = self
+            .members
+            .get_mut(place)
+            .and_then(|it| it.announced.as_mut())
+        {
+            announced.introduced = None;
+        }
+        let departure = Departure {
+            name: from.clone(),
+            user: user.into(),
+            words: "".into(),
+            quits: true,
+        };
+        self.tell_departure(departure, now);
     }
 
     /// When a sum of joins, leaves or renames is due.
@@ -310,9 +383,14 @@ impl Room {
             joins,
             leaves,
             renames,
+            departures,
+            ..
         } = self.gates.as_deref()?;
         let sums = [joins, leaves, renames].map(Gate::due_at);
-        sums.into_iter().flatten().min()
+        sums.into_iter()
+            .chain([departures.due_at()])
+            .flatten()
+            .min()
     }
 
     /// When some may be told what was said. `is_urgent` if it must be told before anything else is done.
@@ -343,15 +421,22 @@ impl Room {
         let renamed = gates.renames.take_due(now);
         if let Some(count) = joined {
             let more = Presence::MoreJoined { count, here };
-            self.say_to_all(&Event::Presence(more), None);
+            self.say_to_all(&Event::Presence(more), None, "");
         }
         if let Some(count) = left {
             let more = Presence::MoreLeft { count, here };
-            self.say_to_all(&Event::Presence(more), None);
+            self.say_to_all(&Event::Presence(more), None, "");
         }
         if let Some(count) = renamed {
             let more = Presence::MoreRenamed { count };
-            self.say_to_all(&Event::Presence(more), None);
+            self.say_to_all(&Event::Presence(more), None, "");
+        }
+        while let Some(departure) = self
+            .gates
+            .as_deref_mut()
+            .and_then(|gates| gates.departures.take_due(now))
+        {
+            self.say_departure(&departure);
         }
     }
 

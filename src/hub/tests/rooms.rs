@@ -384,8 +384,14 @@ fn the_log_names_no_room_that_has_a_key() {
     let rooms = &world.hub.core.rooms;
     let [lobby, cellar, games] =
         ["lobby", "cellar", "games"].map(|name| rooms.get(rooms.find(name).unwrap()));
-    assert_eq!(move_line(17, lobby, cellar), "move id=17 from=lobby to=*");
-    assert_eq!(move_line(17, cellar, games), "move id=17 from=* to=games");
+    assert_eq!(
+        move_line(17, Some(lobby), Some(cellar)),
+        "move id=17 from=lobby to=*"
+    );
+    assert_eq!(
+        move_line(17, Some(cellar), Some(games)),
+        "move id=17 from=* to=games"
+    );
 }
 
 #[test]

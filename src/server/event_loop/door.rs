@@ -138,7 +138,7 @@ impl<N: Network> EventLoop<N> {
             if *answers == 0 {
                 return self.door.put_off(slot);
             }
-            let asked = match waiting.judge(&self.site, now) {
+            let asked = match waiting.judge(&self.house, now) {
                 Verdict::Waits => return self.door.read_on(slot),
                 Verdict::Asked(asked) => asked,
                 verdict => return self.end_at_door(slot, &verdict, now),
@@ -148,7 +148,18 @@ impl<N: Network> EventLoop<N> {
             if self.hub.is_banned(from) {
                 return self.turn_away_at_door(slot, from, CloseReason::Banned.into(), now);
             }
+            if let Some(reason) = asked.rejected {
+                return self.turn_away_at_door(slot, from, reason.into(), now);
+            }
             if let Some(opening) = asked.opening {
+                if let Err(refusal) = self.hub.may_come(&opening, from) {
+                    let before = asked.answer.head;
+                    waiting.refuse_name(&before, &refusal, now);
+                    if !self.write_at_door(slot, now) {
+                        return;
+                    }
+                    continue;
+                }
                 return self.open_at_door(slot, from, opening, &asked.answer, now);
             }
             waiting.answer(asked.answer, now);
@@ -180,10 +191,12 @@ impl<N: Network> EventLoop<N> {
         let Some(mut waiting) = self.door.leave(slot) else {
             return;
         };
+        self.hub.set_unregistered(self.door.registering());
         // It has taken all that it was answered before, so there is room for this.
         let slices = [IoSlice::new(&answer.head)];
-        let written = self.network.write(&mut waiting.stream, &slices);
-        if written != Write::Taken(answer.head.len()) {
+        let is_told = answer.head.is_empty()
+            || self.network.write(&mut waiting.stream, &slices) == Write::Taken(answer.head.len());
+        if !is_told {
             return self.network.close(waiting.stream, Ending::Abrupt);
         }
         let newcomer = Newcomer {
@@ -285,6 +298,16 @@ impl<N: Network> EventLoop<N> {
     /// Closes those whose time is over.
     pub(super) fn tick_door(&mut self, now: Instant) {
         while let Some(slot) = self.door.overdue(now) {
+            let waiting = self.door.get_mut(slot);
+            if let Some(waiting) = waiting.filter(|it| it.is_registering() && !it.is_silent()) {
+                let from = waiting.from;
+                let rejection = Rejection {
+                    reason: CloseReason::Idle,
+                    seconds: 30,
+                };
+                self.turn_away_at_door(slot, from, rejection, now);
+                continue;
+            }
             let verdict = self.door.get_mut(slot).map(|waiting| waiting.judge_end());
             self.end_at_door(slot, &verdict.unwrap_or(Verdict::Over), now);
         }

@@ -45,7 +45,7 @@ impl<N: Network> EventLoop<N> {
     /// Makes what is served over HTTP anew.
     pub(super) fn make_site(&mut self) {
         let hosts = &self.configuration.settings().web_hosts;
-        self.site = Site::new(hosts, self.telnet);
+        self.house.site = Site::new(hosts, self.telnet);
     }
 
     /// Reads the settings again if a signal has asked for that.

@@ -203,6 +203,7 @@ fn what_is_set_is_refused_as_at_the_start_and_told_with_where_it_came_from() {
         assert_eq!(row.from == Source::Set, row.key == "idle-seconds");
         let only_at_start = [
             "listen",
+            "irc-name",
             "bans-file",
             "names-file",
             "transcript-file",

@@ -1,0 +1,117 @@
+//! Those who keep a list of who is there, as IRC clients do: they are told of each who comes and goes, in a crowd later.
+//!
+//! Invariant: nobody hears a line of somebody whom they were not told of. Being told twice does no harm.
+
+use std::time::Instant;
+
+use crate::dialect::event::{Event, Presence};
+use crate::dialect::Encoding;
+use crate::hub::room::feed::Listeners;
+use crate::hub::room::presence::Departure;
+use crate::hub::room::Room;
+use crate::name::Name;
+
+/// Who hears that somebody comes or goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Audience {
+    /// Those who are told of many in a sum.
+    Summed,
+    /// Those who keep a list of who is there.
+    OneByOne,
+}
+
+impl Room {
+    /// Those of the listeners who are told so of who comes and goes.
+    pub(super) fn listeners_of(&self, audience: Audience) -> Listeners {
+        let mut listeners = self.listeners;
+        for encoding in Encoding::ALL {
+            if encoding.is_one_by_one() != (audience == Audience::OneByOne) {
+                listeners[encoding as usize] = 0;
+            }
+        }
+        listeners
+    }
+
+    /// Whether somebody keeps a list of who is there.
+    pub(super) fn has_lists(&self) -> bool {
+        self.listeners_of(Audience::OneByOne) != [0; Encoding::COUNT]
+    }
+
+    /// Sees to it that all who keep a list know of the member at `place` before they hear what it does.
+    pub(in crate::hub) fn introduce(&mut self, place: u32, name: &Name, user: &str) {
+        let (introductions, has_lists) = (self.introductions + 1, self.has_lists());
+        let cut = self.gates.as_deref().and_then(|gates| gates.cut);
+        let member = self.members.get_mut(place);
+        let Some(announced) = member.and_then(|member| member.announced.as_mut()) else {
+            return;
+        };
+        let is_left_out = |introduced| {
+            cut.is_some_and(|(at, from)| introduced <= at && announced.arrival >= from)
+        };
+        let is_known = announced
+            .introduced
+            .is_some_and(|introduced| !is_left_out(introduced));
+        if is_known || !has_lists {
+            return;
+        }
+        announced.introduced = Some(introductions);
+        self.introductions = introductions;
+        self.forget_departure(name);
+        let here = self.here();
+        let joined = Event::Presence(Presence::Joined { name, here });
+        self.say_beside(&joined, place, user, self.listeners_of(Audience::OneByOne));
+    }
+
+    /// Somebody with this name is here again, so nobody is to be told that they have gone.
+    pub(super) fn forget_departure(&mut self, name: &Name) {
+        if let Some(gates) = self.gates.as_deref_mut() {
+            gates.departures.forget(name);
+        }
+    }
+
+    /// Whether the session at this place was introduced to those who keep a list.
+    pub(in crate::hub) fn is_introduced(&self, place: u32) -> bool {
+        let member = self.members.get(place);
+        let announced = member.and_then(|member| member.announced);
+        announced.is_some_and(|announced| announced.introduced.is_some())
+    }
+
+    /// Somebody who keeps a list was told of those who arrived before this one only.
+    pub(in crate::hub) fn note_cut(&mut self, arrival: u64) {
+        let gates = self.gates.get_or_insert_default();
+        let from = gates.cut.map_or(arrival, |(_, before)| before.min(arrival));
+        gates.cut = Some((self.introductions, from));
+    }
+
+    /// Those who keep a list are told that somebody is an operator, or no more.
+    pub(in crate::hub) fn tell_operator(&mut self, name: &Name, on: bool, server: &str) {
+        let listeners = self.listeners_of(Audience::OneByOne);
+        let event = Event::Operator { name, on, server };
+        self.say_to(&event, None, "", listeners);
+    }
+
+    /// Tells those who keep a list that somebody has gone of whom they know, at most ten in a second.
+    pub(super) fn tell_departure(&mut self, departure: Departure, now: Instant) {
+        if !self.has_lists() {
+            return;
+        }
+        let departures = &mut self.gates.get_or_insert_default().departures;
+        if let Some(departure) = departures.admit(departure, now) {
+            self.say_departure(&departure);
+        }
+    }
+
+    pub(super) fn say_departure(&mut self, departure: &Departure) {
+        let here = self.here();
+        let Departure {
+            name, user, words, ..
+        } = departure;
+        let left = if departure.quits {
+            Presence::Left { name, words, here }
+        } else {
+            Presence::Parted { name, words, here }
+        };
+        let listeners = self.listeners_of(Audience::OneByOne);
+        self.say_to(&Event::Presence(left), None, user, listeners);
+    }
+}
