@@ -49,11 +49,13 @@ pub enum CloseReason {
     Kicked,
     /// Its name was taken back with its key.
     NameTaken,
+    /// Its page came back in another connection.
+    Replaced,
 }
 
 impl CloseReason {
     /// All of them, in the order of their discriminants.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Quit,
         Self::Eof,
         Self::Reset,
@@ -70,6 +72,7 @@ impl CloseReason {
         Self::Banned,
         Self::Kicked,
         Self::NameTaken,
+        Self::Replaced,
     ];
 
     /// The word for it in the log.
@@ -91,6 +94,7 @@ impl CloseReason {
             Self::Banned => "banned",
             Self::Kicked => "kicked",
             Self::NameTaken => "name-taken",
+            Self::Replaced => "replaced",
         }
     }
 }

@@ -23,6 +23,8 @@ pub struct Limits {
     pub drain: Duration,
     /// Lines that are shown to a newcomer; 0: none.
     pub history_lines: usize,
+    /// Lines that are kept for pages that come back, if that is more; 0 where there are no pages.
+    pub web_history_lines: usize,
     /// Rooms that people may have made at a time; 0: none.
     pub rooms_max: usize,
     /// At most this many names are kept at a time; 0: none.
@@ -46,6 +48,13 @@ pub struct QueueLimits {
     pub stall: Option<Duration>,
 }
 
+impl Limits {
+    /// Lines of what was said before that each room keeps.
+    pub(crate) fn history_kept(&self) -> usize {
+        self.history_lines.max(self.web_history_lines)
+    }
+}
+
 #[cfg(any(test, feature = "internals"))]
 impl Limits {
     /// Few tests meet any of these, and those that mean to set it.
@@ -62,6 +71,7 @@ impl Limits {
         idle: None,
         drain: Duration::from_secs(5),
         history_lines: 0,
+        web_history_lines: 0,
         rooms_max: 200,
         names_kept_max: 10_000,
         names_kept_days: Some(180),

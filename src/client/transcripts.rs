@@ -295,7 +295,7 @@ fn words_that_cleaning_has_lengthened_are_heard() {
         name: &Name::parse(&name).unwrap(),
         words: &words,
     };
-    for dialect in Dialect::ALL {
+    for dialect in Dialect::OF_CLIENTS {
         let mut talk = Talk::new(dialect, Options::default());
         talk.turn();
         let mut line = Vec::new();

@@ -46,6 +46,15 @@ pub(crate) enum Presence<'a> {
     MoreRenamed { count: usize },
 }
 
+/// When something is said in a room.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Moment {
+    /// Counts what was ever said there and is kept, from 1 on.
+    pub(crate) number: u64,
+    /// The time of day, in seconds since 1970 in UTC.
+    pub(crate) wall_seconds: u64,
+}
+
 impl Event<'_> {
     /// Whether it tells of who is here, and not of what was said.
     pub(crate) fn is_presence(&self) -> bool {
@@ -69,6 +78,8 @@ pub(crate) struct To {
 /// What one session alone is told.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Reply<'a> {
+    /// The session has connected, or is in another room.
+    Arrived(Arrived<'a>),
     /// The server's own words.
     Note(Note<'a>),
     /// This session's own copy of what it did.
@@ -83,6 +94,8 @@ pub(crate) enum Reply<'a> {
     Rooms(RoomList<'a>),
     /// What was said before, at that time.
     Past(Past<'a>),
+    /// Of what the session has missed, some cannot be had any more.
+    Gap,
     /// Whether the session hears of presence from now on, which only programs ask for.
     Watching(bool),
     /// A line could not be understood or obeyed.
@@ -194,6 +207,26 @@ pub(crate) enum Made {
     WithKey,
 }
 
+/// Where a session is, and who is there.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Arrived<'a> {
+    /// It has just connected.
+    pub(crate) first: Option<First>,
+    pub(crate) you: &'a Name,
+    pub(crate) room: &'a RoomName,
+    /// The first who are there, as many as [`Codec::greeting_names_max`](crate::dialect::Codec::greeting_names_max) says.
+    pub(crate) here: Here<'a>,
+}
+
+/// What a page needs to come back.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct First {
+    /// Tells this run of the server from all others.
+    pub(crate) run: u64,
+    /// What takes the session back: 128 random bits; 0 where nobody asks for that.
+    pub(crate) key: u128,
+}
+
 /// A list of rooms, or a part of it, which begins and ends as a line does.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RoomList<'a> {
@@ -236,11 +269,15 @@ pub(crate) struct Listed<'a> {
     pub(crate) away: bool,
     /// Whether they are an operator.
     pub(crate) op: bool,
+    /// Whether their connection is broken, and their page may come back.
+    pub(crate) unreachable: bool,
 }
 
 /// A line that was said before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Past<'a> {
+    /// Counts what was ever said in its room and was kept, from 1 on.
+    pub(crate) number: u64,
     /// When it was said, in seconds since 1970 in UTC.
     pub(crate) wall_seconds: u64,
     /// What its author was called then.

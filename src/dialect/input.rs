@@ -81,3 +81,14 @@ impl Context<'_> {
         *self.work >= Work::CALL_MAX
     }
 }
+
+/// What is to be done to find out whether a silent peer is still there. Times are since its session began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keepalive {
+    /// Nothing before this time.
+    Fine(Duration),
+    /// It is to be asked, and looked at again at this time.
+    Ask(Duration),
+    /// It has gone: nothing was heard of it for so long.
+    Over(Duration),
+}

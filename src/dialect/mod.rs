@@ -11,18 +11,23 @@ pub(crate) mod line;
 pub(crate) mod message;
 pub(crate) mod request;
 pub(crate) mod telnet;
+pub(crate) mod web;
 pub(crate) mod wire;
 mod words;
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
+use std::time::Duration;
 
-use event::{Elsewhere, Event, Reply, To};
-use input::{Context, Input};
+use bytes::Bytes;
+
+use event::{Elsewhere, Event, Moment, Note, Past, Reply, To};
+use input::{Context, Input, Keepalive};
 use line::Line;
 use message::{Ask, Inexpressible, Message};
 use telnet::text;
+use web::Site;
 
 /// Which way of talking a listener offers and a session uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -31,32 +36,51 @@ pub enum Dialect {
     Telnet,
     /// Commands with base64 fields for programs.
     Wire,
+    /// A page for browsers, over HTTP and a WebSocket.
+    Web,
 }
 
 impl Dialect {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Telnet, Self::Wire];
+    pub const ALL: [Self; 3] = [Self::Telnet, Self::Wire, Self::Web];
 
-    /// The word that stands for it in `-l`, in `listening` lines and in the log.
+    /// Those that the client library speaks.
+    #[cfg(test)]
+    pub(crate) const OF_CLIENTS: [Self; 2] = [Self::Telnet, Self::Wire];
+
+    /// The word that stands for it in the log.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Self::Telnet => "telnet",
             Self::Wire => "wire",
+            Self::Web => "web",
+        }
+    }
+
+    /// The word that stands for it in `-l` and in `listening` lines: how its address begins.
+    #[must_use]
+    pub fn scheme(self) -> &'static str {
+        match self {
+            Self::Web => "http",
+            dialect => dialect.word(),
         }
     }
 
     /// How long a line may be so that the words in it can be `words_bytes_max` long.
     pub(crate) fn line_bytes_max(self, words_bytes_max: usize) -> usize {
         match self {
-            Self::Telnet => words_bytes_max,
+            Self::Telnet | Self::Web => words_bytes_max,
             Self::Wire => wire::line_bytes_max(words_bytes_max),
         }
     }
 
     /// Adds what one session of this dialect is told that has no codec any more, or none yet.
     pub(crate) fn encode_reply(self, reply: &Reply<'_>, out: &mut Vec<u8>) {
-        Codec::new(self).encode_reply(reply, &To::default(), out);
+        match (self, reply) {
+            (Self::Web, Reply::Farewell(farewell)) => web::refuse(*farewell, out),
+            _ => Codec::new(self).encode_reply(reply, &To::default(), out),
+        }
     }
 }
 
@@ -64,7 +88,8 @@ impl Dialect {
 impl Dialect {
     /// Adds what the room hears in this dialect.
     pub(crate) fn encode_event(self, event: &Event<'_>, out: &mut Vec<u8>) {
-        Codec::new(self).encoding().encode_event(event, out);
+        let encoding = Codec::new(self).encoding();
+        encoding.encode_event(event, Moment::default(), out);
     }
 }
 
@@ -86,6 +111,7 @@ impl Elsewhere {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Encoding {
     Telnet,
+    Web,
     /// Of programs that hear what is said.
     Wire,
     /// Of programs that hear who comes and goes, too.
@@ -94,15 +120,24 @@ pub(crate) enum Encoding {
 
 impl Encoding {
     /// How many there are; `encoding as usize` is below it.
-    pub(crate) const COUNT: usize = 3;
+    pub(crate) const COUNT: usize = 4;
+
+    /// The first of them, whose lines a person may see in a way of their own.
+    pub(crate) const VIEWED: usize = 2;
 
     /// All of them, in the order of their discriminants.
-    pub(crate) const ALL: [Self; Self::COUNT] = [Self::Telnet, Self::Wire, Self::WireWatch];
+    pub(crate) const ALL: [Self; Self::COUNT] =
+        [Self::Telnet, Self::Web, Self::Wire, Self::WireWatch];
 
-    /// Adds what the room hears. Gives where the words begin in what was added, if a view may look at them; else 0.
-    pub(crate) fn encode_event(self, event: &Event<'_>, out: &mut Vec<u8>) -> usize {
+    /// Adds what the room hears, which was said `at` this moment. Gives where the words begin in what was added, if a
+    /// view may look at them; else 0.
+    pub(crate) fn encode_event(self, event: &Event<'_>, at: Moment, out: &mut Vec<u8>) -> usize {
         match self {
             Self::Telnet => text::encode_event(event, out),
+            Self::Web => {
+                web::encode_event(event, at, out);
+                0
+            }
             Self::Wire | Self::WireWatch => {
                 wire::encode_event(event, self == Self::WireWatch, out);
                 0
@@ -116,6 +151,7 @@ impl Encoding {
 pub(crate) enum Codec {
     Telnet(telnet::codec::Codec),
     Wire(wire::Codec),
+    Web(Box<web::codec::Codec>),
 }
 
 impl Codec {
@@ -123,6 +159,7 @@ impl Codec {
         match dialect {
             Dialect::Telnet => Self::Telnet(telnet::codec::Codec::default()),
             Dialect::Wire => Self::Wire(wire::Codec::default()),
+            Dialect::Web => Self::Web(Box::default()),
         }
     }
 
@@ -130,6 +167,7 @@ impl Codec {
         match self {
             Self::Telnet(_) => Dialect::Telnet,
             Self::Wire(_) => Dialect::Wire,
+            Self::Web(_) => Dialect::Web,
         }
     }
 
@@ -137,6 +175,7 @@ impl Codec {
     pub(crate) fn encoding(&self) -> Encoding {
         match self {
             Self::Telnet(_) => Encoding::Telnet,
+            Self::Web(_) => Encoding::Web,
             Self::Wire(codec) if codec.is_watching() => Encoding::WireWatch,
             Self::Wire(_) => Encoding::Wire,
         }
@@ -144,19 +183,23 @@ impl Codec {
 
     /// Whether somebody reads what the server says: the greeting, and who it was that wrote to them.
     pub(crate) fn is_for_people(&self) -> bool {
-        matches!(self, Self::Telnet(_))
+        matches!(self, Self::Telnet(_) | Self::Web(_))
     }
 
     /// Whether the session hears its own lines like those of others.
     pub(crate) fn hears_own(&self) -> bool {
-        matches!(self, Self::Telnet(codec) if codec.is_editing())
+        match self {
+            Self::Telnet(codec) => codec.is_editing(),
+            Self::Web(_) => true,
+            Self::Wire(_) => false,
+        }
     }
 
     /// To how many columns what the session reads is folded; `None` if the width of its window is not known.
     pub(crate) fn fold_columns(&self) -> Option<u16> {
         match self {
             Self::Telnet(codec) => codec.fold_columns(),
-            Self::Wire(_) => None,
+            Self::Wire(_) | Self::Web(_) => None,
         }
     }
 
@@ -171,6 +214,7 @@ impl Codec {
         match self {
             Self::Telnet(codec) => codec.next(input, scratch, context),
             Self::Wire(codec) => codec.next(input, scratch, context),
+            Self::Web(codec) => codec.next(input, scratch, context),
         }
     }
 
@@ -178,7 +222,7 @@ impl Codec {
     pub(crate) fn settle<'a>(&mut self, context: &mut Context<'_>) -> Option<Input<'a>> {
         match self {
             Self::Telnet(codec) => codec.settle(context),
-            Self::Wire(_) => None,
+            Self::Wire(_) | Self::Web(_) => None,
         }
     }
 
@@ -191,6 +235,8 @@ impl Codec {
         match self {
             Self::Telnet(codec) => codec.finish(scratch, context),
             Self::Wire(codec) => codec.finish(scratch, context),
+            // A message that is not whole is none.
+            Self::Web(_) => None,
         }
     }
 
@@ -199,13 +245,99 @@ impl Codec {
         match self {
             Self::Telnet(_) => text::encode_reply(reply, to, out),
             Self::Wire(codec) => codec.encode_reply(reply, out),
+            Self::Web(codec) => codec.encode_reply(reply, out),
+        }
+    }
+
+    /// Adds what was said before. Programs are told none of it.
+    pub(crate) fn encode_history<'a>(
+        &self,
+        past: impl Iterator<Item = Past<'a>>,
+        to: &To,
+        out: &mut Vec<u8>,
+    ) {
+        match self {
+            Self::Telnet(_) => {
+                let mut add = |reply| text::encode_reply(&reply, to, out);
+                add(Reply::Note(Note::Earlier));
+                past.map(Reply::Past).for_each(&mut add);
+                add(Reply::Note(Note::Now));
+            }
+            Self::Wire(_) => {}
+            Self::Web(codec) => codec.encode_history(past, out),
+        }
+    }
+
+    /// Of how many who are there the session is told where it comes.
+    pub(crate) fn greeting_names_max(&self) -> usize {
+        match self {
+            // A line, however many are here.
+            Self::Telnet(_) | Self::Wire(_) => 20,
+            Self::Web(_) => 1000,
+        }
+    }
+
+    /// Whether the session has a list of who is there, which is made anew wherever it goes.
+    pub(crate) fn keeps_list(&self) -> bool {
+        matches!(self, Self::Web(_))
+    }
+
+    /// Adds what stands before each line that the session's person sees in a way of their own, and the line; with a bell
+    /// if it `rings`.
+    pub(crate) fn encode_viewed(&self, to: &To, line: &[u8], rings: bool, out: &mut Vec<u8>) {
+        match self {
+            Self::Telnet(_) => text::encode_viewed(to, line, rings, out),
+            Self::Wire(_) | Self::Web(_) => out.extend_from_slice(line),
+        }
+    }
+
+    /// By which key its page takes the session back.
+    pub(crate) fn page(&self) -> Option<u128> {
+        match self {
+            Self::Telnet(_) | Self::Wire(_) => None,
+            Self::Web(codec) => codec.page(),
+        }
+    }
+
+    /// Something was heard of its peer, `age` after the session began.
+    pub(crate) fn hear(&mut self, age: Duration) {
+        if let Self::Web(codec) = self {
+            codec.hear(age);
+        }
+    }
+
+    /// By this key its page takes the session back.
+    pub(crate) fn set_page(&mut self, key: u128) {
+        if let Self::Web(codec) = self {
+            codec.set_page(key);
+        }
+    }
+
+    /// Whether its person is expected back if the connection breaks.
+    pub(crate) fn comes_back(&self) -> bool {
+        matches!(self, Self::Web(codec) if codec.comes_back())
+    }
+
+    /// What is to be done to find out whether a silent peer is still there, `age` after the session began; `None` where
+    /// nobody is asked.
+    pub(crate) fn keep_alive(&mut self, age: Duration) -> Option<Keepalive> {
+        match self {
+            Self::Telnet(_) | Self::Wire(_) => None,
+            Self::Web(codec) => Some(codec.keep_alive(age)),
+        }
+    }
+
+    /// Adds the question whether a silent peer is still there.
+    pub(crate) fn ask(&self, out: &mut Vec<u8>) {
+        if let Self::Web(codec) = self {
+            codec.ask(out);
         }
     }
 
     /// How many bytes a name takes in a list of those who are here, or a little more.
     pub(crate) fn listed_bytes(&self, name_bytes: usize) -> usize {
         match self {
-            Self::Telnet(_) => name_bytes + 2,
+            Self::Telnet(_) | Self::Web(_) => name_bytes + 2,
             Self::Wire(_) => wire::listed_bytes(name_bytes),
         }
     }
@@ -215,6 +347,7 @@ impl Codec {
         match self {
             Self::Telnet(codec) => codec.buffered(),
             Self::Wire(codec) => codec.buffered(),
+            Self::Web(codec) => codec.buffered(),
         }
     }
 
@@ -223,6 +356,7 @@ impl Codec {
         match self {
             Self::Telnet(codec) => codec.clear(),
             Self::Wire(codec) => codec.clear(),
+            Self::Web(codec) => codec.clear(),
         }
     }
 
@@ -279,10 +413,78 @@ impl Codec {
     }
 }
 
-/// Adds what stands before each line that `to` is told, and the line, folded to the window of `to`; with a bell if
-/// `rings`. Only people have a view.
-pub(crate) fn encode_viewed(to: &To, line: &[u8], rings: bool, out: &mut Vec<u8>) {
-    text::encode_viewed(to, line, rings, out);
+/// What a dialect asks at the door, before there is a session.
+#[derive(Debug)]
+pub(crate) enum Preface {
+    Web,
+}
+
+/// What has come of it.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    /// What is answered first.
+    pub(crate) answer: Answer,
+    /// Whose connection it is, as front ends say that are believed: the client first.
+    pub(crate) forwarded: Vec<IpAddr>,
+    /// It is a session behind the answer.
+    pub(crate) opening: Option<Opening>,
+}
+
+/// What is sent to a connection that is no session.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) head: Vec<u8>,
+    pub(crate) body: Bytes,
+    /// Nothing else is said on this connection.
+    pub(crate) is_last: bool,
+}
+
+/// What is known of a session that begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Opening {
+    /// Nothing but what it speaks.
+    Plain(Dialect),
+    /// A page has opened its socket.
+    Web(web::Coming),
+}
+
+impl From<Dialect> for Opening {
+    fn from(dialect: Dialect) -> Self {
+        Self::Plain(dialect)
+    }
+}
+
+impl Opening {
+    pub(crate) fn dialect(&self) -> Dialect {
+        match self {
+            Self::Plain(dialect) => *dialect,
+            Self::Web(_) => Dialect::Web,
+        }
+    }
+}
+
+impl Preface {
+    /// What a dialect asks; `None` if its sessions begin at once.
+    pub(crate) fn of(dialect: Dialect) -> Option<Self> {
+        match dialect {
+            Dialect::Telnet | Dialect::Wire => None,
+            Dialect::Web => Some(Self::Web),
+        }
+    }
+
+    /// How long a connection may take to say what is asked, each time.
+    pub(crate) fn patience(&self) -> Duration {
+        match self {
+            Self::Web => Duration::from_secs(10),
+        }
+    }
+
+    /// Takes what a connection to this port has said off the front of its bytes; `None` if it has not said enough.
+    pub(crate) fn next(&mut self, bytes: &mut Vec<u8>, site: &Site, port: u16) -> Option<Asked> {
+        match self {
+            Self::Web => web::answer(bytes, site, port),
+        }
+    }
 }
 
 /// What a client says and hears.
@@ -301,6 +503,8 @@ impl Dialect {
         let understood = match self {
             Self::Telnet => client::telnet::parse(line),
             Self::Wire => client::wire::parse(line, scratch),
+            // The client library does not speak it.
+            Self::Web => None,
         };
         Some(understood.unwrap_or_else(|| Message::Unknown(String::from_utf8_lossy(line))))
     }
@@ -313,6 +517,7 @@ impl Dialect {
         match self {
             Self::Telnet => client::telnet::encode(ask, out),
             Self::Wire => client::wire::encode(ask, out),
+            Self::Web => Err(Inexpressible::NoSuchRequest),
         }
     }
 }
@@ -329,7 +534,7 @@ impl FromStr for Dialect {
     fn from_str(text: &str) -> Result<Self, UnknownDialect> {
         let known = Dialect::ALL
             .into_iter()
-            .find(|dialect| dialect.word() == text);
+            .find(|dialect| dialect.scheme() == text);
         known.ok_or(UnknownDialect)
     }
 }
@@ -340,8 +545,12 @@ pub struct UnknownDialect;
 
 impl fmt::Display for UnknownDialect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let words = Dialect::ALL.map(Dialect::word);
-        write!(f, "no such dialect, there are {}", words.join(" and "))
+        let [most @ .., last] = Dialect::ALL.map(Dialect::scheme);
+        write!(
+            f,
+            "no such dialect, there are {} and {last}",
+            most.join(", ")
+        )
     }
 }
 

@@ -259,6 +259,10 @@ pub(crate) enum Refusal {
     MalformedRoom,
     /// It would be a room's name if it were not this many columns wide.
     RoomTooWide(usize),
+    /// A page has no terminal that this could change.
+    ForTerminals,
+    /// The connection of that person is broken, and their page may come back.
+    Unreachable(Box<str>),
 }
 
 impl Refusal {
@@ -267,7 +271,7 @@ impl Refusal {
         match self {
             Self::NoSuchCommand(_) | Self::Ambiguous { .. } | Self::NoSuchVerb => "unknown",
             Self::Usage(_) | Self::WireUsage(_) => "usage",
-            Self::Nobody(_) | Self::HasLeft(_) => "nobody",
+            Self::Nobody(_) | Self::HasLeft(_) | Self::Unreachable(_) => "nobody",
             Self::Taken(_) => "taken",
             Self::Reserved(_) => "reserved",
             Self::MalformedName
@@ -295,7 +299,8 @@ impl Refusal {
             | Self::InLobbyAlready
             | Self::NoSuchRoom(_)
             | Self::TooManyRooms(_)
-            | Self::NoRoomsMade => "not-allowed",
+            | Self::NoRoomsMade
+            | Self::ForTerminals => "not-allowed",
         }
     }
 

@@ -138,7 +138,9 @@ impl Codec {
                     fail(out, words, farewell.reason.as_str());
                 }
             }
-            Reply::Farewell(_)
+            Reply::Arrived(_)
+            | Reply::Gap
+            | Reply::Farewell(_)
             | Reply::Note(_)
             | Reply::YouDid { .. }
             | Reply::YouTold { .. }

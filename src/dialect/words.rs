@@ -4,7 +4,9 @@ use std::borrow::Cow;
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
-use crate::dialect::event::{Elsewhere, Farewell, Foreign, ListedRoom, Made, Note, Presence};
+use crate::dialect::event::{
+    Elsewhere, Farewell, Foreign, Here, Listed, ListedRoom, Made, Note, Presence, RoomList,
+};
 use crate::dialect::request::{Command, Refusal};
 use crate::ledger::CloseReason;
 use crate::name::NameError;
@@ -130,6 +132,88 @@ fn more_rooms(f: &mut Formatter<'_>, count: usize, listed: &[ListedRoom<'_>]) ->
     f.write_str("; /join NAME goes there")
 }
 
+/// A list of those who are here, or a part of it.
+impl Display for Here<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        self.write_head(f)?;
+        write_list(f, self.listed)?;
+        self.write_tail(f)
+    }
+}
+
+impl Here<'_> {
+    /// What stands before the names.
+    pub(super) fn write_head(&self, out: &mut impl fmt::Write) -> fmt::Result {
+        match (self.count, self.room) {
+            _ if !self.begins => Ok(()),
+            (0, None) => out.write_str("nobody here yet"),
+            (0, Some(room)) => write!(out, "0 in {room}"),
+            (count, None) => write!(out, "{count} here: "),
+            (count, Some(room)) => write!(out, "{count} in {room}: "),
+        }
+    }
+
+    /// What stands behind them.
+    pub(super) fn write_tail(&self, out: &mut impl fmt::Write) -> fmt::Result {
+        if self.unlisted > 0 {
+            write!(out, " and {} more", self.unlisted)?;
+        }
+        match self.listening {
+            None | Some(0) => Ok(()),
+            Some(listening) => write!(out, "; {listening} listening"),
+        }
+    }
+}
+
+/// `ann`, `ann (op, away)`
+impl Display for Listed<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        self.name.fmt(f)?;
+        let marks = [
+            (self.op, "op"),
+            (self.away, "away"),
+            (self.unreachable, "unreachable"),
+        ];
+        let mut marks = marks
+            .iter()
+            .filter(|(is_so, _)| *is_so)
+            .map(|(_, mark)| mark);
+        let Some(first) = marks.next() else {
+            return Ok(());
+        };
+        write!(f, " ({first}")?;
+        marks.try_for_each(|mark| write!(f, ", {mark}"))?;
+        f.write_str(")")
+    }
+}
+
+/// A list of rooms, or a part of it.
+impl Display for RoomList<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        self.write_head(f)?;
+        write_list(f, self.listed)
+    }
+}
+
+impl RoomList<'_> {
+    /// What stands before the rooms.
+    pub(super) fn write_head(&self, out: &mut impl fmt::Write) -> fmt::Result {
+        match self.count {
+            _ if !self.begins => Ok(()),
+            1 => out.write_str("1 room: "),
+            count => write!(out, "{count} rooms: "),
+        }
+    }
+}
+
+fn write_list(f: &mut Formatter<'_>, items: &[impl Display]) -> fmt::Result {
+    for (index, item) in items.iter().enumerate() {
+        let separator = if index > 0 { ", " } else { "" };
+        write!(f, "{separator}{item}")?;
+    }
+    Ok(())
+}
+
 impl Display for ListedRoom<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({})", self.name, self.here)
@@ -201,6 +285,8 @@ impl Display for Refusal {
                 write!(f, "there are {most} rooms already; /rooms lists them")
             }
             Self::NoRoomsMade => f.write_str("no rooms are made here; /rooms lists those there are"),
+            Self::ForTerminals => f.write_str("that is for terminals"),
+            Self::Unreachable(name) => write!(f, "{name} cannot be reached just now"),
             Self::MalformedRoom => f.write_str(
                 "a room's name is 1 to 24 letters, digits or _ - . and begins with a letter or digit",
             ),
@@ -277,6 +363,7 @@ impl Farewell<'_> {
                     self.why
                 )))
             }
+            CloseReason::Replaced => "goodbye: you came back in another window",
             CloseReason::Flood => "goodbye: too much at once",
             CloseReason::Drain => "goodbye: the server takes no newcomers just now",
             CloseReason::WrongProtocol => return Some(self.directions()),

@@ -7,11 +7,12 @@ use std::collections::BinaryHeap;
 use std::mem;
 use std::time::{Duration, Instant};
 
-use crate::dialect::event::{Farewell, Foreign, Here, Note, Presence, Reply};
-use crate::dialect::{Codec, Dialect};
+use crate::dialect::event::{Farewell, First, Foreign, Note, Presence, Reply, To};
+use crate::dialect::{Codec, Dialect, Opening};
 use crate::hub::core::Core;
+use crate::hub::pages::Missed;
 use crate::hub::rooms::RoomAt;
-use crate::hub::session::{Closing, Ending, Flow, Phase, Session, Stage};
+use crate::hub::session::{Closing, Ending, Phase, Session, Stage};
 use crate::hub::Hub;
 use crate::id::SessionId;
 #[cfg(test)]
@@ -21,10 +22,7 @@ use crate::name::Name;
 use crate::origin::Origin;
 use crate::rate::Bucket;
 
-/// A newcomer is told of at most this many names: the greeting is one line, however many are here.
-pub(super) const GREETING_NAMES_MAX: usize = 20;
-
-/// And of at most this many other rooms.
+/// A newcomer is told of at most this many other rooms.
 const GREETING_ROOMS_MAX: usize = 10;
 
 /// A session that was never announced makes place for a newcomer when it is this old.
@@ -50,7 +48,8 @@ pub(super) struct Parting<'a> {
     pub(super) reason: CloseReason,
     /// Its last words to the others, which may be empty.
     pub(super) words: &'a str,
-    /// In how many seconds it may come again, for [`CloseReason::ConnectRate`].
+    /// In how many seconds it may come again, for [`CloseReason::ConnectRate`]; how long it was silent, for
+    /// [`CloseReason::Idle`], if that is not since its last line.
     pub(super) seconds: u64,
     /// What it spoke, for [`CloseReason::WrongProtocol`].
     pub(super) foreign: Foreign,
@@ -83,11 +82,12 @@ impl<T> Hub<T> {
     pub(crate) fn connect(
         &mut self,
         transport: T,
-        dialect: Dialect,
+        opening: impl Into<Opening>,
         from: Origin,
         now: Instant,
     ) -> SessionId {
-        let id = self.insert(transport, dialect, from, now);
+        let opening = opening.into();
+        let id = self.insert(transport, opening.dialect(), from, now);
         let Self { sessions, core } = self;
         let Some(session) = sessions.get_mut(id) else {
             return id;
@@ -99,7 +99,7 @@ impl<T> Hub<T> {
         if let Some(idle) = core.limits.idle {
             core.wake_by(now + idle);
         }
-        self.greet(id, now);
+        self.greet(id, &opening, now);
         self.judge_newcomer(id, now);
         id
     }
@@ -163,6 +163,21 @@ impl<T> Hub<T> {
         farewell
     }
 
+    /// What a connection is told whose session goes on with another one.
+    pub(crate) fn farewell_replaced(&self, dialect: Dialect) -> Vec<u8> {
+        let mut farewell = Vec::new();
+        let reply = Reply::Farewell(Farewell {
+            reason: CloseReason::Replaced,
+            seconds: 0,
+            foreign: Foreign::default(),
+            elsewhere: self.core.elsewhere,
+            until: None,
+            why: "",
+        });
+        Codec::new(dialect).encode_reply(&reply, &To::default(), &mut farewell);
+        farewell
+    }
+
     /// Closes the oldest session that was never announced, if it is old enough, so that a newcomer finds place.
     pub(crate) fn make_room(&mut self, now: Instant) -> bool {
         let rooms = &self.core.rooms;
@@ -217,32 +232,42 @@ impl<T> Hub<T> {
         session.id
     }
 
-    fn greet(&mut self, id: SessionId, now: Instant) {
-        let mut greeting = Vec::new();
-        let Some(session) = self.sessions.get(id) else {
+    /// Tells a newcomer who they are, where, and who is there; and then what else they are to know.
+    pub(super) fn greet(&mut self, id: SessionId, opening: &Opening, now: Instant) {
+        let Self { sessions, core } = self;
+        let Some(session) = sessions.get_mut(id) else {
             return;
         };
         if !session.codec.is_for_people() {
             return;
         }
+        let first = First {
+            run: core.run,
+            key: match opening {
+                Opening::Plain(_) => 0,
+                Opening::Web(_) => core.name_page(session, now),
+            },
+        };
+        self.tell_arrival(id, Some(first), now);
+        let missed = match opening {
+            Opening::Plain(_) => Missed::All,
+            Opening::Web(coming) => self.core.missed_by(coming),
+        };
+        if missed == Missed::All {
+            self.tell_more(id, now);
+        }
+        self.tell_past(id, missed, now);
+    }
+
+    /// Tells a newcomer of other rooms, and what the operator wants everybody to know.
+    fn tell_more(&mut self, id: SessionId, now: Instant) {
+        let mut greeting = Vec::new();
+        let Some(session) = self.sessions.get(id) else {
+            return;
+        };
         let to = session.to(self.core.wall_seconds);
         let mut add = |reply| session.codec.encode_reply(&reply, &to, &mut greeting);
-        add(Reply::Note(Note::Welcome(&session.name)));
         let rooms = &self.core.rooms;
-        let room = rooms.get(session.room);
-        let first = room.arrivals().filter_map(|id| self.sessions.get(id));
-        let listed: Vec<_> = first
-            .take(GREETING_NAMES_MAX)
-            .map(Session::listed_as)
-            .collect();
-        add(Reply::Here(Here {
-            room: None,
-            count: room.here(),
-            begins: true,
-            listed: &listed,
-            unlisted: room.here() - listed.len(),
-            listening: Some(room.listening()),
-        }));
         let (count, others) = (rooms.peopled(), rooms.listed().skip(1));
         let listed: Vec<_> = others
             .take(count.min(GREETING_ROOMS_MAX))
@@ -259,13 +284,6 @@ impl<T> Hub<T> {
             add(Reply::Note(Note::MessageOfTheDay(line)));
         }
         self.send(id, &mut greeting, now);
-        let Self { sessions, core } = self;
-        if let Some(session) = sessions
-            .get_mut(id)
-            .filter(|session| !core.room_of(session).history.is_empty())
-        {
-            core.show_history(session, usize::MAX, 0, now);
-        }
     }
 
     pub(super) fn close(&mut self, id: SessionId, parting: &Parting<'_>, now: Instant) {
@@ -278,6 +296,7 @@ impl<T> Hub<T> {
             return;
         };
         core.roster.release(id, &session.name);
+        core.forget_page(session);
         core.give_up_kept(session);
         core.end_rules_of(session.number);
         session.long = None;
@@ -365,12 +384,12 @@ impl Core {
     fn bid_farewell<T>(&mut self, session: &mut Session<T>, parting: &Parting<'_>, now: Instant) {
         let reason = parting.reason;
         self.drop_input(session);
-        let hopeless = session.flow == Flow::Dead
+        let hopeless = !session.is_reachable()
             || matches!(reason, CloseReason::Reset | CloseReason::WriteStall);
         if !hopeless {
             let silent = now.saturating_duration_since(session.heard_at());
             let seconds = match reason {
-                CloseReason::Idle => silent.as_secs(),
+                CloseReason::Idle if parting.seconds == 0 => silent.as_secs(),
                 _ => parting.seconds,
             };
             let farewell = Reply::Farewell(Farewell {

@@ -9,7 +9,7 @@ use crate::dialect::request::{Command, Refusal, Request};
 use crate::hub::close::Parting;
 use crate::hub::core::Core;
 use crate::hub::rooms::RoomAt;
-use crate::hub::session::Session;
+use crate::hub::session::{Flow, Session};
 use crate::hub::Hub;
 use crate::id::SessionId;
 use crate::ledger::{log_name, CloseReason};
@@ -66,7 +66,9 @@ impl<T> Hub<T> {
             Request::Time(offset) => core.set_clock(session, offset, now),
             Request::Bell(on) => core.set_bell(session, on, now),
             Request::History(lines) => {
-                core.show_history(session, lines.unwrap_or(usize::MAX), 0, now);
+                let most = core.limits.history_lines;
+                let lines = lines.map_or(most, |lines| lines.min(most));
+                core.show_history(session, lines, 0, now);
                 session.wait_until_sent();
             }
             Request::Edit(on) => core.set_editing(session, on, now),
@@ -266,14 +268,11 @@ impl Core {
     ) {
         self.send(session, now, |core, session, out| {
             let to = session.to(core.wall_seconds);
-            let mut add = |reply| session.codec.encode_reply(&reply, &to, out);
-            add(Reply::Note(Note::Earlier));
             let prefs = session.prefs.as_deref();
             let is_ignored = |author| prefs.is_some_and(|prefs| prefs.ignored.contains(&author));
             let history = &core.room_of(session).history;
             let past = history.last(lines, since, |author| !is_ignored(author));
-            past.map(Reply::Past).for_each(&mut add);
-            add(Reply::Note(Note::Now));
+            session.codec.encode_history(past, &to, out);
         });
     }
 }
@@ -332,7 +331,11 @@ impl<T> Hub<T> {
     }
 
     fn tell(&mut self, id: SessionId, to: &str, words: &str, now: Instant) -> Result<(), Refusal> {
-        let receiver = self.find(to)?.id;
+        let receiver = self.find(to)?;
+        if receiver.flow == Flow::Absent {
+            return Err(Refusal::Unreachable(receiver.name.text().into()));
+        }
+        let receiver = receiver.id;
         self.deliver(id, receiver, words, now);
         Ok(())
     }
@@ -344,6 +347,9 @@ impl<T> Hub<T> {
         let teller = *teller;
         if !self.is_open(teller) {
             return Err(Refusal::HasLeft(name.text().into()));
+        }
+        if self.is_absent(teller) {
+            return Err(Refusal::Unreachable(name.text().into()));
         }
         self.deliver(id, teller, words, now);
         // They may have another name by now.

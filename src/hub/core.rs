@@ -1,17 +1,18 @@
 //! All of a hub but its sessions, so that a session is looked up once and passed on.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::time::Instant;
 
 use crate::debts::Debts;
 use crate::dialect::event::{Elsewhere, Note, Reply};
 use crate::dialect::input::Context;
-use crate::dialect::{encode_viewed, Codec, Dialect};
+use crate::dialect::{Codec, Dialect};
 use crate::hub::jobs::Job;
 use crate::hub::kept::key::Seed;
 use crate::hub::kept::KeptNames;
 use crate::hub::operators::outcome::Done;
+use crate::hub::pages::Absence;
 use crate::hub::readings::Counts;
 use crate::hub::room::feed::Part;
 use crate::hub::room::Room;
@@ -63,6 +64,14 @@ pub(super) struct Core {
     pub(super) keeps_names: bool,
     /// Of what keys are made.
     pub(super) seed: Seed,
+    /// Tells this run of the server from all others.
+    pub(super) run: u64,
+    /// Which session each page takes back, by its key.
+    pub(super) pages: HashMap<u128, SessionId>,
+    /// Sessions without a connection, in the order in which their time ends; some of them may have one again.
+    pub(super) absences: VecDeque<Absence>,
+    /// When somebody is to be asked whether they are still there, at the earliest.
+    pub(super) keepalive_at: Option<Instant>,
     /// Bans, mutes and forbidden names.
     pub(super) rules: Rules,
     /// When the first rule ends, as far as the clock goes on as it did.
@@ -117,7 +126,7 @@ impl Core {
             limits,
             elsewhere: Elsewhere::default(),
             roster: Roster::default(),
-            rooms: Rooms::new(limits.history_lines, limits.pace_max),
+            rooms: Rooms::new(limits.history_kept(), limits.pace_max),
             unsorted: Vec::new(),
             ledger: Ledger::default(),
             counts: Counts::default(),
@@ -125,6 +134,10 @@ impl Core {
             kept: KeptNames::default(),
             keeps_names: false,
             seed: Seed::default(),
+            run: 0,
+            pages: HashMap::new(),
+            absences: VecDeque::new(),
+            keepalive_at: None,
             rules: Rules::default(),
             rule_ends_at: None,
             keeps_rules: false,
@@ -280,10 +293,13 @@ impl Core {
             let to = session.to(self.wall_seconds);
             let name = session.name.text().to_lowercase();
             let mut copy = Vec::new();
-            feed.show_lines(parts, |line| {
+            let encoding = session.codec.encoding();
+            feed.show_lines(encoding, parts, |line| {
                 if prefs.is_none_or(|prefs| prefs.wants(&line)) {
                     let rings = prefs.is_some_and(|prefs| prefs.rings(&line, session.id, &name));
-                    encode_viewed(&to, line.bytes, rings, &mut copy);
+                    session
+                        .codec
+                        .encode_viewed(&to, line.bytes, rings, &mut copy);
                 }
             });
             return session.outbox.push_copy(&copy, now);

@@ -40,6 +40,8 @@ impl<T> Hub<T> {
         self.core.rooms.tick(now);
         self.end_pauses(now);
         self.end_rules(now);
+        self.end_absences(now);
+        self.keep_alive(now);
         self.work_off(now);
         if self.core.wake_at.is_none_or(|at| now < at) {
             return;

@@ -27,6 +27,9 @@ impl<T> Hub<T> {
     pub(crate) fn next(&mut self, id: SessionId) -> Option<Next<'_, T>> {
         let Self { sessions, core } = self;
         let session = sessions.get_mut(id)?;
+        if session.flow == Flow::Absent {
+            return None;
+        }
         let is_full = session.talks && core.is_full_for(session);
         Some(if session.is_paused() {
             Next::Wait
@@ -92,7 +95,7 @@ impl<T> Hub<T> {
             } else {
                 CloseReason::Eof
             };
-            self.begin_close(id, reason, now);
+            self.lose(id, reason, now);
         }
         let Self { sessions, core } = self;
         let Some(session) = sessions.get_mut(id) else {
@@ -110,7 +113,7 @@ impl<T> Hub<T> {
 
     /// The connection of a session is broken.
     pub(crate) fn handle_reset(&mut self, id: SessionId, now: Instant) {
-        self.begin_close(id, CloseReason::Reset, now);
+        self.lose(id, CloseReason::Reset, now);
         self.free(id, Ending::Orderly);
     }
 

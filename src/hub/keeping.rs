@@ -28,6 +28,9 @@ impl<T> Hub<T> {
     /// Gives the hub random bytes, of which it makes keys: the hub has no randomness of its own.
     pub(crate) fn set_seed(&mut self, bytes: [u8; 32]) {
         self.core.seed = Seed::new(bytes);
+        if self.core.run == 0 {
+            self.core.run = self.core.seed.bits() as u64 | 1;
+        }
     }
 
     /// Takes a name that is kept, with its key: who has it now is closed. One that nobody keeps is taken as without a key.

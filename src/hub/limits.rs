@@ -23,7 +23,8 @@ impl<T> Hub<T> {
         }
         #[cfg(test)]
         core.ledger.diary.push(Entry::Limits);
-        core.rooms.set_limits(limits.history_lines, limits.pace_max);
+        core.rooms
+            .set_limits(limits.history_kept(), limits.pace_max);
         if before.line_rate != limits.line_rate {
             core.debts
                 .change_rate(before.line_rate, limits.line_rate, now);

@@ -9,7 +9,7 @@
 //! | phase | calls |
 //! |---|---|
 //! | note | [`Hub::set_wall_clock`], [`Hub::handle_writable`] |
-//! | accept | [`Hub::make_room`], [`Hub::connect`], [`Hub::refuse`], [`Hub::turn_away`] |
+//! | accept | [`Hub::make_room`], [`Hub::connect`], [`Hub::former_session`], [`Hub::exchange`], [`Hub::refuse`], [`Hub::turn_away`] |
 //! | read | [`Hub::next`] says what is to be done with a session: [`Hub::handle_input`], [`Hub::handle_eof`], [`Hub::handle_reset`], [`Hub::handle_drained`], [`Hub::resume`] or [`Hub::handle_hangup`] |
 //! | operate | [`Hub::set_limits`], [`Hub::set_motd`], [`Hub::in_slots`], [`Hub::look_at`], [`Hub::who_is`] |
 //! | tick | [`Hub::tick`], [`Hub::take_resumed`], [`Hub::shut_down`] |
@@ -40,6 +40,7 @@ mod look;
 mod lookalikes;
 mod moves;
 pub(crate) mod operators;
+mod pages;
 mod prefs;
 mod readings;
 mod replies;
@@ -142,6 +143,7 @@ impl<T> Hub<T> {
     pub(crate) fn set_wall_clock(&mut self, seconds: u64) {
         let is_set_back = seconds < self.core.wall_seconds;
         self.core.wall_seconds = seconds;
+        self.core.rooms.set_wall_clock(seconds);
         if is_set_back && self.core.rules.reopen(seconds) {
             self.judge_all();
         }
@@ -240,6 +242,7 @@ impl<T> Hub<T> {
         if has_work || !core.closed.is_empty() || !core.resumed.is_empty() {
             return Some(now);
         }
+        let absence_ends_at = core.absences.front().map(|absence| absence.until);
         let pause_ends_at = core.pauses.peek().map(|Reverse((at, _))| *at);
         let rooms_wake_at = core.rooms.wake_at(|room| core.is_urgent(room), now);
         let deadlines = [
@@ -247,6 +250,8 @@ impl<T> Hub<T> {
             rooms_wake_at,
             pause_ends_at,
             core.rule_ends_at,
+            absence_ends_at,
+            core.keepalive_at,
         ];
         deadlines.into_iter().flatten().min()
     }

@@ -9,11 +9,11 @@ use std::time::Instant;
 
 use log::debug;
 
-use crate::dialect::event::{Here, Made, Note, Presence, Reply};
+use crate::dialect::event::{Arrived, First, Here, Made, Note, Presence, Reply};
 use crate::dialect::request::Refusal;
 use crate::fields::{self, Value};
-use crate::hub::close::GREETING_NAMES_MAX;
 use crate::hub::core::Core;
+use crate::hub::pages::Missed;
 use crate::hub::room::members::NOWHERE;
 use crate::hub::room::Room;
 use crate::hub::rooms::{is_key_of, RoomAt, RoomId};
@@ -97,40 +97,51 @@ impl<T> Hub<T> {
         debug!(target: fields::LOG_TARGET, "{}", move_line(session.number, left, core.rooms.get(RoomAt::LOBBY)));
         let name = left.name.clone();
         core.note(session, Note::RoomClosed { room: &name, why }, now);
+        let keeps_list = session.codec.keeps_list();
         self.move_to(id, RoomAt::LOBBY, now);
+        if keeps_list {
+            self.welcome(id, 0, now);
+        }
     }
 
     /// Tells a session who is in the room where it has just come, and what was said there before.
     fn welcome(&mut self, id: SessionId, since: u64, now: Instant) {
+        let session = self.sessions.get(id);
+        if session.is_some_and(|session| session.codec.is_for_people()) {
+            self.tell_arrival(id, None, now);
+            self.tell_past(id, Missed::Since(since), now);
+        }
+    }
+
+    /// Tells a session where it is, and who is there. It has just connected if there is a `first`.
+    pub(super) fn tell_arrival(&mut self, id: SessionId, first: Option<First>, now: Instant) {
         let mut out = Vec::new();
         let Some(session) = self.sessions.get(id) else {
             return;
         };
-        if !session.codec.is_for_people() {
-            return;
-        }
         let room = self.core.room_of(session);
-        let to = session.to(self.core.wall_seconds);
-        let first = room.arrivals().filter_map(|id| self.sessions.get(id));
-        let listed: Vec<_> = first
-            .take(GREETING_NAMES_MAX)
+        let arrivals = room.arrivals().filter_map(|id| self.sessions.get(id));
+        let listed: Vec<_> = arrivals
+            .take(session.codec.greeting_names_max())
             .map(Session::listed_as)
             .collect();
-        let here = Reply::Here(Here {
+        let here = Here {
             room: None,
             count: room.here(),
             begins: true,
             listed: &listed,
             unlisted: room.here() - listed.len(),
             listening: Some(room.listening()),
+        };
+        let reply = Reply::Arrived(Arrived {
+            first,
+            you: &session.name,
+            room: &room.name,
+            here,
         });
-        session.codec.encode_reply(&here, &to, &mut out);
-        let is_news = !room.history.is_empty() && room.history.said() > since;
+        let to = session.to(self.core.wall_seconds);
+        session.codec.encode_reply(&reply, &to, &mut out);
         self.send(id, &mut out, now);
-        let Self { sessions, core } = self;
-        if let Some(session) = sessions.get_mut(id).filter(|_| is_news) {
-            core.show_history(session, usize::MAX, since, now);
-        }
     }
 
     /// Takes a session from its room to another one, and lets both know. What it has not heard of the old room is its own

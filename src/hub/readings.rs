@@ -180,8 +180,8 @@ mod tests {
             )
         };
         let before = (world.hub.readings(), told(&world));
-        assert_eq!(before.1, ([2, 0], [2, 0], 18, 1));
-        assert_eq!(before.0.sessions, [[2, 0, 0], [0; 3]]);
+        assert_eq!(before.1, ([2, 0, 0], [2, 0, 0], 18, 1));
+        assert_eq!(before.0.sessions, [[2, 0, 0], [0; 3], [0; 3]]);
         assert_eq!((before.0.present, before.0.rooms), (1, 1));
         let got = [ann, bob].map(|id| world.read(id).len() as u64);
         assert_eq!(before.0.sent_bytes, got.iter().sum::<u64>());
@@ -190,7 +190,7 @@ mod tests {
         }
         world.turn();
         let after = world.hub.readings();
-        assert_eq!(after.sessions, [[0; 3]; 2]);
+        assert_eq!(after.sessions, [[0; 3]; 3]);
         assert_eq!(told(&world), before.1);
         assert_eq!(after.sent_bytes, before.0.sent_bytes);
     }

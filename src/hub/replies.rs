@@ -195,6 +195,7 @@ impl<T> Session<T> {
             name: &self.name,
             away: self.is_away(),
             op: self.is_operator(),
+            unreachable: self.flow == Flow::Absent,
         }
     }
 

@@ -62,6 +62,8 @@ pub(super) struct Rooms {
     totals: Sizes,
     history_lines: usize,
     pace_max: Option<Duration>,
+    /// The time of day, in seconds since 1970 in UTC.
+    wall_seconds: u64,
 }
 
 /// How a room stands in the list: by how many are there, then by name.
@@ -129,7 +131,13 @@ impl Rooms {
             totals: Sizes::default(),
             history_lines,
             pace_max,
+            wall_seconds: 0,
         }
+    }
+
+    /// Tells the time of day.
+    pub(super) fn set_wall_clock(&mut self, seconds: u64) {
+        self.wall_seconds = seconds;
     }
 
     /// What all rooms hold together.
@@ -220,7 +228,9 @@ impl Rooms {
 
     /// Changes something in a room, and keeps what must be known of it.
     pub(super) fn change<R>(&mut self, at: RoomAt, change: impl FnOnce(&mut Room) -> R) -> R {
+        let wall_seconds = self.wall_seconds;
         let room = self.get_mut(at);
+        room.wall_seconds = wall_seconds;
         let (before, said_before) = (Sizes::of(room), room.history.said());
         let result = change(room);
         let (after, is_said) = (Sizes::of(room), room.history.said() != said_before);

@@ -82,6 +82,8 @@ pub(super) enum Flow {
     Blocked,
     /// It will never take a byte again.
     Dead,
+    /// There is none: the connection is broken, and a page may come back.
+    Absent,
 }
 
 /// Input that was read but is not understood yet, and why.
@@ -241,7 +243,8 @@ impl<T> Session<T> {
 
     /// Whether a byte could still reach its peer.
     pub(super) fn is_reachable(&self) -> bool {
-        self.flow != Flow::Dead && !matches!(self.stage(), Some(Stage::Closed(_)))
+        matches!(self.flow, Flow::Ready | Flow::Blocked)
+            && !matches!(self.stage(), Some(Stage::Closed(_)))
     }
 
     /// When something was last heard of it, or when the pause behind that ends.

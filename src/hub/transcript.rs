@@ -100,6 +100,8 @@ impl<'a> Line<'a> {
         // Whoever has edited the file cannot let it do to a terminal what nobody may say.
         let is_said = !words.is_empty() && !words.ends_with(' ') && !words.contains(is_forbidden);
         let said = Past {
+            // Its room counts it when it is restored there.
+            number: 0,
             wall_seconds,
             name,
             acts: act.is_some(),
@@ -285,7 +287,7 @@ mod tests {
             let line = transcript.text().strip_suffix(b"\n").unwrap();
             prop_assert!(!line.contains(&b'\n'));
             let name = name.text();
-            let said = Past { wall_seconds, name: &name, acts, words };
+            let said = Past { number: 0, wall_seconds, name: &name, acts, words };
             let room = room.text();
             prop_assert_eq!(Line::read(line), Some(Line { room, said }));
         }
@@ -301,7 +303,7 @@ mod tests {
                     continue;
                 };
                 prop_assert!(said.words.chars().all(|c| !is_forbidden(c)));
-                let Past { wall_seconds, name, acts, words } = said;
+                let Past { number: _, wall_seconds, name, acts, words } = said;
                 let (before, behind) = if acts { ("* ", " ") } else { ("<", "> ") };
                 let written = format!("{} {room} {before}{name}{behind}{words}", Moment(wall_seconds));
                 prop_assert_eq!(written.as_bytes(), line);

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use log::warn;
@@ -209,6 +210,19 @@ impl Admission {
         };
         let address = front_end.address();
         address.is_none_or(|address| address.is_loopback() || listed(address))
+    }
+
+    /// For whom a connection comes, where a front end that is believed says so: the last in the list that is no such front
+    /// end itself.
+    pub(super) fn client(&self, from: Origin, forwarded: &[IpAddr]) -> Origin {
+        let mut client = from;
+        for address in forwarded.iter().rev() {
+            if !self.believes(client) {
+                break;
+            }
+            client = SocketAddr::new(*address, 0).into();
+        }
+        client
     }
 
     /// Decides on a newcomer, whose connection counts from now on. `is_full`: there is no place for one more.

@@ -1,96 +1,230 @@
-//! Connections that are no sessions yet: each must say first for whom it is.
+//! Connections that are no sessions yet: each must say first for whom it is, or what it wants.
 //!
-//! They have no name, are told nothing, and of them nobody is told. Each has a deadline, each listener a bound of their
-//! number, and what they send before they are sessions has a bound, too.
+//! They have no name, are told nothing of the chat, and of them nobody is told. Each has a deadline, each listener a bound
+//! of their number, and what they send before they are sessions has a bound, too.
 
-use std::collections::VecDeque;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::io::IoSlice;
 use std::time::{Duration, Instant};
 
 use slab::Slab;
 
-use crate::dialect::Dialect;
+use crate::dialect::web::Site;
+use crate::dialect::{Answer, Asked, Dialect, Preface};
 use crate::origin::Origin;
-use crate::server::proxy::{self, Preface, Source};
-use crate::stream::{Edge, Readiness};
+use crate::server::network::Network;
+use crate::server::proxy::{self, Source};
+use crate::stream::{Edge, Readiness, Write};
 
 /// At most 256 connections wait at one listener.
 const PER_LISTENER_MAX: usize = 256;
 
-/// A connection has 5 s to say for whom it is.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// A connection has 5 s to say for whom it is …
+const PROXY_PATIENCE: Duration = Duration::from_secs(5);
+
+/// … and, when all is said, 2 s to close its own side.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// What is sent behind the last answer is dropped, but no more than this.
+const DROPPED_BYTES_MAX: usize = 64 * 1024;
 
 /// A connection at the door.
 #[derive(Debug)]
 pub(super) struct Waiting<S> {
     pub(super) stream: S,
-    /// The front end.
+    /// The front end, or whom it has named.
     pub(super) from: Origin,
     /// What is spoken behind the preface.
     pub(super) dialect: Dialect,
     pub(super) readiness: Readiness,
     /// What it has sent.
     pub(super) bytes: Vec<u8>,
-    /// Its header is whole, and was taken out of `bytes`: the front end has come for itself.
-    is_itself: bool,
+    /// It has sent something that is no proof of nothing but life.
+    has_spoken: bool,
+    stage: Stage,
+    /// What it is sent.
+    answer: Answer,
+    /// How many bytes of that were taken.
+    taken: usize,
+    /// The last write would have blocked, and no edge has come since.
+    is_blocked: bool,
     listener: usize,
+    /// Our port.
+    port: u16,
+    /// When its time is over.
+    until: Instant,
     /// Tells it from others that had the slot before.
     number: u64,
 }
 
+/// What is waited for.
+#[derive(Debug)]
+enum Stage {
+    /// The header of a front end.
+    Proxy,
+    /// The front end has come for itself: that it says something.
+    Itself,
+    /// What the dialect asks.
+    Preface(Preface),
+    /// Its end: all is said. So many bytes were dropped since.
+    Over { dropped: usize },
+}
+
 /// What became of a connection at the door.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Verdict {
-    /// It has not said enough.
+    /// It has not said enough, or has not taken what it was answered.
     Waits,
-    /// It is a session from there; its first input is what is left of its bytes.
-    Session(Origin),
+    /// It is a session; its first input is what is left of its bytes.
+    Session,
+    /// It has asked for something.
+    Asked(Asked),
     /// It does not speak our protocol.
     Wrong,
+    /// It has been told all, and has gone.
+    Over,
 }
 
 impl<S> Waiting<S> {
     /// Whether it has said nothing that is worth a line in the log: it only looked whether we live.
     pub(super) fn is_silent(&self) -> bool {
-        self.bytes.is_empty()
+        self.bytes.is_empty() && !self.has_spoken
     }
 
-    /// Adds what was read, and judges it.
-    pub(super) fn judge(&mut self, bytes: &[u8]) -> Verdict {
-        self.bytes.extend_from_slice(bytes);
-        if !self.is_itself {
+    /// Whether all of the answer was taken.
+    fn is_answered(&self) -> bool {
+        self.taken == self.answer.head.len() + self.answer.body.len()
+    }
+
+    /// Adds what was read.
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        match &mut self.stage {
+            Stage::Over { dropped } => *dropped += bytes.len(),
+            Stage::Proxy | Stage::Itself | Stage::Preface(_) => self.bytes.extend_from_slice(bytes),
+        }
+    }
+
+    /// Judges what was said so far.
+    pub(super) fn judge(&mut self, site: &Site, now: Instant) -> Verdict {
+        if let Stage::Proxy = self.stage {
             let (length, source) = match proxy::parse(&self.bytes) {
-                Preface::Partial => return Verdict::Waits,
-                Preface::Wrong => return Verdict::Wrong,
-                Preface::Whole(length, source) => (length, source),
+                proxy::Preface::Partial => return Verdict::Waits,
+                proxy::Preface::Wrong => return Verdict::Wrong,
+                proxy::Preface::Whole(length, source) => (length, source),
             };
             self.bytes.drain(..length);
-            match source {
-                Source::Client(address) => return Verdict::Session(address.into()),
-                Source::Unknown => return Verdict::Session(self.from),
-                Source::Itself => self.is_itself = true,
+            if let Source::Client(address) = source {
+                self.from = address.into();
+            }
+            let preface = Preface::of(self.dialect);
+            self.stage = match (preface, source) {
+                (Some(preface), _) => {
+                    self.until = now + preface.patience();
+                    Stage::Preface(preface)
+                }
+                (None, Source::Itself) => Stage::Itself,
+                (None, Source::Client(_) | Source::Unknown) => return Verdict::Session,
+            };
+        }
+        if !self.is_answered() {
+            return Verdict::Waits;
+        }
+        match &mut self.stage {
+            Stage::Itself if self.bytes.is_empty() => Verdict::Waits,
+            Stage::Proxy | Stage::Itself => Verdict::Session,
+            Stage::Preface(preface) => match preface.next(&mut self.bytes, site, self.port) {
+                None => Verdict::Waits,
+                Some(asked) => {
+                    self.has_spoken = true;
+                    Verdict::Asked(asked)
+                }
+            },
+            Stage::Over { dropped } if *dropped > DROPPED_BYTES_MAX => Verdict::Over,
+            Stage::Over { .. } => Verdict::Waits,
+        }
+    }
+
+    /// Its stream has ended or broken: what is to be made of that.
+    pub(super) fn judge_end(&self) -> Verdict {
+        match self.stage {
+            Stage::Proxy | Stage::Itself => Verdict::Wrong,
+            Stage::Preface(_) | Stage::Over { .. } => Verdict::Over,
+        }
+    }
+
+    /// Begins to answer it.
+    pub(super) fn answer(&mut self, answer: Answer, now: Instant) {
+        if let Stage::Preface(preface) = &self.stage {
+            self.until = now + preface.patience();
+        }
+        (self.answer, self.taken, self.is_blocked) = (answer, 0, false);
+    }
+
+    /// Writes what goes of the answer without waiting; gives whether all of it went.
+    ///
+    /// # Errors
+    /// The connection is broken.
+    pub(super) fn write<N: Network<Stream = S>>(
+        &mut self,
+        network: &mut N,
+        now: Instant,
+    ) -> Result<bool, ()> {
+        let Answer { head, body, .. } = &self.answer;
+        while !self.is_blocked && self.taken < head.len() + body.len() {
+            let of_head = head.len().min(self.taken);
+            let slices = [
+                IoSlice::new(&head[of_head..]),
+                IoSlice::new(&body[self.taken - of_head..]),
+            ];
+            match network.write(&mut self.stream, &slices) {
+                Write::Taken(bytes) => self.taken += bytes,
+                Write::Blocked => self.is_blocked = true,
+                Write::Broken(_) => return Err(()),
             }
         }
-        if self.bytes.is_empty() {
-            Verdict::Waits
-        } else {
-            Verdict::Session(self.from)
+        if !self.is_answered() {
+            return Ok(false);
         }
+        let answer = std::mem::take(&mut self.answer);
+        self.taken = 0;
+        if answer.is_last {
+            self.stage = Stage::Over { dropped: 0 };
+            self.bytes = Vec::new();
+            self.until = now + LINGER;
+            network.finish(&mut self.stream);
+        }
+        Ok(true)
     }
 }
 
 /// All connections that are no sessions yet.
 ///
 /// Invariants: a connection is on `ready`, once, exactly while its readiness says that it is to be read; every
-/// connection is on `deadlines`, and of others there are no more than came in the last 5 s.
+/// connection is in `deadlines`, once and not behind its own deadline, and of others there are no more than came in the
+/// last 10 s.
 #[derive(Debug)]
 pub(super) struct Door<S> {
     waiting: Slab<Waiting<S>>,
     ready: VecDeque<usize>,
-    /// In the order in which they came: all have the same patience.
-    deadlines: VecDeque<(Instant, usize, u64)>,
+    /// Connections that may take more of their answer.
+    writable: VecDeque<usize>,
+    deadlines: BinaryHeap<Reverse<(Instant, usize, u64)>>,
     /// How many wait at each listener.
     held: Vec<usize>,
     came: u64,
+}
+
+/// Who comes to the door.
+#[derive(Debug)]
+pub(super) struct Comer {
+    pub(super) from: Origin,
+    pub(super) dialect: Dialect,
+    /// It comes through a front end, which says first for whom.
+    pub(super) behind_proxy: bool,
+    pub(super) listener: usize,
+    /// Our port.
+    pub(super) port: u16,
 }
 
 impl<S> Door<S> {
@@ -98,7 +232,8 @@ impl<S> Door<S> {
         Self {
             waiting: Slab::new(),
             ready: VecDeque::new(),
-            deadlines: VecDeque::new(),
+            writable: VecDeque::new(),
+            deadlines: BinaryHeap::new(),
             held: vec![0; listeners],
             came: 0,
         }
@@ -114,33 +249,55 @@ impl<S> Door<S> {
         self.held[listener] >= PER_LISTENER_MAX
     }
 
+    /// The one at a listener that has waited longest for what a dialect asks, so that it may give way: who means well
+    /// has asked long before 256 others come.
+    pub(super) fn oldest(&self, listener: usize) -> Option<usize> {
+        let waiting = self.waiting.iter();
+        let idle = waiting.filter(|(_, it)| it.listener == listener && it.may_give_way());
+        idle.min_by_key(|(_, it)| it.number).map(|(slot, _)| slot)
+    }
+
     /// The slot that the next one gets.
     pub(super) fn vacant_slot(&self) -> usize {
         self.waiting.vacant_key()
     }
 
     /// One more waits, in the slot that [`Door::vacant_slot`] gave.
-    pub(super) fn enter(
-        &mut self,
-        stream: S,
-        from: Origin,
-        dialect: Dialect,
-        listener: usize,
-        now: Instant,
-    ) {
+    pub(super) fn enter(&mut self, stream: S, comer: Comer, now: Instant) {
+        let Comer {
+            from,
+            dialect,
+            behind_proxy,
+            listener,
+            port,
+        } = comer;
         self.came += 1;
         self.held[listener] += 1;
+        let (stage, patience) = match Preface::of(dialect).filter(|_| !behind_proxy) {
+            None => (Stage::Proxy, PROXY_PATIENCE),
+            Some(preface) => {
+                let patience = preface.patience();
+                (Stage::Preface(preface), patience)
+            }
+        };
+        let until = now + patience;
         let slot = self.waiting.insert(Waiting {
             stream,
             from,
             dialect,
             readiness: Readiness::default(),
             bytes: Vec::new(),
-            is_itself: false,
+            has_spoken: false,
+            stage,
+            answer: Answer::default(),
+            taken: 0,
+            is_blocked: false,
             listener,
+            port,
+            until,
             number: self.came,
         });
-        self.deadlines.push_back((now + PATIENCE, slot, self.came));
+        self.deadlines.push(Reverse((until, slot, self.came)));
     }
 
     pub(super) fn get_mut(&mut self, slot: usize) -> Option<&mut Waiting<S>> {
@@ -159,9 +316,15 @@ impl<S> Door<S> {
 
     /// Something may have changed with a stream.
     pub(super) fn note(&mut self, slot: usize, edge: Edge) {
-        let waiting = self.waiting.get_mut(slot);
-        if waiting.is_some_and(|waiting| waiting.readiness.note(edge)) {
+        let Some(waiting) = self.waiting.get_mut(slot) else {
+            return;
+        };
+        if waiting.readiness.note(edge) {
             self.ready.push_back(slot);
+        }
+        // Who has gone takes nothing, which a write tells.
+        if (edge.writable || edge.closed) && std::mem::take(&mut waiting.is_blocked) {
+            self.writable.push_back(slot);
         }
     }
 
@@ -178,38 +341,61 @@ impl<S> Door<S> {
         }
     }
 
-    /// How many are to be read.
+    /// One that may take more of its answer; it may have gone.
+    pub(super) fn next_writable(&mut self) -> Option<usize> {
+        self.writable.pop_front()
+    }
+
+    /// One is to be gone on with in the next turn, as if it could take more.
+    pub(super) fn put_off(&mut self, slot: usize) {
+        self.writable.push_back(slot);
+    }
+
+    /// How many are to be read, or gone on with.
     pub(super) fn ready(&self) -> usize {
         self.ready.len()
     }
 
+    /// How many may take more of their answer.
+    pub(super) fn writable(&self) -> usize {
+        self.writable.len()
+    }
+
     /// One whose time is over.
     pub(super) fn overdue(&mut self, now: Instant) -> Option<usize> {
-        self.forget_deadlines();
-        let (at, slot, _) = *self.deadlines.front()?;
-        (at <= now).then_some(slot)
+        while let Some(Reverse((at, slot, number))) = self.deadlines.peek().copied() {
+            let waiting = self.waiting.get(slot).filter(|it| it.number == number);
+            match waiting {
+                Some(_) if now < at => return None,
+                Some(waiting) if waiting.until <= now => return Some(slot),
+                // It was given more time since.
+                Some(waiting) => {
+                    let until = waiting.until;
+                    self.deadlines.pop();
+                    self.deadlines.push(Reverse((until, slot, number)));
+                }
+                None => _ = self.deadlines.pop(),
+            }
+        }
+        None
     }
 
     /// The first deadline.
     pub(super) fn wake_at(&self) -> Option<Instant> {
         // That of one that waits no more only wakes too early.
-        self.deadlines.front().map(|(at, ..)| *at)
+        self.deadlines.peek().map(|Reverse((at, ..))| *at)
     }
 
     /// Any that waits.
     pub(super) fn any(&self) -> Option<usize> {
         self.waiting.iter().next().map(|(slot, _)| slot)
     }
+}
 
-    /// Forgets the first deadlines of those who wait no more.
-    fn forget_deadlines(&mut self) {
-        while let Some((_, slot, number)) = self.deadlines.front() {
-            let waiting = self.waiting.get(*slot);
-            if waiting.is_some_and(|waiting| waiting.number == *number) {
-                return;
-            }
-            self.deadlines.pop_front();
-        }
+impl<S> Waiting<S> {
+    /// Whether it may be closed to make place: it is in nobody's debt, and was asked what it wants.
+    fn may_give_way(&self) -> bool {
+        matches!(self.stage, Stage::Preface(_) | Stage::Over { .. })
     }
 }
 
@@ -223,18 +409,38 @@ mod tests {
 
     const FRONT_END: Origin = Origin::Local;
 
+    fn comer(dialect: Dialect, behind_proxy: bool) -> Comer {
+        Comer {
+            from: FRONT_END,
+            dialect,
+            behind_proxy,
+            listener: 0,
+            port: 8080,
+        }
+    }
+
     fn enter(door: &mut Door<()>, now: Instant) -> usize {
         let slot = door.vacant_slot();
-        door.enter((), FRONT_END, Dialect::Telnet, 0, now);
+        door.enter((), comer(Dialect::Telnet, true), now);
         slot
     }
 
-    fn judge(parts: &[&[u8]]) -> (Vec<Verdict>, Vec<u8>) {
+    /// What became of a connection after each of these parts, for whom it is, and what is its first input.
+    fn judge(parts: &[&[u8]]) -> (Vec<&'static str>, Origin, Vec<u8>) {
         let mut door = Door::new(1);
         let slot = enter(&mut door, outset());
         let waiting = door.get_mut(slot).unwrap();
-        let verdicts = parts.iter().map(|part| waiting.judge(part)).collect();
-        (verdicts, waiting.bytes.clone())
+        let verdicts = parts.iter().map(|part| {
+            waiting.push(part);
+            match waiting.judge(&Site::default(), outset()) {
+                Verdict::Waits => "waits",
+                Verdict::Session => "session",
+                Verdict::Wrong => "wrong",
+                Verdict::Asked(_) | Verdict::Over => "other",
+            }
+        });
+        let verdicts = verdicts.collect();
+        (verdicts, waiting.from, waiting.bytes.clone())
     }
 
     #[test]
@@ -243,31 +449,62 @@ mod tests {
         let header = b"PROXY TCP4 198.51.100.7 10.0.0.1 51234 3333\r\n";
         for split in 1..header.len() {
             let (first, second) = header.split_at(split);
-            let (verdicts, input) = judge(&[first, &[second, b"hello\r\n"].concat()]);
-            let session = Verdict::Session(client.into());
-            assert_eq!(verdicts, [Verdict::Waits, session], "split at {split}");
-            assert_eq!(input, b"hello\r\n");
+            let judged = judge(&[first, &[second, b"hello\r\n"].concat()]);
+            let expected = (
+                vec!["waits", "session"],
+                client.into(),
+                b"hello\r\n".to_vec(),
+            );
+            assert_eq!(judged, expected, "split at {split}");
         }
-        assert_eq!(
-            judge(&[b"PROXY UNKNOWN\r\n"]).0,
-            [Verdict::Session(FRONT_END)]
-        );
-        assert_eq!(judge(&[b"hello\r\n"]).0, [Verdict::Wrong]);
+        let (verdicts, from, _) = judge(&[b"PROXY UNKNOWN\r\n"]);
+        assert_eq!((verdicts, from), (vec!["session"], FRONT_END));
+        assert_eq!(judge(&[b"hello\r\n"]).0, ["wrong"]);
     }
 
     #[test]
     fn a_front_end_that_comes_for_itself_is_a_session_if_it_says_something() {
         let local = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0";
-        let (verdicts, input) = judge(&[local, b"hello\r\n"]);
-        assert_eq!(verdicts, [Verdict::Waits, Verdict::Session(FRONT_END)]);
+        let (verdicts, from, input) = judge(&[local, b"hello\r\n"]);
+        assert_eq!((verdicts, from), (vec!["waits", "session"], FRONT_END));
         assert_eq!(input, b"hello\r\n");
-        let (verdicts, _) = judge(&[&[&local[..], b"x"].concat()]);
-        assert_eq!(verdicts, [Verdict::Session(FRONT_END)]);
+        assert_eq!(judge(&[&[&local[..], b"x"].concat()]).0, ["session"]);
         let mut door = Door::new(1);
         let slot = enter(&mut door, outset());
         let waiting = door.get_mut(slot).unwrap();
-        waiting.judge(local);
+        waiting.push(local);
+        waiting.judge(&Site::default(), outset());
         assert!(waiting.is_silent(), "it only looked whether we live");
+    }
+
+    #[test]
+    fn who_asks_is_given_time_for_the_next_question_and_gives_way_when_the_door_is_full() {
+        let (mut door, now) = (Door::new(1), outset());
+        let slots: Vec<usize> = (0..PER_LISTENER_MAX)
+            .map(|_| {
+                let slot = door.vacant_slot();
+                door.enter((), comer(Dialect::Web, false), now);
+                slot
+            })
+            .collect();
+        assert_eq!(door.oldest(0), Some(slots[0]));
+        let later = now + Duration::from_secs(9);
+        let waiting = door.get_mut(slots[0]).unwrap();
+        waiting.push(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        let Verdict::Asked(asked) = waiting.judge(&Site::default(), later) else {
+            panic!("it has asked");
+        };
+        assert!(asked.opening.is_none());
+        waiting.answer(asked.answer, later);
+        let over = now + Duration::from_secs(10);
+        let mut gone = 0;
+        while let Some(slot) = door.overdue(over) {
+            assert_ne!(slot, slots[0]);
+            door.leave(slot).unwrap();
+            gone += 1;
+        }
+        assert_eq!((gone, door.len()), (PER_LISTENER_MAX - 1, 1));
+        assert_eq!(door.wake_at(), Some(later + Duration::from_secs(10)));
     }
 
     #[test]
@@ -283,17 +520,17 @@ mod tests {
         // The slot is used again, and the deadline of who had it before does not count for who has it now.
         let later = now + Duration::from_secs(1);
         assert_eq!(enter(&mut door, later), slots[0]);
-        let over = now + PATIENCE;
+        let over = now + PROXY_PATIENCE;
         assert_eq!(door.wake_at(), Some(over));
         for slot in &slots[1..] {
             assert_eq!(door.overdue(over), Some(*slot));
             door.leave(*slot).unwrap();
         }
         assert_eq!(door.overdue(over), None);
-        assert_eq!(door.wake_at(), Some(later + PATIENCE));
+        assert_eq!(door.wake_at(), Some(later + PROXY_PATIENCE));
         assert_eq!(door.any(), Some(slots[0]));
         door.leave(slots[0]).unwrap();
-        assert_eq!(door.overdue(later + PATIENCE), None);
+        assert_eq!(door.overdue(later + PROXY_PATIENCE), None);
         assert_eq!((door.len(), door.wake_at(), door.any()), (0, None, None));
     }
 

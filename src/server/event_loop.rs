@@ -14,11 +14,14 @@ mod settings;
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use log::warn;
 
 use crate::dialect::event::Elsewhere;
+use crate::dialect::web::Site;
+use crate::dialect::Dialect;
 #[cfg(test)]
 use crate::hub::Census;
 use crate::hub::{Hub, SessionId, Sink};
@@ -52,7 +55,8 @@ const LATE_MIN: Duration = Duration::from_secs(1);
 /// What carries one session.
 #[derive(Debug)]
 pub(super) struct Carrier<S> {
-    stream: S,
+    /// `None` while the connection is broken and a page may come back.
+    stream: Option<S>,
     /// It was let in, and not only to be told why it cannot stay.
     admitted: bool,
     /// It is on a list of those to be read exactly while this says that it is to be read.
@@ -71,6 +75,12 @@ pub(super) struct EventLoop<N: Network> {
     control: Control<N::Stream>,
     /// Connections that are no sessions yet.
     door: Door<N::Stream>,
+    /// What is served over HTTP.
+    site: Site,
+    /// The port of each listener; 0 where there is none.
+    ports: Vec<u16>,
+    /// The port of the first telnet listener.
+    telnet: Option<u16>,
     /// Sessions that may have something to be read.
     ready: VecDeque<SessionId>,
     /// Those of them whose stream seems to have ended. When thousands leave at once, the others are not to wait for it.
@@ -116,9 +126,18 @@ enum Shutdown {
 }
 
 impl<N: Network> EventLoop<N> {
-    /// Tells it where other dialects are spoken.
-    pub(super) fn set_elsewhere(&mut self, elsewhere: Elsewhere) {
-        self.hub.set_elsewhere(elsewhere);
+    /// Tells it where each listener is, and so where other dialects are spoken.
+    pub(super) fn set_addresses(&mut self, addresses: &[Option<SocketAddr>]) {
+        let port = |address: &Option<SocketAddr>| address.map_or(0, |address| address.port());
+        self.ports = addresses.iter().map(port).collect();
+        let dialects = self.services.iter().map(|service| service.dialect());
+        let spoken = dialects.zip(addresses);
+        let spoken = spoken.filter_map(|(dialect, address)| dialect.zip(*address));
+        let spoken: Vec<(Dialect, SocketAddr)> = spoken.collect();
+        self.hub.set_elsewhere(Elsewhere::of(&spoken));
+        let mut telnet = spoken.iter().filter(|(it, _)| *it == Dialect::Telnet);
+        self.telnet = telnet.next().map(|(_, address)| address.port());
+        self.make_site();
     }
 
     pub(super) fn new(
@@ -128,7 +147,7 @@ impl<N: Network> EventLoop<N> {
         sessions_allowed: usize,
     ) -> io::Result<Self> {
         let settings = configuration.settings();
-        let mut hub = Hub::new(settings.limits);
+        let mut hub = Hub::new(settings::limits_for(settings, &services));
         let files = Files::read(settings).map_err(io::Error::other)?;
         hub.set_motd(&files.motd);
         hub.set_exempt(settings.exempt.iter().copied());
@@ -151,6 +170,9 @@ impl<N: Network> EventLoop<N> {
             network,
             admission: Admission::new(admission, services.len()),
             door: Door::new(services.len()),
+            site: Site::default(),
+            ports: Vec::new(),
+            telnet: None,
             control: Control::default(),
             services,
             hub,
@@ -282,7 +304,8 @@ impl<N: Network> EventLoop<N> {
 
     /// How long the poll may wait: not at all while a list has work that no edge will tell of.
     pub(super) fn timeout(&self) -> Option<Duration> {
-        let listed = !self.ready.is_empty() || !self.leaving.is_empty() || self.door.ready() > 0;
+        let at_door = self.door.ready() + self.door.writable();
+        let listed = !self.ready.is_empty() || !self.leaving.is_empty() || at_door > 0;
         if listed {
             return Some(Duration::ZERO);
         }
@@ -344,7 +367,8 @@ impl<N: Network> EventLoop<N> {
         let Some(carrier) = self.hub.transport(id) else {
             return;
         };
-        if carrier.readiness.note(edge) {
+        // An edge of a connection that is closed may come late.
+        if carrier.stream.is_some() && carrier.readiness.note(edge) {
             self.enqueue(id, edge.closed);
         }
     }
@@ -373,7 +397,9 @@ impl<N: Network> EventLoop<N> {
         hub.reap(now, |carrier, from, ending| {
             let prefix = from.prefix();
             admission.release(CountedAs::of(carrier.admitted, prefix));
-            network.close(carrier.stream, ending);
+            if let Some(stream) = carrier.stream {
+                network.close(stream, ending);
+            }
         });
     }
 
@@ -419,7 +445,10 @@ impl<N: Network> Sink<Carrier<N::Stream>> for Writer<'_, N> {
         carrier: &mut Carrier<N::Stream>,
         slices: &[IoSlice<'_>],
     ) -> io::Result<usize> {
-        match self.network.write(&mut carrier.stream, slices) {
+        let Some(stream) = &mut carrier.stream else {
+            return Err(io::ErrorKind::NotConnected.into());
+        };
+        match self.network.write(stream, slices) {
             Write::Taken(bytes) => Ok(bytes),
             Write::Blocked => Err(io::ErrorKind::WouldBlock.into()),
             Write::Broken(kind) => {
@@ -432,7 +461,9 @@ impl<N: Network> Sink<Carrier<N::Stream>> for Writer<'_, N> {
     }
 
     fn finish(&mut self, carrier: &mut Carrier<N::Stream>) {
-        self.network.finish(&mut carrier.stream);
+        if let Some(stream) = &mut carrier.stream {
+            self.network.finish(stream);
+        }
     }
 
     fn turn_took(&self) -> Duration {

@@ -87,8 +87,8 @@ mod tests {
     #[test]
     fn a_series_has_its_labels_in_either_form() {
         let mut state = State::default();
-        state.hub.opens = [3, 1];
-        state.hub.sessions = [[2, 0, 1], [0; 3]];
+        state.hub.opens = [3, 1, 0];
+        state.hub.sessions = [[2, 0, 1], [0; 3], [0; 3]];
         state.phases[Phase::Flush as usize] = Duration::from_micros(1500);
         state.turns.add(Duration::from_millis(2), &TURN_BOUNDS);
         let (text, lines) = (state.prometheus(), state.stats());

@@ -46,7 +46,6 @@ use log::{info, warn};
 use rustix::io::Errno;
 use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
 
-use crate::dialect::event::Elsewhere;
 use crate::settings::{Configuration, Settings, SettingsError};
 
 use admission::AdmissionLimits;
@@ -134,20 +133,23 @@ impl Server {
         let mut kernel = Kernel::new(held_elsewhere)?;
         let mut services = Vec::new();
         let mut listening = Vec::new();
-        let mut addresses = Vec::new();
+        let (mut addresses, mut places) = (Vec::new(), Vec::new());
         for listener in listeners {
             let service = listener.service();
             let address = kernel.add_listener(listener, settings.send_buffer_bytes)?;
             services.push(service);
             listening.push(format!("{service}://{address}"));
-            if let (Some(dialect), ListenAddress::Inet(address)) = (service.dialect(), address) {
-                addresses.push((dialect, address));
-            }
+            let address = match address {
+                ListenAddress::Inet(address) => Some(address),
+                ListenAddress::Path(_) => None,
+            };
+            places.push(address);
+            addresses.extend(service.dialect().zip(address));
         }
         let mut event_loop = EventLoop::new(kernel, services, configuration, allowed)?;
         log_start(&settings, sessions_max, descriptors.limit);
         descriptors.warn(settings.sessions_max, sessions_max);
-        event_loop.set_elsewhere(Elsewhere::of(&addresses));
+        event_loop.set_addresses(&places);
         Ok(Self {
             event_loop,
             listening,

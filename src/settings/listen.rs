@@ -85,7 +85,7 @@ pub struct Listen {
 
 impl fmt::Display for Listen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}", self.dialect, self.place)
+        write!(f, "{}://{}", self.dialect.scheme(), self.place)
     }
 }
 
@@ -136,7 +136,7 @@ impl fmt::Display for Service {
                 dialect,
                 behind_proxy,
             } => {
-                dialect.fmt(f)?;
+                f.write_str(dialect.scheme())?;
                 f.write_str(if *behind_proxy { BEHIND_PROXY } else { "" })
             }
             Service::Operators => f.write_str(OPERATORS),

@@ -13,6 +13,7 @@ use std::fmt::Write;
 
 use getopts::Options;
 
+pub use crate::dialect::web::{Authority, NoAuthority};
 pub use crate::dialect::{Dialect, UnknownDialect};
 pub use crate::limits::{Limits, QueueLimits};
 pub use crate::name::RoomName;
@@ -241,7 +242,9 @@ mod tests {
             names_file: None,
             transcript_file: None,
             rooms: Vec::new(),
+            web_hosts: Vec::new(),
             limits: Limits {
+                web_history_lines: 200,
                 pace_max: Some(Duration::from_millis(100)),
                 line_bytes_max: 4096,
                 queue: QueueLimits {
@@ -289,6 +292,9 @@ mod tests {
             "-ohistory-lines=7",
             "-oroom=games",
             "-oroom=#Help",
+            "-oweb-host=chat.example.org",
+            "-oweb-host=[::1]:8080",
+            "-oweb-history-lines=300",
             "-orooms-max=9",
             "-onames-kept-max=11",
             "-onames-kept-days=12",
@@ -311,7 +317,11 @@ mod tests {
             rooms: ["games", "Help"]
                 .map(|it| RoomName::parse(it).unwrap())
                 .into(),
+            web_hosts: ["chat.example.org", "[::1]:8080"]
+                .map(|it| it.parse().unwrap())
+                .into(),
             limits: Limits {
+                web_history_lines: 300,
                 pace_max: Some(Duration::from_millis(25)),
                 line_bytes_max: 100,
                 queue: QueueLimits {
@@ -371,6 +381,7 @@ mod tests {
             "lines-burst",
             "idle-seconds",
             "history-lines",
+            "web-history-lines",
             "rooms-max",
             "names-kept-max",
             "names-kept-days",
@@ -381,6 +392,7 @@ mod tests {
             "exempt",
             "proxy-from",
             "room",
+            "web-host",
             "motd-file",
             "bans-file",
             "names-file",
@@ -455,7 +467,7 @@ mod tests {
             (&["-l", "a b:1"], "listen: a b:1: not [DIALECT://]HOST:PORT"),
             (&["-l", "wire://a/b:1"], "listen: wire://a/b:1: not [DIALECT://]HOST:PORT"),
             (&["-l", "[::1:1"], "listen: [::1:1: not [DIALECT://]HOST:PORT"),
-            (&["-l", "irc://h:1"], "listen: irc://h:1: no such dialect, there are telnet and wire"),
+            (&["-l", "gopher://h:1"], "listen: gopher://h:1: no such dialect, there are telnet, wire and http"),
             (&["-l", "::1:3333"],
                 "listen: ::1:3333: an IPv6 address, and nothing else, is written in brackets"),
             (&["-l", "[h]:1"], "listen: [h]:1: an IPv6 address, and nothing else, is written in brackets"),
@@ -484,8 +496,8 @@ mod tests {
                 "line 2: no such setting: Idle-Seconds; see chatd --help",
             ),
             (
-                "listen = irc://h:1",
-                "line 1: listen: irc://h:1: no such dialect, there are telnet and wire",
+                "listen = gopher://h:1",
+                "line 1: listen: gopher://h:1: no such dialect, there are telnet, wire and http",
             ),
         ];
         for (content, line) in wrong {

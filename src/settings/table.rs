@@ -32,6 +32,7 @@ impl Default for Settings {
             names_file: None,
             transcript_file: None,
             rooms: Vec::new(),
+            web_hosts: Vec::new(),
             limits: Limits::default(),
         };
         for setting in TABLE {
@@ -50,6 +51,12 @@ pub(super) const LISTEN: &str = "listen";
 
 /// The row of the rooms that are always there.
 const ROOM: &str = "room";
+
+/// The row of the names of the page.
+const WEB_HOST: &str = "web-host";
+
+/// At most this many names has the page.
+const HOSTS_MAX: usize = 100;
 
 /// At most this many rooms are always there.
 const ROOMS_MAX: usize = 1000;
@@ -202,6 +209,22 @@ pub(super) static TABLE: &[Setting] = &[
         change: Change::Now,
         kind: Kind::Rooms,
     },
+    Setting {
+        key: WEB_HOST,
+        default: NONE,
+        meaning: "a name under which people reach the page, with its port; without one: the listener's, 80 and 443; \
+                  localhost and bare addresses always; may be repeated",
+        change: Change::Now,
+        kind: Kind::Hosts,
+    },
+    number(
+        "web-history-lines",
+        "200",
+        count(1, 1000).zero_means("off"),
+        "how many of a room's last lines are kept for browsers that come back, if that is more than history-lines",
+        |settings, n| settings.limits.web_history_lines = length(n),
+        |settings| settings.limits.web_history_lines as u64,
+    ),
     number(
         "rooms-max",
         "200",
@@ -312,6 +335,8 @@ enum Kind {
     Nets(fn(&mut Settings) -> &mut Vec<Net>, fn(&Settings) -> &[Net]),
     /// One more room, or [`NONE`].
     Rooms,
+    /// One more name under which people reach the page, or [`NONE`].
+    Hosts,
 }
 
 /// What stands for nothing at all; a file of this name is reached as `./none`.
@@ -366,6 +391,7 @@ impl Setting {
             Kind::Listener => settings.listen.clear(),
             Kind::Nets(list, _) => list(settings).clear(),
             Kind::Rooms => settings.rooms.clear(),
+            Kind::Hosts => settings.web_hosts.clear(),
             Kind::Number(..) | Kind::File(..) => {}
         }
     }
@@ -378,6 +404,7 @@ impl Setting {
             Kind::Listener => to.listen.clone_from(&from.listen),
             Kind::Nets(list, listed) => *list(to) = listed(from).to_vec(),
             Kind::Rooms => to.rooms.clone_from(&from.rooms),
+            Kind::Hosts => to.web_hosts.clone_from(&from.web_hosts),
         }
     }
 
@@ -401,7 +428,14 @@ impl Setting {
                 let wrong = |error: ListenError| format!("{key}: {}: {error}", one_line(value));
                 settings.listen.push(value.parse().map_err(wrong)?);
             }
-            Kind::Nets(..) | Kind::Rooms if value == NONE => {}
+            Kind::Nets(..) | Kind::Rooms | Kind::Hosts if value == NONE => {}
+            Kind::Hosts => {
+                if settings.web_hosts.len() >= HOSTS_MAX {
+                    return Err(format!("{key}: more than {HOSTS_MAX} of them"));
+                }
+                let wrong = |_| format!("{key}: {}: no host", one_line(value));
+                settings.web_hosts.push(value.parse().map_err(wrong)?);
+            }
             Kind::Rooms => {
                 if settings.rooms.len() >= ROOMS_MAX {
                     return Err(format!("{key}: more than {ROOMS_MAX} of them"));
@@ -425,14 +459,9 @@ impl Setting {
                 stored(settings).map_or_else(|| NONE.to_owned(), |path| path.display().to_string())
             }
             Kind::Listener => joined(&settings.listen),
-            Kind::Nets(_, listed) => match listed(settings) {
-                [] => NONE.to_owned(),
-                nets => joined(nets),
-            },
-            Kind::Rooms => match &settings.rooms[..] {
-                [] => NONE.to_owned(),
-                rooms => joined(rooms),
-            },
+            Kind::Nets(_, listed) => joined_or_none(listed(settings)),
+            Kind::Rooms => joined_or_none(&settings.rooms),
+            Kind::Hosts => joined_or_none(&settings.web_hosts),
         }
     }
 
@@ -440,11 +469,19 @@ impl Setting {
     pub(super) fn cells(&self) -> (&'static str, &'static str, String) {
         let meaning = match &self.kind {
             Kind::Number(range, ..) => format!("{} ({range})", self.meaning),
-            Kind::File(..) | Kind::Listener | Kind::Nets(..) | Kind::Rooms => {
+            Kind::File(..) | Kind::Listener | Kind::Nets(..) | Kind::Rooms | Kind::Hosts => {
                 self.meaning.to_owned()
             }
         };
         (self.key, self.default, meaning)
+    }
+}
+
+fn joined_or_none(values: &[impl ToString]) -> String {
+    if values.is_empty() {
+        NONE.to_owned()
+    } else {
+        joined(values)
     }
 }
 

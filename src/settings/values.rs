@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::listen::Endpoint;
+use crate::dialect::web::Authority;
 use crate::limits::Limits;
 use crate::name::RoomName;
 use crate::net::Net;
@@ -35,6 +36,8 @@ pub struct Settings {
     pub transcript_file: Option<PathBuf>,
     /// Rooms that are always there, beside the lobby.
     pub rooms: Vec<RoomName>,
+    /// Under which names people reach the page, beside addresses and `localhost`.
+    pub web_hosts: Vec<Authority>,
     /// The bounds of the chat itself.
     pub limits: Limits,
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use memchr::memrchr;
 
-use crate::dialect::event::{Event, Here, Listed, Reply, RoomList, To};
+use crate::dialect::event::{Event, Here, Note, Reply, RoomList, To};
 use crate::dialect::telnet::fold::fold;
 use crate::dialect::words::ANNOUNCEMENT;
 
@@ -128,6 +128,12 @@ fn encode_unfolded(reply: &Reply<'_>, to: &To, out: &mut Vec<u8>) {
     if let Reply::Here(here) = reply {
         return encode_here(here, to, out);
     }
+    if let Reply::Arrived(arrived) = reply {
+        if arrived.first.is_some() {
+            encode_unfolded(&Reply::Note(Note::Welcome(arrived.you)), to, out);
+        }
+        return encode_here(&arrived.here, to, out);
+    }
     if let Reply::Rooms(rooms) = reply {
         return encode_rooms(rooms, to, out);
     }
@@ -154,7 +160,12 @@ fn encode_unfolded(reply: &Reply<'_>, to: &To, out: &mut Vec<u8>) {
             Some(words) => line(out, "-- ", words),
             None => {}
         },
-        Reply::Past(_) | Reply::Here(_) | Reply::Rooms(_) | Reply::Watching(_) => {}
+        Reply::Arrived(_)
+        | Reply::Past(_)
+        | Reply::Here(_)
+        | Reply::Rooms(_)
+        | Reply::Gap
+        | Reply::Watching(_) => {}
     }
     if out.len() == time_end {
         out.truncate(begin);
@@ -168,35 +179,16 @@ fn encode_here(here: &Here<'_>, to: &To, out: &mut Vec<u8>) {
     }
     begin_line(to, out);
     let begin = out.len();
-    match (here.count, here.room) {
-        _ if !here.begins => out.extend_from_slice(b"-- "),
-        (0, None) => out.extend_from_slice(b"-- nobody here yet"),
-        (0, Some(room)) => push_display(out, format_args!("-- 0 in {room}")),
-        (count, None) => push_display(out, format_args!("-- {count} here: ")),
-        (count, Some(room)) => push_display(out, format_args!("-- {count} in {room}: ")),
-    }
-    push_list(
-        here.listed,
-        begin,
-        to,
-        out,
-        |Listed { name, away, op }, out| {
-            name.write_to(out);
-            let marks: &[u8] = match (op, away) {
-                (false, false) => b"",
-                (true, false) => b" (op)",
-                (false, true) => b" (away)",
-                (true, true) => b" (op, away)",
-            };
-            out.extend_from_slice(marks);
-        },
-    );
-    if here.unlisted > 0 {
-        push_display(out, format_args!(" and {} more", here.unlisted));
-    }
-    if let Some(listening) = here.listening.filter(|listening| *listening > 0) {
-        push_display(out, format_args!("; {listening} listening"));
-    }
+    let mut words = String::from("-- ");
+    // Writing to a String cannot fail.
+    let _ = here.write_head(&mut words);
+    out.extend_from_slice(words.as_bytes());
+    push_list(here.listed, begin, to, out, |listed, out| {
+        push_display(out, listed);
+    });
+    words.clear();
+    let _ = here.write_tail(&mut words);
+    out.extend_from_slice(words.as_bytes());
     out.extend_from_slice(b"\r\n");
 }
 
@@ -207,11 +199,10 @@ fn encode_rooms(rooms: &RoomList<'_>, to: &To, out: &mut Vec<u8>) {
     }
     begin_line(to, out);
     let begin = out.len();
-    match rooms.count {
-        _ if !rooms.begins => out.extend_from_slice(b"-- "),
-        1 => out.extend_from_slice(b"-- 1 room: "),
-        count => push_display(out, format_args!("-- {count} rooms: ")),
-    }
+    let mut words = String::from("-- ");
+    // Writing to a String cannot fail.
+    let _ = rooms.write_head(&mut words);
+    out.extend_from_slice(words.as_bytes());
     push_list(rooms.listed, begin, to, out, |room, out| {
         push_display(out, room);
     });
@@ -312,6 +303,7 @@ fn push_display(out: &mut Vec<u8>, text: impl Display) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dialect::event::Listed;
     use crate::dialect::event::Past;
     use crate::name::Name;
 
@@ -349,6 +341,7 @@ mod tests {
             name,
             away: false,
             op: false,
+            unreachable: false,
         });
         let listed: Vec<_> = names.collect();
         let here = Here {
@@ -381,6 +374,7 @@ mod tests {
             name: &name,
             away: true,
             op: true,
+            unreachable: false,
         };
         let here = Here {
             room: None,
@@ -413,6 +407,7 @@ mod tests {
         let now = 20_783 * DAY_SECONDS + 600;
         let shown = |wall_seconds, clock| {
             let past = Past {
+                number: 1,
                 wall_seconds,
                 name: "ann",
                 acts: false,

@@ -124,9 +124,21 @@ impl Seed {
     }
 
     pub(in crate::hub) fn key(&mut self) -> Key {
+        Key::of_random(&self.bytes())
+    }
+
+    /// 128 random bits.
+    pub(in crate::hub) fn bits(&mut self) -> u128 {
+        let bytes = self.bytes();
+        bytes[..16]
+            .iter()
+            .fold(0, |bits, byte| bits << 8 | u128::from(*byte))
+    }
+
+    fn bytes(&mut self) -> [u8; 32] {
         self.used += 1;
         let hash = Sha256::new().chain_update(self.bytes);
-        Key::of_random(&hash.chain_update(self.used.to_le_bytes()).finalize().into())
+        hash.chain_update(self.used.to_le_bytes()).finalize().into()
     }
 }
 

@@ -207,7 +207,7 @@ impl<T> Hub<T> {
 /// Whether who hears the room so hears what operators say.
 fn hears(encoding: Encoding) -> bool {
     match encoding {
-        Encoding::Telnet | Encoding::WireWatch => true,
+        Encoding::Telnet | Encoding::Web | Encoding::WireWatch => true,
         Encoding::Wire => false,
     }
 }

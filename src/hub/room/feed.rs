@@ -11,7 +11,7 @@ use std::cell::OnceCell;
 
 use bytes::Bytes;
 
-use crate::dialect::event::Event;
+use crate::dialect::event::{Event, Moment};
 use crate::dialect::Encoding;
 use crate::hub::room::lists::{List, Lists};
 use crate::id::PersonId;
@@ -33,7 +33,7 @@ pub(in crate::hub) struct Feed {
 struct Untold {
     said: [Said; Encoding::COUNT],
     skips: Lists<Skip>,
-    /// The lines of the telnet encoding, for those who want to see them in another way.
+    /// The lines of the encodings that people hear, for those who want to see them in another way.
     lines: Vec<Entry>,
     /// How many things were said to all that somebody hears.
     events: usize,
@@ -65,8 +65,8 @@ struct Skip {
 /// What a view may know of a line without reading it.
 #[derive(Debug)]
 struct Entry {
-    /// Where the line ends; the next one begins there.
-    to: Place,
+    /// Where the line ends in each encoding that a view may look at; the next one begins there.
+    to: [Place; Encoding::VIEWED],
     author: Option<PersonId>,
     is_presence: bool,
     /// Where somebody's words begin in the line; 0 if nobody said any.
@@ -201,10 +201,11 @@ impl Feed {
     pub(super) fn say(
         &mut self,
         event: &Event<'_>,
+        at: Moment,
         author: Option<PersonId>,
         listeners: [usize; Encoding::COUNT],
     ) {
-        let (before, lines_before) = (self.len(), self.end(Encoding::Telnet));
+        let (before, lines_before) = (self.len(), self.line_end());
         let mut words_begin = 0;
         let untold = self.open();
         for encoding in Encoding::ALL {
@@ -212,10 +213,10 @@ impl Feed {
                 let said = &mut untold.said[encoding as usize];
                 // It grows, so a copy is one no more.
                 said.shared = None;
-                words_begin += encoding.encode_event(event, &mut said.bytes);
+                words_begin += encoding.encode_event(event, at, &mut said.bytes);
             }
         }
-        let (after, to) = (self.len(), self.end(Encoding::Telnet));
+        let (after, to) = (self.len(), self.line_end());
         let untold = self.open();
         if after > before {
             untold.events += 1;
@@ -230,6 +231,11 @@ impl Feed {
                 lower: OnceCell::new(),
             });
         }
+    }
+
+    /// Where the last line ends in the encodings that a view may look at.
+    fn line_end(&self) -> [Place; Encoding::VIEWED] {
+        std::array::from_fn(|index| self.end(Encoding::ALL[index]))
     }
 
     /// Where the feed of `encoding` ends now.
@@ -303,24 +309,35 @@ impl Feed {
         cursor.heard = end;
     }
 
-    /// Shows each line of the parts that a telnet session hears.
-    pub(in crate::hub) fn show_lines(&self, parts: &[Part], mut show: impl FnMut(SaidLine<'_>)) {
+    /// Shows each line of the parts that a session hears in an encoding that a view may look at.
+    pub(in crate::hub) fn show_lines(
+        &self,
+        encoding: Encoding,
+        parts: &[Part],
+        mut show: impl FnMut(SaidLine<'_>),
+    ) {
         let Some(untold) = &self.untold else { return };
-        let said = &untold.said[Encoding::Telnet as usize];
+        let index = encoding as usize;
+        let said = &untold.said[index];
         for part in parts {
             // A part begins and ends where a line does.
             let first = untold
                 .lines
-                .partition_point(|line| said.offset(line.to) <= part.from);
+                .partition_point(|line| said.offset(line.to[index]) <= part.from);
             let mut begin = part.from;
             for line in &untold.lines[first..] {
-                let to = said.offset(line.to);
+                let to = said.offset(line.to[index]);
                 if to > part.to {
                     break;
+                }
+                if to == begin {
+                    // Nobody heard it in this encoding.
+                    continue;
                 }
                 let bytes = &said.bytes[begin as usize..to as usize];
                 begin = to;
                 let words = match usize::from(line.words_begin) {
+                    _ if encoding != Encoding::Telnet => &[],
                     0 => &[],
                     words_begin => bytes[words_begin..].trim_ascii_end(),
                 };
@@ -382,14 +399,21 @@ impl Feed {
         let Some(untold) = &mut self.untold else {
             return;
         };
+        let ends = untold.said.iter().zip(snapshot.ends);
+        let ends: Vec<u32> = ends.map(|(said, end)| said.offset(end)).collect();
+        let is_heard = |line: &Entry| {
+            let places = line.to.iter().zip(&untold.said).zip(&ends);
+            places
+                .into_iter()
+                .all(|((to, said), end)| said.offset(*to) <= *end)
+        };
+        let heard = untold.lines.partition_point(is_heard);
+        untold.lines.drain(..heard);
         for (said, end) in untold.said.iter_mut().zip(snapshot.ends) {
             said.drop_until(end);
         }
         untold.events -= snapshot.events;
         untold.speeches -= snapshot.speeches;
-        let begin = snapshot.ends[Encoding::Telnet as usize];
-        let heard = untold.lines.iter().position(|line| line.to == begin);
-        untold.lines.drain(..heard.map_or(0, |last| last + 1));
         if self.is_silent() {
             self.give_back_memory(KEPT_BYTES_MAX);
         }
@@ -456,7 +480,12 @@ mod tests {
 
     fn say(feed: &mut Feed, words: &str) {
         let name = &Name::guest(1);
-        feed.say(&Event::Said { name, words }, None, [1, 0, 0]);
+        feed.say(
+            &Event::Said { name, words },
+            Moment::default(),
+            None,
+            [1, 0, 0, 0],
+        );
     }
 
     fn parts(feed: &mut Feed, cursor: &mut Cursor) -> Vec<Part> {
@@ -560,12 +589,22 @@ mod tests {
         say_own(&mut feed, &mut cursor, "own");
         let name = &Name::guest(7);
         let joined = crate::dialect::event::Presence::Joined { name, here: 2 };
-        feed.say(&Event::Presence(joined), None, [1, 0, 0]);
+        feed.say(
+            &Event::Presence(joined),
+            Moment::default(),
+            None,
+            [1, 0, 0, 0],
+        );
         let words = "waves ";
-        feed.say(&Event::Did { name, words }, None, [1, 0, 0]);
+        feed.say(
+            &Event::Did { name, words },
+            Moment::default(),
+            None,
+            [1, 0, 0, 0],
+        );
         let parts = parts(&mut feed, &mut cursor);
         let mut seen = Vec::new();
-        feed.show_lines(&parts, |line| {
+        feed.show_lines(T, &parts, |line| {
             let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
             seen.push((text(line.bytes), line.is_presence, text(line.words)));
         });

@@ -21,7 +21,7 @@ pub(in crate::hub) struct History {
     lines: VecDeque<Line>,
     /// The names and words of all lines.
     text: String,
-    /// How many lines were ever kept.
+    /// How many lines were ever said that are kept where any are.
     said: u64,
 }
 
@@ -56,6 +56,7 @@ impl History {
             Event::Presence(_) | Event::Announced { .. } => return,
         };
         let past = Past {
+            number: self.said + 1,
             wall_seconds,
             name: &name.text(),
             acts,
@@ -70,6 +71,7 @@ impl History {
     }
 
     fn add(&mut self, past: &Past<'_>, author: PersonId) {
+        self.said += 1;
         if self.lines_max == 0 {
             return;
         }
@@ -82,7 +84,6 @@ impl History {
             name_bytes: past.name.len(),
             words_bytes: past.words.len(),
         });
-        self.said += 1;
         self.forget_what_is_too_much();
     }
 
@@ -116,7 +117,7 @@ impl History {
         self.text.drain(..forgotten);
     }
 
-    /// How many lines were ever kept.
+    /// How many lines were ever said that are kept where any are.
     pub(in crate::hub) fn said(&self) -> u64 {
         self.said
     }
@@ -129,6 +130,11 @@ impl History {
     /// How many lines are kept.
     pub(in crate::hub) fn len(&self) -> usize {
         self.lines.len()
+    }
+
+    /// Whether all is kept that was said when `since` lines had been.
+    pub(in crate::hub) fn has_all_since(&self, since: u64) -> bool {
+        (self.said - self.lines.len() as u64..=self.said).contains(&since)
     }
 
     /// Whether nothing is kept.
@@ -152,15 +158,21 @@ impl History {
         let wanted = self.lines.range(old..);
         let wanted = wanted.filter(|line| is_wanted(line.author));
         let skipped = wanted.count().saturating_sub(lines);
-        let placed = self.lines.range(old..).map(move |line| {
-            let begin = end;
-            end += line.bytes();
-            (begin, line)
-        });
-        let wanted = placed.filter(move |(_, line)| is_wanted(line.author));
-        wanted.skip(skipped).map(|(begin, line)| {
+        let numbers = forgotten + old as u64 + 1..;
+        let placed = self
+            .lines
+            .range(old..)
+            .zip(numbers)
+            .map(move |(line, number)| {
+                let begin = end;
+                end += line.bytes();
+                (begin, line, number)
+            });
+        let wanted = placed.filter(move |(_, line, _)| is_wanted(line.author));
+        wanted.skip(skipped).map(|(begin, line, number)| {
             let (name, words) = self.text[begin..begin + line.bytes()].split_at(line.name_bytes);
             Past {
+                number,
                 wall_seconds: line.wall_seconds,
                 name,
                 acts: line.acts,
@@ -223,6 +235,7 @@ mod tests {
         assert_eq!(
             kept,
             [Past {
+                number: 1,
                 wall_seconds: 0,
                 name: "guest1",
                 acts: true,

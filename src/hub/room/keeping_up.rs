@@ -95,7 +95,7 @@ struct Members {
 
 impl KeepingUp {
     /// Somebody comes, who is not behind.
-    pub(super) fn enter(&mut self, prefix: Option<Prefix>) {
+    pub(in crate::hub) fn enter(&mut self, prefix: Option<Prefix>) {
         match prefix {
             None => self.uncounted.all += 1,
             Some(prefix) => self.addresses.of(prefix).all += 1,
@@ -104,7 +104,7 @@ impl KeepingUp {
     }
 
     /// Somebody leaves, who is not behind: see [`KeepingUp::note`].
-    pub(super) fn leave(&mut self, prefix: Option<Prefix>) {
+    pub(in crate::hub) fn leave(&mut self, prefix: Option<Prefix>) {
         match prefix {
             None => self.uncounted.all -= 1,
             Some(prefix) => {

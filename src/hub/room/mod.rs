@@ -13,7 +13,7 @@ mod sorted_names;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use crate::dialect::event::{Event, ListedRoom, Presence};
+use crate::dialect::event::{Event, ListedRoom, Moment, Presence};
 use crate::dialect::Encoding;
 use crate::id::SessionId;
 use crate::name::{Name, RoomName};
@@ -65,6 +65,8 @@ pub(super) struct Room {
     /// None until somebody comes, goes or takes another name of which others are told.
     gates: Option<Box<Gates>>,
     pub(super) history: History,
+    /// The time of day, in seconds since 1970 in UTC, when it was changed last.
+    pub(super) wall_seconds: u64,
     pub(super) feed: Feed,
     /// How far the feed went when the round began in which the members are told of it now: so far all have heard it
     /// when the round is over.
@@ -111,6 +113,7 @@ impl Room {
             speakers: VecDeque::new(),
             gates: None,
             history: History::new(history_lines),
+            wall_seconds: 0,
             feed: Feed::default(),
             round: Snapshot::default(),
             said_at: None,
@@ -220,14 +223,24 @@ impl Room {
             return;
         };
         let from = self.feed.end(member.encoding);
-        self.feed.say(event, Some(member.id.into()), self.listeners);
+        let at = Moment {
+            number: self.history.said(),
+            wall_seconds: self.wall_seconds,
+        };
+        let author = Some(member.id.into());
+        self.feed.say(event, at, author, self.listeners);
         self.feed
             .skip_since(&mut member.cursor, member.encoding, from);
     }
 
     /// Says something to everybody. `about` is who said it or whom it is about, for those who ignore them.
     pub(super) fn say_to_all(&mut self, event: &Event<'_>, about: Option<SessionId>) {
-        self.feed.say(event, about.map(Into::into), self.listeners);
+        let at = Moment {
+            number: self.history.said(),
+            wall_seconds: self.wall_seconds,
+        };
+        self.feed
+            .say(event, at, about.map(Into::into), self.listeners);
     }
 
     /// Lets the others know of the member at `place`, if they were not told of it before; gives whether they were not.

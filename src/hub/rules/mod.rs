@@ -116,6 +116,19 @@ impl Rules {
         Some(rule)
     }
 
+    /// A session goes on under another number, and so do its mutes.
+    pub(crate) fn renumber_session(&mut self, from: u64, to: u64) {
+        let Some(numbers) = self.sessions.remove(&from) else {
+            return;
+        };
+        for number in &numbers {
+            if let Some(rule) = self.by_number.get_mut(number) {
+                rule.terms.target = Target::Session(to);
+            }
+        }
+        self.sessions.insert(to, numbers);
+    }
+
     /// Takes out the mutes of a session that has ended, and gives them.
     pub(crate) fn end_session(&mut self, session: u64) -> Vec<Rule> {
         let numbers = self.sessions.get(&session).cloned().unwrap_or_default();

@@ -153,6 +153,7 @@ fn what_stands_in_one_packet_reaches_the_rooms_in_its_order() {
         let (packet, name) = match dialect {
             Dialect::Telnet => ("/name me\n/join x\nin x\n/leave\nin the lobby\n", "me"),
             Dialect::Wire => ("NAME bWU=\nJOIN eA==\nCHAT bWU= aW4geA==\nJOIN bG9iYnk=\nCHAT bWU= aW4gdGhlIGxvYmJ5\n", "me"),
+            other => unreachable!("nobody here speaks {other}"),
         };
         for id in [ann, bob] {
             world.read(id);

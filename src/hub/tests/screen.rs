@@ -11,8 +11,8 @@ use unicode_width::UnicodeWidthChar;
 
 use super::clients::Kind;
 use super::seat::{row_text, rows, terminal, wide, Seat, PROMPT, ROWS};
-use crate::dialect::encode_viewed;
 use crate::dialect::event::To;
+use crate::dialect::{Codec, Dialect};
 use crate::hub::Limits;
 
 use super::world::{limits, World};
@@ -62,7 +62,7 @@ impl Desk {
             ..To::default()
         };
         let mut rows = Vec::new();
-        encode_viewed(
+        Codec::new(Dialect::Telnet).encode_viewed(
             &to,
             format!("{time}{text}\r\n").as_bytes(),
             false,

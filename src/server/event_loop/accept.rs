@@ -6,12 +6,13 @@ use std::time::Instant;
 use log::{info, warn};
 
 use super::{Carrier, EventLoop, Shutdown};
-use crate::dialect::Dialect;
+use crate::dialect::{Opening, Preface};
 use crate::hub::{Ending, SessionId};
 use crate::ledger::CloseReason;
 use crate::log::counted;
 use crate::origin::Origin;
 use crate::server::admission::{is_passing, CountedAs, Decision};
+use crate::server::door::Comer;
 use crate::server::network::{Network, Owner};
 use crate::settings::Service;
 use crate::stream::Readiness;
@@ -25,7 +26,7 @@ const LAST_ACCEPTS_MAX: usize = 1024;
 /// A connection that is to be a session.
 pub(super) struct Newcomer<S> {
     pub(super) stream: S,
-    pub(super) dialect: Dialect,
+    pub(super) opening: Opening,
     /// Where it is from, marked if that is exempt.
     pub(super) from: Origin,
     /// What it brings if it waited at the door.
@@ -65,12 +66,22 @@ impl<N: Network> EventLoop<N> {
         match self.services[listener] {
             Service::Chat {
                 dialect,
-                behind_proxy: true,
-            } => self.receive_at_door(stream, listener, dialect, from, now),
+                behind_proxy,
+            } if behind_proxy || Preface::of(dialect).is_some() => {
+                let port = self.ports.get(listener).copied().unwrap_or(0);
+                let comer = Comer {
+                    from,
+                    dialect,
+                    behind_proxy,
+                    listener,
+                    port,
+                };
+                self.receive_at_door(stream, comer, now);
+            }
             Service::Chat { dialect, .. } => {
                 let newcomer = Newcomer {
                     stream,
-                    dialect,
+                    opening: dialect.into(),
                     from: self.admission.mark(from),
                     at_door: None,
                 };
@@ -84,36 +95,59 @@ impl<N: Network> EventLoop<N> {
         }
     }
 
-    pub(super) fn admit(&mut self, newcomer: Newcomer<N::Stream>, now: Instant) {
-        let Newcomer {
-            mut stream,
-            dialect,
-            from,
-            at_door,
-        } = newcomer;
+    pub(super) fn admit(&mut self, mut newcomer: Newcomer<N::Stream>, now: Instant) {
+        let (from, dialect) = (newcomer.from, newcomer.opening.dialect());
         let decision = self.decide(from, now);
         if let Decision::TurnAway(rejection) = decision {
             let farewell = self.hub.turn_away(dialect, from, rejection);
+            let stream = &mut newcomer.stream;
             // It has been told, or it would not listen: either way nothing is kept for it.
-            let _ = self.network.write(&mut stream, &[IoSlice::new(&farewell)]);
-            self.network.finish(&mut stream);
-            return self.network.close(stream, Ending::Orderly);
+            let _ = self.network.write(stream, &[IoSlice::new(&farewell)]);
+            self.network.finish(stream);
+            return self.network.close(newcomer.stream, Ending::Orderly);
         }
+        self.take_in(newcomer, decision, now);
+    }
+
+    /// Makes a session of a newcomer, if only to tell it why it cannot stay.
+    pub(super) fn take_in(
+        &mut self,
+        newcomer: Newcomer<N::Stream>,
+        decision: Decision,
+        now: Instant,
+    ) {
+        let Newcomer {
+            stream,
+            opening,
+            from,
+            at_door,
+        } = newcomer;
         let admitted = decision == Decision::Admit;
         self.admission.hold(CountedAs::of(admitted, from.prefix()));
         let carrier = Carrier {
-            stream,
+            stream: Some(stream),
             admitted,
             readiness: Readiness::default(),
         };
         let id = match decision {
-            Decision::Refuse(rejection) => self.hub.refuse(carrier, dialect, from, rejection, now),
-            _ => self.hub.connect(carrier, dialect, from, now),
+            Decision::Refuse(rejection) => {
+                let dialect = opening.dialect();
+                self.hub.refuse(carrier, dialect, from, rejection, now)
+            }
+            _ => self.hub.connect(carrier, opening, from, now),
         };
+        self.begin_session(id, at_door, now);
+    }
+
+    /// Waits for what a session sends from now on.
+    pub(super) fn begin_session(&mut self, id: SessionId, at_door: Option<AtDoor>, now: Instant) {
         let Some(carrier) = self.hub.transport(id) else {
             return;
         };
-        let (stream, owner) = (&mut carrier.stream, Owner::Session(id));
+        let Some(stream) = &mut carrier.stream else {
+            return;
+        };
+        let owner = Owner::Session(id);
         let registered = match &at_door {
             None => self.network.register(stream, owner),
             Some(_) => self.network.hand_over(stream, owner),
@@ -140,7 +174,7 @@ impl<N: Network> EventLoop<N> {
         self.put_back(id);
     }
 
-    fn decide(&mut self, from: Origin, now: Instant) -> Decision {
+    pub(super) fn decide(&mut self, from: Origin, now: Instant) -> Decision {
         if self.shutdown != Shutdown::Running {
             return Decision::TurnAway(CloseReason::Shutdown.into());
         }

@@ -1,36 +1,41 @@
-//! The door: who must say first for whom it comes, and how it becomes a session or goes.
+//! The door: who must say first for whom they come or what they want, and how they become a session or go.
 
+use std::io::IoSlice;
 use std::time::Instant;
 
 use log::{debug, info, warn};
 
 use super::accept::{AtDoor, Newcomer};
-use super::{EventLoop, Shutdown};
-use crate::dialect::Dialect;
-use crate::hub::{Ending, Rejection};
+use super::{Carrier, EventLoop, Shutdown};
+use crate::dialect::{Answer, Opening};
+use crate::hub::{Ending, Rejection, SessionId};
 use crate::ledger::CloseReason;
 use crate::origin::Origin;
-use crate::server::door::{Verdict, Waiting};
+use crate::server::admission::{CountedAs, Decision};
+use crate::server::door::{Comer, Verdict, Waiting};
 use crate::server::network::{Network, Owner};
-use crate::stream::Read;
+use crate::stream::{Read, Readiness, Write};
 
 /// At most 64 connections at the door are read in one turn.
 const TURN_READS_MAX: usize = 64;
 
+/// At most 16 of them are answered in one turn: a page is the work of many lines.
+const TURN_ANSWERS_MAX: usize = 16;
+
 impl<N: Network> EventLoop<N> {
-    /// A front end has connected. Nothing is written to it before it has said for whom.
-    pub(super) fn receive_at_door(
-        &mut self,
-        mut stream: N::Stream,
-        listener: usize,
-        dialect: Dialect,
-        from: Origin,
-        now: Instant,
-    ) {
+    /// Somebody has connected who must say something first. Nothing is written to them before that.
+    pub(super) fn receive_at_door(&mut self, mut stream: N::Stream, comer: Comer, now: Instant) {
+        let Comer {
+            from,
+            dialect,
+            listener,
+            ..
+        } = comer;
+        self.make_place(listener);
         let sessions = self.hub.open_sessions() + self.door.len();
         let reason = if self.shutdown != Shutdown::Running {
             Some(CloseReason::Shutdown)
-        } else if !self.admission.believes(from) {
+        } else if comer.behind_proxy && !self.admission.believes(from) {
             Some(CloseReason::WrongProtocol)
         } else if self.door.is_full(listener)
             || self.admission.is_full(sessions) && !self.hub.make_room(now)
@@ -45,7 +50,7 @@ impl<N: Network> EventLoop<N> {
         }
         let slot = self.door.vacant_slot();
         match self.network.register(&mut stream, Owner::Door(slot as u32)) {
-            Ok(()) => self.door.enter(stream, from, dialect, listener, now),
+            Ok(()) => self.door.enter(stream, comer, now),
             Err(error) => {
                 warn!("cannot wait for events of a connection: {error}");
                 self.network.close(stream, Ending::Orderly);
@@ -53,52 +58,216 @@ impl<N: Network> EventLoop<N> {
         }
     }
 
-    /// Reads once from each connection at the door that is ready.
+    /// Where no more may wait, the one gives way that has waited longest, if it was asked what it wants.
+    fn make_place(&mut self, listener: usize) {
+        if !self.door.is_full(listener) {
+            return;
+        }
+        let oldest = self.door.oldest(listener);
+        if let Some(waiting) = oldest.and_then(|slot| self.door.leave(slot)) {
+            self.network.close(waiting.stream, Ending::Orderly);
+        }
+    }
+
+    /// Reads once from each connection at the door that is ready, and goes on with those that may take more.
     pub(super) fn read_door(&mut self, now: Instant) {
+        let mut answers = TURN_ANSWERS_MAX;
+        for _ in 0..self.door.writable() {
+            if let Some(slot) = self.door.next_writable() {
+                self.go_on_at_door(slot, &mut answers, now);
+            }
+        }
         for _ in 0..self.door.ready().min(TURN_READS_MAX) {
             if self.hub.has_done_enough() {
                 return;
             }
             if let Some(slot) = self.door.next_ready() {
-                self.read_at_door(slot, now);
+                self.read_at_door(slot, &mut answers, now);
             }
         }
     }
 
-    fn read_at_door(&mut self, slot: usize, now: Instant) {
+    fn read_at_door(&mut self, slot: usize, answers: &mut usize, now: Instant) {
         let Some(waiting) = self.door.get_mut(slot) else {
             return;
         };
         let read = self.network.read(&mut waiting.stream, &mut self.buffer);
         waiting.readiness.handle_read(read, self.buffer.len());
-        let verdict = match read {
-            Read::Bytes(length) => waiting.judge(&self.buffer[..length]),
-            Read::Blocked => Verdict::Waits,
-            Read::Ended | Read::Broken(_) => Verdict::Wrong,
-        };
-        if verdict == Verdict::Waits {
-            return self.door.put_back(slot);
+        match read {
+            Read::Bytes(length) => {
+                waiting.push(&self.buffer[..length]);
+                self.judge_at_door(slot, answers, now);
+            }
+            Read::Blocked => {}
+            Read::Ended | Read::Broken(_) => {
+                let verdict = waiting.judge_end();
+                return self.end_at_door(slot, &verdict, now);
+            }
         }
+        self.door.put_back(slot);
+    }
+
+    /// Writes more of what a connection is answered, and looks at what it has asked for since.
+    fn go_on_at_door(&mut self, slot: usize, answers: &mut usize, now: Instant) {
+        if self.write_at_door(slot, now) {
+            self.judge_at_door(slot, answers, now);
+        }
+    }
+
+    /// Gives whether the connection has taken all that it was answered, and is still there.
+    fn write_at_door(&mut self, slot: usize, now: Instant) -> bool {
+        let Some(waiting) = self.door.get_mut(slot) else {
+            return false;
+        };
+        match waiting.write(&mut self.network, now) {
+            Ok(is_answered) => is_answered,
+            Err(()) => {
+                self.end_at_door(slot, &Verdict::Over, now);
+                false
+            }
+        }
+    }
+
+    /// Judges what a connection has said, and answers it.
+    fn judge_at_door(&mut self, slot: usize, answers: &mut usize, now: Instant) {
+        loop {
+            let Some(waiting) = self.door.get_mut(slot) else {
+                return;
+            };
+            if *answers == 0 {
+                return self.door.put_off(slot);
+            }
+            let asked = match waiting.judge(&self.site, now) {
+                Verdict::Waits => return,
+                Verdict::Asked(asked) => asked,
+                verdict => return self.end_at_door(slot, &verdict, now),
+            };
+            *answers -= 1;
+            let from = self.admission.client(waiting.from, &asked.forwarded);
+            if self.hub.is_banned(from) {
+                return self.turn_away_at_door(slot, from, CloseReason::Banned.into(), now);
+            }
+            if let Some(opening) = asked.opening {
+                return self.open_at_door(slot, from, opening, &asked.answer, now);
+            }
+            waiting.answer(asked.answer, now);
+            if !self.write_at_door(slot, now) {
+                return;
+            }
+        }
+    }
+
+    /// A connection has asked to be a session: it is answered that it is one, unless it cannot come in.
+    fn open_at_door(
+        &mut self,
+        slot: usize,
+        from: Origin,
+        opening: Opening,
+        answer: &Answer,
+        now: Instant,
+    ) {
+        let from = self.admission.mark(from);
+        let former = self.hub.former_session(&opening);
+        if former.is_none() {
+            match self.decide(from, now) {
+                Decision::Admit => {}
+                Decision::Refuse(rejection) | Decision::TurnAway(rejection) => {
+                    return self.turn_away_at_door(slot, from, rejection, now);
+                }
+            }
+        }
+        let Some(mut waiting) = self.door.leave(slot) else {
+            return;
+        };
+        // It has taken all that it was answered before, so there is room for this.
+        let slices = [IoSlice::new(&answer.head)];
+        let written = self.network.write(&mut waiting.stream, &slices);
+        if written != Write::Taken(answer.head.len()) {
+            return self.network.close(waiting.stream, Ending::Abrupt);
+        }
+        let newcomer = Newcomer {
+            stream: waiting.stream,
+            opening,
+            from,
+            at_door: Some(AtDoor {
+                readiness: waiting.readiness,
+                input: waiting.bytes,
+            }),
+        };
+        match former {
+            None => self.take_in(newcomer, Decision::Admit, now),
+            Some(former) => self.exchange(former, newcomer, now),
+        }
+    }
+
+    /// Tells a connection why it cannot come in.
+    fn turn_away_at_door(&mut self, slot: usize, from: Origin, rejection: Rejection, now: Instant) {
+        let Some(waiting) = self.door.get_mut(slot) else {
+            return;
+        };
+        let head = self.hub.turn_away(waiting.dialect, from, rejection);
+        let answer = Answer {
+            head,
+            is_last: true,
+            ..Answer::default()
+        };
+        waiting.answer(answer, now);
+        self.write_at_door(slot, now);
+    }
+
+    fn end_at_door(&mut self, slot: usize, verdict: &Verdict, now: Instant) {
         let Some(waiting) = self.door.leave(slot) else {
             return;
         };
         match verdict {
-            Verdict::Session(from) => self.let_in(waiting, from, now),
+            Verdict::Session => self.let_in(waiting, now),
+            Verdict::Over => self.network.close(waiting.stream, Ending::Orderly),
             _ => self.send_off(waiting),
         }
     }
 
-    fn let_in(&mut self, waiting: Waiting<N::Stream>, from: Origin, now: Instant) {
+    fn let_in(&mut self, waiting: Waiting<N::Stream>, now: Instant) {
         let newcomer = Newcomer {
             stream: waiting.stream,
-            dialect: waiting.dialect,
-            from: self.admission.mark(from),
+            opening: waiting.dialect.into(),
+            from: self.admission.mark(waiting.from),
             at_door: Some(AtDoor {
                 readiness: waiting.readiness,
                 input: waiting.bytes,
             }),
         };
         self.admit(newcomer, now);
+    }
+
+    /// A page has come back: its session goes on with the new connection, and the former one is closed.
+    fn exchange(&mut self, id: SessionId, newcomer: Newcomer<N::Stream>, now: Instant) {
+        let Newcomer {
+            stream,
+            opening,
+            from,
+            at_door,
+        } = newcomer;
+        let carrier = Carrier {
+            stream: Some(stream),
+            admitted: true,
+            readiness: Readiness::default(),
+        };
+        self.unlist(id);
+        let Some((former, former_from)) = self.hub.exchange(id, carrier, from, &opening, now)
+        else {
+            return;
+        };
+        let count = |from: Origin| CountedAs::of(true, from.prefix());
+        self.admission.release(count(former_from));
+        self.admission.hold(count(from));
+        if let Some(mut stream) = former.stream {
+            // Its page is told if it listens; nothing is kept for it.
+            let farewell = self.hub.farewell_replaced(opening.dialect());
+            let _ = self.network.write(&mut stream, &[IoSlice::new(&farewell)]);
+            self.network.finish(&mut stream);
+            self.network.close(stream, Ending::Orderly);
+        }
+        self.begin_session(id, at_door, now);
     }
 
     /// Closes a connection that has not become a session, without a word.
@@ -115,9 +284,8 @@ impl<N: Network> EventLoop<N> {
     /// Closes those whose time is over.
     pub(super) fn tick_door(&mut self, now: Instant) {
         while let Some(slot) = self.door.overdue(now) {
-            if let Some(waiting) = self.door.leave(slot) {
-                self.send_off(waiting);
-            }
+            let verdict = self.door.get_mut(slot).map(|waiting| waiting.judge_end());
+            self.end_at_door(slot, &verdict.unwrap_or(Verdict::Over), now);
         }
     }
 

@@ -3,9 +3,9 @@
 use std::time::Instant;
 
 use super::EventLoop;
-use crate::hub::{Next, SessionId, Then};
+use crate::hub::{Ending, Next, SessionId, Then};
 use crate::server::network::Network;
-use crate::stream::Read;
+use crate::stream::{Read, Readiness};
 
 /// At most this many sessions whose stream seems to have ended are read in one turn: freeing one costs the kernel more
 /// than reading one.
@@ -61,13 +61,25 @@ impl<N: Network> EventLoop<N> {
             Some(Next::Wait) => Then::Wait,
             Some(Next::Resume) => self.hub.resume(id, now),
             Some(Next::Read(carrier)) => {
-                let read = self.network.read(&mut carrier.stream, &mut self.buffer);
+                let Some(stream) = &mut carrier.stream else {
+                    return;
+                };
+                let read = self.network.read(stream, &mut self.buffer);
                 carrier.readiness.handle_read(read, self.buffer.len());
                 match read {
                     Read::Bytes(length) => self.hub.handle_input(id, &self.buffer[..length], now),
-                    Read::Blocked => return self.hub.handle_drained(id, now),
-                    Read::Ended => return self.hub.handle_eof(id, now),
-                    Read::Broken(_) => return self.hub.handle_reset(id, now),
+                    Read::Blocked => {
+                        self.hub.handle_drained(id, now);
+                        return self.let_go(id);
+                    }
+                    Read::Ended => {
+                        self.hub.handle_eof(id, now);
+                        return self.let_go(id);
+                    }
+                    Read::Broken(_) => {
+                        self.hub.handle_reset(id, now);
+                        return self.let_go(id);
+                    }
                 }
             }
         };
@@ -86,6 +98,28 @@ impl<N: Network> EventLoop<N> {
         }
     }
 
+    /// Closes the broken connection of a session that waits for its page.
+    fn let_go(&mut self, id: SessionId) {
+        if !self.hub.is_absent(id) {
+            return;
+        }
+        if let Some(carrier) = self.hub.transport(id) {
+            carrier.readiness = Readiness::default();
+            if let Some(stream) = carrier.stream.take() {
+                self.network.close(stream, Ending::Orderly);
+            }
+        }
+    }
+
+    /// A session is on no list of those to be read any more, because it gets another connection.
+    pub(super) fn unlist(&mut self, id: SessionId) {
+        let carrier = self.hub.transport(id);
+        if carrier.is_some_and(|carrier| carrier.readiness.is_readable()) {
+            self.ready.retain(|listed| *listed != id);
+            self.leaving.retain(|listed| *listed != id);
+        }
+    }
+
     /// What a paused session sent stays where it is, and its end may hide behind that.
     fn set_aside(&mut self, id: SessionId, now: Instant) {
         let Some(carrier) = self.hub.transport(id) else {
@@ -93,11 +127,15 @@ impl<N: Network> EventLoop<N> {
         };
         carrier.readiness.set_aside();
         if carrier.readiness.may_have_ended() {
-            if self.network.is_broken(&mut carrier.stream) {
+            let Some(stream) = &mut carrier.stream else {
+                return;
+            };
+            if self.network.is_broken(stream) {
                 self.hub.handle_reset(id, now);
             } else {
                 self.hub.handle_hangup(id, now);
             }
+            self.let_go(id);
         }
     }
 

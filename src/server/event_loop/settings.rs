@@ -5,12 +5,15 @@ use std::time::Instant;
 use log::{info, warn};
 
 use super::EventLoop;
+use crate::dialect::web::Site;
+use crate::dialect::Dialect;
+use crate::limits::Limits;
 use crate::rate::Rate;
 use crate::server::admission::AdmissionLimits;
 use crate::server::files::Files;
 use crate::server::motd;
 use crate::server::network::Network;
-use crate::settings::{Changed, Configuration, MOTD_FILE};
+use crate::settings::{Changed, Configuration, Service, Settings, MOTD_FILE};
 
 /// At most 64 KiB are read from one session in one turn.
 const TURN_BYTES_MAX: usize = 64 * 1024;
@@ -28,7 +31,23 @@ pub(super) fn read_buffer(rate: Rate) -> Box<[u8]> {
     vec![0; bytes_max].into()
 }
 
+/// The limits of the hub: nothing is kept for pages where none are served.
+pub(super) fn limits_for(settings: &Settings, services: &[Service]) -> Limits {
+    let serves_pages = |service: &Service| service.dialect() == Some(Dialect::Web);
+    let mut limits = settings.limits;
+    if !services.iter().any(serves_pages) {
+        limits.web_history_lines = 0;
+    }
+    limits
+}
+
 impl<N: Network> EventLoop<N> {
+    /// Makes what is served over HTTP anew.
+    pub(super) fn make_site(&mut self) {
+        let hosts = &self.configuration.settings().web_hosts;
+        self.site = Site::new(hosts, self.telnet);
+    }
+
     /// Reads the settings again if a signal has asked for that.
     pub(super) fn reload_if_wanted(&mut self, now: Instant) {
         if std::mem::take(&mut self.reload_wanted) {
@@ -104,7 +123,7 @@ impl<N: Network> EventLoop<N> {
     fn adopt(&mut self, fresh: Configuration, now: Instant) {
         let before = std::mem::replace(&mut self.configuration, fresh);
         let (before, settings) = (before.settings(), self.configuration.settings());
-        let limits = settings.limits;
+        let limits = limits_for(settings, &self.services);
         let admission = AdmissionLimits::of(settings, self.sessions_allowed);
         let wanted = settings
             .sessions_max
@@ -120,5 +139,6 @@ impl<N: Network> EventLoop<N> {
             self.buffer = read_buffer(limits.line_rate);
         }
         self.hub.set_limits(limits, now);
+        self.make_site();
     }
 }

@@ -489,13 +489,14 @@ fn everybody_gets_what_is_due_and_all_comes_to_rest_whatever_befalls() {
     }
     println!("{hits:#?}");
     if seeds >= SEEDS && steps() >= STEPS {
-        // Nobody in it is an operator, or keeps a name.
+        // Nobody in it is an operator, keeps a name, or has a page.
         let reasons = CloseReason::ALL.into_iter();
         let by_operators = [
             CloseReason::Drain,
             CloseReason::Banned,
             CloseReason::Kicked,
             CloseReason::NameTaken,
+            CloseReason::Replaced,
         ];
         let reasons = reasons.filter(|reason| !by_operators.contains(reason));
         let reasons = reasons.map(CloseReason::as_str);

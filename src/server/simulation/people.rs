@@ -244,6 +244,7 @@ impl People {
                 let most = match dialect {
                     Dialect::Telnet => line_bytes_max,
                     Dialect::Wire => wire_line_bytes_max(line_bytes_max),
+                    other => unreachable!("nobody here speaks {other}"),
                 };
                 let over = self.random.within(1..=100);
                 self.send_with(network, client, Item::TooLong(most + over), b"");

@@ -148,6 +148,7 @@ fn any_limits(random: &mut Random, floods: bool) -> Limits {
     let bytes_max = random.pick(&[960, 2_000, 8_000, 24_000, 64_000]);
     let rate = any_rate(random);
     Limits {
+        web_history_lines: 0,
         line_bytes_max: random.pick(&[96, 200, 512]),
         queue: QueueLimits {
             bytes_max,

@@ -115,6 +115,7 @@ impl Item {
         match dialect {
             Dialect::Telnet => self.spell_typed(),
             Dialect::Wire => self.spell_wire(),
+            other => unreachable!("nobody here speaks {other}"),
         }
     }
 
@@ -258,6 +259,7 @@ impl Author {
             (82..=83, Dialect::Wire) => Item::LongWords(self.line_bytes_max + over),
             (84..=88, Dialect::Wire) => Item::Watch(random.percent(60)),
             (_, Dialect::Wire) => Item::Say(self.words(random)),
+            (_, other) => unreachable!("nobody here speaks {other}"),
         }
     }
 

@@ -18,6 +18,7 @@ const READERS: usize = 5;
 
 /// The defaults, as the README lists them.
 const DEFAULTS: Limits = Limits {
+    web_history_lines: 0,
     line_bytes_max: 4096,
     queue: QueueLimits {
         bytes_max: 1 << 20,
@@ -96,6 +97,7 @@ impl Room {
         match dialect {
             Dialect::Telnet => [&words[..], b"\r\n"].concat(),
             Dialect::Wire => format!("CHAT eA== {}\n", BASE64.encode(words)).into_bytes(),
+            other => unreachable!("nobody here speaks {other}"),
         }
     }
 

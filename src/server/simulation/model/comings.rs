@@ -417,6 +417,7 @@ fn farewell(dialect: Dialect, reason: CloseReason, seconds: u64) -> Vec<u8> {
         CloseReason::Drain => "goodbye: the server takes no newcomers just now".to_owned(),
         CloseReason::Banned | CloseReason::Kicked => unreachable!("nobody in it is an operator"),
         CloseReason::NameTaken => unreachable!("nobody in it keeps a name"),
+        CloseReason::Replaced => unreachable!("nobody in it has a page"),
         CloseReason::Reset | CloseReason::Eof => return Vec::new(),
     };
     match (dialect, reason) {

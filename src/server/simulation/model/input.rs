@@ -198,6 +198,7 @@ impl Model {
             | CloseReason::Banned
             | CloseReason::Kicked
             | CloseReason::NameTaken
+            | CloseReason::Replaced
             | CloseReason::ConnectRate => {
                 panic!("{number} ends, {reason}, without having done anything for it");
             }
@@ -210,5 +211,6 @@ pub(super) fn unasked(dialect: Dialect, words: &str) -> String {
     match dialect {
         Dialect::Telnet => format!("-- {words}\r\n"),
         Dialect::Wire => wire_line("TELL", &["chatd", words]) + "\n",
+        other => unreachable!("nobody here speaks {other}"),
     }
 }

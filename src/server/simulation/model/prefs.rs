@@ -208,6 +208,7 @@ impl Model {
                     self.tell_bytes(receiver, line.into_bytes());
                     self.hit("private, to a program");
                 }
+                other => unreachable!("nobody here speaks {other}"),
             }
         }
         if self.sessions[&number].dialect == Dialect::Wire {

@@ -167,6 +167,7 @@ impl Session {
         match self.dialect {
             Dialect::Telnet => 0,
             Dialect::Wire => 1 + usize::from(self.watches),
+            other => unreachable!("nobody here speaks {other}"),
         }
     }
 

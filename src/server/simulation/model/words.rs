@@ -210,6 +210,7 @@ pub(crate) fn refusal(dialect: Dialect, words: &str, code: &str) -> Vec<u8> {
     match dialect {
         Dialect::Telnet => format!("!! {words}\r\n"),
         Dialect::Wire => format!("{} {code}\n", wire_line("FAIL", &[words])),
+        other => unreachable!("nobody here speaks {other}"),
     }
     .into_bytes()
 }
@@ -279,6 +280,7 @@ pub(crate) fn outcome(
                     let line = wire_line("NAME", &[name]) + "\n";
                     model.tell_bytes(number, line.into_bytes());
                 }
+                other => unreachable!("nobody here speaks {other}"),
             }
         }
         Item::MalformedName(_) => {
@@ -300,6 +302,7 @@ pub(crate) fn outcome(
             let words = match dialect {
                 Dialect::Telnet => words.as_str(),
                 Dialect::Wire => "",
+                other => unreachable!("nobody here speaks {other}"),
             };
             model.close(number, CloseReason::Quit, words);
         }
@@ -311,6 +314,7 @@ pub(crate) fn outcome(
             return match dialect {
                 Dialect::Telnet => too_long(*bytes, most),
                 Dialect::Wire => too_long(*bytes, wire_line_bytes_max(most)),
+                other => unreachable!("nobody here speaks {other}"),
             }
         }
         Item::LongWords(bytes) => return too_long(*bytes, most),
@@ -370,6 +374,7 @@ fn act(model: &mut Model, number: u64, dialect: Dialect, words: &str) {
         Dialect::Telnet => model.tell(number, &line),
         // A program does not hear itself in any way; it only is looked at.
         Dialect::Wire => model.tell_bytes(number, Vec::new()),
+        other => unreachable!("nobody here speaks {other}"),
     }
     model.hit("action");
 }
