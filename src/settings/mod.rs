@@ -28,8 +28,10 @@ use self::table::{Setting, LISTEN, TABLE};
 pub use self::configuration::{Changed, Configuration, Row, Source};
 pub use self::error::SettingsError;
 pub use self::values::{Change, Settings};
+#[cfg(feature = "tls")]
+pub use self::values::{TlsSettings, TlsVersion};
 
-pub(crate) use self::table::MOTD_FILE;
+pub(crate) use self::table::{MOTD_FILE, NO_TLS};
 
 mod configuration;
 mod error;
@@ -241,6 +243,8 @@ mod tests {
             bans_file: None,
             names_file: None,
             transcript_file: None,
+            #[cfg(feature = "tls")]
+            tls: TlsSettings::default(),
             rooms: Vec::new(),
             web_hosts: Vec::new(),
             limits: Limits {
@@ -314,6 +318,8 @@ mod tests {
             bans_file: None,
             names_file: None,
             transcript_file: None,
+            #[cfg(feature = "tls")]
+            tls: TlsSettings::default(),
             rooms: ["games", "Help"]
                 .map(|it| RoomName::parse(it).unwrap())
                 .into(),
@@ -397,6 +403,9 @@ mod tests {
             "bans-file",
             "names-file",
             "transcript-file",
+            "tls-cert",
+            "tls-key",
+            "tls-min",
         ];
         for setting in TABLE
             .iter()

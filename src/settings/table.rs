@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::error::one_line;
-use super::listen::ListenError;
+use super::listen::{Endpoint, ListenError};
 use super::number::{
     bytes, count, length, milliseconds, milliseconds_of, or_zero, seconds, unless_zero, Range, DAY,
     HOUR, KIB, MIB, SECOND,
 };
 use super::values::{Change, Settings};
+#[cfg(feature = "tls")]
+use super::values::{TlsSettings, TlsVersion};
 use crate::limits::Limits;
 use crate::name::RoomName;
 use crate::net::Net;
@@ -33,6 +35,8 @@ impl Default for Settings {
             transcript_file: None,
             rooms: Vec::new(),
             web_hosts: Vec::new(),
+            #[cfg(feature = "tls")]
+            tls: TlsSettings::default(),
             limits: Limits::default(),
         };
         for setting in TABLE {
@@ -307,7 +311,44 @@ pub(super) static TABLE: &[Setting] = &[
         |settings, n| settings.limits.memory_max = length(n),
         |settings| settings.limits.memory_max as u64,
     ),
+    #[cfg(feature = "tls")]
+    Setting {
+        key: "tls-cert",
+        default: NONE,
+        meaning: "where TLS is offered, the certificate and behind it its issuers, in PEM; read again by SIGHUP",
+        change: Change::Now,
+        kind: Kind::File(
+            |settings, path| settings.tls.certificate = path,
+            |settings| settings.tls.certificate.as_deref(),
+        ),
+    },
+    #[cfg(feature = "tls")]
+    Setting {
+        key: "tls-key",
+        default: NONE,
+        meaning: "its private key, in PEM: PKCS#8, SEC1 or PKCS#1; read again by SIGHUP",
+        change: Change::Now,
+        kind: Kind::File(
+            |settings, path| settings.tls.key = path,
+            |settings| settings.tls.key.as_deref(),
+        ),
+    },
+    #[cfg(feature = "tls")]
+    Setting {
+        key: "tls-min",
+        default: "1.2",
+        meaning: "the oldest TLS that is spoken: 1.2 or 1.3",
+        change: Change::Now,
+        kind: Kind::TlsVersion,
+    },
 ];
+
+/// How the keys of TLS begin, which are known to who built the program without it, too.
+#[cfg(not(feature = "tls"))]
+const TLS_KEYS: &str = "tls-";
+
+/// What is answered to who wants TLS of a program that has none.
+pub(crate) const NO_TLS: &str = "this chatd was built without tls";
 
 /// One row of the table.
 pub(super) struct Setting {
@@ -337,6 +378,9 @@ enum Kind {
     Rooms,
     /// One more name under which people reach the page, or [`NONE`].
     Hosts,
+    /// A version of TLS.
+    #[cfg(feature = "tls")]
+    TlsVersion,
 }
 
 /// What stands for nothing at all; a file of this name is reached as `./none`.
@@ -375,6 +419,12 @@ const fn nets(
 }
 
 impl Setting {
+    /// Whether this key is that of a row which only a program with TLS has.
+    #[cfg(not(feature = "tls"))]
+    pub(super) fn is_of_tls(key: &str) -> bool {
+        key.starts_with(TLS_KEYS)
+    }
+
     /// The row of a key.
     pub(super) fn of(key: &str) -> Option<&'static Self> {
         TABLE.iter().find(|setting| setting.key == key)
@@ -393,6 +443,8 @@ impl Setting {
             Kind::Rooms => settings.rooms.clear(),
             Kind::Hosts => settings.web_hosts.clear(),
             Kind::Number(..) | Kind::File(..) => {}
+            #[cfg(feature = "tls")]
+            Kind::TlsVersion => {}
         }
     }
 
@@ -405,6 +457,8 @@ impl Setting {
             Kind::Nets(list, listed) => *list(to) = listed(from).to_vec(),
             Kind::Rooms => to.rooms.clone_from(&from.rooms),
             Kind::Hosts => to.web_hosts.clone_from(&from.web_hosts),
+            #[cfg(feature = "tls")]
+            Kind::TlsVersion => to.tls.oldest = from.tls.oldest,
         }
     }
 
@@ -426,7 +480,19 @@ impl Setting {
             }
             Kind::Listener => {
                 let wrong = |error: ListenError| format!("{key}: {}: {error}", one_line(value));
-                settings.listen.push(value.parse().map_err(wrong)?);
+                let endpoint: Endpoint = value.parse().map_err(wrong)?;
+                if cfg!(not(feature = "tls")) && endpoint.is_in_tls() {
+                    return Err(NO_TLS.to_owned());
+                }
+                settings.listen.push(endpoint);
+            }
+            #[cfg(feature = "tls")]
+            Kind::TlsVersion => {
+                settings.tls.oldest = match value {
+                    "1.2" => TlsVersion::V1_2,
+                    "1.3" => TlsVersion::V1_3,
+                    _ => return Err(format!("{key}: {}: not 1.2 or 1.3", one_line(value))),
+                }
             }
             Kind::Nets(..) | Kind::Rooms | Kind::Hosts if value == NONE => {}
             Kind::Hosts => {
@@ -462,6 +528,11 @@ impl Setting {
             Kind::Nets(_, listed) => joined_or_none(listed(settings)),
             Kind::Rooms => joined_or_none(&settings.rooms),
             Kind::Hosts => joined_or_none(&settings.web_hosts),
+            #[cfg(feature = "tls")]
+            Kind::TlsVersion => match settings.tls.oldest {
+                TlsVersion::V1_2 => "1.2".to_owned(),
+                TlsVersion::V1_3 => "1.3".to_owned(),
+            },
         }
     }
 
@@ -472,6 +543,8 @@ impl Setting {
             Kind::File(..) | Kind::Listener | Kind::Nets(..) | Kind::Rooms | Kind::Hosts => {
                 self.meaning.to_owned()
             }
+            #[cfg(feature = "tls")]
+            Kind::TlsVersion => self.meaning.to_owned(),
         };
         (self.key, self.default, meaning)
     }

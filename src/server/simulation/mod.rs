@@ -190,6 +190,7 @@ impl Server {
     ) -> Self {
         let clock = network.clock.clone();
         let services = LISTENERS.map(|dialect| Service::Chat {
+            tls: false,
             dialect,
             behind_proxy: false,
         });
