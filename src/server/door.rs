@@ -554,7 +554,7 @@ mod tests {
                 Verdict::Waits => "waits",
                 Verdict::Session => "session",
                 Verdict::Wrong => "wrong",
-                Verdict::Asked(_) | Verdict::Over => "other",
+                _ => "other",
             }
         });
         let verdicts = verdicts.collect();

@@ -204,7 +204,11 @@ impl Tls {
     /// # Errors
     /// If rustls cannot make a connection, for there is no chance to be had from the system.
     pub(crate) fn new(identity: &Identity, http: bool, read: Vec<u8>) -> io::Result<Self> {
-        let config = if http { &identity.http } else { &identity.config };
+        let config = if http {
+            &identity.http
+        } else {
+            &identity.config
+        };
         let connection = UnbufferedServerConnection::new(Arc::clone(config));
         Ok(Self {
             connection: connection.map_err(io::Error::other)?,
@@ -289,7 +293,9 @@ impl Tls {
                 return Read::Records { bytes, records };
             }
             // The alert is all that it still hears.
-            let _ = raw.write(&mem::take(&mut self.stuck));
+            if self.is_stuck() {
+                let _ = raw.write(&mem::take(&mut self.stuck));
+            }
             Read::Broken(io::ErrorKind::InvalidData)
         })
     }
@@ -347,14 +353,21 @@ impl Tls {
                 Err(kind) => break Err(kind),
             }
         };
-        self.partial = match outcome {
-            Ok(_) if self.end.is_none() => rest.to_vec(),
-            _ => Vec::new(),
-        };
         if outcome.is_err() {
             self.end = Some(Read::Broken(io::ErrorKind::InvalidData));
-            self.encode_alert();
+            while self.connection.wants_write() {
+                let status = self.connection.process_tls_records(rest);
+                // It begins with what is to be sent.
+                match status.state {
+                    Ok(ConnectionState::EncodeTlsData(data)) => append(data, &mut self.stuck),
+                    _ => break,
+                }
+            }
         }
+        self.partial = match self.end {
+            None => rest.to_vec(),
+            Some(_) => Vec::new(),
+        };
         outcome
     }
 
@@ -367,18 +380,11 @@ impl Tls {
         }
     }
 
-    fn encode_alert(&mut self) {
-        loop {
-            match self.connection.process_tls_records(&mut []).state {
-                Ok(ConnectionState::EncodeTlsData(data)) => append(data, &mut self.stuck),
-                Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
-                _ => return,
-            }
-        }
-    }
-
     /// Writes at most 16 KiB of the slices as one record, or goes on with what is promised.
     pub(crate) fn write(&mut self, raw: &mut impl Raw, slices: &[IoSlice<'_>]) -> Write {
+        if let Some(Read::Broken(kind)) = self.end {
+            return Write::Broken(kind);
+        }
         if self.is_stuck() {
             let sent = send(raw, &self.stuck);
             self.stuck.drain(..sent.0);
@@ -432,7 +438,8 @@ impl Tls {
     ) -> Option<usize> {
         let mut filled = 0;
         loop {
-            match self.connection.process_tls_records(&mut []).state {
+            // It has noted where in there the beginning of a message stands.
+            match self.connection.process_tls_records(&mut self.partial).state {
                 Ok(ConnectionState::EncodeTlsData(mut data)) => {
                     filled += data.encode(&mut sealed[filled..]).ok()?;
                 }
@@ -449,7 +456,7 @@ impl Tls {
 
     /// Tells the peer that nothing more will be written (`close_notify`), if the socket takes that.
     pub(crate) fn finish(&mut self, raw: &mut impl Raw) {
-        if self.is_stuck() {
+        if self.is_stuck() || matches!(self.end, Some(Read::Broken(_))) {
             return;
         }
         let mut sealed = [0; 128];

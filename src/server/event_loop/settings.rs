@@ -13,9 +13,9 @@ use crate::server::admission::AdmissionLimits;
 use crate::server::files::Files;
 use crate::server::motd;
 use crate::server::network::Network;
+use crate::settings::{Changed, Configuration, Service, Settings, MOTD_FILE};
 #[cfg(feature = "tls")]
 use crate::stream::tls::READ_BYTES_MIN;
-use crate::settings::{Changed, Configuration, Service, Settings, MOTD_FILE};
 
 /// At most 64 KiB are read from one session in one turn.
 const TURN_BYTES_MAX: usize = 64 * 1024;

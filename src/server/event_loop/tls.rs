@@ -60,7 +60,9 @@ impl Tls {
 
     /// When the certificate ends, in seconds since 1970; 0 where there is none.
     pub(super) fn ends_at(&self) -> u64 {
-        self.identity.as_ref().map_or(0, |identity| identity.ends_at)
+        self.identity
+            .as_ref()
+            .map_or(0, |identity| identity.ends_at)
     }
 
     fn adopt(&mut self, identity: Option<Identity>, settings: &Settings, wall_seconds: u64) {
@@ -75,8 +77,7 @@ impl Tls {
     pub(super) fn tick(&mut self, settings: &Settings, wall_seconds: u64) {
         if self.warn_at.is_some_and(|at| at <= wall_seconds) {
             let identity = self.identity.as_ref();
-            self.warn_at =
-                identity.and_then(|it| certificate::warn_of(it, settings, wall_seconds));
+            self.warn_at = identity.and_then(|it| certificate::warn_of(it, settings, wall_seconds));
         }
     }
 }

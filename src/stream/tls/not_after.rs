@@ -39,7 +39,9 @@ impl<'a> Reader<'a> {
             // In as many bytes as it says, of which a certificate needs at most three.
             more @ 0x81..=0x83 => {
                 let (bytes, rest) = rest.split_at_checked(usize::from(more - 0x80))?;
-                let length = bytes.iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte));
+                let length = bytes
+                    .iter()
+                    .fold(0, |sum, byte| sum << 8 | usize::from(*byte));
                 (length, rest)
             }
             _ => return None,
