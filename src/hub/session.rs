@@ -477,6 +477,8 @@ mod tests {
     fn an_idle_session_is_small() {
         // The kernel's side of a session costs kilobytes; ours must not show beside it.
         let bytes = size_of::<Session<[u32; 3]>>();
-        assert!(bytes <= 248, "{bytes}");
+        // Where there is TLS, it has a number for what that keeps.
+        let most = if cfg!(feature = "tls") { 256 } else { 248 };
+        assert!(bytes <= most, "{bytes}");
     }
 }
