@@ -401,3 +401,193 @@ pub(in crate::dialect) fn push_close(out: &mut Vec<u8>, code: Option<u16>) {
         out.extend(code.into_iter().flat_map(u16::to_be_bytes));
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
+
+    /// A frame as a client makes it.
+    fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
+        let mut out = vec![first];
+        match payload.len() {
+            length @ ..=125 => out.push(0x80 | length as u8),
+            length @ 126..=0xffff => {
+                out.push(0x80 | 126);
+                out.extend((length as u16).to_be_bytes());
+            }
+            length => {
+                out.push(0x80 | 127);
+                out.extend((length as u64).to_be_bytes());
+            }
+        }
+        out.extend(MASK);
+        let bytes = payload.iter().zip(MASK.iter().cycle());
+        out.extend(bytes.map(|(byte, mask)| byte ^ mask));
+        out
+    }
+
+    fn text(payload: &str) -> Vec<u8> {
+        masked(0x81, payload.as_bytes())
+    }
+
+    /// What is found in these bytes that come in packets of this size, up to what breaks the stream.
+    fn found_in(bytes: &[u8], packet: usize) -> Vec<Found> {
+        let (mut decoder, mut all) = (Decoder::default(), Vec::new());
+        for mut packet in bytes.chunks(packet) {
+            while let Some(found) = decoder.next(&mut packet, 100) {
+                let is_end = matches!(found, Found::Broken(_));
+                all.push(found);
+                if is_end {
+                    return all;
+                }
+            }
+            assert!(packet.is_empty(), "all is taken that does not end it");
+        }
+        all
+    }
+
+    #[track_caller]
+    fn found(bytes: &[u8]) -> Vec<Found> {
+        let whole = found_in(bytes, usize::MAX);
+        for packet in 1..bytes.len().min(20) {
+            assert_eq!(found_in(bytes, packet), whole, "in packets of {packet}");
+        }
+        whole
+    }
+
+    #[track_caller]
+    fn is_broken(frames: &[Vec<u8>], code: u16) {
+        let found = found(&frames.concat());
+        assert_eq!(found.last(), Some(&Found::Broken(code)), "{frames:x?}");
+    }
+
+    #[test]
+    fn messages_are_whole_however_they_are_cut_and_fragmented() {
+        let whole = |text: &str| Found::Text(text.to_owned());
+        assert_eq!(found(&text("hello")), [whole("hello")]);
+        assert_eq!(found(&text("")), [whole("")]);
+        let fragments = [
+            masked(0x01, "h\u{e9}".as_bytes()),
+            masked(0x89, b"are you there"),
+            masked(0x00, b""),
+            masked(0x8a, b""),
+            masked(0x80, "ll\u{f6}".as_bytes()),
+            text("next"),
+        ];
+        let ping = Found::Ping(b"are you there".to_vec());
+        assert_eq!(
+            found(&fragments.concat()),
+            [ping, Found::Pong, whole("h\u{e9}ll\u{f6}"), whole("next")]
+        );
+        // A character may be cut by the end of a frame.
+        let cut = [masked(0x01, b"\xe7\xbd"), masked(0x80, b"\x97")];
+        assert_eq!(found(&cut.concat()), [whole("罗")]);
+    }
+
+    #[test]
+    fn a_message_that_is_too_long_is_passed_over_and_its_length_told() {
+        let long = text(&"x".repeat(101));
+        assert_eq!(found(&[long, text("y")].concat()).len(), 2);
+        let fragments = [
+            masked(0x01, "罗".repeat(30).as_bytes()),
+            masked(0x80, "罗".repeat(30).as_bytes()),
+            text("y"),
+        ];
+        assert_eq!(
+            found(&fragments.concat()),
+            [Found::TooLong(180), Found::Text("y".to_owned())]
+        );
+        let mut decoder = Decoder::default();
+        let bytes = text(&"x".repeat(65_536));
+        for mut packet in bytes.chunks(1000) {
+            decoder.next(&mut packet, 100);
+            assert!(decoder.buffered() <= 2048, "{} bytes", decoder.buffered());
+        }
+    }
+
+    #[test]
+    fn what_breaks_the_rules_ends_the_stream_with_its_code() {
+        let head = |bytes: &[u8]| bytes.to_vec();
+        for (frame, code) in [
+            (head(&[0x81, 0x05]), code::PROTOCOL),
+            (head(&[0xc1]), code::PROTOCOL),
+            (head(&[0x83]), code::PROTOCOL),
+            (head(&[0x8b]), code::PROTOCOL),
+            (masked(0x09, b"x"), code::PROTOCOL),
+            (head(&[0x89, 0xfe]), code::PROTOCOL),
+            (head(&[0x81, 0xfe, 0, 125]), code::PROTOCOL),
+            (
+                head(&[0x81, 0xff, 0, 0, 0, 0, 0, 0, 0xff, 0xff]),
+                code::PROTOCOL,
+            ),
+            (
+                head(&[0x81, 0xff, 0x80, 0, 0, 0, 0, 0, 0, 0]),
+                code::PROTOCOL,
+            ),
+            (masked(0x80, b"x"), code::PROTOCOL),
+            (masked(0x82, b"x"), code::NOT_TEXT),
+            (masked(0x81, b"\xff"), code::NOT_UTF8),
+            (masked(0x81, b"x\xc0\xaf"), code::NOT_UTF8),
+            (masked(0x81, b"\xed\xa0\x80"), code::NOT_UTF8),
+            (masked(0x81, b"\xe7\xbd"), code::NOT_UTF8),
+            (
+                head(&[0x81, 0xff, 0, 0, 0, 0, 1, 0, 0, 1, 0, 0, 0, 0]),
+                code::TOO_BIG,
+            ),
+            (masked(0x88, b"x"), code::PROTOCOL),
+            (masked(0x88, &1005_u16.to_be_bytes()), code::PROTOCOL),
+            (masked(0x88, &2999_u16.to_be_bytes()), code::PROTOCOL),
+            (masked(0x88, b"\x03\xe8\xff"), code::NOT_UTF8),
+        ] {
+            is_broken(&[frame], code);
+        }
+        is_broken(&[masked(0x01, b"x"), text("y")], code::PROTOCOL);
+        // Not all of a wrong text need be there.
+        is_broken(&[masked(0x01, b"\xce\xba\xff")], code::NOT_UTF8);
+    }
+
+    #[test]
+    fn a_close_gives_its_code() {
+        assert_eq!(found(&masked(0x88, b"")), [Found::Close(None)]);
+        for code in [1000, 1001, 1003, 1007, 1014, 3000, 4999] {
+            let payload = [&u16::to_be_bytes(code)[..], b"bye"].concat();
+            assert_eq!(found(&masked(0x88, &payload)), [Found::Close(Some(code))]);
+        }
+    }
+
+    #[test]
+    fn a_frame_of_ours_has_the_shortest_head() {
+        for (length, head) in [
+            (0, &[0x81, 0][..]),
+            (125, &[0x81, 125]),
+            (126, &[0x81, 126, 0, 126]),
+            (65_535, &[0x81, 126, 0xff, 0xff]),
+            (65_536, &[0x81, 127, 0, 0, 0, 0, 0, 1, 0, 0]),
+        ] {
+            let mut out = b"before".to_vec();
+            push(&mut out, Opcode::Text, |out| out.extend(vec![b'x'; length]));
+            assert_eq!(&out[6..6 + head.len()], head);
+            assert_eq!(out.len(), 6 + head.len() + length);
+        }
+        let mut out = Vec::new();
+        push_close(&mut out, Some(1001));
+        assert_eq!(out, [0x88, 2, 3, 0xe9]);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_comes_is_found_the_same_however_it_is_cut(
+            bytes in prop::collection::vec(any::<u8>(), 0..200),
+            texts in prop::collection::vec("\\PC{0,60}", 0..4),
+            packet in 1_usize..40,
+        ) {
+            let mut stream: Vec<u8> = texts.iter().flat_map(|it| text(it)).collect();
+            stream.extend(bytes);
+            prop_assert_eq!(found_in(&stream, packet), found_in(&stream, usize::MAX));
+        }
+    }
+}

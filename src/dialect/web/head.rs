@@ -259,3 +259,161 @@ fn accept(key: &str) -> Option<String> {
         BASE64.encode(sha1.digest().bytes())
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+
+    fn parse(head: &str) -> Option<Request> {
+        let parsed = Request::parse(head.as_bytes(), |host| {
+            host.is_local() || &*host.host == "chat.example.org"
+        });
+        parsed.map(|(_, request)| request)
+    }
+
+    /// What becomes of a request with these fields behind its first line.
+    #[track_caller]
+    fn wish(line: &str, fields: &[&str]) -> Wish {
+        let fields: String = fields.iter().map(|field| format!("{field}\r\n")).collect();
+        parse(&format!("{line}\r\n{fields}\r\n")).unwrap().wish
+    }
+
+    const UPGRADE: [&str; 5] = [
+        "Host: localhost:8080",
+        "Upgrade: WebSocket",
+        "Connection: keep-alive, Upgrade",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+    ];
+
+    #[test]
+    fn a_socket_is_opened_as_the_rfc_says() {
+        // Its own example, section 1.3.
+        assert_eq!(accept(KEY).as_deref(), Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
+        let Wish::Socket { accept, coming } = wish("GET /ws?i=7 HTTP/1.1", &UPGRADE) else {
+            panic!("it is one");
+        };
+        assert_eq!(accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+        assert_eq!(coming.heard, Some(7));
+        for without in 1..UPGRADE.len() {
+            let mut fields = UPGRADE.to_vec();
+            fields.remove(without);
+            assert_eq!(wish("GET /ws HTTP/1.1", &fields), Wish::NoUpgrade);
+        }
+        for (index, wrong) in [
+            (3, "Sec-WebSocket-Version: 8"),
+            (4, "Sec-WebSocket-Key: short"),
+            (4, "Sec-WebSocket-Key: dGhlIHNhbXBsZQ=="),
+        ] {
+            let mut fields = UPGRADE.to_vec();
+            fields[index] = wrong;
+            assert_eq!(
+                wish("GET /ws HTTP/1.1", &fields),
+                Wish::NoUpgrade,
+                "{wrong}"
+            );
+        }
+        let [host, ..] = UPGRADE;
+        assert_eq!(wish("HEAD /ws HTTP/1.1", &[host]), Wish::NoUpgrade);
+    }
+
+    #[test]
+    fn a_page_of_another_origin_opens_no_socket() {
+        for (origin, host, is_let_in) in [
+            ("http://localhost:8080", "localhost:8080", true),
+            ("https://chat.example.org", "chat.example.org", true),
+            ("https://CHAT.example.org:443", "chat.example.org", true),
+            ("http://chat.example.org", "chat.example.org:80", true),
+            ("http://localhost:8081", "localhost:8080", false),
+            ("http://evil.example.org", "chat.example.org", false),
+            ("http://127.0.0.1:8080", "localhost:8080", false),
+            ("null", "localhost:8080", false),
+            ("file://", "localhost:8080", false),
+            ("", "localhost:8080", false),
+        ] {
+            let mut fields = UPGRADE.map(str::to_owned).to_vec();
+            fields[0] = format!("Host: {host}");
+            fields.push(format!("Origin: {origin}"));
+            let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
+            let wish = wish("GET /ws HTTP/1.1", &fields);
+            let is_socket = matches!(wish, Wish::Socket { .. });
+            assert_eq!(is_socket, is_let_in, "{origin} at {host}");
+            assert!(is_socket || wish == Wish::Refused(403));
+        }
+        let twice = [
+            "Host: localhost",
+            "Origin: http://localhost",
+            "Origin: http://localhost",
+        ];
+        assert_eq!(wish("GET / HTTP/1.1", &twice), Wish::Refused(403));
+    }
+
+    #[test]
+    fn what_is_not_there_or_not_asked_for_rightly_has_its_status() {
+        let host = "Host: localhost";
+        for (line, fields, status) in [
+            ("GET /x HTTP/1.1", vec![host], 404),
+            ("GET /favicon.ico HTTP/1.1", vec![host], 404),
+            ("POST / HTTP/1.1", vec![host], 405),
+            ("POST / HTTP/1.1", vec![host, "Content-Length: 3"], 413),
+            (
+                "GET / HTTP/1.1",
+                vec![host, "Transfer-Encoding: chunked"],
+                413,
+            ),
+            ("GET / HTTP/1.0", vec![host], 400),
+            ("GET / HTTP/1.1", vec![], 400),
+            ("GET / HTTP/1.1", vec![host, host], 400),
+            ("GET / HTTP/1.1", vec!["Host: evil.example.org"], 421),
+            ("GET / HTTP/1.1", vec!["Host: a b"], 400),
+            ("hello everybody", vec![], 400),
+        ] {
+            assert_eq!(
+                wish(line, &fields),
+                Wish::Refused(status),
+                "{line} {fields:?}"
+            );
+        }
+        let many: Vec<String> = (0..65).map(|n| format!("X-{n}: y")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        assert_eq!(wish("GET / HTTP/1.1", &many), Wish::Refused(431));
+        let endless = format!("GET / HTTP/1.1\r\nX: {}", "x".repeat(HEAD_BYTES_MAX));
+        assert_eq!(parse(&endless).unwrap().wish, Wish::Refused(431));
+        assert_eq!(parse("GET / HTTP/1.1\r\nHost: local"), None);
+    }
+
+    #[test]
+    fn a_head_that_is_cut_anywhere_is_understood_when_it_is_whole() {
+        let head = format!(
+            "GET /ws?run=1 HTTP/1.1\r\n{}\r\n\r\nrest",
+            UPGRADE.join("\r\n")
+        );
+        let whole = head.len() - "rest".len();
+        for end in 0..whole {
+            assert_eq!(parse(&head[..end]), None, "{end} bytes");
+        }
+        let parsed = Request::parse(head.as_bytes(), |_| true);
+        assert_eq!(parsed.map(|(length, _)| length), Some(whole));
+    }
+
+    #[test]
+    fn front_ends_say_for_whom_they_come() {
+        let of = |fields: &str| {
+            let request = parse(&format!(
+                "GET / HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n"
+            ));
+            let addresses = request.unwrap().forwarded;
+            addresses
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(of(""), [""; 0]);
+        let two = "X-Forwarded-For: 198.51.100.7, 10.0.0.1\r\nx-forwarded-for: ::1\r\n";
+        assert_eq!(of(two), ["198.51.100.7", "10.0.0.1", "::1"]);
+        assert_eq!(of("X-Forwarded-For: unknown, 10.0.0.1\r\n"), ["10.0.0.1"]);
+        assert_eq!(of("X-Forwarded-For: 10.0.0.1:80\r\n"), [""; 0]);
+    }
+}

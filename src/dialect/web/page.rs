@@ -17,8 +17,8 @@ const TELNET_PORT: &str = "TELNET_PORT";
 /// the tests works the digests out anew.
 pub(super) const POLICY: &str = concat!(
     "default-src 'none'; ",
-    "script-src 'sha256-NgvDpvuqCflBU9srhyCnaw3B9x9f/vSqHWQRPwqX71c='; ",
-    "style-src 'sha256-DpTfVbB5NAM+nq3Pj9Gu8E0d/ZV7sHjZoDsdjkLJ86A='; ",
+    "script-src 'sha256-WCNyFba6l/TAQMDNHlQmkzCWJco1gKL+uxJqGQ6O3pY='; ",
+    "style-src 'sha256-wVIw1xrWh7CztXiy3R9oHxfnJyyc3AJJHtHtKY/uU24='; ",
     "img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 );
 
