@@ -82,12 +82,8 @@ impl Identity {
     /// # Errors
     /// If there is none in one of them, it is of a kind that we cannot use, or the key is not that of the certificate.
     pub(crate) fn parse(certificate: &[u8], key: &[u8], at_least_13: bool) -> Result<Self, Unfit> {
-        let unfit = |error: pem::Error| match error {
-            pem::Error::NoItemsFound => "nothing of that kind in it".to_owned(),
-            error => error.to_string(),
-        };
         let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(certificate).collect();
-        let chain = chain.map_err(|error| Unfit::Certificate(unfit(error)))?;
+        let chain = chain.map_err(|_| Unfit::Certificate(BROKEN_PEM.to_owned()))?;
         let Some(first) = chain.first() else {
             return Err(Unfit::Certificate("no certificate in it".to_owned()));
         };
@@ -96,7 +92,7 @@ impl Identity {
         let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| {
             Unfit::Key(match error {
                 pem::Error::NoItemsFound => "no private key in it".to_owned(),
-                error => unfit(error),
+                _ => BROKEN_PEM.to_owned(),
             })
         })?;
         let provider = Arc::new(ring::default_provider());
@@ -131,6 +127,8 @@ impl Identity {
         })
     }
 }
+
+const BROKEN_PEM: &str = "broken PEM";
 
 /// The socket under TLS.
 pub(crate) trait Raw {

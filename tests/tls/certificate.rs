@@ -39,6 +39,11 @@ impl Certificate {
     pub(crate) fn renew(&self, (year, month, day): (i32, u8, u8)) {
         let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
         let mut params = CertificateParams::new(names).expect("names");
+        // Two with one name would each be taken for the issuer of the other.
+        let name = format!("chatd {year} {}", self.folder.display());
+        params
+            .distinguished_name
+            .push(rcgen::DnType::CommonName, name);
         params.not_after = rcgen::date_time_ymd(year, month, day);
         let key = KeyPair::generate().expect("a key");
         let certificate = params.self_signed(&key).expect("a certificate");

@@ -11,15 +11,16 @@ use super::support::person::Person;
 use super::support::server::{Lines, Server};
 use super::support::session::value;
 
-/// A client that passes on what it is given and shows what it gets, with HOST, PORT and CA in their places.
+/// A client that passes on what it is given and shows what it gets, with HOST, PORT and ROOT in their places.
 pub(crate) const CLIENTS: &[&[&str]] = &[
     &[
         "openssl",
         "s_client",
         "-quiet",
+        "-no_ign_eof",
         "-verify_return_error",
         "-CAfile",
-        "CA",
+        "ROOT",
         "-connect",
         "HOST:PORT",
     ],
@@ -27,9 +28,10 @@ pub(crate) const CLIENTS: &[&[&str]] = &[
         "openssl",
         "s_client",
         "-quiet",
+        "-no_ign_eof",
         "-tls1_2",
         "-CAfile",
-        "CA",
+        "ROOT",
         "-connect",
         "HOST:PORT",
     ],
@@ -37,9 +39,10 @@ pub(crate) const CLIENTS: &[&[&str]] = &[
         "openssl",
         "s_client",
         "-quiet",
+        "-no_ign_eof",
         "-tls1_3",
         "-CAfile",
-        "CA",
+        "ROOT",
         "-connect",
         "HOST:PORT",
     ],
@@ -48,25 +51,25 @@ pub(crate) const CLIENTS: &[&[&str]] = &[
         "ncat",
         "--ssl-verify",
         "--ssl-trustfile",
-        "CA",
+        "ROOT",
         "localhost",
         "PORT",
     ],
     &[
         "socat",
         "-",
-        "OPENSSL:HOST:PORT,cafile=CA,commonname=localhost",
+        "OPENSSL:HOST:PORT,cafile=ROOT,commonname=localhost",
     ],
     &[
         "gnutls-cli",
         "--logfile=/dev/null",
         "--x509cafile",
-        "CA",
+        "ROOT",
         "-p",
         "PORT",
         "localhost",
     ],
-    &["python3", "-c", PYTHON, "PORT", "CA"],
+    &["python3", "-c", PYTHON, "PORT", "ROOT"],
 ];
 
 /// Passes lines on in both directions, checks the certificate, and closes as Python's `unwrap` does: it waits for the
@@ -78,7 +81,10 @@ plain = socket.create_connection(('127.0.0.1', int(sys.argv[1])))
 stream = context.wrap_socket(plain, server_hostname='localhost', suppress_ragged_eofs=False)
 def hear():
     while True:
-        said = stream.recv(4096)
+        try:
+            said = stream.recv(4096)
+        except ssl.SSLZeroReturnError:
+            break
         if not said:
             break
         sys.stdout.buffer.write(said)
@@ -89,9 +95,8 @@ for line in sys.stdin.buffer:
     stream.sendall(line)
 try:
     stream.unwrap()
-except (ssl.SSLError, OSError) as error:
-    if 'APPLICATION_DATA_AFTER_CLOSE_NOTIFY' not in str(error):
-        raise
+except ssl.SSLZeroReturnError:
+    pass
 ";
 
 /// A client under test.
@@ -105,22 +110,12 @@ struct Client {
 impl Client {
     fn start(client: &[&str], to: SocketAddr, certificate: &Certificate) -> Self {
         let (host, port) = (to.ip().to_string(), to.port().to_string());
-        let ca = certificate.path("cert.pem");
+        let root = certificate.path("cert.pem");
         let fill = |word: &&str| {
             let word = word.replace("HOST", &host).replace("PORT", &port);
-            word.replace("CA", &ca)
-                .replace(&ca, if word.contains("CA") { &ca } else { "" })
+            word.replace("ROOT", &root)
         };
-        let words: Vec<String> = client
-            .iter()
-            .map(|word| {
-                if word.contains('\n') {
-                    (*word).to_owned()
-                } else {
-                    fill(word)
-                }
-            })
-            .collect();
+        let words: Vec<String> = client.iter().map(fill).collect();
         let mut child = Command::new(&words[0])
             .args(&words[1..])
             .stdin(Stdio::piped())
@@ -206,7 +201,7 @@ pub(crate) fn talk(client: &[&str]) {
     drop(bob);
     dora.said.wait_for("-- bob left (1 here)");
     assert!(server.stop().success());
-    dora.said.wait_for("-- the server is going down");
+    dora.said.wait_for("-- goodbye: the server is going down");
     dora.stdin = None;
     dora.end();
     let closes = server.log.matching(" close id=");
@@ -338,15 +333,16 @@ pub(crate) fn nothing_old() {
     for new in ["TLSv1.2", "TLSv1.3"] {
         assert!(has(new, "enabled"), "{new}\n{found}");
     }
-    assert!(
-        has("Compression", "disabled") || found.contains("Compression disabled"),
-        "{found}"
-    );
+    assert!(!found.contains("Compression enabled"), "{found}");
     assert!(
         found.contains("Session renegotiation not supported"),
         "{found}"
     );
-    assert!(!found.contains("vulnerable to heartbleed\n") || found.contains("not vulnerable"));
+    assert!(
+        !found.contains(" vulnerable")
+            || !found.replace("not vulnerable", "").contains("vulnerable"),
+        "{found}"
+    );
     for weak in ["RC4", "3DES", "CBC", "NULL", "EXP", "MD5"] {
         assert!(!found.contains(weak), "{weak}\n{found}");
     }

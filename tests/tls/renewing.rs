@@ -190,11 +190,7 @@ pub(crate) fn broken() {
     let others = std::fs::read_to_string(other.path("cert.pem")).expect("it is there");
     for (content, file, what) in [
         ("", &path, "no certificate in it"),
-        (
-            "-----BEGIN CERTIFICATE-----\n",
-            &path,
-            "section end \"-----END CERTIFICATE-----\" missing",
-        ),
+        ("-----BEGIN CERTIFICATE-----\n", &path, "broken PEM"),
         (others.as_str(), &key, "not the key of the certificate"),
     ] {
         certificate.write("cert.pem", content);
