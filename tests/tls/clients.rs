@@ -73,7 +73,7 @@ pub(crate) const CLIENTS: &[&[&str]] = &[
 ];
 
 /// Passes lines on in both directions, checks the certificate, and closes as Python's `unwrap` does: it waits for the
-/// other side's close_notify.
+/// other side's `close_notify`.
 const PYTHON: &str = "
 import socket, ssl, sys, threading
 context = ssl.create_default_context(cafile=sys.argv[2])
@@ -270,7 +270,7 @@ fn talk_through(server: &Server, address: SocketAddr) {
     bob.skip_until("-- ann left (1 here)");
 }
 
-/// HAProxy speaks TLS to the server, for a person who does not, and says in a header who they are.
+/// `HAProxy` speaks TLS to the server, for a person who does not, and says in a header who they are.
 pub(crate) fn behind_haproxy() {
     let certificate = Certificate::new();
     for version in ["send-proxy", "send-proxy-v2"] {

@@ -313,10 +313,10 @@ fn converse(seed: u64) {
     let (mut said, mut written, mut told) = (Vec::new(), Vec::new(), Vec::new());
     let mut kernel = Vec::new();
     pair.make_room(0);
-    for step in 0..60_u8 {
+    for step in 0..60_usize {
         if random.percent(40) {
             let length = random.pick(&[1, 10, 300, 5000, 40_000]);
-            let bytes: Vec<u8> = (0..length).map(|at| at as u8 ^ step).collect();
+            let bytes: Vec<u8> = (0..length).map(|at| (at ^ step) as u8).collect();
             pair.client.writer().write_all(&bytes).unwrap();
             pair.client.write_tls(&mut kernel).unwrap();
             said.extend(bytes);
@@ -338,7 +338,7 @@ fn converse(seed: u64) {
         }
         if random.percent(40) {
             let length = random.pick(&[1, 60, 900, 30_000]);
-            let bytes: Vec<u8> = (0..length).map(|at| at as u8 ^ step).collect();
+            let bytes: Vec<u8> = (0..length).map(|at| (at ^ step) as u8).collect();
             pair.outbox.push_copy(&bytes, pair.now);
             written.extend(bytes);
         }
@@ -521,9 +521,8 @@ fn writing_goes_on_between_the_parts_of_a_message_of_the_handshake() {
     let mut forge = forger(client);
     // A key update (RFC 8446, section 4.6.3), cut into two records, and each of these into two reads.
     let update = [24, 0, 0, 1, 0];
-    let mut records = Vec::new();
-    records.push(forge(ContentType::Handshake, &update[..2]));
-    records.push(forge(ContentType::Handshake, &update[2..]));
+    let parts = [&update[..2], &update[2..]];
+    let records = parts.map(|part| forge(ContentType::Handshake, part));
     for record in records {
         let half = record.len() / 2;
         for part in [&record[..half], &record[half..]] {
