@@ -80,6 +80,7 @@ mod rate;
 mod report;
 pub mod server;
 pub mod settings;
+mod skeleton;
 mod stream;
 #[cfg(any(test, feature = "internals"))]
 mod test_clock;

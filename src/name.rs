@@ -15,10 +15,10 @@ use std::io::Write;
 use unicode_normalization::char::is_combining_mark;
 use unicode_normalization::UnicodeNormalization;
 use unicode_security::mixed_script::AugmentedScriptSet;
-use unicode_security::skeleton;
 use unicode_width::UnicodeWidthStr;
 
 use crate::hygiene::{is_forbidden, is_joiner_or_selector, Pile};
+use crate::skeleton::skeleton;
 
 /// The widest name, in columns of a terminal.
 pub(crate) const NAME_COLUMNS_MAX: usize = 24;
