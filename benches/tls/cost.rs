@@ -116,7 +116,9 @@ pub(crate) fn storm(core: Option<usize>, handshakes: usize) -> io::Result<()> {
         let mut coming = Crowd::new()?;
         let began = Instant::now();
         for index in 0..count {
-            coming.add(server.dial(Kind::Tls, 300 + index)?)?;
+            let mut client = server.dial(Kind::Tls, 300 + index)?;
+            client.turn();
+            coming.add(client)?;
         }
         let (mut took, mut all_in) = (Vec::new(), None);
         while took.len() < 200 || (all_in.is_none() && count > 0) {

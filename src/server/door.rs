@@ -32,9 +32,9 @@ const PROXY_PATIENCE: Duration = Duration::from_secs(5);
 #[cfg(feature = "tls")]
 const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(10);
 
-/// A handshake that has taken 250 ms gives way to others where the door is full.
+/// A handshake that has taken 1 s gives way to others where the door is full: the slowest way around the earth takes less.
 #[cfg(feature = "tls")]
-const HANDSHAKE_MIN: Duration = Duration::from_millis(250);
+const HANDSHAKE_MIN: Duration = Duration::from_secs(1);
 
 /// … and, when all is said, 2 s to close its own side.
 const LINGER: Duration = Duration::from_secs(2);
@@ -505,7 +505,7 @@ impl<S> Waiting<S> {
 #[cfg(feature = "tls")]
 impl<S> Door<S> {
     /// Whether a listener in TLS is to accept no more for now. Where the door is full, the oldest gives way, but not
-    /// before it had 250 ms: a storm of clients that mean well is accepted as fast as it shakes hands.
+    /// before it had 1 s: a storm of clients that mean well is accepted as fast as it shakes hands.
     pub(super) fn is_busy(&self, listener: usize, now: Instant) -> bool {
         let may_go = |waiting: &Waiting<S>| {
             waiting.listener == listener
