@@ -34,6 +34,8 @@ use rustls::{AlertDescription, Error, InconsistentKeys, ProtocolVersion, ServerC
 use super::{Read, Write};
 
 mod not_after;
+#[cfg(test)]
+pub(crate) mod peer;
 
 /// A record has at most 16 KiB of plaintext (RFC 8446, section 5.1) …
 const PLAINTEXT_MAX: usize = 16 * 1024;
@@ -461,7 +463,8 @@ impl Tls {
         let length = self.write_with(&mut sealed, |traffic, sealed| {
             traffic.queue_close_notify(sealed).ok()
         });
-        if let Some(length) = length {
+        // The second time there is nothing to tell.
+        if let Some(length) = length.filter(|length| *length > 0) {
             let _ = raw.write(&sealed[..length]);
         }
     }

@@ -6,43 +6,15 @@
 use std::io::{Read as _, Write as _};
 use std::time::Instant;
 
-use rcgen::{generate_simple_self_signed, CertifiedKey as Generated, KeyPair};
-use rustls::client::ClientConfig;
 use rustls::crypto::cipher::OutboundPlainMessage;
-use rustls::pki_types::ServerName;
-use rustls::{
-    ClientConnection, ConnectionTrafficSecrets, ContentType, RootCertStore,
-    SupportedProtocolVersion,
-};
+use rustls::{ClientConnection, ConnectionTrafficSecrets, ContentType, SupportedProtocolVersion};
 
+use super::peer::{generated, identity, new_client};
 use super::*;
 use crate::outbox::Outbox;
 use crate::random::Random;
 use crate::stream::{Edge, Readiness};
 use crate::test_clock::outset;
-
-fn generated() -> Generated<KeyPair> {
-    generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap()
-}
-
-fn identity(generated: &Generated<KeyPair>) -> Identity {
-    let (certificate, key) = (generated.cert.pem(), generated.signing_key.serialize_pem());
-    Identity::parse(certificate.as_bytes(), key.as_bytes(), false).unwrap()
-}
-
-fn new_client(
-    generated: &Generated<KeyPair>,
-    version: &'static SupportedProtocolVersion,
-) -> ClientConnection {
-    let mut roots = RootCertStore::empty();
-    roots.add(generated.cert.der().clone()).unwrap();
-    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
-    let builder = builder.with_protocol_versions(&[version]).unwrap();
-    let mut config = builder.with_root_certificates(roots).with_no_client_auth();
-    config.enable_secret_extraction = true;
-    let name = ServerName::try_from("localhost").unwrap();
-    ClientConnection::new(Arc::new(config), name).unwrap()
-}
 
 /// The server's socket.
 #[derive(Debug, Default)]
