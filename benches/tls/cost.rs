@@ -113,7 +113,7 @@ pub(crate) fn storm(core: Option<usize>, handshakes: usize) -> io::Result<()> {
         talking.join(&server, Kind::Tls, 100)?;
         talking.clients[0].say(b"hello\r\n")?;
         talking.listen(Duration::from_secs(1))?;
-        let mut coming = Crowd::new()?;
+        let mut coming = Crowd::with_events(8)?;
         let began = Instant::now();
         for index in 0..count {
             let mut client = server.dial(Kind::Tls, 300 + index)?;

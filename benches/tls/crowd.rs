@@ -210,9 +210,14 @@ pub(crate) struct Crowd {
 
 impl Crowd {
     pub(crate) fn new() -> io::Result<Self> {
+        Self::with_events(1024)
+    }
+
+    /// One that looks after so many in a turn at most: what they do to shake hands takes its time here, too.
+    pub(crate) fn with_events(most: usize) -> io::Result<Self> {
         Ok(Self {
             poll: Poll::new()?,
-            events: Events::with_capacity(1024),
+            events: Events::with_capacity(most),
             clients: Vec::new(),
         })
     }
