@@ -70,9 +70,9 @@ fn prototypes() -> String {
     let keys = list(&mut letters.iter().map(|(letter, _)| u32::from(*letter)));
     let places = list(&mut letters.iter().map(|(_, place)| *place as u32));
     format!(
-        "static LETTERS: &[u32] = &[{keys}];\n\
-         static PLACES: &[u16] = &[{places}];\n\
-         static ENDS: &[u16] = &[{ends}];\n\
-         static TEXTS: &str = {all:?};\n"
+        "pub(super) static LETTERS: &[u32] = &[{keys}];\n\
+         pub(super) static PLACES: &[u16] = &[{places}];\n\
+         pub(super) static ENDS: &[u16] = &[{ends}];\n\
+         pub(super) static TEXTS: &str = {all:?};\n"
     )
 }

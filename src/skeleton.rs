@@ -4,7 +4,17 @@
 
 use unicode_normalization::UnicodeNormalization;
 
-include!(concat!(env!("OUT_DIR"), "/prototypes.rs"));
+use tables::{ENDS, LETTERS, PLACES, TEXTS};
+
+/// What `build.rs` has made.
+#[allow(
+    clippy::unreadable_literal,
+    clippy::unicode_not_nfc,
+    reason = "nobody reads them"
+)]
+mod tables {
+    include!(concat!(env!("OUT_DIR"), "/prototypes.rs"));
+}
 
 /// The skeleton of a text.
 pub(crate) fn skeleton(text: &str) -> impl Iterator<Item = char> + '_ {

@@ -216,6 +216,8 @@ const CHANGES: &[(&str, &str, Seen)] = &[
         ann.say("/rooms");
         ann.expect("-- 2 rooms: lobby (1), games (0)");
     }),
+    ("web-host", "chat.example.org", |_, _| {}),
+    ("web-history-lines", "300", |_, _| {}),
     ("rooms-max", "0", |_, ann| {
         ann.say("/join games");
         ann.expect("!! no rooms are made here; /rooms lists those there are");

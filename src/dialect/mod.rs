@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows a socket, a clock or who else is connected. This file has the only matches on a dialect.
 
+mod answer;
 mod client;
 pub(crate) mod commands;
 pub(crate) mod event;
@@ -20,7 +21,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
 
-use bytes::Bytes;
+pub(crate) use answer::Answer;
 
 use event::{Elsewhere, Event, Moment, Note, Past, Reply, To};
 use input::{Context, Input, Keepalive};
@@ -445,15 +446,6 @@ pub(crate) struct Asked {
     pub(crate) opening: Option<Opening>,
 }
 
-/// What is sent to a connection that is no session.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Answer {
-    pub(crate) head: Vec<u8>,
-    pub(crate) body: Bytes,
-    /// Nothing else is said on this connection.
-    pub(crate) is_last: bool,
-}
-
 /// What is known of a session that begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Opening {
@@ -497,7 +489,14 @@ impl Preface {
     /// Takes what a connection to this port has said off the front of its bytes; `None` if it has not said enough.
     pub(crate) fn next(&mut self, bytes: &mut Vec<u8>, site: &Site, port: u16) -> Option<Asked> {
         match self {
-            Self::Web => web::answer(bytes, site, port),
+            Self::Web => {
+                let asked = web::answer(bytes, site, port)?;
+                Some(Asked {
+                    answer: asked.answer,
+                    forwarded: asked.forwarded,
+                    opening: asked.coming.map(Opening::Web),
+                })
+            }
         }
     }
 }

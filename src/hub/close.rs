@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use crate::dialect::event::{Farewell, First, Foreign, Note, Presence, Reply, To};
 use crate::dialect::{Codec, Dialect, Opening};
+use crate::hub::absences::Missed;
 use crate::hub::core::Core;
-use crate::hub::pages::Missed;
 use crate::hub::rooms::RoomAt;
 use crate::hub::session::{Closing, Ending, Phase, Session, Stage};
 use crate::hub::Hub;

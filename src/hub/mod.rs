@@ -24,6 +24,7 @@
 //! or borrow of the turn is alive any more. Telling the others only adds to the feed, so however many leave at once,
 //! nothing recurses.
 
+mod absences;
 mod close;
 mod commands;
 mod completion;

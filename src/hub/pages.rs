@@ -9,6 +9,7 @@ use crate::dialect::event::Reply;
 use crate::dialect::input::Keepalive;
 use crate::dialect::web::Coming;
 use crate::dialect::{Codec, Opening};
+use crate::hub::absences::{Absence, Missed};
 use crate::hub::close::Parting;
 use crate::hub::core::Core;
 use crate::hub::session::{Flow, Session};
@@ -22,29 +23,6 @@ const ABSENCE_MAX: Duration = Duration::from_secs(30);
 
 /// Keepalives are looked at no more often than this.
 const KEEPALIVE_TICK: Duration = Duration::from_secs(1);
-
-/// A session without a connection.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Absence {
-    /// When it is over.
-    pub(super) until: Instant,
-    id: SessionId,
-    /// The number of the session, which is another one when its page has come back.
-    number: u64,
-    /// What it ends with then.
-    reason: CloseReason,
-}
-
-/// What a session has missed of its room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Missed {
-    /// All: it is new.
-    All,
-    /// What was said behind so many lines, of which the last are shown.
-    Since(u64),
-    /// The same, and all of it is to be shown that is kept.
-    AllSince(u64),
-}
 
 impl<T> Hub<T> {
     /// The session that a page which opens its socket had before, if that is still there.

@@ -3,6 +3,9 @@
 
 pub mod bench;
 pub(crate) mod fuzz;
+mod ws_echo;
+
+pub use ws_echo::ws_echo;
 
 /// Checks one input of a fuzz target, which is named as its folder in `fuzz/corpus`.
 ///

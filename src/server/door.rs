@@ -269,7 +269,7 @@ pub(super) struct Door<S> {
 }
 
 /// Who comes to the door.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Comer {
     pub(super) from: Origin,
     pub(super) dialect: Dialect,

@@ -14,8 +14,9 @@ use super::error::one_line;
 use super::error::SettingsError;
 use super::number::{show_bytes, MIB};
 #[cfg(not(feature = "tls"))]
-use super::table::NO_TLS;
-use super::table::{one_word, Setting, QUEUE_BYTES_SOFT, TABLE};
+use super::row::NO_TLS;
+use super::row::{one_word, Setting};
+use super::table::{QUEUE_BYTES_SOFT, TABLE};
 use super::values::{Change, Settings};
 use crate::file::read_regular;
 

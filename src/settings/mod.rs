@@ -23,7 +23,8 @@ pub use crate::rate::Rate;
 use self::configuration::Entry;
 use self::error::one_line;
 pub use self::listen::{Endpoint, Listen, ListenError, Place, Service};
-use self::table::{Setting, LISTEN, TABLE};
+use self::row::Setting;
+use self::table::{LISTEN, TABLE};
 
 pub use self::configuration::{Changed, Configuration, Row, Source};
 pub use self::error::SettingsError;
@@ -31,12 +32,14 @@ pub use self::values::{Change, Settings};
 #[cfg(feature = "tls")]
 pub use self::values::{TlsSettings, TlsVersion};
 
-pub(crate) use self::table::{MOTD_FILE, NO_TLS};
+pub(crate) use self::row::NO_TLS;
+pub(crate) use self::table::MOTD_FILE;
 
 mod configuration;
 mod error;
 mod listen;
 mod number;
+mod row;
 mod table;
 mod values;
 

@@ -10,6 +10,7 @@
     reason = "deadlines of tests are real time"
 )]
 
+pub(crate) mod browser;
 pub(crate) mod http;
 pub(crate) mod operator;
 pub(crate) mod own_network;

@@ -26,7 +26,7 @@ pub(in crate::dialect) mod code {
 
 /// What kind a frame is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::dialect) enum Opcode {
+pub(crate) enum Opcode {
     Continuation,
     Text,
     Binary,
@@ -66,7 +66,7 @@ impl Opcode {
 
 /// Something whole that a peer has sent.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::dialect) enum Found {
+pub(crate) enum Found {
     Text(String),
     Binary(Vec<u8>),
     /// A message was longer than allowed, by its bytes, and is gone.
@@ -95,7 +95,7 @@ struct Frame {
 ///
 /// Invariant: `message` and `control` hold no more than their bounds, whatever a frame says of its length.
 #[derive(Debug, Default)]
-pub(in crate::dialect) struct Decoder {
+pub(crate) struct Decoder {
     /// Whether binary messages are taken, too.
     takes_binary: bool,
     /// The beginning of a head.
@@ -117,8 +117,8 @@ pub(in crate::dialect) struct Decoder {
 
 impl Decoder {
     /// One that takes binary messages as well as text.
-    #[cfg(any(test, feature = "internals"))]
-    pub(in crate::dialect) fn of_both_kinds() -> Self {
+    #[cfg(feature = "internals")]
+    pub(crate) fn of_both_kinds() -> Self {
         Self {
             takes_binary: true,
             ..Self::default()
@@ -127,11 +127,7 @@ impl Decoder {
 
     /// Takes bytes from `input` until something is whole; `None` when they are used up. Of a message at most `bytes_max`
     /// bytes are kept.
-    pub(in crate::dialect) fn next(
-        &mut self,
-        input: &mut &[u8],
-        bytes_max: usize,
-    ) -> Option<Found> {
+    pub(crate) fn next(&mut self, input: &mut &[u8], bytes_max: usize) -> Option<Found> {
         loop {
             let frame = match self.frame {
                 Some(frame) => frame,
@@ -371,11 +367,7 @@ fn closing(payload: &[u8]) -> Found {
 }
 
 /// Adds a frame with the payload that `write` adds. It is not masked, as no frame of a server is.
-pub(in crate::dialect) fn push(
-    out: &mut Vec<u8>,
-    opcode: Opcode,
-    write: impl FnOnce(&mut Vec<u8>),
-) {
+pub(crate) fn push(out: &mut Vec<u8>, opcode: Opcode, write: impl FnOnce(&mut Vec<u8>)) {
     let begin = out.len();
     out.extend_from_slice(&[0x80 | opcode.bits(), 0]);
     write(out);
@@ -396,7 +388,7 @@ pub(in crate::dialect) fn push(
 }
 
 /// Adds a close frame.
-pub(in crate::dialect) fn push_close(out: &mut Vec<u8>, code: Option<u16>) {
+pub(crate) fn push_close(out: &mut Vec<u8>, code: Option<u16>) {
     push(out, Opcode::Close, |out| {
         out.extend(code.into_iter().flat_map(u16::to_be_bytes));
     });
@@ -416,11 +408,11 @@ mod tests {
         match payload.len() {
             length @ ..=125 => out.push(0x80 | length as u8),
             length @ 126..=0xffff => {
-                out.push(0x80 | 126);
+                out.push(0xfe);
                 out.extend((length as u16).to_be_bytes());
             }
             length => {
-                out.push(0x80 | 127);
+                out.push(0xff);
                 out.extend((length as u64).to_be_bytes());
             }
         }

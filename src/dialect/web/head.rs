@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use httparse::{Error, Status, EMPTY_HEADER};
 
-use crate::dialect::web::Coming;
+use crate::dialect::web::coming::Coming;
 
 /// The head of a request may have 8 KiB.
 pub(super) const HEAD_BYTES_MAX: usize = 8 * 1024;
@@ -276,8 +276,8 @@ mod tests {
     /// What becomes of a request with these fields behind its first line.
     #[track_caller]
     fn wish(line: &str, fields: &[&str]) -> Wish {
-        let fields: String = fields.iter().map(|field| format!("{field}\r\n")).collect();
-        parse(&format!("{line}\r\n{fields}\r\n")).unwrap().wish
+        let head = [&[line], fields, &["", ""]].concat().join("\r\n");
+        parse(&head).unwrap().wish
     }
 
     const UPGRADE: [&str; 5] = [

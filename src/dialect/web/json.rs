@@ -5,8 +5,8 @@ use std::io::{self, Write};
 use crate::dialect::event::{
     Arrived, Event, Farewell, Here, Listed, Moment, Note, Past, Presence, Reply, RoomList,
 };
+use crate::dialect::web::coming::PageKey;
 use crate::dialect::web::frames::{push, Opcode};
-use crate::dialect::web::PageKey;
 use crate::dialect::words::ANNOUNCEMENT;
 
 /// At most this many bytes of lines of the past are in one frame, and a last line.
@@ -95,7 +95,7 @@ impl Write for Escaping<'_> {
 /// Adds a frame with one object.
 fn frame(out: &mut Vec<u8>, kind: &str, fill: impl FnOnce(Object<'_>) -> Object<'_>) {
     push(out, Opcode::Text, |out| {
-        fill(Object::begin(out, kind)).end()
+        fill(Object::begin(out, kind)).end();
     });
 }
 

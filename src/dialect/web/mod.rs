@@ -4,14 +4,18 @@
 
 pub(in crate::dialect) mod codec;
 mod coming;
-pub(in crate::dialect) mod frames;
+pub(crate) mod frames;
 mod head;
 mod json;
 mod page;
 mod preface;
 
-pub(crate) use coming::{Coming, PageKey};
+pub(crate) use coming::Coming;
+#[cfg(test)]
+pub(crate) use coming::PageKey;
 pub use head::{Authority, NoAuthority};
 pub(crate) use json::encode_event;
 pub(crate) use page::Site;
-pub(in crate::dialect) use preface::{answer, refuse};
+pub(crate) use preface::answer;
+
+pub(in crate::dialect) use preface::refuse;

@@ -1,7 +1,5 @@
 //! The page, and what must be known of where it is served.
 
-use std::sync::LazyLock;
-
 use bytes::Bytes;
 use sha1_smol::Sha1;
 
@@ -22,9 +20,6 @@ pub(super) const POLICY: &str = concat!(
     "img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 );
 
-/// The page without a port in it, as most who read it never see one.
-static PLAIN: LazyLock<Bytes> = LazyLock::new(|| page(None));
-
 /// What is served over HTTP, and under which names.
 #[derive(Debug, Clone)]
 pub(crate) struct Site {
@@ -37,17 +32,14 @@ pub(crate) struct Site {
 
 impl Default for Site {
     fn default() -> Self {
-        Self::of(PLAIN.clone(), Vec::new())
+        Self::new(&[], None)
     }
 }
 
 impl Site {
     /// A site that people reach under these names, with a telnet listener at this port.
     pub(crate) fn new(hosts: &[Authority], telnet: Option<u16>) -> Self {
-        Self::of(page(telnet), hosts.to_vec())
-    }
-
-    fn of(page: Bytes, hosts: Vec<Authority>) -> Self {
+        let (page, hosts) = (page(telnet), hosts.to_vec());
         let tag = format!("\"{}\"", &Sha1::from(&page).digest().to_string()[..16]);
         Self { hosts, page, tag }
     }

@@ -1,14 +1,15 @@
 //! What a browser says before it is a session, and what it is answered.
 
 use std::fmt::Write;
+use std::net::IpAddr;
 
 use bytes::Bytes;
 
+use crate::dialect::answer::Answer;
 use crate::dialect::event::Farewell;
+use crate::dialect::web::coming::Coming;
 use crate::dialect::web::head::{Request, Wish};
-use crate::dialect::web::page::POLICY;
-use crate::dialect::web::Site;
-use crate::dialect::{Answer, Asked, Opening};
+use crate::dialect::web::page::{Site, POLICY};
 use crate::ledger::CloseReason;
 
 /// With every answer: what a page can be made to do with it.
@@ -17,8 +18,18 @@ const ALWAYS: &str = "X-Content-Type-Options: nosniff\r\n\
     Cross-Origin-Opener-Policy: same-origin\r\n\
     Cache-Control: no-cache\r\n";
 
+/// What a connection has asked for.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) answer: Answer,
+    /// Whose connection it is, as front ends say: the client first.
+    pub(crate) forwarded: Vec<IpAddr>,
+    /// It is a session behind the answer.
+    pub(crate) coming: Option<Coming>,
+}
+
 /// Takes a whole request off the front of what a connection to this port has sent; `None` if there is none yet.
-pub(in crate::dialect) fn answer(bytes: &mut Vec<u8>, site: &Site, port: u16) -> Option<Asked> {
+pub(crate) fn answer(bytes: &mut Vec<u8>, site: &Site, port: u16) -> Option<Asked> {
     let (length, request) = Request::parse(bytes, |host| site.is_called(host, port))?;
     bytes.drain(..length);
     let Request {
@@ -27,10 +38,10 @@ pub(in crate::dialect) fn answer(bytes: &mut Vec<u8>, site: &Site, port: u16) ->
         is_last,
         forwarded,
     } = request;
-    let mut opening = None;
+    let mut session = None;
     let answer = match wish {
         Wish::Socket { accept, coming } => {
-            opening = Some(Opening::Web(coming));
+            session = Some(coming);
             Answer {
                 head: switch(&accept),
                 ..Answer::default()
@@ -70,7 +81,7 @@ pub(in crate::dialect) fn answer(bytes: &mut Vec<u8>, site: &Site, port: u16) ->
     Some(Asked {
         answer,
         forwarded,
-        opening,
+        coming: session,
     })
 }
 

@@ -1,5 +1,10 @@
 //! The hub alone, without sockets, driven turn by turn: what people see goes to terminals that judge it.
 
+#![allow(
+    clippy::match_wildcard_for_single_variants,
+    reason = "what is spoken by nobody here is one arm, however much that is"
+)]
+
 mod bounds;
 mod clients;
 mod commands;
@@ -11,6 +16,7 @@ mod moderators;
 mod muting;
 mod negotiation;
 mod operators;
+mod pages;
 mod recording;
 mod rooms;
 mod screen;

@@ -33,6 +33,18 @@ pub(crate) struct Pipe {
 }
 
 impl Pipe {
+    /// One that takes everything.
+    pub(crate) fn new() -> Self {
+        Self {
+            got: Vec::new(),
+            writes: 0,
+            room: usize::MAX,
+            write_bytes_max: usize::MAX,
+            interruptions: 0,
+            broken: false,
+        }
+    }
+
     /// What was taken, as lines.
     pub(crate) fn lines(&self) -> Vec<&str> {
         let text = std::str::from_utf8(&self.got).expect("the server speaks UTF-8");
@@ -116,14 +128,7 @@ impl World {
     }
 
     pub(crate) fn connect_from(&mut self, dialect: Dialect, from: Origin) -> SessionId {
-        let pipe = Pipe {
-            got: Vec::new(),
-            writes: 0,
-            room: usize::MAX,
-            write_bytes_max: usize::MAX,
-            interruptions: 0,
-            broken: false,
-        };
+        let pipe = Pipe::new();
         self.hub.connect(pipe, dialect, from, self.now)
     }
 

@@ -147,13 +147,11 @@ impl<N: Network> EventLoop<N> {
         let Some(waiting) = self.door.get_mut(slot) else {
             return false;
         };
-        match waiting.write(&mut self.network, now) {
-            Ok(is_answered) => is_answered,
-            Err(()) => {
-                self.end_at_door(slot, &Verdict::Over, now);
-                false
-            }
-        }
+        let Ok(is_answered) = waiting.write(&mut self.network, now) else {
+            self.end_at_door(slot, &Verdict::Over, now);
+            return false;
+        };
+        is_answered
     }
 
     /// Judges what a connection has said, and answers it.

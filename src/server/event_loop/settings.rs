@@ -7,7 +7,7 @@ use log::{info, warn};
 use super::EventLoop;
 use crate::dialect::web::Site;
 use crate::dialect::Dialect;
-use crate::limits::Limits;
+use crate::hub::Limits;
 use crate::rate::Rate;
 use crate::server::admission::AdmissionLimits;
 use crate::server::files::Files;
