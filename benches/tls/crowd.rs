@@ -154,7 +154,7 @@ impl Client {
             is_gone,
         } = self;
         let Some(tls) = tls else {
-            let mut buffer = [0; 64 * 1024];
+            let mut buffer = [0; 16 * 1024];
             loop {
                 match stream.read(&mut buffer) {
                     Ok(0) => return *is_gone = true,
@@ -194,7 +194,7 @@ impl Client {
 
     /// How many whole lines it was told since this was last asked.
     pub(crate) fn take_lines(&mut self) -> usize {
-        let lines = self.heard.iter().filter(|byte| **byte == b'\n').count();
+        let lines = memchr::memchr_iter(b'\n', &self.heard).count();
         let end = self.heard.iter().rposition(|byte| *byte == b'\n');
         self.heard.drain(..end.map_or(0, |end| end + 1));
         lines
