@@ -189,6 +189,8 @@ impl Ledger {
         sessions: usize,
     ) -> u64 {
         self.opened += 1;
+        #[cfg(feature = "tls")]
+        let dialect = format_args!("{dialect}{}", from.security());
         info!(
             "open id={} dialect={dialect} from={from} sessions={sessions}",
             self.opened

@@ -83,6 +83,7 @@ fn inherited_listeners() -> io::Result<Vec<Listener>> {
             .and_then(|name| name.parse().ok())
             .unwrap_or(Service::Chat {
                 dialect: Dialect::Telnet,
+                tls: false,
                 behind_proxy: false,
             });
         let listener = if service == Service::Operators {

@@ -17,9 +17,36 @@ pub(crate) enum Origin {
         port: [u8; 2],
         /// An operator has freed the address of all limits by address.
         exempt: bool,
+        /// What lies between.
+        security: Security,
     },
     /// A process of this machine, over a Unix socket.
     Local,
+}
+
+/// Whether what passes can be read on the way. It takes no place where there is no TLS.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Security {
+    /// It can.
+    #[default]
+    Clear,
+    #[cfg(feature = "tls")]
+    Tls12,
+    #[cfg(feature = "tls")]
+    Tls13,
+}
+
+/// The field of the log, with a blank before it; nothing where there is no TLS.
+impl fmt::Display for Security {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Clear => "",
+            #[cfg(feature = "tls")]
+            Self::Tls12 => " tls=1.2",
+            #[cfg(feature = "tls")]
+            Self::Tls13 => " tls=1.3",
+        })
+    }
 }
 
 impl Origin {
@@ -46,12 +73,36 @@ impl Origin {
     /// The same, free of all limits by address.
     pub(crate) fn exempted(self) -> Self {
         match self {
-            Self::Inet { address, port, .. } => Self::Inet {
+            Self::Inet {
+                address,
+                port,
+                security,
+                ..
+            } => Self::Inet {
                 address,
                 port,
                 exempt: true,
+                security,
             },
             Self::Local => Self::Local,
+        }
+    }
+
+    /// The same, with this between.
+    #[cfg(feature = "tls")]
+    pub(crate) fn secured(mut self, by: Security) -> Self {
+        if let Self::Inet { security, .. } = &mut self {
+            *security = by;
+        }
+        self
+    }
+
+    /// What lies between.
+    #[cfg(feature = "tls")]
+    pub(crate) fn security(self) -> Security {
+        match self {
+            Self::Inet { security, .. } => security,
+            Self::Local => Security::Clear,
         }
     }
 }
@@ -70,6 +121,7 @@ impl From<SocketAddr> for Origin {
             address: bits.octets(),
             port: address.port().to_be_bytes(),
             exempt: false,
+            security: Security::Clear,
         }
     }
 }

@@ -13,6 +13,9 @@ use mio::net::{TcpStream, UnixStream};
 use mio::{Interest, Registry, Token};
 use socket2::{Domain, Protocol, SockRef, TcpKeepalive, Type};
 
+#[cfg(feature = "tls")]
+pub(crate) mod tls;
+
 /// A dead peer is noticed after a minute of silence and three unanswered probes.
 const KEEPALIVE_AFTER: Duration = Duration::from_secs(60);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
@@ -51,6 +54,12 @@ pub(crate) enum Read {
     Blocked,
     /// The peer has ended its side of the stream, and everything before was read.
     Ended,
+    /// So many bytes, perhaps none, came out of so many records of TLS. There may be more, whatever there was room for.
+    #[cfg(feature = "tls")]
+    Records { bytes: usize, records: usize },
+    /// The stream has ended below TLS, whose own end did not come: something may be missing.
+    #[cfg(feature = "tls")]
+    Truncated,
     /// The connection is broken.
     Broken(io::ErrorKind),
 }
@@ -204,6 +213,10 @@ impl Readiness {
             // An end or urgent data yet to come has an edge of its own.
             Read::Blocked => *self = Self::default(),
             Read::Ended | Read::Broken(_) => self.due = Due::No,
+            #[cfg(feature = "tls")]
+            Read::Records { .. } => self.due = Due::Yes,
+            #[cfg(feature = "tls")]
+            Read::Truncated => self.due = Due::No,
         }
     }
 }
@@ -233,14 +246,27 @@ pub(crate) trait Socket {
 #[derive(Debug)]
 pub(crate) enum Stream {
     /// To a peer in the network.
-    Tcp(TcpStream),
+    Tcp(Tcp),
     /// To a peer on this machine.
     Unix(UnixStream),
 }
 
+/// A stream to a peer in the network.
+#[derive(Debug)]
+pub(crate) struct Tcp {
+    socket: TcpStream,
+    /// What lies between the socket and us, if it speaks TLS.
+    #[cfg(feature = "tls")]
+    tls: Option<Box<tls::Tls>>,
+}
+
 impl From<TcpStream> for Stream {
-    fn from(stream: TcpStream) -> Self {
-        Self::Tcp(stream)
+    fn from(socket: TcpStream) -> Self {
+        Self::Tcp(Tcp {
+            socket,
+            #[cfg(feature = "tls")]
+            tls: None,
+        })
     }
 }
 
@@ -256,7 +282,7 @@ impl Stream {
         address: SocketAddr,
         receive_buffer_bytes: Option<usize>,
     ) -> io::Result<Self> {
-        let stream = Self::Tcp(TcpStream::connect(address)?);
+        let stream = Self::from(TcpStream::connect(address)?);
         if let Some(bytes) = receive_buffer_bytes {
             stream.socket().set_recv_buffer_size(bytes)?;
         }
@@ -266,7 +292,7 @@ impl Stream {
     /// Sets the options of a connected stream. Each makes it better but none is worth losing it for.
     pub(crate) fn tune(&self) {
         let Self::Tcp(stream) = self else { return };
-        let socket = SockRef::from(stream);
+        let socket = SockRef::from(&stream.socket);
         let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_AFTER);
         #[cfg(not(target_os = "openbsd"))]
         let keepalive = keepalive
@@ -282,7 +308,7 @@ impl Stream {
     /// out of line, the byte behind it would be torn off.
     pub(crate) fn inline_urgent(&self) {
         if let Self::Tcp(stream) = self {
-            let _ = SockRef::from(stream).set_out_of_band_inline(true);
+            let _ = SockRef::from(&stream.socket).set_out_of_band_inline(true);
         }
     }
 
@@ -308,7 +334,7 @@ impl Stream {
 
     fn source(&mut self) -> &mut dyn Source {
         match self {
-            Self::Tcp(stream) => stream,
+            Self::Tcp(stream) => &mut stream.socket,
             Self::Unix(stream) => stream,
         }
     }
@@ -321,8 +347,93 @@ impl Stream {
 
     fn socket(&self) -> SockRef<'_> {
         match self {
-            Self::Tcp(stream) => SockRef::from(stream),
+            Self::Tcp(stream) => SockRef::from(&stream.socket),
             Self::Unix(stream) => SockRef::from(stream),
+        }
+    }
+}
+
+impl Tcp {
+    fn read(&mut self, buffer: &mut [u8]) -> Read {
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &mut self.tls {
+            return tls.read(&mut self.socket, buffer);
+        }
+        Read::by(|| self.socket.read(buffer))
+    }
+
+    fn write(&mut self, slices: &[IoSlice<'_>]) -> Write {
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &mut self.tls {
+            return tls.write(&mut self.socket, slices);
+        }
+        Write::by(|| write(&mut self.socket, slices))
+    }
+}
+
+#[cfg(feature = "tls")]
+impl tls::Raw for TcpStream {
+    fn read(&mut self, buffer: &mut [u8]) -> Read {
+        Read::by(|| io::Read::read(self, buffer))
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Write {
+        Write::by(|| io::Write::write(self, bytes))
+    }
+}
+
+/// What is TLS about a stream.
+#[cfg(feature = "tls")]
+impl Stream {
+    /// Lets the stream speak TLS from now on; these bytes were read of it before. A stream within this machine does not.
+    pub(crate) fn secure(
+        &mut self,
+        identity: &tls::Identity,
+        http: bool,
+        read: Vec<u8>,
+    ) -> io::Result<()> {
+        if let Self::Tcp(stream) = self {
+            stream.tls = Some(Box::new(tls::Tls::new(identity, http, read)?));
+        }
+        Ok(())
+    }
+
+    /// Goes on with the handshake of a stream that speaks TLS.
+    pub(crate) fn shake_hands(&mut self, buffer: &mut [u8]) -> tls::Handshake {
+        match self {
+            Self::Tcp(Tcp {
+                socket,
+                tls: Some(tls),
+            }) => tls.shake_hands(socket, buffer),
+            _ => tls::Handshake::Failed("no-tls"),
+        }
+    }
+
+    /// Tells the peer that nothing more will be written, but leaves the socket as it is.
+    pub(crate) fn finish_tls(&mut self) {
+        if let Self::Tcp(Tcp {
+            socket,
+            tls: Some(tls),
+        }) = self
+        {
+            tls.finish(socket);
+        }
+    }
+
+    /// Bytes that TLS keeps for the peer.
+    pub(crate) fn held(&self) -> usize {
+        self.tls().map_or(0, tls::Tls::held)
+    }
+
+    /// Whether bytes were promised to be taken, so that no others may be written.
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.tls().is_some_and(tls::Tls::is_stuck)
+    }
+
+    fn tls(&self) -> Option<&tls::Tls> {
+        match self {
+            Self::Tcp(stream) => stream.tls.as_deref(),
+            Self::Unix(_) => None,
         }
     }
 }
@@ -348,19 +459,21 @@ impl Socket for Stream {
 
     fn read(&mut self, buffer: &mut [u8]) -> Read {
         match self {
-            Self::Tcp(stream) => Read::by(|| stream.read(buffer)),
+            Self::Tcp(stream) => stream.read(buffer),
             Self::Unix(stream) => Read::by(|| stream.read(buffer)),
         }
     }
 
     fn write(&mut self, slices: &[IoSlice<'_>]) -> Write {
         match self {
-            Self::Tcp(stream) => Write::by(|| write(stream, slices)),
+            Self::Tcp(stream) => stream.write(slices),
             Self::Unix(stream) => Write::by(|| write(stream, slices)),
         }
     }
 
     fn finish(&mut self) {
+        #[cfg(feature = "tls")]
+        self.finish_tls();
         // It fails only where the peer has gone already.
         let _ = self.socket().shutdown(Shutdown::Write);
     }

@@ -7,6 +7,9 @@ pub(crate) struct Work(u64);
 impl Work {
     /// One read from a socket.
     pub(crate) const READ: Self = Self(2_000);
+    /// A record of TLS: it is decrypted, in memory of its own.
+    #[cfg(feature = "tls")]
+    pub(crate) const RECORD: Self = Self(1_000);
     /// A byte of input, whatever it is part of.
     pub(crate) const BYTE: Self = Self(10);
     /// One thing that was found in the input: a line, a key with an outcome, a question of the protocol.

@@ -181,6 +181,21 @@ fn a_socket_for_operators_is_taken_over_and_its_file_left_alone() {
     }
 }
 
+/// A name that asks for TLS is never taken for one of telnet in clear.
+#[test]
+fn a_listener_in_tls_needs_a_certificate_or_a_chatd_that_has_tls() {
+    let telnet = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let mut command = handing_on(vec![telnet.into()]);
+    let mut server = Server::spawn(command.env("LISTEN_FDNAMES", "telnets"));
+    assert_eq!(server.wait().code(), Some(2));
+    let why = if cfg!(feature = "tls") {
+        "chatd: listen: telnets needs tls-cert and tls-key"
+    } else {
+        "chatd: this chatd was built without tls"
+    };
+    assert_eq!(server.log.all(), [why]);
+}
+
 /// What is meant for another process is left alone.
 #[test]
 fn listeners_for_another_process_are_not_taken() {

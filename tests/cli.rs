@@ -42,6 +42,7 @@ fn f109_wrong_usage_is_told_in_one_line() {
         (&["-l"], "l"),
         (&["-l", "127.0.0.1"], "127.0.0.1"),
         (&["-l", "irc://127.0.0.1:1"], "irc"),
+        (&["-l", "metricss://127.0.0.1:1"], "metricss"),
         (&["-o", "nosuch=1"], "nosuch"),
         (&["-o", "idle-seconds"], "idle-seconds"),
         (&["-o", "idle-seconds=soon"], "idle-seconds"),
@@ -50,6 +51,21 @@ fn f109_wrong_usage_is_told_in_one_line() {
     ] {
         let complaint = complaint(arguments, 2);
         assert!(complaint.contains(named), "{arguments:?}: {complaint}");
+    }
+}
+
+#[cfg(not(feature = "tls"))]
+#[test]
+fn who_wants_tls_of_a_chatd_without_it_is_told_so() {
+    let without = "chatd: this chatd was built without tls\n";
+    for arguments in [
+        ["-l", "telnets://127.0.0.1:992"],
+        ["-l", "wires+proxy://127.0.0.1:1"],
+        ["-o", "listen=https://127.0.0.1:443"],
+        ["-o", "tls-cert=/etc/chatd/cert.pem"],
+        ["-o", "tls-min=1.3"],
+    ] {
+        assert_eq!(complaint(&arguments, 2), without, "{arguments:?}");
     }
 }
 

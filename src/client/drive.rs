@@ -259,6 +259,9 @@ impl Connection {
                 self.understand(&input[..length], scratch, handler);
             }
             (Read::Ended, _) => self.lose(Why::Ended, now, handler),
+            // A client speaks no TLS.
+            #[cfg(feature = "tls")]
+            (Read::Records { .. } | Read::Truncated, _) => self.lose(Why::Ended, now, handler),
             // Nothing more can be written, and all was read.
             (Read::Blocked, Flow::Dead(kind)) | (Read::Broken(kind), _) => {
                 self.lose(Why::Broken(kind), now, handler);

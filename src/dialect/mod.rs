@@ -87,6 +87,22 @@ impl Dialect {
         }
     }
 
+    /// What somebody is told, in clear, who speaks this dialect where it is spoken in TLS. Programs are told nothing.
+    #[cfg(feature = "tls")]
+    pub(crate) fn wants_tls(self) -> &'static [u8] {
+        match self {
+            Self::Telnet => {
+                b"!! this port speaks TLS: telnet-ssl, openssl s_client or ncat --ssl\r\n"
+            }
+            Self::Wire => b"",
+            Self::Web => {
+                b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n\
+                  This port speaks TLS: its address begins with https://\r\n"
+            }
+            Self::Irc => b"ERROR :this port speaks TLS: connect with it switched on\r\n",
+        }
+    }
+
     /// Adds what one session of this dialect is told that has no codec any more, or none yet.
     pub(crate) fn encode_reply(self, reply: &Reply<'_>, out: &mut Vec<u8>) {
         match (self, reply) {

@@ -260,6 +260,9 @@ impl<T> Hub<T> {
         if let Some(closing) = session.closing() {
             if closing.stage == Stage::Draining {
                 if is_dead || (is_empty && closing.ended) {
+                    if !is_dead {
+                        sink.part(&mut session.transport);
+                    }
                     return core.finish_close(session, Ending::Orderly);
                 }
                 if is_empty {

@@ -111,6 +111,36 @@ impl<T> Hub<T> {
         }
     }
 
+    /// The stream of a session has ended in the middle: what stands behind the last line end may be half of a line.
+    #[cfg(feature = "tls")]
+    pub(crate) fn handle_truncation(&mut self, id: SessionId, now: Instant) {
+        let Self { sessions, core } = self;
+        if let Some(session) = sessions.get_mut(id) {
+            core.drop_input(session);
+        }
+        self.handle_eof(id, now);
+    }
+
+    /// What was read of a session came in so many records of TLS, for which it pays.
+    #[cfg(feature = "tls")]
+    pub(crate) fn note_records(&mut self, id: SessionId, records: usize, now: Instant) {
+        let Self { sessions, core } = self;
+        if let Some(session) = sessions.get_mut(id) {
+            // A pause that this is worth begins with the next that is charged: the read.
+            let _ = core.charge(session, 0, Work::RECORD.times(records), now);
+        }
+    }
+
+    /// The connection of a session keeps so many bytes for it.
+    #[cfg(feature = "tls")]
+    pub(crate) fn note_carried(&mut self, id: SessionId, bytes: u32) {
+        let Self { sessions, core } = self;
+        if let Some(session) = sessions.get_mut(id) {
+            session.carried = bytes;
+            core.count_input(session);
+        }
+    }
+
     /// The connection of a session is broken.
     pub(crate) fn handle_reset(&mut self, id: SessionId, now: Instant) {
         self.lose(id, CloseReason::Reset, now);

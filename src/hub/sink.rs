@@ -22,6 +22,11 @@ pub(crate) trait Sink<T> {
     /// Tells the peer that nothing more will be written.
     fn finish(&mut self, transport: &mut T);
 
+    /// The session is to be freed, and its peer has ended its own side: what is owed to that is sent if it goes.
+    fn part(&mut self, transport: &mut T) {
+        let _ = transport;
+    }
+
     /// How long the turn has taken up to now.
     fn turn_took(&self) -> Duration {
         Duration::ZERO

@@ -6,6 +6,7 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::io::IoSlice;
+use std::mem;
 use std::time::{Duration, Instant};
 
 use slab::Slab;
@@ -13,8 +14,12 @@ use slab::Slab;
 use crate::dialect::request::Refusal;
 use crate::dialect::{Answer, Asked, Dialect, House, Preface};
 use crate::origin::Origin;
+#[cfg(feature = "tls")]
+use crate::origin::Security;
 use crate::server::network::Network;
 use crate::server::proxy::{self, Source};
+#[cfg(feature = "tls")]
+use crate::stream::tls::FIRST_BYTE;
 use crate::stream::{Edge, Readiness, Write};
 
 /// At most 256 connections wait at one listener.
@@ -22,6 +27,14 @@ const PER_LISTENER_MAX: usize = 256;
 
 /// A connection has 5 s to say for whom it is …
 const PROXY_PATIENCE: Duration = Duration::from_secs(5);
+
+/// … 10 s to shake hands …
+#[cfg(feature = "tls")]
+const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(10);
+
+/// A handshake that has taken 1 s gives way to others where the door is full: the slowest way around the earth takes less.
+#[cfg(feature = "tls")]
+const HANDSHAKE_MIN: Duration = Duration::from_secs(1);
 
 /// … and, when all is said, 2 s to close its own side.
 const LINGER: Duration = Duration::from_secs(2);
@@ -40,6 +53,11 @@ pub(super) struct Waiting<S> {
     pub(super) from: Origin,
     /// What is spoken behind the preface.
     pub(super) dialect: Dialect,
+    /// What lies between, as far as it was made.
+    #[cfg(feature = "tls")]
+    pub(super) security: Security,
+    /// It is to be spoken in TLS.
+    tls: bool,
     pub(super) readiness: Readiness,
     /// What it has sent.
     pub(super) bytes: Vec<u8>,
@@ -59,6 +77,8 @@ pub(super) struct Waiting<S> {
     listener: usize,
     /// Our port.
     port: u16,
+    #[cfg(feature = "tls")]
+    came_at: Instant,
     /// When its time is over.
     until: Instant,
     /// Tells it from others that had the slot before.
@@ -72,6 +92,12 @@ enum Stage {
     Proxy,
     /// The front end has come for itself: that it says something.
     Itself,
+    /// The first byte of a handshake.
+    #[cfg(feature = "tls")]
+    Hello,
+    /// The rest of the handshake.
+    #[cfg(feature = "tls")]
+    Handshake,
     /// What the dialect asks.
     Preface(Preface),
     /// Its end: all is said. So many bytes were dropped since.
@@ -87,6 +113,15 @@ pub(super) enum Verdict {
     Session,
     /// It has asked for something.
     Asked(Asked),
+    /// It wants to shake hands.
+    #[cfg(feature = "tls")]
+    ShakesHands,
+    /// It speaks, but not TLS.
+    #[cfg(feature = "tls")]
+    InClear,
+    /// It has gone, or its time was over, before it had shaken hands: this is why.
+    #[cfg(feature = "tls")]
+    NoHandshake(&'static str),
     /// It does not speak our protocol.
     Wrong,
     /// It has been told all, and has gone.
@@ -128,7 +163,7 @@ impl<S> Waiting<S> {
     pub(super) fn push(&mut self, bytes: &[u8]) {
         match &mut self.stage {
             Stage::Over { dropped } => *dropped += bytes.len(),
-            Stage::Proxy | Stage::Itself | Stage::Preface(_) => self.bytes.extend_from_slice(bytes),
+            _ => self.bytes.extend_from_slice(bytes),
         }
     }
 
@@ -146,14 +181,12 @@ impl<S> Waiting<S> {
                 self.from = address.into();
             }
             let preface = Preface::of(self.dialect);
-            self.stage = match (preface, source) {
-                (Some(preface), _) => {
-                    self.until = now + preface.patience();
-                    Stage::Preface(preface)
-                }
-                (None, Source::Itself) => Stage::Itself,
+            let (stage, patience) = match (Stage::first(self.tls, preface), source) {
+                (Some(first), _) => first,
+                (None, Source::Itself) => (Stage::Itself, PROXY_PATIENCE),
                 (None, Source::Client(_) | Source::Unknown) => return Verdict::Session,
             };
+            (self.stage, self.until) = (stage, now + patience);
         }
         if !self.is_answered() {
             return Verdict::Waits;
@@ -161,6 +194,14 @@ impl<S> Waiting<S> {
         match &mut self.stage {
             Stage::Itself if self.bytes.is_empty() => Verdict::Waits,
             Stage::Proxy | Stage::Itself => Verdict::Session,
+            #[cfg(feature = "tls")]
+            Stage::Hello => match self.bytes.first() {
+                None => Verdict::Waits,
+                Some(&FIRST_BYTE) => Verdict::ShakesHands,
+                Some(_) => Verdict::InClear,
+            },
+            #[cfg(feature = "tls")]
+            Stage::Handshake => Verdict::ShakesHands,
             Stage::Preface(preface) => match preface.next(&mut self.bytes, house, self.port) {
                 None => Verdict::Waits,
                 Some(asked) => {
@@ -174,9 +215,18 @@ impl<S> Waiting<S> {
     }
 
     /// Its stream has ended or broken: what is to be made of that.
-    pub(super) fn judge_end(&self) -> Verdict {
+    pub(super) fn judge_end(&self, is_overdue: bool) -> Verdict {
+        let _ = is_overdue;
         match self.stage {
             Stage::Proxy | Stage::Itself => Verdict::Wrong,
+            #[cfg(feature = "tls")]
+            Stage::Hello if is_overdue && self.is_answered() => Verdict::InClear,
+            #[cfg(feature = "tls")]
+            Stage::Hello => Verdict::Over,
+            #[cfg(feature = "tls")]
+            Stage::Handshake if is_overdue => Verdict::NoHandshake("timeout"),
+            #[cfg(feature = "tls")]
+            Stage::Handshake => Verdict::NoHandshake("hangup"),
             Stage::Preface(_) | Stage::Over { .. } => Verdict::Over,
         }
     }
@@ -185,10 +235,13 @@ impl<S> Waiting<S> {
     pub(super) fn answer(&mut self, mut answer: Answer, now: Instant) {
         self.answers += 1;
         answer.is_last |= self.answers >= ANSWERS_MAX;
-        if let Stage::Preface(preface) = &self.stage {
-            if preface.is_patient_anew() {
+        match &self.stage {
+            Stage::Preface(preface) if preface.is_patient_anew() => {
                 self.until = now + preface.patience();
             }
+            #[cfg(feature = "tls")]
+            Stage::Hello => self.until = now + LINGER,
+            _ => {}
         }
         (self.answer, self.taken, self.is_blocked) = (answer, 0, false);
     }
@@ -218,7 +271,7 @@ impl<S> Waiting<S> {
         if !self.is_answered() {
             return Ok(false);
         }
-        let answer = std::mem::take(&mut self.answer);
+        let answer = mem::take(&mut self.answer);
         self.taken = 0;
         if answer.is_last {
             self.stage = Stage::Over { dropped: 0 };
@@ -252,6 +305,8 @@ pub(super) struct Door<S> {
 pub(super) struct Comer {
     pub(super) from: Origin,
     pub(super) dialect: Dialect,
+    /// It is to be spoken in TLS.
+    pub(super) tls: bool,
     /// It comes through a front end, which says first for whom.
     pub(super) behind_proxy: bool,
     pub(super) listener: usize,
@@ -305,24 +360,23 @@ impl<S> Door<S> {
         let Comer {
             from,
             dialect,
+            tls,
             behind_proxy,
             listener,
             port,
         } = comer;
         self.came += 1;
         self.held[listener] += 1;
-        let (stage, patience) = match Preface::of(dialect).filter(|_| !behind_proxy) {
-            None => (Stage::Proxy, PROXY_PATIENCE),
-            Some(preface) => {
-                let patience = preface.patience();
-                (Stage::Preface(preface), patience)
-            }
-        };
+        let first = Stage::first(tls, Preface::of(dialect)).filter(|_| !behind_proxy);
+        let (stage, patience) = first.unwrap_or((Stage::Proxy, PROXY_PATIENCE));
         let until = now + patience;
         let slot = self.waiting.insert(Waiting {
             stream,
             from,
             dialect,
+            #[cfg(feature = "tls")]
+            security: Security::Clear,
+            tls,
             readiness: Readiness::default(),
             bytes: Vec::new(),
             has_spoken: false,
@@ -334,6 +388,8 @@ impl<S> Door<S> {
             is_blocked: false,
             listener,
             port,
+            #[cfg(feature = "tls")]
+            came_at: now,
             until,
             number: self.came,
         });
@@ -363,7 +419,7 @@ impl<S> Door<S> {
             self.ready.push_back(slot);
         }
         // Who has gone takes nothing, which a write tells.
-        if (edge.writable || edge.closed) && std::mem::take(&mut waiting.is_blocked) {
+        if (edge.writable || edge.closed) && mem::take(&mut waiting.is_blocked) {
             self.writable.push_back(slot);
         }
     }
@@ -447,7 +503,68 @@ impl<S> Door<S> {
 impl<S> Waiting<S> {
     /// Whether it may be closed to make place: it is in nobody's debt, and was asked what it wants.
     fn may_give_way(&self) -> bool {
-        matches!(self.stage, Stage::Preface(_) | Stage::Over { .. })
+        match self.stage {
+            Stage::Proxy | Stage::Itself => false,
+            // It is not its fault that it waits.
+            #[cfg(feature = "tls")]
+            Stage::Hello | Stage::Handshake => !self.readiness.is_readable(),
+            Stage::Preface(_) | Stage::Over { .. } => true,
+        }
+    }
+}
+
+impl Stage {
+    /// What is waited for behind the header of a front end, and how long; `None` if it is a session at once.
+    fn first(tls: bool, preface: Option<Preface>) -> Option<(Self, Duration)> {
+        #[cfg(feature = "tls")]
+        if tls {
+            return Some((Self::Hello, HANDSHAKE_PATIENCE));
+        }
+        let _ = tls;
+        preface.map(|preface| {
+            let patience = preface.patience();
+            (Self::Preface(preface), patience)
+        })
+    }
+}
+
+/// What is TLS about the door.
+#[cfg(feature = "tls")]
+impl<S> Waiting<S> {
+    /// Whether the next that is read of it belongs to its handshake.
+    pub(super) fn is_shaking_hands(&self) -> bool {
+        matches!(self.stage, Stage::Handshake)
+    }
+
+    /// It begins to shake hands; gives what was read of that.
+    pub(super) fn begin_handshake(&mut self) -> Vec<u8> {
+        self.stage = Stage::Handshake;
+        mem::take(&mut self.bytes)
+    }
+
+    /// It has shaken hands, and has said this behind that; gives whether it is a session now.
+    pub(super) fn end_handshake(&mut self, by: Security, said: &[u8], now: Instant) -> bool {
+        self.security = by;
+        self.bytes = said.to_vec();
+        let Some((stage, patience)) = Stage::first(false, Preface::of(self.dialect)) else {
+            return true;
+        };
+        (self.stage, self.until) = (stage, now + patience);
+        false
+    }
+}
+
+#[cfg(feature = "tls")]
+impl<S> Door<S> {
+    /// Whether a listener in TLS is to accept no more for now. Where the door is full, the oldest gives way, but not
+    /// before it had 1 s: a storm of clients that mean well is accepted as fast as it shakes hands.
+    pub(super) fn is_busy(&self, listener: usize, now: Instant) -> bool {
+        let may_go = |waiting: &Waiting<S>| {
+            waiting.listener == listener
+                && waiting.may_give_way()
+                && now.saturating_duration_since(waiting.came_at) >= HANDSHAKE_MIN
+        };
+        self.is_full(listener) && !self.waiting.iter().any(|(_, waiting)| may_go(waiting))
     }
 }
 
@@ -465,6 +582,7 @@ mod tests {
         Comer {
             from: FRONT_END,
             dialect,
+            tls: false,
             behind_proxy,
             listener: 0,
             port: 8080,
@@ -488,7 +606,7 @@ mod tests {
                 Verdict::Waits => "waits",
                 Verdict::Session => "session",
                 Verdict::Wrong => "wrong",
-                Verdict::Asked(_) | Verdict::Over => "other",
+                _ => "other",
             }
         });
         let verdicts = verdicts.collect();

@@ -11,6 +11,8 @@ mod monitor;
 mod operate;
 mod read;
 mod settings;
+#[cfg(feature = "tls")]
+mod tls;
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -60,6 +62,9 @@ pub(super) struct Carrier<S> {
     admitted: bool,
     /// It is on a list of those to be read exactly while this says that it is to be read.
     readiness: Readiness,
+    /// What the hub counts for what the stream keeps.
+    #[cfg(feature = "tls")]
+    held: u32,
 }
 
 /// The loop: it owns the network, the hub with all sessions, and the lists of what is to be done.
@@ -96,6 +101,8 @@ pub(super) struct EventLoop<N: Network> {
     /// Other settings, which a test wants to hold from the next turn on.
     #[cfg(test)]
     planted: Option<Configuration>,
+    #[cfg(feature = "tls")]
+    tls: tls::Tls,
     rules: RulesFile,
     names: NamesFile,
     transcript: TranscriptFile,
@@ -160,6 +167,9 @@ impl<N: Network> EventLoop<N> {
         names.begin(&mut hub)?;
         let mut transcript = TranscriptFile::new(settings.transcript_file.clone());
         transcript.begin(&mut hub)?;
+        #[cfg(feature = "tls")]
+        let tls = tls::Tls::new(settings, &services, network.wall_seconds())?;
+        let buffer = settings::read_buffer(settings.limits.line_rate, &services);
         let meter = Meter::new(network.now());
         let admission = AdmissionLimits::of(settings, sessions_allowed);
         let metrics = services.iter().enumerate();
@@ -182,7 +192,7 @@ impl<N: Network> EventLoop<N> {
             ready: VecDeque::new(),
             leaving: VecDeque::new(),
             events: Vec::new(),
-            buffer: settings::read_buffer(settings.limits.line_rate),
+            buffer,
             shutdown: Shutdown::Running,
             report_wanted: false,
             reload_wanted: false,
@@ -190,6 +200,8 @@ impl<N: Network> EventLoop<N> {
             sessions_allowed,
             #[cfg(test)]
             planted: None,
+            #[cfg(feature = "tls")]
+            tls,
             rules,
             names,
             transcript,
@@ -265,6 +277,8 @@ impl<N: Network> EventLoop<N> {
         self.serve_monitoring(now);
         self.lap(Phase::Operate);
         self.tick_door(now);
+        #[cfg(feature = "tls")]
+        self.tick_tls(now);
         self.hub.tick(now);
         self.resume();
         self.stop(now);
@@ -330,6 +344,8 @@ impl<N: Network> EventLoop<N> {
             self.rules.retry_at(),
             self.names.wake_at(&self.hub),
             self.transcript.wake_at(),
+            #[cfg(feature = "tls")]
+            self.tls.failures.wake_at(now),
         ];
         let wake_at = deadlines.into_iter().flatten().min();
         let timeout = wake_at.map(|at| at.saturating_duration_since(now));
@@ -382,9 +398,13 @@ impl<N: Network> EventLoop<N> {
             turn_began_at: self.meter.began_at(),
             began_at: self.network.now(),
             network: &mut self.network,
+            #[cfg(feature = "tls")]
+            changed: &mut self.tls.changed,
             leaving: &mut self.leaving,
         };
         self.hub.flush(now, &mut sink);
+        #[cfg(feature = "tls")]
+        self.count_carried();
     }
 
     fn reap(&mut self, now: Instant) {
@@ -439,6 +459,8 @@ struct Writer<'a, N> {
     turn_began_at: Instant,
     began_at: Instant,
     network: &'a mut N,
+    #[cfg(feature = "tls")]
+    changed: &'a mut Vec<(SessionId, u32)>,
     leaving: &'a mut VecDeque<SessionId>,
 }
 
@@ -452,7 +474,15 @@ impl<N: Network> Sink<Carrier<N::Stream>> for Writer<'_, N> {
         let Some(stream) = &mut carrier.stream else {
             return Err(io::ErrorKind::NotConnected.into());
         };
-        match self.network.write(stream, slices) {
+        let written = self.network.write(stream, slices);
+        #[cfg(feature = "tls")]
+        {
+            let held = self.network.held(stream) as u32;
+            if std::mem::replace(&mut carrier.held, held) != held {
+                self.changed.push((id, held));
+            }
+        }
+        match written {
             Write::Taken(bytes) => Ok(bytes),
             Write::Blocked => Err(io::ErrorKind::WouldBlock.into()),
             Write::Broken(kind) => {
@@ -467,6 +497,13 @@ impl<N: Network> Sink<Carrier<N::Stream>> for Writer<'_, N> {
     fn finish(&mut self, carrier: &mut Carrier<N::Stream>) {
         if let Some(stream) = &mut carrier.stream {
             self.network.finish(stream);
+        }
+    }
+
+    #[cfg(feature = "tls")]
+    fn part(&mut self, carrier: &mut Carrier<N::Stream>) {
+        if let Some(stream) = &mut carrier.stream {
+            self.network.finish_tls(stream);
         }
     }
 

@@ -24,6 +24,8 @@ use crate::server::network::{Network, Owner, Peer, Wakeup};
 use crate::server::notify::notify;
 use crate::server::signals::unblock_handled;
 use crate::server::socket_file::SocketFile;
+#[cfg(feature = "tls")]
+use crate::stream::tls::{Handshake, Identity};
 use crate::stream::{Edge, Read, Socket, Stream, Write};
 
 /// Tokens of sessions are below the half of the range, see [`SessionId::to_bits`]; listeners, and slots of connections
@@ -340,6 +342,37 @@ impl Network for Kernel {
             Ending::Orderly => drop(stream),
             Ending::Abrupt => stream.reset(),
         }
+    }
+
+    #[cfg(feature = "tls")]
+    fn secure(
+        &mut self,
+        stream: &mut Stream,
+        identity: &Identity,
+        http: bool,
+        read: Vec<u8>,
+    ) -> io::Result<()> {
+        stream.secure(identity, http, read)
+    }
+
+    #[cfg(feature = "tls")]
+    fn shake_hands(&mut self, stream: &mut Stream, buffer: &mut [u8]) -> Handshake {
+        stream.shake_hands(buffer)
+    }
+
+    #[cfg(feature = "tls")]
+    fn finish_tls(&mut self, stream: &mut Stream) {
+        stream.finish_tls();
+    }
+
+    #[cfg(feature = "tls")]
+    fn held(&self, stream: &Stream) -> usize {
+        stream.held()
+    }
+
+    #[cfg(feature = "tls")]
+    fn is_stuck(&self, stream: &Stream) -> bool {
+        stream.is_stuck()
     }
 
     fn keeps_listening(&self) -> bool {

@@ -13,10 +13,14 @@
 //! 7. **reap**: slots and descriptors are freed here and nowhere else.
 
 mod admission;
+#[cfg(feature = "tls")]
+mod certificate;
 mod control;
 mod door;
 mod event_loop;
 mod files;
+#[cfg(feature = "tls")]
+mod handshakes;
 mod kernel;
 mod listener;
 mod meter;
@@ -46,7 +50,7 @@ use log::{info, warn};
 use rustix::io::Errno;
 use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
 
-use crate::settings::{Configuration, Settings, SettingsError};
+use crate::settings::{Configuration, Settings, SettingsError, NO_TLS};
 
 use admission::AdmissionLimits;
 use event_loop::EventLoop;
@@ -88,6 +92,8 @@ pub fn check(settings: &Settings) -> Result<(), SettingsError> {
     );
     rules.map_or(Ok(()), RulesFile::check)?;
     names.map_or(Ok(()), NamesFile::check)?;
+    #[cfg(feature = "tls")]
+    certificate::read(settings)?;
     let transcript = settings.transcript_file.as_deref();
     transcript.map_or(Ok(()), TranscriptFile::check)
 }
@@ -130,6 +136,10 @@ impl Server {
         let descriptors = Descriptors::raise_limit();
         let allowed = descriptors.sessions_allowed()?;
         let sessions_max = AdmissionLimits::of(&settings, allowed).sessions_max;
+        if cfg!(not(feature = "tls")) && listeners.iter().any(|it| it.service().is_in_tls()) {
+            let what = SettingsError::Wrong(NO_TLS.to_owned());
+            return Err(io::Error::other(what));
+        }
         let mut kernel = Kernel::new(held_elsewhere)?;
         let mut services = Vec::new();
         let mut listening = Vec::new();

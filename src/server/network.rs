@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use crate::hub::{Ending, SessionId};
 use crate::origin::Origin;
+#[cfg(feature = "tls")]
+use crate::stream::tls::{Handshake, Identity};
 use crate::stream::{Edge, Read, Write};
 
 /// What a stream belongs to.
@@ -94,6 +96,46 @@ pub(crate) trait Network {
 
     /// Closes a stream for good.
     fn close(&mut self, stream: Self::Stream, ending: Ending);
+
+    /// Lets a stream speak TLS from now on, as this server; these bytes were read of it before.
+    #[cfg(feature = "tls")]
+    fn secure(
+        &mut self,
+        stream: &mut Self::Stream,
+        identity: &Identity,
+        http: bool,
+        read: Vec<u8>,
+    ) -> io::Result<()> {
+        let _ = (stream, identity, http, read);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Goes on with the handshake of a stream; what comes behind it is in the buffer.
+    #[cfg(feature = "tls")]
+    fn shake_hands(&mut self, stream: &mut Self::Stream, buffer: &mut [u8]) -> Handshake {
+        let _ = (stream, buffer);
+        Handshake::Failed("no-tls")
+    }
+
+    /// Tells the peer in TLS that nothing more will be written, where that is spoken; the socket stays as it is.
+    #[cfg(feature = "tls")]
+    fn finish_tls(&mut self, stream: &mut Self::Stream) {
+        let _ = stream;
+    }
+
+    /// Bytes that a stream keeps for its peer.
+    #[cfg(feature = "tls")]
+    fn held(&self, stream: &Self::Stream) -> usize {
+        let _ = stream;
+        0
+    }
+
+    /// Whether a write was blocked half-way, so that nothing else may be written before those bytes.
+    #[cfg(feature = "tls")]
+    fn is_stuck(&self, stream: &Self::Stream) -> bool {
+        let _ = stream;
+        false
+    }
 
     /// Whether somebody else goes on listening when we stop, so that those who wait at the door are not ours to send
     /// away.

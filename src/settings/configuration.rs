@@ -13,6 +13,8 @@ use std::path::Path;
 use super::error::one_line;
 use super::error::SettingsError;
 use super::number::{show_bytes, MIB};
+#[cfg(not(feature = "tls"))]
+use super::row::NO_TLS;
 use super::row::{one_word, Setting};
 use super::table::{QUEUE_BYTES_SOFT, TABLE};
 use super::values::{Change, Settings};
@@ -329,7 +331,26 @@ impl Settings {
                 "{QUEUE_BYTES_SOFT}: {soft} is more than queue-bytes-max {hard}"
             ));
         }
+        #[cfg(feature = "tls")]
+        self.check_tls()?;
         Ok(())
+    }
+}
+
+#[cfg(feature = "tls")]
+impl Settings {
+    /// A certificate is of no use without its key, and a listener in TLS without both.
+    fn check_tls(&self) -> Result<(), String> {
+        match (&self.tls.certificate, &self.tls.key) {
+            (Some(_), Some(_)) => return Ok(()),
+            (Some(_), None) => return Err("tls-cert: there is no tls-key".to_owned()),
+            (None, Some(_)) => return Err("tls-key: there is no tls-cert".to_owned()),
+            (None, None) => {}
+        }
+        match self.listen.iter().find(|endpoint| endpoint.is_in_tls()) {
+            None => Ok(()),
+            Some(endpoint) => Err(format!("listen: {endpoint} needs tls-cert and tls-key")),
+        }
     }
 }
 
@@ -354,6 +375,8 @@ impl Entry {
     fn apply(&self, settings: &mut Settings) -> Result<(), SettingsError> {
         let applied = match Setting::of(&self.key) {
             Some(setting) => setting.apply(&self.value, settings),
+            #[cfg(not(feature = "tls"))]
+            None if Setting::is_of_tls(&self.key) => Err(NO_TLS.to_owned()),
             None => Err(format!(
                 "no such setting: {}; see chatd --help",
                 one_line(&self.key)

@@ -10,7 +10,10 @@ use std::str::FromStr;
 use super::number::is_digits;
 use crate::dialect::{Dialect, UnknownDialect};
 
-/// What stands behind the word of a dialect that is spoken behind a front end.
+/// What stands behind the word of a dialect that is spoken in TLS.
+const IN_TLS: &str = "s";
+
+/// What stands behind that where it is spoken behind a front end.
 const BEHIND_PROXY: &str = "+proxy";
 
 /// The word of the socket for operators, and that of monitoring.
@@ -20,6 +23,7 @@ const METRICS: &str = "metrics";
 /// What is offered where no word says so.
 const TELNET: Service = Service::Chat {
     dialect: Dialect::Telnet,
+    tls: false,
     behind_proxy: false,
 };
 
@@ -109,6 +113,8 @@ pub enum Service {
     Chat {
         /// What is spoken there.
         dialect: Dialect,
+        /// It is spoken in TLS: `DIALECTs`.
+        tls: bool,
         /// It is reached through a front end, which says in a PROXY header who connects: `DIALECT+proxy`.
         behind_proxy: bool,
     },
@@ -127,6 +133,12 @@ impl Service {
             Service::Operators | Service::Metrics => None,
         }
     }
+
+    /// Whether it is offered in TLS.
+    #[must_use]
+    pub fn is_in_tls(self) -> bool {
+        matches!(self, Service::Chat { tls: true, .. })
+    }
 }
 
 impl fmt::Display for Service {
@@ -134,9 +146,11 @@ impl fmt::Display for Service {
         match self {
             Service::Chat {
                 dialect,
+                tls,
                 behind_proxy,
             } => {
                 f.write_str(dialect.scheme())?;
+                f.write_str(if *tls { IN_TLS } else { "" })?;
                 f.write_str(if *behind_proxy { BEHIND_PROXY } else { "" })
             }
             Service::Operators => f.write_str(OPERATORS),
@@ -158,8 +172,15 @@ impl FromStr for Service {
             Some(word) => (word, true),
             None => (word, false),
         };
+        let in_tls = || {
+            let dialect = word.strip_suffix(IN_TLS)?.parse().ok()?;
+            Some((dialect, true))
+        };
+        let plain = word.parse().map(|dialect| (dialect, false));
+        let (dialect, tls) = plain.or_else(|error| in_tls().ok_or(error))?;
         Ok(Service::Chat {
-            dialect: word.parse()?,
+            dialect,
+            tls,
             behind_proxy,
         })
     }
@@ -177,6 +198,14 @@ pub enum Endpoint {
     },
     /// A Unix socket for operators, by its absolute path of at most 107 bytes: `ops:///PATH`.
     Operators(PathBuf),
+}
+
+impl Endpoint {
+    /// Whether it is offered in TLS.
+    #[must_use]
+    pub fn is_in_tls(&self) -> bool {
+        matches!(self, Endpoint::Inet { service, .. } if service.is_in_tls())
+    }
 }
 
 impl fmt::Display for Endpoint {
@@ -290,6 +319,9 @@ mod tests {
         for printed in [
             "telnet+proxy://127.0.0.1:3333",
             "wire+proxy://[::]:1",
+            "telnets://127.0.0.1:992",
+            "wires+proxy://[::]:1",
+            "https://localhost:443",
             "metrics://127.0.0.1:9333",
             "ops:///run/chatd/ops.sock",
         ] {
@@ -305,6 +337,11 @@ mod tests {
             ("ops+proxy:///run/ops.sock", ListenError::Dialect),
             ("+proxy://h:1", ListenError::Dialect),
             ("metrics+proxy://h:1", ListenError::Dialect),
+            ("telnetss://h:1", ListenError::Dialect),
+            ("metricss://h:1", ListenError::Dialect),
+            ("opss:///x", ListenError::Dialect),
+            ("s://h:1", ListenError::Dialect),
+            ("telnet+proxys://h:1", ListenError::Dialect),
         ] {
             assert_eq!(text.parse::<Endpoint>(), Err(error), "{text}");
         }

@@ -29,7 +29,10 @@ use self::table::{LISTEN, TABLE};
 pub use self::configuration::{Changed, Configuration, Row, Source};
 pub use self::error::SettingsError;
 pub use self::values::{Change, Settings};
+#[cfg(feature = "tls")]
+pub use self::values::{TlsSettings, TlsVersion};
 
+pub(crate) use self::row::NO_TLS;
 pub(crate) use self::table::MOTD_FILE;
 
 mod configuration;
@@ -243,6 +246,8 @@ mod tests {
             bans_file: None,
             names_file: None,
             transcript_file: None,
+            #[cfg(feature = "tls")]
+            tls: TlsSettings::default(),
             rooms: Vec::new(),
             web_hosts: Vec::new(),
             irc_name: "chatd.local".into(),
@@ -318,6 +323,8 @@ mod tests {
             bans_file: None,
             names_file: None,
             transcript_file: None,
+            #[cfg(feature = "tls")]
+            tls: TlsSettings::default(),
             rooms: ["games", "Help"]
                 .map(|it| RoomName::parse(it).unwrap())
                 .into(),
@@ -403,6 +410,9 @@ mod tests {
             "bans-file",
             "names-file",
             "transcript-file",
+            "tls-cert",
+            "tls-key",
+            "tls-min",
         ];
         for setting in TABLE
             .iter()

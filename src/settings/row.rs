@@ -3,11 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use super::error::one_line;
-use super::listen::ListenError;
+use super::listen::{Endpoint, ListenError};
 use super::number::Range;
+#[cfg(feature = "tls")]
+use super::values::TlsVersion;
 use super::values::{Change, Settings};
 use crate::name::RoomName;
 use crate::net::Net;
+
+/// What is answered to who wants TLS of a program that has none.
+pub(crate) const NO_TLS: &str = "this chatd was built without tls";
 
 /// At most this many names has the page.
 const HOSTS_MAX: usize = 100;
@@ -45,6 +50,9 @@ pub(super) enum Kind {
     Hosts,
     /// What the server is called in IRC.
     ServerName,
+    /// A version of TLS.
+    #[cfg(feature = "tls")]
+    TlsVersion,
 }
 
 /// What stands for nothing at all; a file of this name is reached as `./none`.
@@ -102,6 +110,8 @@ impl Setting {
             Kind::Rooms => settings.rooms.clear(),
             Kind::Hosts => settings.web_hosts.clear(),
             Kind::Number(..) | Kind::File(..) | Kind::ServerName => {}
+            #[cfg(feature = "tls")]
+            Kind::TlsVersion => {}
         }
     }
 
@@ -115,6 +125,8 @@ impl Setting {
             Kind::Rooms => to.rooms.clone_from(&from.rooms),
             Kind::Hosts => to.web_hosts.clone_from(&from.web_hosts),
             Kind::ServerName => to.irc_name.clone_from(&from.irc_name),
+            #[cfg(feature = "tls")]
+            Kind::TlsVersion => to.tls.oldest = from.tls.oldest,
         }
     }
 
@@ -136,7 +148,19 @@ impl Setting {
             }
             Kind::Listener => {
                 let wrong = |error: ListenError| format!("{key}: {}: {error}", one_line(value));
-                settings.listen.push(value.parse().map_err(wrong)?);
+                let endpoint: Endpoint = value.parse().map_err(wrong)?;
+                if cfg!(not(feature = "tls")) && endpoint.is_in_tls() {
+                    return Err(NO_TLS.to_owned());
+                }
+                settings.listen.push(endpoint);
+            }
+            #[cfg(feature = "tls")]
+            Kind::TlsVersion => {
+                settings.tls.oldest = match value {
+                    "1.2" => TlsVersion::V1_2,
+                    "1.3" => TlsVersion::V1_3,
+                    _ => return Err(format!("{key}: {}: not 1.2 or 1.3", one_line(value))),
+                }
             }
             Kind::ServerName => {
                 if !is_server_name(value) {
@@ -182,6 +206,11 @@ impl Setting {
             Kind::Rooms => joined_or_none(&settings.rooms),
             Kind::Hosts => joined_or_none(&settings.web_hosts),
             Kind::ServerName => settings.irc_name.to_string(),
+            #[cfg(feature = "tls")]
+            Kind::TlsVersion => match settings.tls.oldest {
+                TlsVersion::V1_2 => "1.2".to_owned(),
+                TlsVersion::V1_3 => "1.3".to_owned(),
+            },
         }
     }
 
@@ -195,6 +224,8 @@ impl Setting {
             | Kind::Rooms
             | Kind::Hosts
             | Kind::ServerName => self.meaning.to_owned(),
+            #[cfg(feature = "tls")]
+            Kind::TlsVersion => self.meaning.to_owned(),
         };
         (self.key, self.default, meaning)
     }

@@ -9,6 +9,8 @@ use super::number::{
     KIB, MIB, SECOND,
 };
 use super::row::{nets, number, one_word, Kind, Setting, NONE};
+#[cfg(feature = "tls")]
+use super::values::TlsSettings;
 use super::values::{Change, Settings};
 use crate::dialect::irc;
 use crate::limits::Limits;
@@ -31,6 +33,8 @@ impl Default for Settings {
             rooms: Vec::new(),
             web_hosts: Vec::new(),
             irc_name: "".into(),
+            #[cfg(feature = "tls")]
+            tls: TlsSettings::default(),
             limits: Limits::default(),
         };
         for setting in TABLE {
@@ -306,9 +310,49 @@ pub(super) static TABLE: &[Setting] = &[
         |settings, n| settings.limits.memory_max = length(n),
         |settings| settings.limits.memory_max as u64,
     ),
+    #[cfg(feature = "tls")]
+    Setting {
+        key: "tls-cert",
+        default: NONE,
+        meaning: "where TLS is offered, the certificate and behind it its issuers, in PEM; read again by SIGHUP",
+        change: Change::Now,
+        kind: Kind::File(
+            |settings, path| settings.tls.certificate = path,
+            |settings| settings.tls.certificate.as_deref(),
+        ),
+    },
+    #[cfg(feature = "tls")]
+    Setting {
+        key: "tls-key",
+        default: NONE,
+        meaning: "its private key, in PEM: PKCS#8, SEC1 or PKCS#1; read again by SIGHUP",
+        change: Change::Now,
+        kind: Kind::File(
+            |settings, path| settings.tls.key = path,
+            |settings| settings.tls.key.as_deref(),
+        ),
+    },
+    #[cfg(feature = "tls")]
+    Setting {
+        key: "tls-min",
+        default: "1.2",
+        meaning: "the oldest TLS that is spoken: 1.2 or 1.3",
+        change: Change::Now,
+        kind: Kind::TlsVersion,
+    },
 ];
 
+/// How the keys of TLS begin, which are known to who built the program without it, too.
+#[cfg(not(feature = "tls"))]
+const TLS_KEYS: &str = "tls-";
+
 impl Setting {
+    /// Whether this key is that of a row which only a program with TLS has.
+    #[cfg(not(feature = "tls"))]
+    pub(super) fn is_of_tls(key: &str) -> bool {
+        key.starts_with(TLS_KEYS)
+    }
+
     /// The row of a key.
     pub(super) fn of(key: &str) -> Option<&'static Self> {
         TABLE.iter().find(|setting| setting.key == key)

@@ -34,6 +34,9 @@ pub struct Settings {
     pub names_file: Option<PathBuf>,
     /// Where what is said in rooms without a key is written; `None`: nowhere.
     pub transcript_file: Option<PathBuf>,
+    /// What listeners in TLS are made with.
+    #[cfg(feature = "tls")]
+    pub tls: TlsSettings,
     /// Rooms that are always there, beside the lobby.
     pub rooms: Vec<RoomName>,
     /// Under which names people reach the page, beside addresses and `localhost`.
@@ -42,6 +45,29 @@ pub struct Settings {
     pub irc_name: Box<str>,
     /// The bounds of the chat itself.
     pub limits: Limits,
+}
+
+/// What listeners in TLS are made with.
+#[cfg(feature = "tls")]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TlsSettings {
+    /// The certificate, and behind it its issuers, in PEM.
+    pub certificate: Option<PathBuf>,
+    /// Its private key, in PEM.
+    pub key: Option<PathBuf>,
+    /// The oldest version that is spoken.
+    pub oldest: TlsVersion,
+}
+
+/// A version of TLS.
+#[cfg(feature = "tls")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TlsVersion {
+    /// TLS 1.2 (RFC 5246).
+    #[default]
+    V1_2,
+    /// TLS 1.3 (RFC 8446).
+    V1_3,
 }
 
 /// When a setting can be changed.

@@ -179,6 +179,9 @@ impl<S> Operator<S> {
             Read::Blocked => {}
             Read::Ended => self.input.end(),
             Read::Broken(_) => self.is_dead = true,
+            // An operator speaks no TLS.
+            #[cfg(feature = "tls")]
+            Read::Records { .. } | Read::Truncated => self.is_dead = true,
         }
     }
 

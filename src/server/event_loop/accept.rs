@@ -44,6 +44,8 @@ impl<N: Network> EventLoop<N> {
     /// Lets in those who wait, as long as there is room in the feed for what they are told. Once the server is to stop,
     /// who waits is left to whoever goes on to listen, or to [`EventLoop::stop`].
     pub(super) fn accept(&mut self, now: Instant) {
+        #[cfg(feature = "tls")]
+        self.admission.go_on(now);
         for _ in 0..TURN_ACCEPTS_MAX {
             if self.shutdown != Shutdown::Running || self.hub.has_done_enough() {
                 return;
@@ -51,6 +53,11 @@ impl<N: Network> EventLoop<N> {
             let Some(listener) = self.admission.next_ready(now) else {
                 return;
             };
+            #[cfg(feature = "tls")]
+            if self.services[listener].is_in_tls() && self.door.is_busy(listener, now) {
+                self.admission.hold_back(listener, now);
+                continue;
+            }
             match self.network.accept(listener) {
                 Ok((stream, from)) => {
                     self.admission.accepted();
@@ -66,12 +73,14 @@ impl<N: Network> EventLoop<N> {
         match self.services[listener] {
             Service::Chat {
                 dialect,
+                tls,
                 behind_proxy,
-            } if behind_proxy || Preface::of(dialect).is_some() => {
+            } if behind_proxy || tls || Preface::of(dialect).is_some() => {
                 let port = self.ports.get(listener).copied().unwrap_or(0);
                 let comer = Comer {
                     from,
                     dialect,
+                    tls,
                     behind_proxy,
                     listener,
                     port,
@@ -128,6 +137,8 @@ impl<N: Network> EventLoop<N> {
             stream: Some(stream),
             admitted,
             readiness: Readiness::default(),
+            #[cfg(feature = "tls")]
+            held: 0,
         };
         let id = match decision {
             Decision::Refuse(rejection) => {

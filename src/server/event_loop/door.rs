@@ -22,6 +22,13 @@ const TURN_READS_MAX: usize = 64;
 /// At most 16 of them are answered in one turn: a page is the work of many lines.
 const TURN_ANSWERS_MAX: usize = 16;
 
+/// What is left of a turn for those at the door.
+pub(super) struct Budget {
+    answers: usize,
+    #[cfg(feature = "tls")]
+    pub(super) handshakes: usize,
+}
+
 impl<N: Network> EventLoop<N> {
     /// Somebody has connected who must say something first. Nothing is written to them before that.
     pub(super) fn receive_at_door(&mut self, mut stream: N::Stream, comer: Comer, now: Instant) {
@@ -71,10 +78,14 @@ impl<N: Network> EventLoop<N> {
 
     /// Reads once from each connection at the door that is ready, and goes on with those that may take more.
     pub(super) fn read_door(&mut self, now: Instant) {
-        let mut answers = TURN_ANSWERS_MAX;
+        let mut budget = Budget {
+            answers: TURN_ANSWERS_MAX,
+            #[cfg(feature = "tls")]
+            handshakes: super::tls::TURN_HANDSHAKES_MAX,
+        };
         for _ in 0..self.door.writable() {
             if let Some(slot) = self.door.next_writable() {
-                self.go_on_at_door(slot, &mut answers, now);
+                self.go_on_at_door(slot, &mut budget, now);
             }
         }
         for _ in 0..self.door.ready().min(TURN_READS_MAX) {
@@ -82,15 +93,20 @@ impl<N: Network> EventLoop<N> {
                 return;
             }
             if let Some(slot) = self.door.next_ready() {
-                self.read_at_door(slot, &mut answers, now);
+                self.read_at_door(slot, &mut budget, now);
             }
         }
     }
 
-    fn read_at_door(&mut self, slot: usize, answers: &mut usize, now: Instant) {
+    fn read_at_door(&mut self, slot: usize, budget: &mut Budget, now: Instant) {
         let Some(waiting) = self.door.get_mut(slot) else {
             return;
         };
+        #[cfg(feature = "tls")]
+        if waiting.is_shaking_hands() {
+            self.shake_hands(slot, budget, now);
+            return self.door.put_back(slot);
+        }
         if waiting.is_busy() {
             return waiting.readiness.set_aside();
         }
@@ -99,11 +115,18 @@ impl<N: Network> EventLoop<N> {
         match read {
             Read::Bytes(length) => {
                 waiting.push(&self.buffer[..length]);
-                self.judge_at_door(slot, answers, now);
+                self.judge_at_door(slot, budget, now);
             }
+            #[cfg(feature = "tls")]
+            Read::Records { bytes, .. } => {
+                waiting.push(&self.buffer[..bytes]);
+                self.judge_at_door(slot, budget, now);
+            }
+            #[cfg(feature = "tls")]
+            Read::Truncated => return self.end_at_door(slot, &Verdict::Over, now),
             Read::Blocked => {}
             Read::Ended | Read::Broken(_) => {
-                let verdict = waiting.judge_end();
+                let verdict = waiting.judge_end(false);
                 return self.end_at_door(slot, &verdict, now);
             }
         }
@@ -111,14 +134,19 @@ impl<N: Network> EventLoop<N> {
     }
 
     /// Writes more of what a connection is answered, and looks at what it has asked for since.
-    fn go_on_at_door(&mut self, slot: usize, answers: &mut usize, now: Instant) {
+    fn go_on_at_door(&mut self, slot: usize, budget: &mut Budget, now: Instant) {
+        let waiting = self.door.get_mut(slot);
+        let is_listed = waiting.is_some_and(|waiting| waiting.readiness.is_readable());
         if self.write_at_door(slot, now) {
-            self.judge_at_door(slot, answers, now);
+            self.judge_at_door(slot, budget, now);
+        }
+        if !is_listed {
+            self.door.put_back(slot);
         }
     }
 
     /// Gives whether the connection has taken all that it was answered, and is still there.
-    fn write_at_door(&mut self, slot: usize, now: Instant) -> bool {
+    pub(super) fn write_at_door(&mut self, slot: usize, now: Instant) -> bool {
         let Some(waiting) = self.door.get_mut(slot) else {
             return false;
         };
@@ -130,20 +158,24 @@ impl<N: Network> EventLoop<N> {
     }
 
     /// Judges what a connection has said, and answers it.
-    fn judge_at_door(&mut self, slot: usize, answers: &mut usize, now: Instant) {
+    pub(super) fn judge_at_door(&mut self, slot: usize, budget: &mut Budget, now: Instant) {
         loop {
             let Some(waiting) = self.door.get_mut(slot) else {
                 return;
             };
-            if *answers == 0 {
+            if budget.answers == 0 {
                 return self.door.put_off(slot);
             }
             let asked = match waiting.judge(&self.house, now) {
                 Verdict::Waits => return self.door.read_on(slot),
                 Verdict::Asked(asked) => asked,
+                #[cfg(feature = "tls")]
+                Verdict::ShakesHands => return self.begin_handshake(slot, now),
+                #[cfg(feature = "tls")]
+                Verdict::InClear => return self.answer_in_clear(slot, now),
                 verdict => return self.end_at_door(slot, &verdict, now),
             };
-            *answers -= 1;
+            budget.answers -= 1;
             let from = self.admission.client(waiting.from, &asked.forwarded);
             if self.hub.is_banned(from) {
                 return self.turn_away_at_door(slot, from, CloseReason::Banned.into(), now);
@@ -179,6 +211,11 @@ impl<N: Network> EventLoop<N> {
         now: Instant,
     ) {
         let from = self.admission.mark(from);
+        #[cfg(feature = "tls")]
+        let from = match self.door.get_mut(slot) {
+            Some(waiting) => from.secured(waiting.security),
+            None => from,
+        };
         let former = self.hub.former_session(&opening);
         if former.is_none() {
             match self.decide(from, now) {
@@ -229,22 +266,30 @@ impl<N: Network> EventLoop<N> {
         self.write_at_door(slot, now);
     }
 
-    fn end_at_door(&mut self, slot: usize, verdict: &Verdict, now: Instant) {
+    pub(super) fn end_at_door(&mut self, slot: usize, verdict: &Verdict, now: Instant) {
         let Some(waiting) = self.door.leave(slot) else {
             return;
         };
         match verdict {
             Verdict::Session => self.let_in(waiting, now),
             Verdict::Over => self.network.close(waiting.stream, Ending::Orderly),
+            #[cfg(feature = "tls")]
+            Verdict::NoHandshake(why) => {
+                self.tls.failures.note(why);
+                self.network.close(waiting.stream, Ending::Orderly);
+            }
             _ => self.send_off(waiting),
         }
     }
 
     fn let_in(&mut self, waiting: Waiting<N::Stream>, now: Instant) {
+        let from = self.admission.mark(waiting.from);
+        #[cfg(feature = "tls")]
+        let from = from.secured(waiting.security);
         let newcomer = Newcomer {
             stream: waiting.stream,
             opening: waiting.dialect.into(),
-            from: self.admission.mark(waiting.from),
+            from,
             at_door: Some(AtDoor {
                 readiness: waiting.readiness,
                 input: waiting.bytes,
@@ -265,6 +310,8 @@ impl<N: Network> EventLoop<N> {
             stream: Some(stream),
             admitted: true,
             readiness: Readiness::default(),
+            #[cfg(feature = "tls")]
+            held: 0,
         };
         self.unlist(id);
         let Some((former, former_from)) = self.hub.exchange(id, carrier, from, &opening, now)
@@ -277,7 +324,16 @@ impl<N: Network> EventLoop<N> {
         if let Some(mut stream) = former.stream {
             // Its page is told if it listens; nothing is kept for it.
             let farewell = self.hub.farewell_replaced(opening.dialect());
-            let _ = self.network.write(&mut stream, &[IoSlice::new(&farewell)]);
+            #[cfg(feature = "tls")]
+            let farewell = if self.network.is_stuck(&stream) {
+                // What it was to hear before is thrown away.
+                Vec::new()
+            } else {
+                farewell
+            };
+            if !farewell.is_empty() {
+                let _ = self.network.write(&mut stream, &[IoSlice::new(&farewell)]);
+            }
             self.network.finish(&mut stream);
             self.network.close(stream, Ending::Orderly);
         }
@@ -308,8 +364,14 @@ impl<N: Network> EventLoop<N> {
                 self.turn_away_at_door(slot, from, rejection, now);
                 continue;
             }
-            let verdict = self.door.get_mut(slot).map(|waiting| waiting.judge_end());
-            self.end_at_door(slot, &verdict.unwrap_or(Verdict::Over), now);
+            let waiting = self.door.get_mut(slot);
+            let verdict = waiting.map_or(Verdict::Over, |waiting| waiting.judge_end(true));
+            #[cfg(feature = "tls")]
+            if let Verdict::InClear = verdict {
+                self.answer_in_clear(slot, now);
+                continue;
+            }
+            self.end_at_door(slot, &verdict, now);
         }
     }
 

@@ -115,6 +115,8 @@ impl<N: Network> EventLoop<N> {
             log_lost_blocked: blocked,
             extras: Extras {
                 names_kept: self.hub.kept_count() as u64,
+                #[cfg(feature = "tls")]
+                certificate_ends_at: self.tls.ends_at(),
                 ..self.extras
             },
             reload: self.reload,

@@ -66,8 +66,20 @@ impl<N: Network> EventLoop<N> {
                 };
                 let read = self.network.read(stream, &mut self.buffer);
                 carrier.readiness.handle_read(read, self.buffer.len());
+                #[cfg(feature = "tls")]
+                self.note_held(id);
                 match read {
                     Read::Bytes(length) => self.hub.handle_input(id, &self.buffer[..length], now),
+                    #[cfg(feature = "tls")]
+                    Read::Records { bytes, records } => {
+                        self.hub.note_records(id, records, now);
+                        self.hub.handle_input(id, &self.buffer[..bytes], now)
+                    }
+                    #[cfg(feature = "tls")]
+                    Read::Truncated => {
+                        self.hub.handle_truncation(id, now);
+                        return self.let_go(id);
+                    }
                     Read::Blocked => {
                         self.hub.handle_drained(id, now);
                         return self.let_go(id);

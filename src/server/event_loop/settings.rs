@@ -14,6 +14,8 @@ use crate::server::files::Files;
 use crate::server::motd;
 use crate::server::network::Network;
 use crate::settings::{Changed, Configuration, Service, Settings, MOTD_FILE};
+#[cfg(feature = "tls")]
+use crate::stream::tls::READ_BYTES_MIN;
 
 /// At most 64 KiB are read from one session in one turn.
 const TURN_BYTES_MAX: usize = 64 * 1024;
@@ -22,11 +24,18 @@ const TURN_BYTES_MAX: usize = 64 * 1024;
 const PACED_TURN_BYTES_MAX: usize = 8 * 1024;
 
 /// The buffer into which sessions are read, where they are heard at this rate.
-pub(super) fn read_buffer(rate: Rate) -> Box<[u8]> {
+pub(super) fn read_buffer(rate: Rate, services: &[Service]) -> Box<[u8]> {
+    let _ = services;
     let bytes_max = if rate.is_unlimited() {
         TURN_BYTES_MAX
     } else {
         PACED_TURN_BYTES_MAX
+    };
+    #[cfg(feature = "tls")]
+    let bytes_max = if services.iter().any(|service| service.is_in_tls()) {
+        bytes_max.max(READ_BYTES_MIN)
+    } else {
+        bytes_max
     };
     vec![0; bytes_max].into()
 }
@@ -89,6 +98,8 @@ impl<N: Network> EventLoop<N> {
         self.names.follow(names, &mut self.hub);
         self.transcript.take_over(transcript, &mut self.hub, now);
         self.adopt(fresh, now);
+        #[cfg(feature = "tls")]
+        self.reload_certificate()?;
         info!("reloaded");
         Ok(())
     }
@@ -109,9 +120,25 @@ impl<N: Network> EventLoop<N> {
             let motd = motd::read(fresh.settings()).map_err(|error| error.to_string())?;
             self.hub.set_motd(&motd);
         }
+        #[cfg(feature = "tls")]
+        if key.starts_with("tls-") {
+            self.renew_certificate(fresh.settings())?;
+        }
         let changed = fresh.change_since(&self.configuration, key);
         self.adopt(fresh, now);
         changed.ok_or_else(|| format!("no such setting: {key}"))
+    }
+
+    /// Reads the certificate again, last of all: if it cannot be used the old one stays, and all else holds.
+    #[cfg(feature = "tls")]
+    fn reload_certificate(&mut self) -> Result<(), String> {
+        let settings = self.configuration.settings().clone();
+        self.renew_certificate(&settings).map_err(|error| {
+            self.reload.note(false, self.network.wall_seconds());
+            let line = format!("reload: {error}; the old certificate stays");
+            warn!("{line}");
+            line
+        })
     }
 
     /// The settings in force, with where each came from.
@@ -136,7 +163,7 @@ impl<N: Network> EventLoop<N> {
         self.hub.set_exempt(settings.exempt.iter().copied());
         self.hub.set_rooms(&settings.rooms);
         if before.limits.line_rate.is_unlimited() != limits.line_rate.is_unlimited() {
-            self.buffer = read_buffer(limits.line_rate);
+            self.buffer = read_buffer(limits.line_rate, &self.services);
         }
         self.hub.set_limits(limits, now);
         self.make_site();

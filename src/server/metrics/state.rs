@@ -39,6 +39,9 @@ pub(in crate::server) struct State {
 pub(in crate::server) struct Extras {
     pub(in crate::server) names_kept: u64,
     pub(in crate::server) transcript_lines_lost: u64,
+    /// In seconds since 1970; 0 where there is none.
+    #[cfg(feature = "tls")]
+    pub(in crate::server) certificate_ends_at: u64,
 }
 
 /// How the settings were read again.

@@ -366,6 +366,14 @@ pub(super) const METRICS: &[Metric] = &[
         help: "When a reload last went well, since 1970; 0 before the first one.",
         measure: |state, to| to.count(&[], state.reload.good_at),
     },
+    #[cfg(feature = "tls")]
+    Metric {
+        name: "chatd_tls_certificate_expiry_timestamp_seconds",
+        kind: Kind::Gauge,
+        labels: "",
+        help: "When the certificate ends, since 1970; 0 where there is none. Only in a chatd with TLS.",
+        measure: |state, to| to.count(&[], state.extras.certificate_ends_at),
+    },
     Metric {
         name: "process_cpu_seconds_total",
         kind: Kind::Counter,

@@ -114,6 +114,12 @@ impl<S> Connection<S> {
                 self.stage = Stage::Over;
                 None
             }
+            // There are no metrics over TLS.
+            #[cfg(feature = "tls")]
+            Read::Records { .. } | Read::Truncated => {
+                self.stage = Stage::Over;
+                None
+            }
         }
     }
 

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 
 use crate::hub::{Ending, SessionId};
 use crate::server::network::Owner;
+#[cfg(feature = "tls")]
+use crate::stream::tls::{peer::Peer, Tls};
 use crate::stream::Edge;
 
 /// At most this much lies unread in the server's kernel; the rest stays with the client.
@@ -70,6 +72,14 @@ impl Pipe {
     }
 }
 
+/// TLS between both ends, who have shaken hands.
+#[cfg(feature = "tls")]
+#[derive(Debug)]
+pub(super) struct Secured {
+    pub(super) tls: Tls,
+    pub(super) peer: Peer,
+}
+
 /// Both ends of a connection, and both kernels between them. What a server must never do to one fails the test.
 #[derive(Debug)]
 #[allow(
@@ -114,6 +124,9 @@ pub(super) struct Connection {
     /// What the server's kernel took since the model looked last, and whether a write failed for good.
     pub(super) fresh: Vec<u8>,
     pub(super) failed: bool,
+    /// What lies between, if that is TLS.
+    #[cfg(feature = "tls")]
+    pub(super) secured: Option<Box<Secured>>,
     /// What the client has got.
     pub(super) received: Vec<u8>,
     pub(super) end: Option<End>,
@@ -156,6 +169,8 @@ impl Connection {
             finished: false,
             fresh: Vec::new(),
             failed: false,
+            #[cfg(feature = "tls")]
+            secured: None,
             received: Vec::new(),
             end: None,
         }

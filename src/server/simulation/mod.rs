@@ -195,6 +195,7 @@ impl Server {
     ) -> Self {
         let clock = network.clock.clone();
         let services = LISTENERS.map(|dialect| Service::Chat {
+            tls: false,
             dialect,
             behind_proxy: false,
         });
@@ -461,6 +462,12 @@ fn steps() -> u64 {
 /// Runs one seed; gives what it hit and a digest of its trace. A failure says which seed it was, and what came before.
 fn run_seed(seed: u64) -> (Hits, (u64, u64)) {
     let mut simulation = Simulation::new(seed, steps() as usize);
+    let digest = run_to_its_end(seed, &mut simulation);
+    (simulation.take_hits(), digest)
+}
+
+/// Runs it; gives a digest of its trace.
+fn run_to_its_end(seed: u64, simulation: &mut Simulation) -> (u64, u64) {
     let outcome = catch_unwind(AssertUnwindSafe(|| simulation.run()));
     let trace = std::mem::take(&mut simulation.server.network().trace);
     if let Err(failure) = outcome {
@@ -470,7 +477,7 @@ fn run_seed(seed: u64) -> (Hits, (u64, u64)) {
             words_of(&*failure)
         );
     }
-    (simulation.take_hits(), trace.digest())
+    trace.digest()
 }
 
 fn words_of(failure: &(dyn Any + Send)) -> &str {
@@ -509,6 +516,21 @@ fn everybody_gets_what_is_due_and_all_comes_to_rest_whatever_befalls() {
             .filter(|what| hits.get(what).is_none_or(|count| *count == 0))
             .collect();
         assert!(missed.is_empty(), "no seed hit {missed:?}");
+    }
+}
+
+/// The same people over TLS, where each has shaken hands.
+#[cfg(feature = "tls")]
+#[test]
+fn everybody_gets_what_is_due_over_tls_whatever_befalls() {
+    let seeds = match number_of("CHATD_SIM_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number_of("CHATD_SIM_SEEDS").unwrap_or(SEEDS / 4),
+    };
+    for seed in seeds {
+        let mut simulation = Simulation::new(seed, steps() as usize);
+        simulation.server.network().is_in_tls = true;
+        run_to_its_end(seed, &mut simulation);
     }
 }
 

@@ -5,6 +5,8 @@
 
 mod calls;
 mod polling;
+#[cfg(feature = "tls")]
+mod secured;
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashSet, VecDeque};
@@ -137,6 +139,9 @@ pub(in crate::server) struct SimulatedNetwork {
     stale: VecDeque<SessionId>,
     pub(super) faults: Faults,
     pub(super) batch_max: usize,
+    /// Whoever connects speaks TLS.
+    #[cfg(feature = "tls")]
+    pub(super) is_in_tls: bool,
     /// What a write costs in time.
     pub(super) write_cost: Duration,
     pub(super) accepts: u64,
@@ -175,6 +180,8 @@ impl SimulatedNetwork {
             stale: VecDeque::new(),
             faults: Faults::default(),
             batch_max: 1024,
+            #[cfg(feature = "tls")]
+            is_in_tls: false,
             write_cost: Duration::ZERO,
             accepts: 0,
             acts: Vec::new(),

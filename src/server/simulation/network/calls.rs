@@ -70,6 +70,8 @@ impl Network for SimulatedNetwork {
             return Err(ErrorKind::WouldBlock.into());
         };
         let descriptor = self.descriptors.insert(client);
+        #[cfg(feature = "tls")]
+        self.secure_accepted(client);
         self.accepts += 1;
         self.moved += 1;
         self.acts.push(Act::Accept(client));
@@ -131,6 +133,12 @@ impl Network for SimulatedNetwork {
             !self.acts.iter().any(was_read),
             "{client} is read twice in a turn"
         );
+        #[cfg(feature = "tls")]
+        if let Some(mut secured) = self.connections[client].secured.take() {
+            let read = self.read_secured(client, &mut secured, buffer);
+            self.connections[client].secured = Some(secured);
+            return read;
+        }
         Read::by(|| self.read_once(client, buffer))
     }
 
@@ -150,11 +158,33 @@ impl Network for SimulatedNetwork {
         let client = stream.client;
         self.connection(stream);
         self.clock.pass(self.write_cost);
+        #[cfg(feature = "tls")]
+        if let Some(mut secured) = self.connections[client].secured.take() {
+            let written = self.write_secured(client, &mut secured, slices);
+            self.connections[client].secured = Some(secured);
+            return written;
+        }
         Write::by(|| self.write_once(client, slices))
+    }
+
+    #[cfg(feature = "tls")]
+    fn finish_tls(&mut self, stream: &mut Stream) {
+        self.connection(stream);
+        self.finish_secured(stream.client);
+    }
+
+    #[cfg(feature = "tls")]
+    fn is_stuck(&self, stream: &Stream) -> bool {
+        let secured = &self.connections[stream.client].secured;
+        secured
+            .as_ref()
+            .is_some_and(|secured| secured.tls.is_stuck())
     }
 
     fn finish(&mut self, stream: &mut Stream) {
         let client = stream.client;
+        #[cfg(feature = "tls")]
+        self.finish_secured(client);
         self.connection(stream).finish();
         self.moved += 1;
         self.acts.push(Act::Finish(client));
@@ -196,7 +226,7 @@ impl Network for SimulatedNetwork {
 }
 
 impl SimulatedNetwork {
-    fn read_once(&mut self, client: usize, buffer: &mut [u8]) -> io::Result<usize> {
+    pub(super) fn read_once(&mut self, client: usize, buffer: &mut [u8]) -> io::Result<usize> {
         if self.interrupts() {
             self.hit("read: interrupted");
             return Err(ErrorKind::Interrupted.into());
@@ -231,7 +261,11 @@ impl SimulatedNetwork {
         }
     }
 
-    fn write_once(&mut self, client: usize, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    pub(super) fn write_once(
+        &mut self,
+        client: usize,
+        slices: &[IoSlice<'_>],
+    ) -> io::Result<usize> {
         if self.interrupts() {
             self.hit("write: interrupted");
             return Err(ErrorKind::Interrupted.into());
