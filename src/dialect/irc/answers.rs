@@ -19,6 +19,9 @@ const LOOK_UPS_MAX: usize = 20;
 /// At most this many tokens stand in one line of 005.
 const TOKENS_MAX: usize = 13;
 
+/// A longer mask fits nobody, so that comparing it with everybody has a bound.
+const MASK_CHARACTERS_MAX: usize = 32;
+
 /// A line of the message of the day is cut into pieces of this many bytes.
 const MOTD_PIECE_BYTES: usize = 300;
 
@@ -318,6 +321,9 @@ fn look_up<'a>(
 
 /// Whether a name fits a mask in which `*` stands for any characters and `?` for one.
 fn fits_mask(name: &[char], mask: &[char]) -> bool {
+    if mask.len() > MASK_CHARACTERS_MAX {
+        return false;
+    }
     let (mut at, mut of_mask, mut star) = (0, 0, None);
     while at < name.len() {
         match mask.get(of_mask) {
