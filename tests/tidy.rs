@@ -88,7 +88,15 @@ const BELOW: &[(&str, &[&str])] = &[
 
 /// Where other crates may be used: whatever begins with one of these paths.
 const CRATES: &[(&str, &[&str])] = &[
-    ("mio", &["src/server/", "src/client", "src/stream.rs"]),
+    (
+        "mio",
+        &[
+            "src/server/",
+            "src/client",
+            "src/stream.rs",
+            "src/stream/secured.rs",
+        ],
+    ),
     (
         "socket2",
         &["src/server/", "src/client", "src/stream.rs", "src/ctl.rs"],
@@ -115,14 +123,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ),
     ("listenfd", &["src/main.rs"]),
     // The provider is one line of that file.
-    (
-        "rustls",
-        &[
-            "src/stream/tls.rs",
-            "src/stream/tls/tests.rs",
-            "src/stream/tls/peer.rs",
-        ],
-    ),
+    ("rustls", &["src/stream/tls"]),
     ("nix", &["src/server/signals.rs", "src/server/kernel.rs"]),
     ("env_filter", &["src/log.rs"]),
     ("env_logger", &["src/log.rs", "src/bin/"]),

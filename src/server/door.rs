@@ -22,6 +22,9 @@ use crate::server::proxy::{self, Source};
 use crate::stream::tls::FIRST_BYTE;
 use crate::stream::{Edge, Readiness, Write};
 
+#[cfg(feature = "tls")]
+mod handshake;
+
 /// At most 256 connections wait at one listener.
 const PER_LISTENER_MAX: usize = 256;
 
@@ -31,10 +34,6 @@ const PROXY_PATIENCE: Duration = Duration::from_secs(5);
 /// … 10 s to shake hands …
 #[cfg(feature = "tls")]
 const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(10);
-
-/// A handshake that has taken 1 s gives way to others where the door is full: the slowest way around the earth takes less.
-#[cfg(feature = "tls")]
-const HANDSHAKE_MIN: Duration = Duration::from_secs(1);
 
 /// … and, when all is said, 2 s to close its own side.
 const LINGER: Duration = Duration::from_secs(2);
@@ -525,46 +524,6 @@ impl Stage {
             let patience = preface.patience();
             (Self::Preface(preface), patience)
         })
-    }
-}
-
-/// What is TLS about the door.
-#[cfg(feature = "tls")]
-impl<S> Waiting<S> {
-    /// Whether the next that is read of it belongs to its handshake.
-    pub(super) fn is_shaking_hands(&self) -> bool {
-        matches!(self.stage, Stage::Handshake)
-    }
-
-    /// It begins to shake hands; gives what was read of that.
-    pub(super) fn begin_handshake(&mut self) -> Vec<u8> {
-        self.stage = Stage::Handshake;
-        mem::take(&mut self.bytes)
-    }
-
-    /// It has shaken hands, and has said this behind that; gives whether it is a session now.
-    pub(super) fn end_handshake(&mut self, by: Security, said: &[u8], now: Instant) -> bool {
-        self.security = by;
-        self.bytes = said.to_vec();
-        let Some((stage, patience)) = Stage::first(false, Preface::of(self.dialect)) else {
-            return true;
-        };
-        (self.stage, self.until) = (stage, now + patience);
-        false
-    }
-}
-
-#[cfg(feature = "tls")]
-impl<S> Door<S> {
-    /// Whether a listener in TLS is to accept no more for now. Where the door is full, the oldest gives way, but not
-    /// before it had 1 s: a storm of clients that mean well is accepted as fast as it shakes hands.
-    pub(super) fn is_busy(&self, listener: usize, now: Instant) -> bool {
-        let may_go = |waiting: &Waiting<S>| {
-            waiting.listener == listener
-                && waiting.may_give_way()
-                && now.saturating_duration_since(waiting.came_at) >= HANDSHAKE_MIN
-        };
-        self.is_full(listener) && !self.waiting.iter().any(|(_, waiting)| may_go(waiting))
     }
 }
 

@@ -5,6 +5,7 @@
 //! settings change in `settings`.
 
 mod accept;
+mod carrier;
 mod door;
 mod moderate;
 mod monitor;
@@ -15,17 +16,18 @@ mod settings;
 mod tls;
 
 use std::collections::VecDeque;
-use std::io::{self, IoSlice};
+use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use carrier::{Carrier, Writer};
 use log::warn;
 
 use crate::dialect::event::Elsewhere;
 use crate::dialect::{Dialect, House};
 #[cfg(test)]
 use crate::hub::Census;
-use crate::hub::{Hub, SessionId, Sink};
+use crate::hub::{Hub, SessionId};
 #[cfg(test)]
 use crate::ledger::{Entry, Ledger};
 use crate::server::admission::{Admission, AdmissionLimits, CountedAs};
@@ -43,7 +45,7 @@ use crate::server::watchdog::Watchdog;
 #[cfg(test)]
 use crate::settings::Settings;
 use crate::settings::{Configuration, Service};
-use crate::stream::{Edge, Readiness, Write};
+use crate::stream::Edge;
 
 use crate::report::Report;
 
@@ -52,20 +54,6 @@ const LOG_RETRY: Duration = Duration::from_millis(100);
 
 /// A turn that begins this much too late, or takes as long, is no time that anybody was given.
 const LATE_MIN: Duration = Duration::from_secs(1);
-
-/// What carries one session.
-#[derive(Debug)]
-pub(super) struct Carrier<S> {
-    /// `None` while the connection is broken and a page may come back.
-    stream: Option<S>,
-    /// It was let in, and not only to be told why it cannot stay.
-    admitted: bool,
-    /// It is on a list of those to be read exactly while this says that it is to be read.
-    readiness: Readiness,
-    /// What the hub counts for what the stream keeps.
-    #[cfg(feature = "tls")]
-    held: u32,
-}
 
 /// The loop: it owns the network, the hub with all sessions, and the lists of what is to be done.
 ///
@@ -451,69 +439,6 @@ impl<N: Network> EventLoop<N> {
                 took.as_millis()
             );
         }
-    }
-}
-
-/// Lends the network to the hub for a flush.
-struct Writer<'a, N> {
-    turn_began_at: Instant,
-    began_at: Instant,
-    network: &'a mut N,
-    #[cfg(feature = "tls")]
-    changed: &'a mut Vec<(SessionId, u32)>,
-    leaving: &'a mut VecDeque<SessionId>,
-}
-
-impl<N: Network> Sink<Carrier<N::Stream>> for Writer<'_, N> {
-    fn write(
-        &mut self,
-        id: SessionId,
-        carrier: &mut Carrier<N::Stream>,
-        slices: &[IoSlice<'_>],
-    ) -> io::Result<usize> {
-        let Some(stream) = &mut carrier.stream else {
-            return Err(io::ErrorKind::NotConnected.into());
-        };
-        let written = self.network.write(stream, slices);
-        #[cfg(feature = "tls")]
-        {
-            let held = self.network.held(stream) as u32;
-            if std::mem::replace(&mut carrier.held, held) != held {
-                self.changed.push((id, held));
-            }
-        }
-        match written {
-            Write::Taken(bytes) => Ok(bytes),
-            Write::Blocked => Err(io::ErrorKind::WouldBlock.into()),
-            Write::Broken(kind) => {
-                if carrier.readiness.look_for_end() {
-                    self.leaving.push_back(id);
-                }
-                Err(kind.into())
-            }
-        }
-    }
-
-    fn finish(&mut self, carrier: &mut Carrier<N::Stream>) {
-        if let Some(stream) = &mut carrier.stream {
-            self.network.finish(stream);
-        }
-    }
-
-    #[cfg(feature = "tls")]
-    fn part(&mut self, carrier: &mut Carrier<N::Stream>) {
-        if let Some(stream) = &mut carrier.stream {
-            self.network.finish_tls(stream);
-        }
-    }
-
-    fn turn_took(&self) -> Duration {
-        let now = self.network.now();
-        now.saturating_duration_since(self.turn_began_at)
-    }
-
-    fn spent(&self) -> Duration {
-        self.network.now().saturating_duration_since(self.began_at)
     }
 }
 

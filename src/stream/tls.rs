@@ -1,4 +1,4 @@
-//! TLS between a stream and its socket, on the side of the server. This file alone knows rustls.
+//! TLS between a stream and its socket, on the side of the server. This file and what lies below it alone know rustls.
 //!
 //! A [`Tls`] owns no buffer while it is idle: what is read and what is written passes through a scratch buffer of the
 //! thread. What comes as half a record waits in `partial`, and what the socket does not take in `stuck`.
@@ -20,22 +20,18 @@ use std::io::{self, IoSlice};
 use std::mem;
 use std::sync::Arc;
 
-use rustls::crypto::ring;
-use rustls::pki_types::pem::{self, PemObject};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::{NoServerSessionStorage, ServerConnectionData, UnbufferedServerConnection};
-use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::unbuffered::{
     ConnectionState, EncodeError, EncodeTlsData, InsufficientSizeError, UnbufferedStatus,
 };
-use rustls::version::{TLS12, TLS13};
-use rustls::{AlertDescription, Error, InconsistentKeys, ProtocolVersion, ServerConfig};
+use rustls::{AlertDescription, Error, ProtocolVersion};
 
 use super::{Read, Write};
 
+mod identity;
 mod not_after;
-#[cfg(test)]
-pub(crate) mod peer;
+
+pub(crate) use identity::{Identity, Unfit};
 
 /// A record has at most 16 KiB of plaintext (RFC 8446, section 5.1) …
 const PLAINTEXT_MAX: usize = 16 * 1024;
@@ -54,83 +50,6 @@ pub(crate) const READ_BYTES_MIN: usize = 17 * 1024;
 
 /// The first byte of a client that speaks TLS: that of a handshake record (RFC 8446, section 5.1).
 pub(crate) const FIRST_BYTE: u8 = 0x16;
-
-/// A certificate and its key: what handshakes are made with.
-#[derive(Clone)]
-pub(crate) struct Identity {
-    config: Arc<ServerConfig>,
-    /// The same for HTTP, of which a browser wants to be told (RFC 7301).
-    http: Arc<ServerConfig>,
-    /// When the certificate ends, in seconds since 1970.
-    pub(crate) ends_at: u64,
-}
-
-impl fmt::Debug for Identity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Identity(until {})", self.ends_at)
-    }
-}
-
-/// What is wrong with a certificate or its key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Unfit {
-    Certificate(String),
-    Key(String),
-}
-
-impl Identity {
-    /// Takes a certificate with its issuers behind it, and its key (PKCS#8, SEC1 or PKCS#1), both in PEM.
-    ///
-    /// # Errors
-    /// If there is none in one of them, it is of a kind that we cannot use, or the key is not that of the certificate.
-    pub(crate) fn parse(certificate: &[u8], key: &[u8], at_least_13: bool) -> Result<Self, Unfit> {
-        let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(certificate).collect();
-        let chain = chain.map_err(|_| Unfit::Certificate(BROKEN_PEM.to_owned()))?;
-        let Some(first) = chain.first() else {
-            return Err(Unfit::Certificate("no certificate in it".to_owned()));
-        };
-        let ends_at = not_after::of(first)
-            .ok_or_else(|| Unfit::Certificate("not a certificate".to_owned()))?;
-        let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| {
-            Unfit::Key(match error {
-                pem::Error::NoItemsFound => "no private key in it".to_owned(),
-                _ => BROKEN_PEM.to_owned(),
-            })
-        })?;
-        let provider = Arc::new(ring::default_provider());
-        let certified = CertifiedKey::from_der(chain, key, &provider);
-        let certified = certified.map_err(|error| match error {
-            Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
-                Unfit::Key("not the key of the certificate".to_owned())
-            }
-            Error::InvalidCertificate(_) => Unfit::Certificate(error.to_string()),
-            error => Unfit::Key(error.to_string()),
-        })?;
-        let versions: &[_] = if at_least_13 {
-            &[&TLS13]
-        } else {
-            &[&TLS13, &TLS12]
-        };
-        let builder = ServerConfig::builder_with_provider(provider);
-        let builder = builder.with_protocol_versions(versions);
-        let builder = builder.map_err(|error| Unfit::Certificate(error.to_string()))?;
-        let mut config = builder
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
-        // A handshake that resumes one costs as much, and each ticket costs memory.
-        config.session_storage = Arc::new(NoServerSessionStorage {});
-        config.send_tls13_tickets = 0;
-        let mut http = config.clone();
-        http.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self {
-            config: Arc::new(config),
-            http: Arc::new(http),
-            ends_at,
-        })
-    }
-}
-
-const BROKEN_PEM: &str = "broken PEM";
 
 /// The socket under TLS.
 pub(crate) trait Raw {
@@ -565,4 +484,4 @@ fn fingerprint(slices: &[IoSlice<'_>], bytes: usize) -> u64 {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

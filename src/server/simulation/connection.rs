@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use crate::hub::{Ending, SessionId};
 use crate::server::network::Owner;
 #[cfg(feature = "tls")]
-use crate::stream::tls::{peer::Peer, Tls};
+use crate::stream::tls::{tests::peer::Peer, Tls};
 use crate::stream::Edge;
 
 /// At most this much lies unread in the server's kernel; the rest stays with the client.

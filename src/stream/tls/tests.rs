@@ -3,18 +3,21 @@
 //! What hub and loop do with a stream is done here in the same way: a [`Readiness`] decides what is read, an [`Outbox`]
 //! keeps what is not taken, and nothing is tried without an edge.
 
+pub(crate) mod peer;
+
 use std::io::{Read as _, Write as _};
 use std::time::Instant;
 
 use rustls::crypto::cipher::OutboundPlainMessage;
+use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConnection, ConnectionTrafficSecrets, ContentType, SupportedProtocolVersion};
 
-use super::peer::{generated, identity, new_client};
 use super::*;
 use crate::outbox::Outbox;
 use crate::random::Random;
 use crate::stream::{Edge, Readiness};
 use crate::test_clock::outset;
+use peer::{generated, identity, new_client};
 
 /// The server's socket.
 #[derive(Debug, Default)]

@@ -5,7 +5,7 @@ use std::io::IoSlice;
 
 use super::super::connection::Secured;
 use super::SimulatedNetwork;
-use crate::stream::tls::peer::pair;
+use crate::stream::tls::tests::peer::pair;
 use crate::stream::tls::{Raw, READ_BYTES_MIN};
 use crate::stream::{Read, Write};
 

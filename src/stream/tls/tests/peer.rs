@@ -11,7 +11,7 @@ use rustls::pki_types::ServerName;
 use rustls::version::TLS13;
 use rustls::{ClientConnection, RootCertStore, SupportedProtocolVersion};
 
-use super::{Handshake, Identity, Raw, Tls, READ_BYTES_MIN};
+use super::super::{Handshake, Identity, Raw, Tls, READ_BYTES_MIN};
 use crate::stream::{Read, Write};
 
 pub(super) fn generated() -> Generated<KeyPair> {
