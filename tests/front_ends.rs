@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use libtest_mimic::{Arguments, Trial};
+use support::browser::Browser;
 use support::eventually;
 use support::operator::Place;
 use support::person::Person;
@@ -61,6 +62,7 @@ fn main() {
         ),
         ("behind haproxy", "haproxy", behind_haproxy),
         ("behind nginx", "nginx", behind_nginx),
+        ("a page behind nginx", "nginx", page_behind_nginx),
     ] {
         let run = move || {
             test();
@@ -362,6 +364,59 @@ fn written(name: &str, text: &str) -> PathBuf {
     let file = folder.join("conf");
     fs::write(&file, text).expect("it can be written");
     file
+}
+
+/// As `docs/web.md` has it, but for TLS.
+fn page_behind_nginx() {
+    let mut command = chatd();
+    command.args([
+        "-l",
+        "http://127.0.0.1:0",
+        "-o",
+        "web-host=chat.example.org",
+    ]);
+    let server = Server::spawn(&mut command);
+    server.output.wait_for("listening http://");
+    let address = free_address();
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("nginx-page");
+    let conf = written(
+        "nginx-page",
+        &format!(
+            "daemon off;\nmaster_process off;\npid {folder}/pid;\nerror_log {folder}/log;\nevents {{}}\n\
+             http {{ access_log off; client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;\n\
+             fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;\n\
+             server {{ listen {address}; location / {{ proxy_pass http://{page}; proxy_http_version 1.1;\n\
+             proxy_set_header Host $host; proxy_set_header Upgrade $http_upgrade;\n\
+             proxy_set_header Connection \"upgrade\";\n\
+             proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; }} }} }}\n",
+            folder = folder.display(),
+            page = server.address("http"),
+        ),
+    );
+    let mut command = Command::new("nginx");
+    command.arg("-e").arg(folder.join("log"));
+    let _front_end = FrontEnd::start(command.arg("-c").arg(conf), address);
+    let fields = [
+        ("host", "chat.example.org"),
+        ("origin", "https://chat.example.org"),
+        ("x-forwarded-for", "198.51.100.7"),
+    ];
+    let mut ann = Browser::open(address, "", &fields).unwrap_or_else(|it| panic!("{it:?}"));
+    assert_eq!(ann.read()["t"], "hi");
+    // What is said of 127.0.0.1 is said by nginx, and of the rest by whoever asked it: the last that is believed counts.
+    server
+        .log
+        .wait_for("open id=1 dialect=web from=198.51.100.7:0");
+    ann.say("/name ann");
+    assert_eq!(ann.skip_until("you")["n"], "ann");
+    let other = [
+        ("host", "evil.example.org"),
+        ("origin", "https://evil.example.org"),
+    ];
+    let refused = Browser::open(address, "", &other)
+        .err()
+        .expect("it is refused");
+    assert_eq!(refused.0, 421);
 }
 
 /// Connects to a front end from this address of the loopback range.

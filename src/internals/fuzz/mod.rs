@@ -8,6 +8,7 @@ mod room;
 mod settings;
 mod slow;
 mod telnet;
+mod web;
 mod wire;
 
 /// Checks one input of a target; panics if something is wrong.
@@ -16,6 +17,8 @@ pub(super) fn check(target: &str, input: &[u8]) {
         "telnet" => telnet::check(input),
         "wire" => wire::check(input),
         "settings" => settings::check(input),
+        "http_head" => web::check_head(input),
+        "ws_frames" => web::check_frames(input),
         "slow" => slow::check(input),
         "editor" => editor::check(input),
         _ => panic!("there is no target {target}"),
