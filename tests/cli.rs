@@ -41,7 +41,7 @@ fn f109_wrong_usage_is_told_in_one_line() {
         (&["free"], "free"),
         (&["-l"], "l"),
         (&["-l", "127.0.0.1"], "127.0.0.1"),
-        (&["-l", "irc://127.0.0.1:1"], "irc"),
+        (&["-l", "gopher://127.0.0.1:1"], "gopher"),
         (&["-l", "metricss://127.0.0.1:1"], "metricss"),
         (&["-o", "nosuch=1"], "nosuch"),
         (&["-o", "idle-seconds"], "idle-seconds"),

@@ -242,6 +242,7 @@ fn every_setting_that_can_be_changed_now_is_and_the_others_wait() {
         ("listen", "h:7"),
         ("bans-file", "bans"),
         ("names-file", "names"),
+        ("irc-name", "irc.example.org"),
         ("transcript-file", "transcript"),
         ("send-buffer-bytes", "0"),
     ];

@@ -71,7 +71,7 @@ fn refuses() {
 
 #[test]
 fn has_no_address() {
-    for address in ["wire://127.0.0.1", "irc://127.0.0.1:1", "wire://[::1:1"] {
+    for address in ["wire://127.0.0.1", "gopher://127.0.0.1:1", "wire://[::1:1"] {
         let error = Client::dial(address, Options::default()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
         assert!(error.to_string().starts_with(address), "{error}");

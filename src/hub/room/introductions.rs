@@ -7,18 +7,9 @@ use std::time::Instant;
 use crate::dialect::event::{Event, Presence};
 use crate::dialect::Encoding;
 use crate::hub::room::feed::Listeners;
-use crate::hub::room::presence::Departure;
+use crate::hub::room::presence::{Audience, Departure};
 use crate::hub::room::Room;
 use crate::name::Name;
-
-/// Who hears that somebody comes or goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Audience {
-    /// Those who are told of many in a sum.
-    Summed,
-    /// Those who keep a list of who is there.
-    OneByOne,
-}
 
 impl Room {
     /// Those of the listeners who are told so of who comes and goes.

@@ -23,11 +23,10 @@ use crate::origin::Prefix;
 use arrivals::Arrivals;
 use feed::{Feed, Listeners, Snapshot};
 use history::History;
-use introductions::Audience;
 use keeping_up::KeepingUp;
 use members::{Member, Members};
 use pace::{Pace, Waiting};
-use presence::{Announced, Departure, Departures, Gate, Told};
+use presence::{Announced, Audience, Departure, Departures, Gate, Told};
 use sorted_names::SortedNames;
 
 /// At most this many who spoke last are known, to be offered first where a name is completed.

@@ -22,6 +22,15 @@ pub(in crate::hub) struct Announced {
     pub(super) introduced: Option<u32>,
 }
 
+/// Who hears that somebody comes or goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Audience {
+    /// Those who are told of many in a sum.
+    Summed,
+    /// Those who keep a list of who is there.
+    OneByOne,
+}
+
 /// How one join, leave or rename is to be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Told {
