@@ -1,5 +1,5 @@
-//! Our framing against the cases of the Autobahn test suite, run by `kosoku` (0.1.0, of the Python package index) where that is installed: those
-//! of limits (9) and of compression (12, 13) are not ours.
+//! Our framing against the cases of the Autobahn test suite, run by `kosoku` (0.1.0, of the Python package index) where
+//! that is installed: those of limits (9) and of compression (12, 13) are not ours.
 
 mod support;
 

@@ -2,8 +2,11 @@
 
 mod support;
 
+use std::fs;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::thread;
+use std::time::Duration;
 
 use rustix::process::Signal;
 use support::browser::Browser;
@@ -302,6 +305,42 @@ fn requests_may_follow_each_other_and_a_head_may_come_in_pieces() {
         read.extend_from_slice(&buffer[..length]);
     }
     assert!(read.starts_with(b"HTTP/1.1 101 "));
+}
+
+/// How much of its memory the server uses, in bytes.
+fn resident(server: &Server) -> usize {
+    let status = fs::read_to_string(format!("/proc/{}/status", server.pid())).expect("it runs");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kilobytes = line
+        .and_then(|line| line.trim().strip_suffix(" kB"))
+        .expect("a number");
+    kilobytes.parse::<usize>().expect("a number") * 1024
+}
+
+#[test]
+fn who_asks_and_takes_no_answer_is_not_read_on() {
+    let server = server(&[]);
+    let before = resident(&server);
+    let request = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(1000);
+    let greedy: Vec<TcpStream> = (0..8)
+        .map(|_| {
+            let mut stream = TcpStream::connect(http(&server)).expect("it listens");
+            stream.set_nonblocking(true).expect("a TCP socket");
+            let mut refusals = 0;
+            while refusals < 20 {
+                // It is full, or was closed.
+                if stream.write(&request).is_err() {
+                    refusals += 1;
+                    thread::sleep(Duration::from_millis(10));
+                }
+            }
+            stream
+        })
+        .collect();
+    assert_eq!(open(&server).read()["t"], "hi");
+    let grown = resident(&server).saturating_sub(before);
+    assert!(grown < 2 << 20, "it has grown by {grown} bytes");
+    drop(greedy);
 }
 
 #[test]

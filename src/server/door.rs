@@ -31,12 +31,11 @@ const PER_LISTENER_MAX: usize = 256;
 /// A connection has 5 s to say for whom it is …
 const PROXY_PATIENCE: Duration = Duration::from_secs(5);
 
-/// … 10 s to shake hands …
-#[cfg(feature = "tls")]
-const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(10);
-
 /// … and, when all is said, 2 s to close its own side.
 const LINGER: Duration = Duration::from_secs(2);
+
+/// A connection is answered at most 100 times.
+const ANSWERS_MAX: usize = 100;
 
 /// What is sent behind the last answer is dropped, but no more than this.
 const DROPPED_BYTES_MAX: usize = 64 * 1024;
@@ -60,6 +59,10 @@ pub(super) struct Waiting<S> {
     /// It has sent something that is no proof of nothing but life.
     has_spoken: bool,
     stage: Stage,
+    /// It was put off: what it has sent may hold more than was looked at.
+    is_put_off: bool,
+    /// How often it was answered.
+    answers: usize,
     /// What it is sent.
     answer: Answer,
     /// How many bytes of that were taken.
@@ -131,6 +134,12 @@ impl<S> Waiting<S> {
         self.taken == self.answer.head.len() + self.answer.body.len()
     }
 
+    /// Whether no more is to be read of it: what it has sent is not answered yet. Else a peer that asks and takes no answer
+    /// would fill the memory.
+    pub(super) fn is_busy(&self) -> bool {
+        self.is_put_off || !self.is_answered()
+    }
+
     /// Adds what was read.
     pub(super) fn push(&mut self, bytes: &[u8]) {
         match &mut self.stage {
@@ -141,6 +150,7 @@ impl<S> Waiting<S> {
 
     /// Judges what was said so far.
     pub(super) fn judge(&mut self, site: &Site, now: Instant) -> Verdict {
+        self.is_put_off = false;
         if let Stage::Proxy = self.stage {
             let (length, source) = match proxy::parse(&self.bytes) {
                 proxy::Preface::Partial => return Verdict::Waits,
@@ -191,19 +201,15 @@ impl<S> Waiting<S> {
         match self.stage {
             Stage::Proxy | Stage::Itself => Verdict::Wrong,
             #[cfg(feature = "tls")]
-            Stage::Hello if is_overdue && self.is_answered() => Verdict::InClear,
-            #[cfg(feature = "tls")]
-            Stage::Hello => Verdict::Over,
-            #[cfg(feature = "tls")]
-            Stage::Handshake if is_overdue => Verdict::NoHandshake("timeout"),
-            #[cfg(feature = "tls")]
-            Stage::Handshake => Verdict::NoHandshake("hangup"),
+            Stage::Hello | Stage::Handshake => self.judge_unsecured(is_overdue),
             Stage::Preface(_) | Stage::Over { .. } => Verdict::Over,
         }
     }
 
     /// Begins to answer it.
-    pub(super) fn answer(&mut self, answer: Answer, now: Instant) {
+    pub(super) fn answer(&mut self, mut answer: Answer, now: Instant) {
+        self.answers += 1;
+        answer.is_last |= self.answers >= ANSWERS_MAX;
         match &self.stage {
             Stage::Preface(preface) => self.until = now + preface.patience(),
             #[cfg(feature = "tls")]
@@ -342,6 +348,8 @@ impl<S> Door<S> {
             bytes: Vec::new(),
             has_spoken: false,
             stage,
+            is_put_off: false,
+            answers: 0,
             answer: Answer::default(),
             taken: 0,
             is_blocked: false,
@@ -403,7 +411,19 @@ impl<S> Door<S> {
 
     /// One is to be gone on with in the next turn, as if it could take more.
     pub(super) fn put_off(&mut self, slot: usize) {
-        self.writable.push_back(slot);
+        if let Some(waiting) = self.waiting.get_mut(slot) {
+            waiting.is_put_off = true;
+            self.writable.push_back(slot);
+        }
+    }
+
+    /// One has nothing more to be answered: it is read again if it was set aside.
+    pub(super) fn read_on(&mut self, slot: usize) {
+        let waiting = self.waiting.get_mut(slot);
+        let idle = waiting.filter(|waiting| !waiting.is_busy());
+        if idle.is_some_and(|waiting| waiting.readiness.go_on()) {
+            self.ready.push_back(slot);
+        }
     }
 
     /// How many are to be read, or gone on with.
@@ -465,7 +485,7 @@ impl Stage {
     fn first(tls: bool, preface: Option<Preface>) -> Option<(Self, Duration)> {
         #[cfg(feature = "tls")]
         if tls {
-            return Some((Self::Hello, HANDSHAKE_PATIENCE));
+            return Some((Self::Hello, handshake::PATIENCE));
         }
         let _ = tls;
         preface.map(|preface| {

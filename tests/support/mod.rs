@@ -23,6 +23,7 @@ pub(crate) mod session;
 pub(crate) mod settings_table;
 pub(crate) mod terminal;
 pub(crate) mod transcript;
+pub(crate) mod webdriver;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -75,7 +75,7 @@ impl Peer {
                 self.send("/msg\r\n");
                 self.read_to("!! usage: /msg NAME TEXT\r\n")
             }
-            other => unreachable!("nobody here speaks {other}"),
+            Dialect::Web => unreachable!("nobody here has a page"),
         }
     }
 }

@@ -21,15 +21,16 @@ const ANSWER_MAX: Duration = Duration::from_secs(60);
 /// What a browser has sent and is not understood yet, and what it was told.
 #[derive(Debug, Default)]
 pub(crate) struct Codec {
-    frames: Decoder,
+    /// A frame or a message that is not whole; an idle browser has none.
+    frames: Option<Box<Decoder>>,
     /// A close frame was sent: nothing may follow it (RFC 6455, section 5.5.1).
     is_closed: bool,
-    /// How old the session was when something was heard of its browser last.
-    heard_at: Duration,
+    /// How old the session was when something was heard of its browser last, in ms.
+    heard_at: u64,
     /// It was asked since whether it is there.
     is_asked: bool,
-    /// By which key its page takes the session back.
-    page: Option<u128>,
+    /// By which key its page takes the session back; 0 as long as it has none.
+    page: u128,
 }
 
 impl Codec {
@@ -42,7 +43,12 @@ impl Codec {
         context: &mut Context<'_>,
     ) -> Option<Input<'a>> {
         self.hear(context.age);
-        Some(match self.frames.next(input, context.words_bytes_max)? {
+        let frames = self.frames.get_or_insert_default();
+        let found = frames.next(input, context.words_bytes_max);
+        if frames.is_idle() {
+            self.frames = None;
+        }
+        Some(match found? {
             Found::Text(text) => understand(&text, scratch, context),
             Found::TooLong(bytes) => {
                 *context.lines_in += 1;
@@ -76,7 +82,7 @@ impl Codec {
 
     /// Something was heard of its browser, `age` after the session began.
     pub(in crate::dialect) fn hear(&mut self, age: Duration) {
-        self.heard_at = age;
+        self.heard_at = age.as_millis() as u64;
         self.is_asked = false;
     }
 
@@ -134,12 +140,12 @@ impl Codec {
 
     /// By which key its page takes the session back.
     pub(in crate::dialect) fn page(&self) -> Option<u128> {
-        self.page
+        (self.page != 0).then_some(self.page)
     }
 
     /// By this key its page takes the session back.
     pub(in crate::dialect) fn set_page(&mut self, key: u128) {
-        self.page = Some(key);
+        self.page = key;
     }
 
     /// Whether its page is expected back if the connection breaks: nobody has closed it.
@@ -149,7 +155,7 @@ impl Codec {
 
     /// What is to be done to find out whether it is still there, `age` after the session began.
     pub(in crate::dialect) fn keep_alive(&mut self, age: Duration) -> Keepalive {
-        let asks_at = self.heard_at + SILENCE_MAX;
+        let asks_at = Duration::from_millis(self.heard_at) + SILENCE_MAX;
         let ends_at = asks_at + ANSWER_MAX;
         if age < asks_at {
             Keepalive::Fine(asks_at)
@@ -160,7 +166,7 @@ impl Codec {
         } else {
             self.is_asked = true;
             // Late, it has its time from now on.
-            self.heard_at = age.saturating_sub(SILENCE_MAX);
+            self.heard_at = age.saturating_sub(SILENCE_MAX).as_millis() as u64;
             Keepalive::Ask(age + ANSWER_MAX)
         }
     }
@@ -174,12 +180,13 @@ impl Codec {
 
     /// Bytes of input that are kept.
     pub(in crate::dialect) fn buffered(&self) -> usize {
-        self.frames.buffered()
+        let frames = self.frames.as_ref();
+        frames.map_or(0, |frames| frames.buffered())
     }
 
     /// Forgets the input that is kept.
     pub(in crate::dialect) fn clear(&mut self) {
-        self.frames.clear();
+        self.frames = None;
     }
 }
 
@@ -199,5 +206,33 @@ fn understand<'a>(text: &str, scratch: &'a mut String, context: &mut Context<'_>
         }
         Ok(Some(request)) => Input::Request(request),
         Err(refusal) => Input::Refused(refusal),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_browser_owns_little() {
+        let bytes = size_of::<Codec>();
+        assert!(bytes <= 48, "{bytes}");
+    }
+
+    #[test]
+    fn who_is_silent_is_asked_once_and_given_time() {
+        let (mut codec, second) = (Codec::default(), Duration::from_secs(1));
+        assert_eq!(codec.keep_alive(29 * second), Keepalive::Fine(30 * second));
+        assert_eq!(codec.keep_alive(30 * second), Keepalive::Ask(90 * second));
+        assert_eq!(codec.keep_alive(89 * second), Keepalive::Fine(90 * second));
+        assert_eq!(codec.keep_alive(90 * second), Keepalive::Over(90 * second));
+        codec.hear(89 * second);
+        assert_eq!(codec.keep_alive(90 * second), Keepalive::Fine(119 * second));
+        // We were not there: they have their time from now on.
+        assert_eq!(codec.keep_alive(500 * second), Keepalive::Ask(560 * second));
+        assert_eq!(
+            codec.keep_alive(559 * second),
+            Keepalive::Fine(560 * second)
+        );
     }
 }
