@@ -31,10 +31,6 @@ const PER_LISTENER_MAX: usize = 256;
 /// A connection has 5 s to say for whom it is …
 const PROXY_PATIENCE: Duration = Duration::from_secs(5);
 
-/// … 10 s to shake hands …
-#[cfg(feature = "tls")]
-const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(10);
-
 /// … and, when all is said, 2 s to close its own side.
 const LINGER: Duration = Duration::from_secs(2);
 
@@ -219,13 +215,7 @@ impl<S> Waiting<S> {
         match self.stage {
             Stage::Proxy | Stage::Itself => Verdict::Wrong,
             #[cfg(feature = "tls")]
-            Stage::Hello if is_overdue && self.is_answered() => Verdict::InClear,
-            #[cfg(feature = "tls")]
-            Stage::Hello => Verdict::Over,
-            #[cfg(feature = "tls")]
-            Stage::Handshake if is_overdue => Verdict::NoHandshake("timeout"),
-            #[cfg(feature = "tls")]
-            Stage::Handshake => Verdict::NoHandshake("hangup"),
+            Stage::Hello | Stage::Handshake => self.judge_unsecured(is_overdue),
             Stage::Preface(_) | Stage::Over { .. } => Verdict::Over,
         }
     }
@@ -517,7 +507,7 @@ impl Stage {
     fn first(tls: bool, preface: Option<Preface>) -> Option<(Self, Duration)> {
         #[cfg(feature = "tls")]
         if tls {
-            return Some((Self::Hello, HANDSHAKE_PATIENCE));
+            return Some((Self::Hello, handshake::PATIENCE));
         }
         let _ = tls;
         preface.map(|preface| {

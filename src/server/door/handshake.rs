@@ -3,9 +3,12 @@
 use std::mem;
 use std::time::{Duration, Instant};
 
-use super::{Door, Stage, Waiting};
+use super::{Door, Stage, Verdict, Waiting};
 use crate::dialect::Preface;
 use crate::origin::Security;
+
+/// A connection has 10 s to shake hands.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A handshake that has taken 1 s gives way to others where the door is full: the slowest way around the earth takes less.
 const HANDSHAKE_MIN: Duration = Duration::from_secs(1);
@@ -14,6 +17,17 @@ impl<S> Waiting<S> {
     /// Whether the next that is read of it belongs to its handshake.
     pub(in crate::server) fn is_shaking_hands(&self) -> bool {
         matches!(self.stage, Stage::Handshake)
+    }
+
+    /// It has gone, or its time is over, before it had shaken hands. Who has said nothing may be somebody who waits to be
+    /// greeted.
+    pub(super) fn judge_unsecured(&self, is_overdue: bool) -> Verdict {
+        match self.stage {
+            Stage::Handshake if is_overdue => Verdict::NoHandshake("timeout"),
+            Stage::Handshake => Verdict::NoHandshake("hangup"),
+            _ if is_overdue && self.is_answered() => Verdict::InClear,
+            _ => Verdict::Over,
+        }
     }
 
     /// It begins to shake hands; gives what was read of that.

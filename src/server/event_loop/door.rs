@@ -135,13 +135,21 @@ impl<N: Network> EventLoop<N> {
 
     /// Writes more of what a connection is answered, and looks at what it has asked for since.
     fn go_on_at_door(&mut self, slot: usize, budget: &mut Budget, now: Instant) {
-        let waiting = self.door.get_mut(slot);
-        let is_listed = waiting.is_some_and(|waiting| waiting.readiness.is_readable());
+        #[cfg(feature = "tls")]
+        let is_listed = {
+            let waiting = self.door.get_mut(slot);
+            waiting.is_some_and(|waiting| waiting.readiness.is_readable())
+        };
         if self.write_at_door(slot, now) {
             self.judge_at_door(slot, budget, now);
         }
+        #[cfg(feature = "tls")]
         if !is_listed {
-            self.door.put_back(slot);
+            let waiting = self.door.get_mut(slot);
+            // A handshake that has begun is gone on with when it is read.
+            if waiting.is_some_and(|waiting| waiting.is_shaking_hands()) {
+                self.door.put_back(slot);
+            }
         }
     }
 
