@@ -322,7 +322,7 @@ impl Decoder {
     }
 
     /// Bytes that are kept.
-    pub(in crate::dialect) fn buffered(&self) -> usize {
+    pub(crate) fn buffered(&self) -> usize {
         size_of::<Self>() + self.message.capacity() + self.control.capacity()
     }
 
