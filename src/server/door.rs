@@ -5,7 +5,6 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
-use std::io::IoSlice;
 use std::mem;
 use std::time::{Duration, Instant};
 
@@ -16,12 +15,12 @@ use crate::dialect::{Answer, Asked, Dialect, House, Preface};
 use crate::origin::Origin;
 #[cfg(feature = "tls")]
 use crate::origin::Security;
-use crate::server::network::Network;
 use crate::server::proxy::{self, Source};
 #[cfg(feature = "tls")]
 use crate::stream::tls::FIRST_BYTE;
-use crate::stream::{Edge, Readiness, Write};
+use crate::stream::{Edge, Readiness};
 
+mod answering;
 #[cfg(feature = "tls")]
 mod handshake;
 
@@ -33,9 +32,6 @@ const PROXY_PATIENCE: Duration = Duration::from_secs(5);
 
 /// … and, when all is said, 2 s to close its own side.
 const LINGER: Duration = Duration::from_secs(2);
-
-/// A connection is answered at most 100 times.
-const ANSWERS_MAX: usize = 100;
 
 /// What is sent behind the last answer is dropped, but no more than this.
 const DROPPED_BYTES_MAX: usize = 64 * 1024;
@@ -218,57 +214,6 @@ impl<S> Waiting<S> {
             Stage::Hello | Stage::Handshake => self.judge_unsecured(is_overdue),
             Stage::Preface(_) | Stage::Over { .. } => Verdict::Over,
         }
-    }
-
-    /// Begins to answer it.
-    pub(super) fn answer(&mut self, mut answer: Answer, now: Instant) {
-        self.answers += 1;
-        answer.is_last |= self.answers >= ANSWERS_MAX;
-        match &self.stage {
-            Stage::Preface(preface) if preface.is_patient_anew() => {
-                self.until = now + preface.patience();
-            }
-            #[cfg(feature = "tls")]
-            Stage::Hello => self.until = now + LINGER,
-            _ => {}
-        }
-        (self.answer, self.taken, self.is_blocked) = (answer, 0, false);
-    }
-
-    /// Writes what goes of the answer without waiting; gives whether all of it went.
-    ///
-    /// # Errors
-    /// The connection is broken.
-    pub(super) fn write<N: Network<Stream = S>>(
-        &mut self,
-        network: &mut N,
-        now: Instant,
-    ) -> Result<bool, ()> {
-        let Answer { head, body, .. } = &self.answer;
-        while !self.is_blocked && self.taken < head.len() + body.len() {
-            let of_head = head.len().min(self.taken);
-            let slices = [
-                IoSlice::new(&head[of_head..]),
-                IoSlice::new(&body[self.taken - of_head..]),
-            ];
-            match network.write(&mut self.stream, &slices) {
-                Write::Taken(bytes) => self.taken += bytes,
-                Write::Blocked => self.is_blocked = true,
-                Write::Broken(_) => return Err(()),
-            }
-        }
-        if !self.is_answered() {
-            return Ok(false);
-        }
-        let answer = mem::take(&mut self.answer);
-        self.taken = 0;
-        if answer.is_last {
-            self.stage = Stage::Over { dropped: 0 };
-            self.bytes = Vec::new();
-            self.until = now + LINGER;
-            network.finish(&mut self.stream);
-        }
-        Ok(true)
     }
 }
 

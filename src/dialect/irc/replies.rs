@@ -146,10 +146,12 @@ impl Codec {
             (Refusal::TooManyRooms(_) | Refusal::NoRoomsMade, Asked::Join) => {
                 me.numeric(out, 405, format_args!("{what:.60} :{refusal}"));
             }
-            (_, Asked::Join) => me.numeric(out, 403, format_args!("{what:.60} :{refusal}")),
             (Refusal::Muted { .. }, Asked::Say) => {
                 me.numeric(out, 404, format_args!("{what:.60} :{refusal}"));
             }
+            // An operator may have done that meanwhile, whatever was asked for last.
+            (Refusal::Muted { .. }, _) => me.notice(out, &refusal.to_string()),
+            (_, Asked::Join) => me.numeric(out, 403, format_args!("{what:.60} :{refusal}")),
             (Refusal::Nobody(name) | Refusal::Unreachable(name), _) => {
                 me.numeric(out, 401, format_args!("{name:.60} :{refusal}"));
             }
