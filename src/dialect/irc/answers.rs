@@ -221,9 +221,9 @@ impl Codec {
                 return true;
             }
             count += 1;
-            let room = person
-                .room
-                .map_or_else(|| "*".to_owned(), |room| format!("#{room}"));
+            // Of a room that was not asked for it is not told who is in it.
+            let room = about.strip_prefix('#').and(person.room);
+            let room = room.map_or_else(|| "*".to_owned(), |room| format!("#{room}"));
             let here = if person.away.is_some() { 'G' } else { 'H' };
             let op = if person.op { "@" } else { "" };
             let Person {
@@ -244,7 +244,9 @@ impl Codec {
                     let name: Vec<char> = person.name.text().to_lowercase().chars().collect();
                     fits_mask(&name, &mask)
                 };
-                if (person.is_hidden && !is_me) || !(is_of_all || fits()) {
+                let shares_room = person.room.is_some() && person.room == self.room.as_deref();
+                let is_hidden = person.is_hidden && !is_me && (is_of_all || !shares_room);
+                if is_hidden || !(is_of_all || fits()) {
                     return true;
                 }
                 tell(person, out)

@@ -153,7 +153,9 @@ impl Registration {
         };
         match &*message.verb.to_ascii_uppercase() {
             "NICK" => self.want(message.param(0), out),
-            "USER" if message.len() < 4 => self.me.too_few(out, "USER"),
+            "USER" if message.param(3).is_none() => {
+                self.me.too_few(out, "USER");
+            }
             "USER" => {
                 self.is_known = true;
                 self.me.user = user_of(message.given(0).unwrap_or_default());
