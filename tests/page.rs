@@ -136,10 +136,10 @@ fn flood() {
     let server = server(&ANY, &["lines-per-second=0"]);
     let window = ann(&server);
     let mut bob = server.join("bob");
-    let lines: String = (0..10_000)
+    let lines: Vec<String> = (0..10_000)
         .map(|n| format!("line {n:05} of a flood\r\n"))
         .collect();
-    bob.send(lines.as_bytes());
+    bob.send(lines.concat().as_bytes());
     window.wait_for("return items.at(-1).x", &json!("line 09999 of a flood"));
     let kept = window.run(SAID);
     let kept = kept.as_array().unwrap();

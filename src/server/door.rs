@@ -37,6 +37,10 @@ const LINGER: Duration = Duration::from_secs(2);
 const DROPPED_BYTES_MAX: usize = 64 * 1024;
 
 /// A connection at the door.
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is about something of its own"
+)]
 #[derive(Debug)]
 pub(super) struct Waiting<S> {
     pub(super) stream: S,

@@ -57,7 +57,7 @@ const LATE_MIN: Duration = Duration::from_secs(1);
 
 /// The loop: it owns the network, the hub with all sessions, and the lists of what is to be done.
 ///
-/// Invariant: a session is on `ready` or `leaving`, once, exactly while its [`Readiness`] says that it is to be read.
+/// Invariant: a session is on `ready` or `leaving`, once, exactly while its readiness says that it is to be read.
 pub(super) struct EventLoop<N: Network> {
     network: N,
     /// What each listener offers.

@@ -1,4 +1,4 @@
-//! A real browser, driven by WebDriver (W3C) through `chromedriver`.
+//! A real browser, driven through `chromedriver` by the protocol of the W3C for that.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
@@ -59,7 +59,8 @@ impl Window {
         let wanted = json!({"browserName": "chrome", "goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}});
         let body = json!({"capabilities": {"alwaysMatch": wanted}});
         let answer = window.ask("POST /session", &body.to_string());
-        window.session = answer["sessionId"].as_str().expect("a session").to_owned();
+        let session = answer["sessionId"].as_str().expect("a session");
+        window.session.push_str(session);
         window
     }
 
