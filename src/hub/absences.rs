@@ -22,7 +22,7 @@ pub(super) struct Absence {
 pub(super) enum Missed {
     /// All: it is new.
     All,
-    /// What was said behind so many lines, of which the last are shown.
+    /// What was said behind this many lines; the last of it is shown.
     Since(u64),
     /// The same, and all of it is to be shown that is kept.
     AllSince(u64),

@@ -401,7 +401,7 @@ pub(super) fn about<'a>(query: Query, about: &str, scratch: &'a mut String) -> I
     })
 }
 
-/// A line was too long by so many bytes, and nothing of it is obeyed.
+/// A client's line was too long, by this many bytes, and nothing of it is obeyed.
 fn too_long<'a>(bytes: usize, context: &Context<'_>) -> Input<'a> {
     Input::Refused(Refusal::LineTooLong {
         bytes,

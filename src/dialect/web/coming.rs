@@ -46,7 +46,7 @@ impl Coming {
     }
 }
 
-/// The number that exactly so many hexadecimal digits stand for.
+/// The number that a text of exactly this many hexadecimal digits stands for.
 fn hexadecimal(text: &str, digits: usize) -> Option<u128> {
     let is_hexadecimal = text.bytes().all(|byte| byte.is_ascii_hexdigit());
     (is_hexadecimal && text.len() == digits)

@@ -106,7 +106,7 @@ pub(crate) struct Decoder {
     begun: Option<Opcode>,
     /// What is kept of it; of one that is too long, no more than the beginning of a character.
     message: Vec<u8>,
-    /// So many bytes of `message` are whole characters.
+    /// The first bytes of `message`, this many, are whole characters.
     checked: usize,
     /// All its bytes, those that were not kept among them.
     message_bytes: u64,
@@ -178,7 +178,7 @@ impl Decoder {
         }
     }
 
-    /// The frame that so many bytes of a head tell of, if they are all of it.
+    /// The frame that the first `bytes` of a head tell of, if they are all of it.
     ///
     /// # Errors
     /// The head is wrong, as soon as that can be told.

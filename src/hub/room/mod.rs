@@ -231,22 +231,15 @@ impl Room {
     }
 
     fn say_beside(&mut self, event: &Event<'_>, place: u32, user: &str, listeners: Listeners) {
-        let Some(member) = self.members.get_mut(place) else {
+        let Some(member) = self.members.get(place) else {
             return;
         };
         let from = self.feed.end(member.encoding);
-        let scene = Scene {
-            at: Moment {
-                number: self.history.said(),
-                wall_seconds: self.wall_seconds,
-            },
-            room: self.name.text(),
-            user,
-        };
-        let author = Some(member.id.into());
-        self.feed.say(event, &scene, author, listeners);
-        self.feed
-            .skip_since(&mut member.cursor, member.encoding, from);
+        self.say_to(event, Some(member.id), user, listeners);
+        if let Some(member) = self.members.get_mut(place) {
+            self.feed
+                .skip_since(&mut member.cursor, member.encoding, from);
+        }
     }
 
     /// Says something to everybody. `about` is who said it or whom it is about, for those who ignore them.
