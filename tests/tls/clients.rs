@@ -72,31 +72,62 @@ pub(crate) const CLIENTS: &[&[&str]] = &[
     &["python3", "-c", PYTHON, "PORT", "ROOT"],
 ];
 
-/// Passes lines on in both directions, checks the certificate, and closes as Python's `unwrap` does: it waits for the
-/// other side's `close_notify`.
+/// Passes bytes on in both directions and checks the certificate. At the end of its input it says `close_notify`, and
+/// reads on to that of the other side. All that in one thread, for no TLS stream may be used by two at a time.
 const PYTHON: &str = "
-import socket, ssl, sys, threading
-context = ssl.create_default_context(cafile=sys.argv[2])
+import os, select, socket, ssl, sys
 plain = socket.create_connection(('127.0.0.1', int(sys.argv[1])))
-stream = context.wrap_socket(plain, server_hostname='localhost', suppress_ragged_eofs=False)
-def hear():
+heard, to_say = ssl.MemoryBIO(), ssl.MemoryBIO()
+context = ssl.create_default_context(cafile=sys.argv[2])
+stream = context.wrap_bio(heard, to_say, server_hostname='localhost')
+def pump(step):
     while True:
         try:
-            said = stream.recv(4096)
-        except ssl.SSLZeroReturnError:
+            return step()
+        except ssl.SSLWantReadError:
+            plain.sendall(to_say.read())
+            more = plain.recv(4096)
+            heard.write(more) if more else heard.write_eof()
+        finally:
+            plain.sendall(to_say.read())
+def hear():
+    said = stream.read(4096)
+    sys.stdout.buffer.write(said)
+    sys.stdout.flush()
+    return said
+def hear_all():
+    try:
+        while hear():
+            pass
+    except ssl.SSLWantReadError:
+        return True
+    except ssl.SSLZeroReturnError:
+        pass
+    return False
+pump(stream.do_handshake)
+is_open = True
+while is_open:
+    ready, _, _ = select.select([0, plain], [], [])
+    if plain in ready:
+        more = plain.recv(4096)
+        heard.write(more) if more else heard.write_eof()
+        is_open = hear_all()
+    if 0 in ready and is_open:
+        line = os.read(0, 65536)
+        if not line:
             break
-        if not said:
-            break
-        sys.stdout.buffer.write(said)
-        sys.stdout.flush()
-thread = threading.Thread(target=hear)
-thread.start()
-for line in sys.stdin.buffer:
-    stream.sendall(line)
+        stream.write(line)
+        plain.sendall(to_say.read())
 try:
     stream.unwrap()
-except ssl.SSLZeroReturnError:
+except ssl.SSLWantReadError:
     pass
+plain.sendall(to_say.read())
+while is_open:
+    try:
+        pump(hear)
+    except ssl.SSLZeroReturnError:
+        is_open = False
 ";
 
 /// A client under test.
