@@ -81,6 +81,9 @@ pub(crate) use readings::{Readings, DELIVERY_BOUNDS};
 pub(crate) use session::Ending;
 pub(crate) use sink::Sink;
 
+#[cfg(test)]
+pub(crate) use tests::world;
+
 use core::Core;
 use session::{Session, Stage};
 use sessions::Sessions;

@@ -8,6 +8,7 @@ use crate::hub::relayed::Going;
 use crate::hub::room::abroad;
 use crate::hub::room::key::RoomKey;
 use crate::hub::rooms::RoomAt;
+use crate::hub::session::Session;
 use crate::hub::Hub;
 use crate::id::SessionId;
 use crate::name::{Name, RoomName};
@@ -140,7 +141,7 @@ impl<T> Hub<T> {
             return;
         };
         let is_claimed = relayed.is_claimed(&wanted.name, now);
-        if !sessions.get(id).is_some_and(|session| session.is_open()) {
+        if !sessions.get(id).is_some_and(Session::is_open) {
             return;
         }
         let name = wanted.name;

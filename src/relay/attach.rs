@@ -4,15 +4,15 @@
 //! for the first time, or has lost something, then looks at all nodes and their people, behind a position of the log from
 //! which it reads on: facts are set or taken away, so that applying one twice does nothing (Zulip's `register` works so).
 
-use std::collections::VecDeque;
 use std::time::Instant;
 
 use log::warn;
 
-use crate::relay::hearing::{self, Id};
+use crate::relay::data::{Asked, Attach, Id, News, State};
+use crate::relay::hearing;
 use crate::relay::link::Answer;
+use crate::relay::node::Relay;
 use crate::relay::record::{Entry, Event, NodeId};
-use crate::relay::{Asked, News, Relay, State};
 
 /// What the data of this version looks like.
 const FORMAT: &str = "1";
@@ -24,29 +24,6 @@ const PEOPLE_STEP: &str = "200";
 const PAST_ENTRIES: &str = "1000";
 /// … and at most so many events of them are kept.
 const PAST_EVENTS_MAX: usize = 4000;
-
-/// How far it has come.
-#[allow(
-    clippy::struct_excessive_bools,
-    reason = "each is about something of its own"
-)]
-#[derive(Debug, Default)]
-pub(super) struct Attach {
-    /// The engine's memory is not the one that it was.
-    is_other_memory: bool,
-    last_read_is_there: bool,
-    oldest: Option<Id>,
-    newest: Option<Id>,
-    /// It was never attached before.
-    is_first: bool,
-    /// What was said meanwhile was heard here.
-    was_alone: bool,
-    /// The nodes whose people are to be looked at; the first is being.
-    to_look_at: VecDeque<NodeId>,
-    /// What was said before, the latest first.
-    past: Vec<(Event, u64)>,
-    pub(super) is_done: bool,
-}
 
 impl Relay {
     /// Asks for all that says how things stand.
@@ -144,6 +121,7 @@ impl Relay {
         if self.attach.is_first {
             self.position = Some(newest.unwrap_or_default());
         } else if has_lost {
+            self.attach.has_lost = true;
             warn!("relay: the engine has lost something; it is told again");
             self.position = Some(Id::default());
             self.position_to = Id::default();
@@ -220,6 +198,8 @@ impl Relay {
     fn settle(&mut self, now: Instant) {
         let (nodes, node) = (self.key("nodes"), self.node.to_string());
         let label = self.options.label.clone();
+        // Who looks at this node's people sees all of them or none.
+        self.pen.ask(Asked::Done, &[b"MULTI"], now);
         let words = ["HSET", &nodes, &node, &label].map(str::as_bytes);
         self.pen.ask(Asked::Done, &words, now);
         let people = self.key_of("people", self.node);
@@ -227,10 +207,12 @@ impl Relay {
         self.pen.ask(Asked::Done, &words, now);
         self.changed = self.people.keys().copied().collect();
         self.write_changed(now);
-        if std::mem::take(&mut self.tells_all) {
+        self.begin_leases(now);
+        self.pen.ask(Asked::Done, &[b"EXEC"], now);
+        // What others have seen of the engine meanwhile may have been half of it.
+        if std::mem::take(&mut self.tells_all) || self.attach.has_lost {
             self.tell_all(now);
         }
-        self.begin_leases(now);
         self.pen.note_success();
         self.ear.note_success();
         self.attach.is_done = true;

@@ -1,13 +1,13 @@
 //! What the ear hears: the log, and what is for this node alone.
 
-use std::fmt;
 use std::str;
 use std::time::{Duration, Instant};
 
+use crate::relay::data::{Asked, Id, Leaving, News, State};
 use crate::relay::link::Answer;
+use crate::relay::node::{Relay, BLOCK_MS};
 use crate::relay::numbers::Turn;
 use crate::relay::record::{Event, NodeId, Unread};
-use crate::relay::{Asked, Leaving, News, Relay, State, BLOCK_MS, DEAD_MAX};
 
 /// So long at least lies between two readings, so that the engine has less to do: who writes much reads much at once …
 const REST: Duration = Duration::from_millis(5);
@@ -15,30 +15,11 @@ const REST: Duration = Duration::from_millis(5);
 const LONG_REST: Duration = Duration::from_millis(20);
 const MANY_NODES: usize = 20;
 
+/// Of those who are dead at most so many are known, whose late records are dropped.
+const DEAD_MAX: usize = 1000;
+
 /// At most so many entries are read at once.
 const ENTRIES_MAX: &str = "64";
-
-/// The place of an entry in a stream: the engine's time in milliseconds, and a number.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Id(u64, u64);
-
-impl Id {
-    pub(super) fn parse(text: &str) -> Option<Self> {
-        let (time, number) = text.split_once('-')?;
-        Some(Self(time.parse().ok()?, number.parse().ok()?))
-    }
-
-    /// When it was added, in seconds since 1970.
-    pub(super) fn seconds(self) -> u64 {
-        self.0 / 1000
-    }
-}
-
-impl fmt::Display for Id {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}", self.0, self.1)
-    }
-}
 
 /// The value of a field that stands before the events.
 fn value<'a>(fields: &'a [Box<[u8]>], name: &[u8]) -> Option<&'a str> {
@@ -178,7 +159,8 @@ impl Relay {
             Event::Up { .. } => {}
             Event::Down => self.leaving = Leaving::Gone,
             Event::Dead(node) => self.bury(node, now),
-            event if was_heard || (turn == Turn::Late && !event.is_said()) => {}
+            // Late or not: somebody here waits for it. Of what others have missed of it they are told anew.
+            _ if was_heard => {}
             event => self.news.push_back(News::Heard { node: None, event }),
         }
     }

@@ -6,64 +6,16 @@ use std::time::Instant;
 use log::info;
 
 use crate::fields::LOG_TARGET;
+use crate::relay::data::Asked;
 use crate::relay::link::Answer;
-use crate::relay::numbers::{Numbers, Turn};
+use crate::relay::node::Relay;
 use crate::relay::record::{Event, NodeId};
-use crate::relay::{Asked, Relay};
 
 /// The lease of a node is renewed so often while it lasts.
 const RENEWALS: u32 = 3;
 
 /// So many looks in a row must find no lease.
 const LOOKS: u32 = 2;
-
-/// Another node.
-#[derive(Debug, Default)]
-pub(super) struct Node {
-    /// What its operators call it.
-    pub(super) label: Box<str>,
-    numbers: Numbers,
-    /// Of what it has sent to this node alone.
-    private_numbers: Numbers,
-    /// So many looks found no lease, while it said nothing.
-    missed: u32,
-    /// It has said something since the last look.
-    has_spoken: bool,
-    is_condemned: bool,
-}
-
-impl Node {
-    /// An event of it has come.
-    pub(super) fn take(&mut self, number: u64, now: Instant) -> Turn {
-        self.has_spoken = true;
-        self.numbers.take(number, now)
-    }
-
-    /// The same for this node alone.
-    pub(super) fn take_private(&mut self, number: u64, now: Instant) -> Turn {
-        self.private_numbers.take(number, now)
-    }
-
-    pub(super) fn missing(&self) -> usize {
-        self.numbers.missing() + self.private_numbers.missing()
-    }
-}
-
-/// When leases are looked at.
-#[derive(Debug, Default)]
-pub(super) struct Leases {
-    due_at: Option<Instant>,
-    /// There is no verdict before: others may be as late as this node was.
-    judges_at: Option<Instant>,
-    /// Whose leases were asked for.
-    asked: Vec<NodeId>,
-}
-
-impl Leases {
-    pub(super) fn due_at(&self) -> Option<Instant> {
-        self.due_at
-    }
-}
 
 impl Relay {
     /// This node is attached.

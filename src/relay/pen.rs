@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use crate::relay::{Asked, Leaving, Line, Relay, State};
+use crate::relay::data::{Asked, Leaving, Line, State};
+use crate::relay::node::Relay;
 
 impl Relay {
     /// What is to be written to a connection now; what of it was taken is to be removed.
@@ -13,16 +14,17 @@ impl Relay {
         self.link_of(line).out()
     }
 
-    /// Writes what is to go into the log, with what it changes in the hash of this node's people: one entry for each turn
-    /// that is no longer than an entry may be.
+    /// Writes what is to go into the log, with what it changes in the hash of this node's people. One entry is on its way
+    /// at a time, so that no error of the engine changes the order.
     fn write_entries(&mut self, now: Instant) {
-        while self.ring.has_unwritten() {
+        if !self.is_adding && self.ring.has_unwritten() {
             let (log, lines) = (self.key("log"), self.options.log_entries.to_string());
             let (prefix, lease) = (self.options.prefix.clone(), self.options.lease);
             let entry = self.ring.take_entry();
             let Some(first) = entry.first() else {
-                break;
+                return;
             };
+            self.is_adding = true;
             let (stream, number) = (first.stream, first.number);
             let key = match stream {
                 None => log,
@@ -47,16 +49,16 @@ impl Relay {
                     let words = [&b"PEXPIRE"[..], key.as_bytes(), expires.as_bytes()];
                     self.pen.ask(Asked::Done, &words, now);
                 }
-                None if self.changed.is_empty() => self.pen.ask(Asked::Done, &words, now),
+                None if self.changed.is_empty() => self.pen.ask(Asked::Added, &words, now),
                 None => {
                     self.pen.ask(Asked::Done, &[b"MULTI"], now);
                     self.pen.ask(Asked::Done, &words, now);
                     self.write_changed(now);
-                    self.pen.ask(Asked::Done, &[b"EXEC"], now);
+                    self.pen.ask(Asked::Added, &[b"EXEC"], now);
                 }
             }
         }
-        if self.leaving == Leaving::Says {
+        if self.leaving == Leaving::Says && !self.ring.has_unwritten() {
             self.write_end(now);
         }
     }

@@ -40,6 +40,8 @@ pub(crate) struct Sent {
     was_out: bool,
     /// It has come back, or the engine has taken it where it does not come back.
     has_returned: bool,
+    /// It has come back before the engine lost something.
+    has_once_returned: bool,
     /// It was heard here before it came back, because nobody else could be reached.
     pub(crate) was_heard: bool,
 }
@@ -92,6 +94,7 @@ impl Ring {
             is_out: false,
             was_out: false,
             has_returned: false,
+            has_once_returned: false,
             was_heard,
         };
         self.waiting_bytes += sent.bytes();
@@ -172,6 +175,7 @@ impl Ring {
             if std::mem::take(&mut sent.has_returned) {
                 // It was heard when it came back.
                 sent.was_heard = true;
+                sent.has_once_returned = true;
                 let bytes = sent.bytes();
                 self.waiting_bytes += bytes;
                 self.returned_bytes -= bytes;
@@ -263,11 +267,19 @@ impl Ring {
         oldest.map(|at| at + WAITED_MAX)
     }
 
-    /// This node begins anew under another name: what has not come back is numbered from 1.
+    /// This node begins anew under another name: what has never come back is numbered from 1.
     pub(crate) fn renumber(&mut self) {
         self.last_in_log = 0;
         self.last_to.clear();
-        self.log.retain(|sent| !sent.has_returned);
+        let waiting_bytes = &mut self.waiting_bytes;
+        self.log.retain(|sent| {
+            // Under the new name nobody would know that they have had it.
+            let has_been_heard = sent.has_returned || sent.has_once_returned;
+            if !sent.has_returned && has_been_heard {
+                *waiting_bytes -= sent.bytes();
+            }
+            !has_been_heard
+        });
         self.returned_bytes = 0;
         for index in 0..self.log.len() {
             self.log[index].number = self.next_number(None);

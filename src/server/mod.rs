@@ -18,6 +18,7 @@ mod certificate;
 mod control;
 mod door;
 mod event_loop;
+mod exchange;
 mod files;
 #[cfg(feature = "tls")]
 mod handshakes;
@@ -33,6 +34,8 @@ mod notify;
 mod proxy;
 mod rules_file;
 mod save;
+#[cfg(test)]
+mod several;
 mod signals;
 #[cfg(test)]
 mod simulation;

@@ -22,4 +22,4 @@ mod rooms;
 mod screen;
 mod seat;
 mod watch;
-pub(super) mod world;
+pub(crate) mod world;

@@ -8,9 +8,9 @@ use log::info;
 
 use super::EventLoop;
 use crate::fields::LOG_TARGET;
-use crate::hub::relayed::Backlog;
 use crate::hub::Ending;
-use crate::relay::{Line, News, Options, Relay, State, To};
+use crate::relay::{Line, Options, Relay, State, To};
+use crate::server::exchange::Exchange;
 use crate::server::files::relay_password;
 use crate::server::metrics::RelayState;
 use crate::server::network::{Network, Owner, Place};
@@ -18,18 +18,13 @@ use crate::server::network::{Network, Owner, Place};
 use crate::settings::{Engine, Settings};
 use crate::stream::{Edge, Read, Readiness, Write};
 
-/// When fewer numbers of guests are left than this, more are asked for.
-const GUESTS_LOW: u64 = 500;
-
 /// What the loop keeps of the other servers.
 #[derive(Debug)]
 pub(super) struct Relaying<S> {
-    relay: Relay,
+    exchange: Exchange,
     /// Where the engine is, or each sentinel that knows.
     places: Vec<Place>,
     connections: [Connection<S>; 2],
-    /// More numbers of guests are asked for.
-    wants_guests: bool,
 }
 
 /// One connection to the engine.
@@ -56,10 +51,9 @@ impl<S> Default for Connection<S> {
 impl<S> Relaying<S> {
     pub(super) fn new(relay: Relay, places: Vec<Place>) -> Self {
         Self {
-            relay,
+            exchange: Exchange::new(relay),
             places,
             connections: [Connection::default(), Connection::default()],
-            wants_guests: false,
         }
     }
 
@@ -115,7 +109,7 @@ impl<N: Network> EventLoop<N> {
     }
 
     pub(super) fn relay_wakes_at(&self, now: Instant) -> Option<Instant> {
-        self.relaying.as_ref()?.relay.wake_at(now)
+        self.relaying.as_ref()?.exchange.relay.wake_at(now)
     }
 
     /// Reads once from each connection to the engine. While a room has more to tell than is good nothing more is read of
@@ -135,7 +129,7 @@ impl<N: Network> EventLoop<N> {
                     Ok(false) => continue,
                     Ok(true) => {
                         connection.is_connected = true;
-                        relaying.relay.handle_connected(line, now);
+                        relaying.exchange.relay.handle_connected(line, now);
                     }
                     Err(error) => {
                         lose(relaying, &mut self.network, line, &error.to_string(), now);
@@ -156,6 +150,7 @@ impl<N: Network> EventLoop<N> {
             let why = match read {
                 Read::Bytes(bytes) => {
                     relaying
+                        .exchange
                         .relay
                         .handle_input(line, &self.buffer[..bytes], now);
                     continue;
@@ -172,75 +167,8 @@ impl<N: Network> EventLoop<N> {
 
     /// Tells the others what has happened here, and lets happen what comes from them, or from here by way of the log.
     pub(super) fn exchange_with_others(&mut self, now: Instant) {
-        if self.relaying.is_none() {
-            return;
-        }
         if let Some(relaying) = &mut self.relaying {
-            relaying.relay.tick(now);
-        }
-        loop {
-            let outgoing = self.hub.take_outgoing();
-            let Some(relaying) = &mut self.relaying else {
-                return;
-            };
-            for it in outgoing {
-                match it.to {
-                    None => relaying.relay.submit(it.event, it.digest, now),
-                    Some(node) => relaying.relay.submit_to(node, it.event, now),
-                }
-            }
-            if !relaying.relay.has_news() {
-                break;
-            }
-            while let Some(news) = self.relaying.as_mut().and_then(|it| it.relay.take_news()) {
-                self.handle_news(news, now);
-            }
-        }
-        let Some(relaying) = &mut self.relaying else {
-            return;
-        };
-        let waits = relaying.relay.waiting_share();
-        self.hub.set_backlog(match waits {
-            0..50 => Backlog::Little,
-            50..100 => Backlog::Much,
-            100.. => Backlog::TooMuch,
-        });
-        let is_low = self.hub.guests_left().is_some_and(|left| left < GUESTS_LOW);
-        let is_attached = relaying.relay.state() == State::Attached;
-        if is_low && is_attached && !relaying.wants_guests {
-            relaying.relay.want_guests(now);
-        }
-        relaying.wants_guests = is_low && is_attached;
-    }
-
-    fn handle_news(&mut self, news: News, now: Instant) {
-        match news {
-            News::Heard { node, event } => self.hub.relayed(node, event, now),
-            News::Settled(who) => self.hub.settle_name(&who),
-            News::RosterBegins(node) => self.hub.begin_roster(node),
-            News::Person(node, entry) => self.hub.note_in_roster(node, entry, now),
-            News::RosterEnds(node) => self.hub.end_roster(node, now),
-            News::NodeGone(node) => self.hub.lose_node(node, now),
-            News::Past(past) => self.hub.set_past(&past),
-            News::Epoch(epoch) => self.hub.set_epoch(epoch),
-            News::Guests { first, count } => self.hub.add_guests(first, count),
-            News::Alone => {
-                self.hub.set_alone(true);
-                self.hub.tell_of_others(|here| {
-                    let hear = if here == 1 { "hears" } else { "hear" };
-                    format!("the other servers cannot be reached; {here} here {hear} you")
-                });
-            }
-            News::Back { lost_lines } => {
-                self.hub.set_alone(false);
-                self.hub
-                    .tell_of_others(|_| "the other servers are back".to_owned());
-                if lost_lines > 0 {
-                    let lines = crate::log::counted(lost_lines, "line");
-                    self.hub
-                        .tell_of_others(|_| format!("{lines} did not reach the other servers"));
-                }
-            }
+            relaying.exchange.go_on(&mut self.hub, now);
         }
     }
 
@@ -251,8 +179,11 @@ impl<N: Network> EventLoop<N> {
         };
         for line in Line::ALL {
             let Relaying {
-                relay, connections, ..
+                exchange,
+                connections,
+                ..
             } = &mut **relaying;
+            let relay = &mut exchange.relay;
             let connection = &mut connections[line as usize];
             let Some(stream) = &mut connection.stream else {
                 continue;
@@ -290,13 +221,13 @@ impl<N: Network> EventLoop<N> {
         let Some(relaying) = &mut self.relaying else {
             return;
         };
-        while let Some(line) = relaying.relay.take_close() {
+        while let Some(line) = relaying.exchange.relay.take_close() {
             let connection = std::mem::take(relaying.connection(line));
             if let Some(stream) = connection.stream {
                 self.network.close(stream, Ending::Orderly);
             }
         }
-        while let Some((line, to)) = relaying.relay.take_dial(now) {
+        while let Some((line, to)) = relaying.exchange.relay.take_dial(now) {
             let place = match to {
                 To::Engine => relaying.places.first().cloned(),
                 To::Sentinel(index) => relaying.places.get(index).cloned(),
@@ -316,7 +247,10 @@ impl<N: Network> EventLoop<N> {
             });
             match registered {
                 Ok(stream) => relaying.connection(line).stream = Some(stream),
-                Err(error) => relaying.relay.handle_lost(line, &error.to_string(), now),
+                Err(error) => relaying
+                    .exchange
+                    .relay
+                    .handle_lost(line, &error.to_string(), now),
             }
         }
     }
@@ -326,7 +260,7 @@ impl<N: Network> EventLoop<N> {
         // What was said before goes before it.
         self.exchange_with_others(now);
         if let Some(relaying) = &mut self.relaying {
-            relaying.relay.leave(now);
+            relaying.exchange.relay.leave(now);
         }
     }
 
@@ -334,7 +268,7 @@ impl<N: Network> EventLoop<N> {
     pub(super) fn have_others_heard(&self, until: Instant, now: Instant) -> bool {
         let half = self.configuration.settings().limits.drain / 2;
         let relaying = self.relaying.as_ref();
-        relaying.is_none_or(|it| it.relay.has_left() || until <= now + half)
+        relaying.is_none_or(|it| it.exchange.relay.has_left() || until <= now + half)
     }
 
     /// When they are not waited for any more.
@@ -349,7 +283,7 @@ impl<N: Network> EventLoop<N> {
         let Some(relaying) = &self.relaying else {
             return RelayState::default();
         };
-        let relay = &relaying.relay;
+        let relay = &relaying.exchange.relay;
         let (waiting, ring_bytes) = relay.kept();
         RelayState {
             state: Some(relay.state()),
@@ -404,7 +338,7 @@ fn lose<N: Network>(
     if let Some(stream) = connection.stream {
         network.close(stream, Ending::Orderly);
     }
-    relaying.relay.handle_lost(line, why, now);
+    relaying.exchange.relay.handle_lost(line, why, now);
 }
 
 /// Where the engine is, or the sentinels that know; and how many sentinels these are. For names the system is asked, which
