@@ -14,11 +14,13 @@
 
 mod connection;
 mod directed;
+mod expected;
 mod model;
 mod network;
 mod people;
 mod profile;
 mod script;
+mod server;
 mod trace;
 
 use std::any::Any;
@@ -28,18 +30,18 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::dialect::Dialect;
-use crate::hub::{Census, Limits};
+use crate::hub::Census;
 use crate::ledger::{CloseReason, Ledger};
-use crate::server::admission::AdmissionLimits;
-use crate::server::event_loop::EventLoop;
-use crate::settings::{Configuration, Service, Settings};
+use crate::random::Random;
+use crate::settings::Settings;
 use crate::work::Work;
 
-use crate::random::Random;
 use connection::End;
+use expected::EXPECTED_HITS;
 use network::{Act, Clock, Faults, Hits, SimulatedNetwork};
 use people::{People, Stage};
 use profile::Profile;
+use server::Server;
 
 /// The dialects of the listeners, by their number.
 const LISTENERS: [Dialect; 2] = [Dialect::Telnet, Dialect::Wire];
@@ -69,175 +71,8 @@ const MESSAGE: &str = concat!(
     "/src/server/simulation/motd.txt"
 );
 
-/// What the seeds of a normal run hit, all together, beside every reason to close. That the budget of work is spent, and
-/// a list takes several steps, needs more people than the seeds have: `directed/work.rs` sees to that.
-const EXPECTED_HITS: &[&str] = &[
-    // The clock, the network and the machine.
-    "leap of the clock",
-    "time left out",
-    "leap of a day",
-    "leap of the time of day",
-    "accept: passing error",
-    "accept: shortage",
-    "accept: budget spent",
-    "register: fails",
-    "read: interrupted",
-    "read: end",
-    "read: full buffer",
-    "read: nothing",
-    "read: reset",
-    "broken while paused",
-    "write: interrupted",
-    "write: short",
-    "write: blocks",
-    "write: broken",
-    "write: takes nothing",
-    "room again",
-    "urgent data",
-    "poll: interrupted",
-    "spurious event",
-    "stale event",
-    "event told twice",
-    "more is ready than a batch takes",
-    "slot used again",
-    // Who comes and goes.
-    "refused",
-    "turned away",
-    "room is made",
-    "hard limit",
-    "soft limit",
-    "memory limit",
-    "one more write before a slow close",
-    "saved by one more write",
-    "ghost",
-    "second close does nothing",
-    "ended while draining",
-    "reset while draining",
-    "drain deadline",
-    "linger ends by eof",
-    "linger ends by bytes",
-    "linger ends by time",
-    "cut off",
-    "stopped: drained",
-    "stopped: at once",
-    "stopped: by the deadline",
-    // What is said and heard.
-    "last lines of one who takes nothing",
-    "more lines than a turn takes",
-    "said enough",
-    "paused",
-    "lines wait",
-    "room behind",
-    "debt taken over",
-    "limits change",
-    "rate on",
-    "rate off",
-    "memory limit lowered",
-    "what was said is forgotten",
-    "long reply is waited for",
-    "last line without an end",
-    "last line is too long",
-    "greeting leaves names out",
-    "newcomer is shown what was said",
-    "sum of joins",
-    "sum of leaves",
-    "came and went unseen",
-    "name taken",
-    "name freed and taken in one turn",
-    "renamed",
-    "action",
-    "private",
-    "private, to oneself",
-    "private, but ignored",
-    "private, to a program",
-    "answered",
-    "answered too late",
-    "told of being away",
-    "unwanted line",
-    "interrupted in earnest",
-    "all encodings have a line",
-    "list for a program",
-    "watch",
-    "flush put off",
-    "only some are told",
-    "leaves before being told in the round",
-];
-
 fn message(profile: &Profile) -> Option<PathBuf> {
     profile.has_message.then(|| MESSAGE.into())
-}
-
-/// The settings of a server with these limits.
-fn settings(limits: Limits, admission: AdmissionLimits) -> Settings {
-    Settings {
-        sessions_max: Some(admission.sessions_max),
-        sessions_per_address_max: admission.per_address_max,
-        connects_per_minute: admission.connects_per_minute,
-        exempt: admission.exempt,
-        proxy_from: admission.proxy_from,
-        limits,
-        ..Settings::default()
-    }
-}
-
-/// One server in its world. Several may share a clock.
-struct Server {
-    event_loop: EventLoop<SimulatedNetwork>,
-    clock: Clock,
-}
-
-impl Server {
-    fn new(
-        network: SimulatedNetwork,
-        limits: Limits,
-        admission: AdmissionLimits,
-        motd_file: Option<PathBuf>,
-    ) -> Self {
-        let clock = network.clock.clone();
-        let services = LISTENERS.map(|dialect| Service::Chat {
-            tls: false,
-            dialect,
-            behind_proxy: false,
-        });
-        let services = services.into_iter().chain([Service::Operators]).collect();
-        let settings = Settings {
-            motd_file,
-            ..settings(limits, admission)
-        };
-        let configuration = Configuration::from(&settings);
-        let event_loop = EventLoop::new(network, services, configuration, usize::MAX);
-        Self {
-            event_loop: event_loop.expect("the message can be read"),
-            clock,
-        }
-    }
-
-    fn network(&mut self) -> &mut SimulatedNetwork {
-        self.event_loop.network_mut()
-    }
-
-    /// When it has something to do; `None` if it waits for ever. The kernel rounds up to milliseconds.
-    fn wakes_at(&self) -> Option<Duration> {
-        let (now, network) = (self.clock.elapsed(), self.event_loop.network());
-        if network.has_events() {
-            return Some(now);
-        }
-        let timeout = self.event_loop.timeout()?;
-        let timeout_ms = timeout.as_micros().div_ceil(1000) as u64;
-        Some(now.max(network.seen_at() + Duration::from_millis(timeout_ms)))
-    }
-
-    /// One turn; gives whether there is to be another one.
-    fn turn(&mut self) -> bool {
-        let goes_on = self.event_loop.turn().expect("no poll fails for good");
-        self.network().fall_asleep();
-        goes_on
-    }
-
-    fn sessions(&self) -> usize {
-        let census = self.event_loop.census();
-        census.open + census.draining + census.lingering
-    }
 }
 
 /// What all queues and buffers hold together.
@@ -269,10 +104,9 @@ impl Simulation {
         network.batch_max = profile.batch_max;
         network.write_cost = profile.write_cost;
         network.descriptors_max = profile.descriptors_max;
-        let (limits, admission) = (profile.limits, profile.admission.clone());
-        let message = message(&profile);
+        let server = Server::new(network, &profile.terms, message(&profile));
         Self {
-            server: Server::new(network, limits, admission, message),
+            server,
             people: People::new(profile, random, steps),
             changes: seed.is_multiple_of(3).then(|| Random::new(!seed)),
         }
@@ -286,15 +120,15 @@ impl Simulation {
             return;
         };
         if random.percent(10) {
-            let (limits, admission) = people.profile.others(people.model.limits, random);
+            let terms = people.profile.others(&people.model.terms, random);
             let event_loop = &mut self.server.event_loop;
             event_loop.plant(&Settings {
                 motd_file: message(&people.profile),
-                ..settings(limits, admission.clone())
+                ..terms.settings()
             });
             let trace = &mut event_loop.network_mut().trace;
-            trace.note(format_args!("-- {limits:?} {admission:?}"));
-            people.model.planned = Some((limits, admission));
+            trace.note(format_args!("-- {terms:?}"));
+            people.model.planned = Some(terms);
         }
     }
 
@@ -362,7 +196,7 @@ impl Simulation {
         }
         let model = &mut self.people.model;
         model.replay(network, diary, census);
-        assert!(memory(census) <= model.limits.memory_max, "memory");
+        assert!(memory(census) <= model.terms.limits.memory_max, "memory");
         assert_eq!(model.opened, opened, "opened");
         assert_eq!(
             CloseReason::ALL.map(|reason| model.closed_for(reason)),
@@ -408,7 +242,7 @@ impl Simulation {
     fn check_stop(&mut self) {
         self.check_nothing_left();
         let people = &self.people;
-        let drain = people.model.limits.drain;
+        let drain = people.model.terms.limits.drain;
         let stopped_at = people.model.stopped_at.expect("somebody stopped it");
         let network = self.server.event_loop.network();
         let took = network.server_time().saturating_sub(stopped_at);

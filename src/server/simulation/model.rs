@@ -12,6 +12,7 @@ mod input;
 mod limits;
 mod prefs;
 mod presence;
+mod rooms;
 mod session;
 mod words;
 
@@ -20,23 +21,21 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use self::limits::Past;
-use self::prefs::History;
-use self::presence::Telling;
+use self::rooms::{Room, LOBBY};
 use self::session::{Ended, Session};
 use super::connection::Got;
 use super::network::{Act, Hits, SimulatedNetwork};
-use super::script::Typed;
-use crate::hub::{Census, Limits};
+use super::script::typed::Typed;
+use super::server::Terms;
+use crate::hub::Census;
 use crate::ledger::{CloseReason, Closed, Entry};
-use crate::server::admission::AdmissionLimits;
 
 pub(super) use self::session::Phase;
 
 pub(super) struct Model {
-    pub(super) limits: Limits,
-    admission: AdmissionLimits,
+    pub(super) terms: Terms,
     /// What is to hold from the middle of the next turn on.
-    pub(super) planned: Option<(Limits, AdmissionLimits)>,
+    pub(super) planned: Option<Terms>,
     /// What held at some time, of which something may be left.
     past: Past,
     /// Those who hold a descriptor, by their number.
@@ -45,17 +44,15 @@ pub(super) struct Model {
     pub(super) typed: Vec<Typed>,
     /// Why clients were closed.
     pub(super) reasons: BTreeMap<usize, CloseReason>,
-    /// Those who took a name or spoke, in this order.
-    here: Vec<u64>,
-    joins: Telling,
-    leaves: Telling,
-    renames: Telling,
+    /// The rooms, by their number: the lobby is the first.
+    rooms: BTreeMap<u64, Room>,
+    /// How many rooms were ever made, or always there.
+    rooms_ever: u64,
     pub(super) opened: u64,
     closed: BTreeMap<&'static str, u64>,
     /// The time of the turn.
     now: Duration,
     wall_seconds: u64,
-    history: History,
     /// When each address has paid at the earliest for what its sessions said that have gone.
     debts: BTreeMap<IpAddr, Duration>,
     /// Until when the connections of each address count.
@@ -85,24 +82,22 @@ pub(super) struct Model {
 }
 
 impl Model {
-    pub(super) fn new(limits: Limits, admission: AdmissionLimits) -> Self {
-        Self {
-            limits,
-            admission,
+    pub(super) fn new(terms: Terms) -> Self {
+        let lobby = Room::lobby(terms.limits.history_lines);
+        let rooms = terms.rooms;
+        let mut model = Self {
+            past: Past::of(&terms.limits),
+            terms,
             planned: None,
-            past: Past::of(&limits),
             sessions: BTreeMap::new(),
             typed: Vec::new(),
             reasons: BTreeMap::new(),
-            here: Vec::new(),
-            joins: Telling::default(),
-            leaves: Telling::default(),
-            renames: Telling::default(),
+            rooms: BTreeMap::from([(LOBBY, lobby)]),
+            rooms_ever: LOBBY,
             opened: 0,
             closed: BTreeMap::new(),
             now: Duration::ZERO,
             wall_seconds: 0,
-            history: History::new(limits.history_lines),
             debts: BTreeMap::new(),
             connects: BTreeMap::new(),
             connect_seconds: 0,
@@ -118,7 +113,9 @@ impl Model {
             freed: BTreeSet::new(),
             ending: BTreeSet::new(),
             hits: Hits::new(),
-        }
+        };
+        model.set_permanent(rooms);
+        model
     }
 
     fn hit(&mut self, what: &'static str) {
@@ -126,7 +123,7 @@ impl Model {
     }
 
     fn line_bytes_max(&self) -> usize {
-        self.limits.line_bytes_max
+        self.terms.limits.line_bytes_max
     }
 
     fn it(&mut self, number: u64) -> &mut Session {
@@ -212,7 +209,7 @@ impl Model {
 
     fn read(&mut self, client: usize, got: Got) {
         let (number, _) = self.of_client(client).expect("who is read is held");
-        let now = self.now + self.token() * self.limits.line_rate.burst.saturating_sub(1);
+        let now = self.now + self.token() * self.terms.limits.line_rate.burst.saturating_sub(1);
         let it = self.it(number);
         it.ended = match got {
             Got::Bytes(bytes) => {
@@ -283,7 +280,7 @@ impl Model {
             draining: number_in(Phase::Draining),
             lingering: number_in(Phase::Lingering),
             names: number_in(Phase::Open),
-            here: self.here.len(),
+            here: self.rooms.values().map(|room| room.here.len()).sum(),
             ..census
         };
         assert_eq!(census, expected);

@@ -9,7 +9,8 @@ use super::connection::{Connection, End};
 use super::model::{Model, Phase};
 use super::network::{Faults, SimulatedNetwork};
 use super::profile::Profile;
-use super::script::{any_line_end, wire_line_bytes_max, Author, Item, Typed, BURST_LINES};
+use super::script::typed::Typed;
+use super::script::{any_line_end, wire_line_bytes_max, Author, Item, BURST_LINES};
 use super::LISTENERS;
 use crate::dialect::Dialect;
 use crate::random::Random;
@@ -59,7 +60,7 @@ pub(super) struct People {
 
 impl People {
     pub(super) fn new(profile: Profile, random: Random, steps: usize) -> Self {
-        let mut model = Model::new(profile.limits, profile.admission.clone());
+        let mut model = Model::new(profile.terms.clone());
         if profile.has_message {
             model.message = ["Be kind.", "Drink water."].map(str::to_owned).to_vec();
         }
@@ -68,7 +69,7 @@ impl People {
             stage: Stage::Faults(steps),
             stops: 0,
             random,
-            author: Author::new(profile.limits.line_bytes_max),
+            author: Author::new(profile.terms.limits.line_bytes_max),
             all: Vec::new(),
             next_at: Duration::ZERO,
             profile,

@@ -4,14 +4,14 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::due::Due;
+use super::rooms::Leaving;
 use super::session::{Ended, Phase, Session};
-use super::words::{class_of, list, refusal};
+use super::words::{class_of, head_of_list, list, refusal};
 use super::Model;
 use crate::dialect::Dialect;
 use crate::hub::Ending;
 use crate::ledger::{CloseReason, Closed, Entry};
 use crate::server::simulation::connection::Connection;
-use crate::server::simulation::script::wire_line;
 use crate::server::simulation::LISTENERS;
 
 /// A session that was told everything may send this much more.
@@ -55,7 +55,7 @@ impl Model {
             Verdict::TurnAway(CloseReason::Full),
         ];
         if let Some(silent) = self.oldest_silent().filter(|_| full.contains(&verdict)) {
-            self.hit("room is made");
+            self.hit("place is made");
             self.close(silent, CloseReason::Idle, "");
             verdict = self.judge_place();
         }
@@ -103,7 +103,7 @@ impl Model {
     fn judge_newcomer(&mut self, address: IpAddr) -> Verdict {
         let same = |it: &&Session| !it.refused && it.address == address;
         let of_address = self.sessions.values().filter(same).count();
-        let of_address_max = self.admission.per_address_max;
+        let of_address_max = self.terms.admission.per_address_max;
         if self.stops > 0 {
             return Verdict::TurnAway(CloseReason::Shutdown);
         }
@@ -120,11 +120,15 @@ impl Model {
 
     /// Counts a connection of an address, unless it must wait: then notes for how long.
     fn connects_too_often(&mut self, address: IpAddr) -> bool {
-        let Some(per_minute) = self.admission.connects_per_minute else {
+        let Some(per_minute) = self.terms.admission.connects_per_minute else {
             return false;
         };
         let interval = Duration::from_secs(60) / per_minute;
-        let burst = self.admission.per_address_max.unwrap_or(CONNECTS_BURST);
+        let burst = self
+            .terms
+            .admission
+            .per_address_max
+            .unwrap_or(CONNECTS_BURST);
         let paid_at = self.connects.get(&address).copied().unwrap_or_default();
         let paid_at = paid_at.max(self.now) + interval;
         let allowed = self.now + interval * burst;
@@ -138,7 +142,7 @@ impl Model {
 
     fn judge_place(&self) -> Verdict {
         let open = self.sessions.values().filter(|it| it.is_open()).count();
-        if open < self.admission.sessions_max {
+        if open < self.terms.admission.sessions_max {
             return Verdict::Admit;
         }
         self.reject(CloseReason::Full)
@@ -154,8 +158,7 @@ impl Model {
     }
 
     fn oldest_silent(&self) -> Option<u64> {
-        let is_silent =
-            |(number, it): &(&u64, &Session)| it.is_open() && !self.here.contains(number);
+        let is_silent = |(number, it): &(&u64, &Session)| it.is_open() && !self.is_here(**number);
         let (number, it) = self.sessions.iter().find(is_silent)?;
         (it.opened_at + SILENT_MAX <= self.now).then_some(*number)
     }
@@ -184,7 +187,25 @@ impl Model {
             return;
         }
         let name = self.it(number).name.clone();
-        let mut names = self.names_here();
+        self.tell(
+            number,
+            &format!("-- Welcome! You are {name}: /name NAME changes that, /help lists commands."),
+        );
+        self.show_here(number);
+        self.tell_of_rooms(number);
+        for line in self.message.clone() {
+            self.tell(number, &format!("-- {line}"));
+        }
+        if !self.room_of(number).history.is_empty() {
+            self.hit("newcomer is shown what was said");
+            self.show_history(number, 0);
+        }
+    }
+
+    /// Shows who is in the room to which a session has come.
+    pub(super) fn show_here(&mut self, number: u64) {
+        let room = self.sessions[&number].room;
+        let mut names = self.names_here(room);
         let count = names.len();
         let more = count.saturating_sub(GREETING_NAMES_MAX);
         let mut end = String::new();
@@ -192,21 +213,10 @@ impl Model {
             self.hit("greeting leaves names out");
             end = format!(" and {more} more");
         }
-        end += &self.listening();
+        end += &self.listening(room);
         names.truncate(GREETING_NAMES_MAX);
-        self.tell(
-            number,
-            &format!("-- Welcome! You are {name}: /name NAME changes that, /help lists commands."),
-        );
-        for line in list(count, &names, &end) {
+        for line in list(&head_of_list(count), &names, &end) {
             self.tell(number, &line);
-        }
-        for line in self.message.clone() {
-            self.tell(number, &format!("-- {line}"));
-        }
-        if !self.history.is_empty() {
-            self.hit("newcomer is shown what was said");
-            self.show_history(number);
         }
     }
 
@@ -234,22 +244,8 @@ impl Model {
             self.hit("leaves before being told in the round");
         }
         self.bid_farewell(number, reason);
-        let was_here = self.here.contains(&number);
-        self.here.retain(|here| *here != number);
-        if !was_here || self.going_down {
-            return;
-        }
-        if self.joins.forget(number) {
-            return self.hit("came and went unseen");
-        }
-        if self.leaves.is_by_name(number, self.now) {
-            let name = &self.sessions[&number].name;
-            let here = self.here.len();
-            let colon = if words.is_empty() { "" } else { ": " };
-            let line = format!("-- {name} left{colon}{words} ({here} here)");
-            let wire = format!("{} {here}", wire_line("WENT", &[name]));
-            self.announce(Some(number), &line, &wire);
-        }
+        let room = self.sessions[&number].room;
+        self.leave_room(number, room, Leaving::Away(words));
     }
 
     fn bid_farewell(&mut self, number: u64, reason: CloseReason) {
@@ -277,7 +273,7 @@ impl Model {
             .filter(|farewell| !farewell.is_empty())
             .map(|farewell| [time.as_bytes(), &farewell].concat());
         let ways: Vec<_> = ways.collect();
-        let until = now + self.limits.drain;
+        let until = now + self.terms.limits.drain;
         let it = self.it(number);
         if !ways.is_empty() {
             it.due.push_either(ways);
@@ -352,7 +348,7 @@ impl Model {
             _ => Some(Ending::Abrupt),
         };
         let late = it.until <= self.now;
-        let is_over = |stopped_at| stopped_at + self.limits.drain <= self.now;
+        let is_over = |stopped_at| stopped_at + self.terms.limits.drain <= self.now;
         let cut_off = self.stops > 1 || self.stopped_at.is_some_and(is_over);
         let has_ended = it.ended != Ended::No;
         if it.is_hopeless() {

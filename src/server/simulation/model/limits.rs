@@ -49,21 +49,23 @@ impl Past {
 impl Model {
     /// The limits that were planned hold from now on.
     pub(super) fn change_limits(&mut self) {
-        let Some((limits, admission)) = self.planned.take() else {
+        let Some(terms) = self.planned.take() else {
             return;
         };
-        self.admission = admission;
-        let before = std::mem::replace(&mut self.limits, limits);
+        let (limits, rooms) = (terms.limits, terms.rooms);
+        let before = std::mem::replace(&mut self.terms, terms).limits;
         if before == limits {
             return;
         }
+        self.set_permanent(rooms);
         self.hit("limits change");
         self.past.note(&before, &limits);
         if limits.memory_max < before.memory_max {
             self.hit("memory limit lowered");
         }
-        if self.history.set_lines_max(limits.history_lines) {
-            self.hit("what was said is forgotten");
+        for room in self.rooms.values_mut() {
+            let is_forgotten = room.history.set_lines_max(limits.history_lines);
+            *self.hits.entry("what was said is forgotten").or_default() += u64::from(is_forgotten);
         }
         if limits.queue != before.queue {
             // Since when more waits than may is counted by the new limits.
