@@ -1,5 +1,6 @@
 //! The people and programs at the other end: what they do while all goes wrong, while all heals, and as they leave.
 
+mod travel;
 mod trouble;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -304,6 +305,9 @@ impl People {
             0..=2 => self.strike(network),
             3 | 4 => self.trouble(network),
             _ => {}
+        }
+        if self.random.percent(15) {
+            self.travel(network);
         }
         if self.profile.masses && self.random.percent(10) {
             self.send_masses(network);

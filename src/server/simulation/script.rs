@@ -58,7 +58,7 @@ pub(crate) enum Item {
     ReservedName(&'static str),
     Who,
     // About rooms.
-    Join(&'static str, Option<&'static str>),
+    Join(String, Option<String>),
     MalformedRoom(&'static str),
     Leave,
     Where,
@@ -159,7 +159,8 @@ impl Item {
                 format!("/name {name}")
             }
             Self::Who => "/who".to_owned(),
-            Self::Join(room, None) | Self::MalformedRoom(room) => format!("/join {room}"),
+            Self::Join(room, None) => format!("/join {room}"),
+            Self::MalformedRoom(room) => format!("/join {room}"),
             Self::Join(room, Some(key)) => format!("/join {room} {key}"),
             Self::Leave => "/leave".to_owned(),
             Self::Where => "/join".to_owned(),
@@ -200,7 +201,8 @@ impl Item {
             Self::Watch(true) => "WATCH on".to_owned(),
             Self::Watch(false) => "WATCH off".to_owned(),
             Self::Who => "WHO".to_owned(),
-            Self::Join(room, None) | Self::MalformedRoom(room) => wire_line("JOIN", &[room]),
+            Self::Join(room, None) => wire_line("JOIN", &[room]),
+            Self::MalformedRoom(room) => wire_line("JOIN", &[room]),
             Self::Join(room, Some(key)) => wire_line("JOIN", &[room, key]),
             Self::Leave => wire_line("JOIN", &["lobby"]),
             Self::Rooms => "ROOMS".to_owned(),
@@ -288,8 +290,18 @@ impl Author {
     }
 
     pub(crate) fn join(random: &mut Random) -> Item {
-        let key = random.percent(30).then(|| random.pick(&KEYS));
-        Item::Join(random.pick(&ROOMS).0, key)
+        let key = if random.percent(30) {
+            Self::key(random)
+        } else {
+            None
+        };
+        Item::Join(random.pick(&ROOMS).0.to_owned(), key)
+    }
+
+    /// A key, or none.
+    pub(crate) fn key(random: &mut Random) -> Option<String> {
+        let key = random.percent(70).then(|| random.pick(&KEYS));
+        key.map(str::to_owned)
     }
 
     pub(crate) fn item(&mut self, dialect: Dialect, opened: u64, random: &mut Random) -> Item {

@@ -75,6 +75,12 @@ impl Model {
         self.rooms.get_mut(&room).expect("a session is in it")
     }
 
+    /// What the room of a session is called, and its key.
+    pub(crate) fn room_and_key(&self, number: u64) -> (String, Option<String>) {
+        let room = self.room_of(number);
+        (room.name.clone(), room.key.clone())
+    }
+
     /// Whether others were told, or would be, that a session is there.
     pub(crate) fn is_here(&self, number: u64) -> bool {
         self.room_of(number).here.contains(&number)
