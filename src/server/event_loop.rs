@@ -450,6 +450,11 @@ impl<N: Network> EventLoop<N> {
         self.hub.census()
     }
 
+    /// What all queues and buffers hold together, what waits to be told to all among it.
+    pub(super) fn memory(&self) -> usize {
+        self.hub.memory()
+    }
+
     /// The record of opens and closes.
     pub(super) fn ledger(&self) -> &Ledger {
         self.hub.ledger()

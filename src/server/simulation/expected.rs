@@ -89,6 +89,17 @@ pub(super) const EXPECTED_HITS: &[&str] = &[
     "all encodings have a line",
     "list for a program",
     "watch",
+    // Kept names.
+    "name is now kept",
+    "new key",
+    "name is kept no more",
+    "name is kept",
+    "name is taken with its key",
+    "name is taken back",
+    "wrong key of a name",
+    "kept name is free",
+    "enough names kept today",
+    "no more names are kept",
     // Rooms.
     "room is made",
     "room with a key is made",

@@ -9,6 +9,7 @@ mod comings;
 mod deadlines;
 mod due;
 mod input;
+mod kept;
 mod limits;
 mod prefs;
 mod presence;
@@ -20,6 +21,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 
+use self::kept::KeptNames;
 use self::limits::Past;
 use self::rooms::{Room, LOBBY};
 use self::session::{Ended, Session};
@@ -53,6 +55,7 @@ pub(super) struct Model {
     /// The time of the turn.
     now: Duration,
     wall_seconds: u64,
+    kept: KeptNames,
     /// When each address has paid at the earliest for what its sessions said that have gone.
     debts: BTreeMap<IpAddr, Duration>,
     /// Until when the connections of each address count.
@@ -98,6 +101,7 @@ impl Model {
             closed: BTreeMap::new(),
             now: Duration::ZERO,
             wall_seconds: 0,
+            kept: KeptNames::default(),
             debts: BTreeMap::new(),
             connects: BTreeMap::new(),
             connect_seconds: 0,
@@ -128,6 +132,11 @@ impl Model {
 
     fn it(&mut self, number: u64) -> &mut Session {
         self.sessions.get_mut(&number).expect("the model knows it")
+    }
+
+    /// Every key that was told, with the name that it was for.
+    pub(super) fn keys(&self) -> Vec<(String, String)> {
+        self.kept.keys()
     }
 
     /// The number of a client that is held, and its session.

@@ -116,6 +116,8 @@ pub(super) enum Act {
 pub(in crate::server) struct SimulatedNetwork {
     pub(super) clock: Clock,
     pub(super) random: Random,
+    /// Of what the server gives out as keys.
+    secrets: Random,
     pub(super) trace: Trace,
     pub(super) hits: Hits,
     /// What the time of day is ahead of the clock, in seconds.
@@ -164,6 +166,7 @@ impl SimulatedNetwork {
         Self {
             clock,
             random: Random::new(seed),
+            secrets: Random::new(!seed),
             trace: Trace::default(),
             hits: Hits::new(),
             wall_offset: 1_700_000_000,

@@ -1,5 +1,6 @@
 //! The people and programs at the other end: what they do while all goes wrong, while all heals, and as they leave.
 
+mod claims;
 mod travel;
 mod trouble;
 
@@ -308,6 +309,9 @@ impl People {
         }
         if self.random.percent(15) {
             self.travel(network);
+        }
+        if self.random.percent(15) {
+            self.claim(network);
         }
         if self.profile.masses && self.random.percent(10) {
             self.send_masses(network);

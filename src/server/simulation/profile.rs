@@ -186,7 +186,7 @@ fn any_limits(random: &mut Random, floods: bool) -> Limits {
         drain: seconds(random.within(1..=5)),
         pace_max: random.percent(50).then_some(Duration::from_millis(100)),
         rooms_max: random.pick(&[200, 200, 3, 1, 0]),
-        names_kept_max: 10_000,
+        names_kept_max: random.pick(&[10_000, 10_000, 2, 0]),
         names_kept_days: Some(180),
         history_lines: random.pick(&[0, 3, 20]),
     }

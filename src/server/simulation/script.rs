@@ -39,6 +39,8 @@ const ROOMS: [(&str, usize); 11] = [
 ];
 const MALFORMED_ROOMS: [&str; 2] = ["-dash", "abcdefghijklmnopqrstuvwxyz"];
 const KEYS: [&str; 3] = ["sesame", "Sesame", "k/#2"];
+/// No name is kept by any of these, and the first could be no key at all.
+const NO_KEYS: [&str; 2] = ["nokey", "k7fq-2p9m-x3wd-8htn-4c6y"];
 const MALFORMED_NAMES: [&str; 3] = ["-dash", "two words", "abcdefghijklmnopqrstuvwxyz"];
 const RESERVED_NAMES: [&str; 3] = ["guest7", "Server", "chatd"];
 
@@ -57,6 +59,9 @@ pub(crate) enum Item {
     MalformedName(&'static str),
     ReservedName(&'static str),
     Who,
+    TakeKept(&'static str, String),
+    Keep,
+    Unkeep,
     // About rooms.
     Join(String, Option<String>),
     MalformedRoom(&'static str),
@@ -136,7 +141,12 @@ impl Item {
             | Self::Tell(_, words)
             | Self::Answer(words)
             | Self::Quit(words) => words.len().div_ceil(512).max(1) as u32,
-            Self::Name(_) | Self::Join(..) | Self::Leave => 5,
+            Self::Name(_)
+            | Self::TakeKept(..)
+            | Self::Keep
+            | Self::Unkeep
+            | Self::Join(..)
+            | Self::Leave => 5,
             item => u32::from(item.counts()),
         }
     }
@@ -158,6 +168,9 @@ impl Item {
             Self::Name(name) | Self::MalformedName(name) | Self::ReservedName(name) => {
                 format!("/name {name}")
             }
+            Self::TakeKept(name, key) => format!("/name {name} {key}"),
+            Self::Keep => "/keep".to_owned(),
+            Self::Unkeep => "/unkeep".to_owned(),
             Self::Who => "/who".to_owned(),
             Self::Join(room, None) => format!("/join {room}"),
             Self::MalformedRoom(room) => format!("/join {room}"),
@@ -200,6 +213,9 @@ impl Item {
             Self::Tell(to, words) => wire_line("TELL", &[to, words]),
             Self::Watch(true) => "WATCH on".to_owned(),
             Self::Watch(false) => "WATCH off".to_owned(),
+            Self::TakeKept(name, key) => format!("{} {key}", wire_line("NAME", &[name])),
+            Self::Keep => "KEEP".to_owned(),
+            Self::Unkeep => "UNKEEP".to_owned(),
             Self::Who => "WHO".to_owned(),
             Self::Join(room, None) => wire_line("JOIN", &[room]),
             Self::MalformedRoom(room) => wire_line("JOIN", &[room]),
@@ -306,8 +322,12 @@ impl Author {
 
     pub(crate) fn item(&mut self, dialect: Dialect, opened: u64, random: &mut Random) -> Item {
         let over = random.within(1..=200);
-        if random.percent(6) {
-            return Self::travel(dialect, random);
+        match random.within(0..=99) {
+            0..=5 => return Self::travel(dialect, random),
+            6 => return Item::Keep,
+            7 if random.percent(30) => return Item::Unkeep,
+            7 => return Item::TakeKept(random.pick(&NAMES).0, random.pick(&NO_KEYS).to_owned()),
+            _ => {}
         }
         match (random.within(0..=99), dialect) {
             (0..=39, _) => Item::Say(self.words(random)),

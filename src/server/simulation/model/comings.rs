@@ -172,7 +172,7 @@ impl Model {
         connection: &Connection,
     ) {
         let mut due = Due::default();
-        due.push(farewell(dialect, reason, self.connect_seconds));
+        due.push(farewell(dialect, reason, self.connect_seconds, ""));
         if let Err(why) = due.take(&connection.fresh) {
             panic!("{number} was turned away and {why}");
         }
@@ -240,6 +240,8 @@ impl Model {
             *owed = it.paid_at.max(*owed);
         }
         self.freed.extend(class_of(&it.name));
+        self.give_up_kept(number);
+        let it = &self.sessions[&number];
         if it.unheard {
             self.hit("leaves before being told in the round");
         }
@@ -269,7 +271,7 @@ impl Model {
             String::new()
         };
         let ways = (shortest..=silent)
-            .map(|silent| farewell(dialect, reason, silent))
+            .map(|silent| farewell(dialect, reason, silent, &it.name))
             .filter(|farewell| !farewell.is_empty())
             .map(|farewell| [time.as_bytes(), &farewell].concat());
         let ways: Vec<_> = ways.collect();
@@ -370,8 +372,6 @@ impl Model {
                 ("linger ends by time", ending.filter(|_| !cut_off))
             }
             Phase::Lingering if cut_off => ("cut off", Some(Ending::Orderly)),
-            // What its person has set counts until it is freed.
-            Phase::Lingering if self.past.memory_limit => ("memory limit", None),
             Phase::Draining if has_ended && fewest == 0 => {
                 ("", Some(Ending::Orderly).filter(|_| most == 0 && !late))
             }
@@ -381,12 +381,12 @@ impl Model {
             Phase::Draining if cut_off => ("cut off", unless_due),
             Phase::Draining if it.reason == Some(CloseReason::SlowConsumer) => {
                 assert!(
-                    self.past.memory_limit,
+                    self.has_memory_limit(),
                     "{number} is not given the time to drain"
                 );
                 ("memory limit", Some(Ending::Abrupt))
             }
-            Phase::Draining if self.past.memory_limit && fewest > 0 => {
+            Phase::Draining if self.has_memory_limit() && fewest > 0 => {
                 ("memory limit", Some(Ending::Abrupt))
             }
             phase => panic!("{number} is freed too early: {phase:?}, {:?}", it.reason),
@@ -394,8 +394,8 @@ impl Model {
     }
 }
 
-/// The last thing that a session is told.
-fn farewell(dialect: Dialect, reason: CloseReason, seconds: u64) -> Vec<u8> {
+/// The last thing that a session is told that has this name.
+fn farewell(dialect: Dialect, reason: CloseReason, seconds: u64, name: &str) -> Vec<u8> {
     let words = match reason {
         CloseReason::Quit => "goodbye".to_owned(),
         CloseReason::Shutdown => "goodbye: the server is going down".to_owned(),
@@ -412,7 +412,7 @@ fn farewell(dialect: Dialect, reason: CloseReason, seconds: u64) -> Vec<u8> {
         CloseReason::WrongProtocol => "this is a chat in plain text".to_owned(),
         CloseReason::Drain => "goodbye: the server takes no newcomers just now".to_owned(),
         CloseReason::Banned | CloseReason::Kicked => unreachable!("nobody in it is an operator"),
-        CloseReason::NameTaken => unreachable!("nobody in it keeps a name"),
+        CloseReason::NameTaken => format!("goodbye: {name} was taken back with its key"),
         CloseReason::Replaced => unreachable!("nobody in it has a page"),
         CloseReason::Reset | CloseReason::Eof => return Vec::new(),
     };

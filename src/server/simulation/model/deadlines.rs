@@ -68,7 +68,7 @@ impl Model {
         let it = &self.sessions[&number];
         let (_, most) = it.due.range();
         let passed = |since: Duration, limit| since + limit <= now;
-        let has_memory_limit = self.past.memory_limit;
+        let has_memory_limit = self.has_memory_limit();
         let is_right = match reason {
             CloseReason::Idle => limits.idle.is_some_and(|idle| passed(it.heard_at, idle)),
             CloseReason::WriteStall => {
@@ -103,8 +103,8 @@ impl Model {
     /// Takes over what the sockets took; gives whether anybody heard anything.
     pub(super) fn take(&mut self, network: &mut SimulatedNetwork) -> bool {
         let (now, queue) = (self.now, self.terms.limits.queue);
-        let has_memory_limit = self.past.memory_limit;
-        let (mut told, mut hits) = (false, Vec::new());
+        let has_memory_limit = self.has_memory_limit();
+        let (mut told, mut hits, mut keys) = (false, Vec::new(), Vec::new());
         for (number, it) in &mut self.sessions {
             let connection = &mut network.connections[it.client];
             let fresh = std::mem::take(&mut connection.fresh);
@@ -156,6 +156,7 @@ impl Model {
             if let Err(why) = it.due.take(&fresh) {
                 panic!("{number} ({}) {why}", it.client);
             }
+            keys.extend(it.secrets.hear(&fresh));
             told |= !fresh.is_empty();
             it.bytes_out += fresh.len();
             it.surely_waits = it.surely_waits.saturating_sub(fresh.len());
@@ -176,6 +177,7 @@ impl Model {
                 it.due.forget_doubts();
             }
         }
+        self.learn_keys(keys);
         for what in hits {
             self.hit(what);
         }

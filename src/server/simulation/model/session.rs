@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::due::{Due, Public};
+use super::kept::Secrets;
 use super::rooms::LOBBY;
 use crate::dialect::Dialect;
 use crate::ledger::CloseReason;
@@ -63,6 +64,9 @@ pub(crate) struct Session {
     pub(crate) name: String,
     /// The room that it is in, or was in last.
     pub(crate) room: u64,
+    /// Which kept name it has by right.
+    pub(crate) owned: Option<u64>,
+    pub(crate) secrets: Secrets,
     /// How many lines had been said in the lobby when it left it last.
     pub(crate) lobby_said: u64,
     /// It only came to be told why it cannot stay.
@@ -124,6 +128,8 @@ impl Session {
             watches: false,
             name: format!("guest{number}"),
             room: LOBBY,
+            owned: None,
+            secrets: Secrets::default(),
             lobby_said: 0,
             refused: false,
             phase: Phase::Open,

@@ -12,6 +12,9 @@ use crate::server::simulation::script::{wire_line, wire_line_bytes_max, Item, NA
 /// The longest line of a list of names.
 const LIST_LINE_BYTES_MAX: usize = 1000;
 
+pub(crate) const MALFORMED_NAME: &str =
+    "a name is 1 to 24 letters, digits or _ - . and begins with a letter or digit";
+
 const HELP: &[&str] = &[
     "/name NAME [KEY]   take a name",
     "/keep   let nobody take your name but by a key, which you are shown",
@@ -63,6 +66,7 @@ impl Model {
     }
 
     pub(crate) fn take_name(&mut self, number: u64, name: &str) -> Result<(), String> {
+        self.may_be_called(number, name)?;
         let class = class_of(name);
         let is_taken = |(other, it): (&u64, &Session)| {
             *other != number && it.is_open() && class_of(&it.name) == class
@@ -76,6 +80,7 @@ impl Model {
         }
         let from = std::mem::replace(&mut self.it(number).name, name.to_owned());
         self.freed.extend(class_of(&from));
+        self.note_called(number, name);
         if !self.is_here(number) {
             self.join(number);
             return Ok(());
@@ -90,6 +95,19 @@ impl Model {
             self.hit("renamed");
         }
         Ok(())
+    }
+
+    /// Tells a session what it is called.
+    fn tell_name(&mut self, number: u64) {
+        let name = self.sessions[&number].name.clone();
+        match self.sessions[&number].dialect {
+            Dialect::Telnet => self.tell(number, &format!("-- you are {name}")),
+            Dialect::Wire => {
+                let line = wire_line("NAME", &[&name]) + "\n";
+                self.tell_bytes(number, line.into_bytes());
+            }
+            other => unreachable!("nobody here speaks {other}"),
+        }
     }
 
     /// Who has this name, or one that nobody could tell apart from it.
@@ -224,7 +242,10 @@ fn code_of(words: &str) -> &'static str {
         _ if words.starts_with("a name is ") || words.starts_with("a room's name is ") => {
             "malformed-name"
         }
-        _ if words.contains(" has a key: ") || words.starts_with("that is not the key of ") => {
+        _ if words.contains(" has a key: ")
+            || words.contains(" is kept: ")
+            || words.starts_with("that is not the key of ") =>
+        {
             "key"
         }
         _ if words.starts_with("no such command: ") => "unknown",
@@ -285,20 +306,16 @@ pub(crate) fn outcome(
         Item::Act(words) => act(model, number, dialect, words),
         Item::Name(name) => {
             model.take_name(number, name)?;
-            match dialect {
-                Dialect::Telnet => model.tell(number, &format!("-- you are {name}")),
-                Dialect::Wire => {
-                    let line = wire_line("NAME", &[name]) + "\n";
-                    model.tell_bytes(number, line.into_bytes());
-                }
-                other => unreachable!("nobody here speaks {other}"),
-            }
+            model.tell_name(number);
         }
+        Item::TakeKept(name, key) => {
+            model.take_kept(number, name, key)?;
+            model.tell_name(number);
+        }
+        Item::Keep => model.keep(number)?,
+        Item::Unkeep => model.unkeep(number)?,
         Item::MalformedName(_) => {
-            return Err(
-                "a name is 1 to 24 letters, digits or _ - . and begins with a letter or digit"
-                    .to_owned(),
-            );
+            return Err(MALFORMED_NAME.to_owned());
         }
         Item::ReservedName(name) => return Err(format!("{name} is reserved")),
         Item::Who => model.list_here(number),
