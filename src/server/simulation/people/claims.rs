@@ -11,6 +11,9 @@ impl People {
         let Some(client) = self.anybody(&talkers) else {
             return;
         };
+        if self.random.percent(5) {
+            return self.hoard(network, &talkers);
+        }
         let keys = self.model.keys();
         if keys.is_empty() || self.random.percent(30) {
             let name = Author::name(&mut self.random);
@@ -40,6 +43,17 @@ impl People {
             _ => self.send_words(network, client),
         }
         network.deliver(client, usize::MAX);
+    }
+
+    /// Many want to keep a name at once: there are few from one address who may.
+    fn hoard(&mut self, network: &mut SimulatedNetwork, talkers: &[usize]) {
+        for client in talkers {
+            for _ in 0..2 {
+                let name = Author::name(&mut self.random);
+                self.send(network, *client, name);
+                self.send(network, *client, Item::Keep);
+            }
+        }
     }
 
     /// A key as somebody may type it.
