@@ -11,9 +11,12 @@ mod due;
 mod input;
 mod kept;
 mod limits;
+mod operators;
+mod orders;
 mod prefs;
 mod presence;
 mod rooms;
+mod rules;
 mod session;
 mod words;
 
@@ -23,7 +26,10 @@ use std::time::Duration;
 
 use self::kept::KeptNames;
 use self::limits::Past;
+use self::operators::Operators;
+use self::orders::Job;
 use self::rooms::{Room, LOBBY};
+use self::rules::Rules;
 use self::session::{Ended, Session};
 use super::connection::Got;
 use super::network::{Act, Hits, SimulatedNetwork};
@@ -56,6 +62,12 @@ pub(super) struct Model {
     now: Duration,
     wall_seconds: u64,
     kept: KeptNames,
+    pub(super) rules: Rules,
+    /// What is being done to many, in the order in which it was begun.
+    jobs: VecDeque<Job>,
+    pub(super) operators: Operators,
+    /// An operator turns newcomers away.
+    drains: bool,
     /// When each address has paid at the earliest for what its sessions said that have gone.
     debts: BTreeMap<IpAddr, Duration>,
     /// Until when the connections of each address count.
@@ -102,6 +114,10 @@ impl Model {
             now: Duration::ZERO,
             wall_seconds: 0,
             kept: KeptNames::default(),
+            rules: Rules::default(),
+            jobs: VecDeque::new(),
+            operators: Operators::default(),
+            drains: false,
             debts: BTreeMap::new(),
             connects: BTreeMap::new(),
             connect_seconds: 0,
@@ -167,9 +183,13 @@ impl Model {
         self.change_limits();
         self.tick();
         let told = self.take(network);
+        self.operators.take(network);
         for act in &acts {
             match *act {
-                Act::Finish(client) => self.finish(client),
+                Act::Finish(client) if !network.is_operator(client) => self.finish(client),
+                Act::Close(client, _) if network.is_operator(client) => {
+                    self.operators.let_go(client);
+                }
                 Act::Close(client, ending) => self.free(client, ending),
                 _ => {}
             }
@@ -180,12 +200,16 @@ impl Model {
 
     fn begin_turn(&mut self, network: &SimulatedNetwork, diary: Vec<Entry>) {
         let before = self.time();
+        let wall_before = self.wall_seconds;
         self.now = network.turn_time;
         self.wall_seconds = network.wall_offset + network.turn_at.as_secs();
         self.diary = diary.into();
         (self.ticked, self.said) = (false, false);
         self.freed.clear();
         self.ending.clear();
+        if self.wall_seconds < wall_before {
+            self.reopen_rules();
+        }
         let time = self.time();
         if time != before {
             for it in self.sessions.values_mut() {
@@ -203,13 +227,19 @@ impl Model {
                 self.stops += 1;
                 self.stopped_at.get_or_insert(self.now);
             }
+            Act::Accept(client) if network.is_operator(client) => {
+                if self.operators.admit(client) {
+                    self.hit("ninth operator");
+                }
+            }
             Act::Accept(client) => {
                 let registered = match next {
-                    Some(Act::Register(_, id)) => Some(id.is_some()),
+                    Some(Act::Register(_, id)) => Some(*id),
                     _ => None,
                 };
                 self.admit(client, registered, &network.connections[client]);
             }
+            Act::Read(client, _) if network.is_operator(client) => {}
             Act::Read(client, got) => self.read(client, got),
             Act::Broken(client) => self.read(client, Got::Reset),
             Act::Register(..) | Act::Finish(_) | Act::Close(..) => {}
@@ -257,6 +287,8 @@ impl Model {
             Entry::Closed(close) => {
                 self.closes.insert(close.id, close);
             }
+            Entry::Operated { by, line } => self.operate(&by, &line),
+            Entry::WorkedOff { id } => self.work_off(id),
             Entry::Limits => {
                 assert!(self.planned.is_some(), "nobody changed the limits");
                 self.change_limits();

@@ -19,6 +19,7 @@ use slab::Slab;
 
 use super::connection::{Connection, Got};
 use super::trace::Trace;
+use super::OPERATORS;
 use crate::hub::{Ending, SessionId};
 use crate::random::Random;
 use crate::server::network::Wakeup;
@@ -199,6 +200,11 @@ impl SimulatedNetwork {
 
     pub(super) fn hit(&mut self, what: &'static str) {
         *self.hits.entry(what).or_default() += 1;
+    }
+
+    /// Whether a client came to the listener for operators.
+    pub(super) fn is_operator(&self, client: usize) -> bool {
+        self.connections[client].listener == OPERATORS
     }
 
     /// The turn is over.

@@ -1,6 +1,7 @@
 //! The people and programs at the other end: what they do while all goes wrong, while all heals, and as they leave.
 
 mod claims;
+mod operators;
 mod travel;
 mod trouble;
 
@@ -33,6 +34,8 @@ struct Person {
     never_reads: bool,
     /// It came with many others and says nothing.
     lurks: bool,
+    /// It is an operator, and no session.
+    operates: bool,
     /// It sends a line without an end.
     is_flooding: bool,
     flooded: usize,
@@ -151,6 +154,7 @@ impl People {
                 && !connection.is_over()
                 && connection.end.is_none()
                 && !self.all[*client].is_flooding
+                && !self.all[*client].operates
         };
         (0..self.all.len()).filter(talks).collect()
     }
@@ -171,6 +175,7 @@ impl People {
             dialect: LISTENERS[listener],
             never_reads: client.is_multiple_of(3),
             lurks,
+            operates: false,
             is_flooding: false,
             flooded: 0,
         });
@@ -313,6 +318,9 @@ impl People {
         if self.random.percent(15) {
             self.claim(network);
         }
+        if self.random.percent(20) {
+            self.moderate(network);
+        }
         if self.profile.masses && self.random.percent(10) {
             self.send_masses(network);
         }
@@ -443,7 +451,9 @@ impl People {
     }
 
     /// Everybody who stayed has heard all that they were due, and was heard.
-    pub(super) fn check_all_is_heard(&self, network: &SimulatedNetwork) {
+    pub(super) fn check_all_is_heard(&mut self, network: &SimulatedNetwork) {
+        self.model.operators.check_all_is_answered();
+        self.model.check_jobs_are_done();
         for (number, it) in &self.model.sessions {
             assert!(it.is_open(), "{number} stays though it has ended");
             let due = it.due.range();
@@ -456,7 +466,7 @@ impl People {
             assert!(is_done, "what {number} said is lost");
         }
         for (client, connection) in network.connections.iter().enumerate() {
-            let held = self.model.of_client(client).is_some();
+            let held = self.all[client].operates || self.model.of_client(client).is_some();
             let waits = !held && !connection.closed && !connection.is_over();
             assert!(!waits, "{client} waits at the door for ever");
         }
@@ -468,6 +478,9 @@ impl People {
         self.next_at = network.clock.elapsed();
         for client in self.talkers(network) {
             self.leave(network, client);
+        }
+        for client in self.operators(network) {
+            network.connections[client].end_sending();
         }
     }
 }

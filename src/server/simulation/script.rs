@@ -1,6 +1,7 @@
 //! What a person or a program means, and how that is spelled in bytes. The model goes by the meaning, the hub by the
 //! bytes, so neither can copy a mistake of the other.
 
+pub(crate) mod orders;
 pub(crate) mod typed;
 
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -122,6 +123,42 @@ impl Item {
     /// Whether somebody said or asked it: what a client says by itself does not count as that.
     pub(crate) fn is_of_people(&self) -> bool {
         self.is_line() && !matches!(self, Self::Ping(_))
+    }
+
+    /// Whether it is a command, or is said: all else is refused or answered before it is asked who sends it.
+    pub(crate) fn is_understood(&self) -> bool {
+        self.is_line()
+            && !matches!(
+                self,
+                Self::MalformedName(_)
+                    | Self::ReservedName(_)
+                    | Self::MalformedRoom(_)
+                    | Self::Empty
+                    | Self::TooLong(_)
+                    | Self::LongWords(_)
+                    | Self::Unknown
+                    | Self::NoText
+                    | Self::Ping(_)
+                    | Self::Garbage
+                    | Self::SeveralLines
+                    | Self::Foreign
+            )
+    }
+
+    /// Whether others read something of it; but for the last words of one who quits, and for making a room.
+    pub(crate) fn is_read_by_others(&self) -> bool {
+        match self {
+            Self::Away(words) => !words.is_empty(),
+            Self::Say(_)
+            | Self::SaySlash(_)
+            | Self::Act(_)
+            | Self::Name(_)
+            | Self::TakeKept(..)
+            | Self::Keep
+            | Self::Tell(..)
+            | Self::Answer(_) => true,
+            _ => false,
+        }
     }
 
     /// Whether its answer may be long, so that it is waited for.

@@ -9,7 +9,7 @@ use super::session::{Ended, Phase, Session};
 use super::words::{class_of, head_of_list, list, refusal};
 use super::Model;
 use crate::dialect::Dialect;
-use crate::hub::Ending;
+use crate::hub::{Ending, SessionId};
 use crate::ledger::{CloseReason, Closed, Entry};
 use crate::server::simulation::connection::Connection;
 use crate::server::simulation::LISTENERS;
@@ -44,7 +44,7 @@ impl Model {
     pub(super) fn admit(
         &mut self,
         client: usize,
-        registered: Option<bool>,
+        registered: Option<Option<SessionId>>,
         connection: &Connection,
     ) {
         let address = connection.from.ip();
@@ -71,6 +71,7 @@ impl Model {
             return self.turn_away(number, client, dialect, reason, connection);
         }
         let mut session = Session::new(number, client, connection, dialect, self.now);
+        session.slot = registered.flatten().map_or(usize::MAX, |id| id.slot());
         let owes_until = self.debts.get(&address).copied();
         if let Some(paid_at) = owes_until.filter(|at| verdict == Verdict::Admit && *at > self.now) {
             session.paid_at = paid_at;
@@ -87,12 +88,16 @@ impl Model {
             Verdict::Refuse(reason) => {
                 self.it(number).refused = true;
                 self.expect_end(number, reason);
-                self.bid_farewell(number, reason);
+                let why = self.why_kept_out(reason, address);
+                self.bid_farewell(number, reason, &why);
                 self.hit("refused");
             }
-            _ => self.greet(number),
+            _ => {
+                self.greet(number);
+                self.judge_newcomer_for_mutes(number);
+            }
         }
-        if registered == Some(false) {
+        if registered == Some(None) {
             self.it(number).ended = Ended::Broken;
             if verdict == Verdict::Admit {
                 self.close(number, CloseReason::Reset, "");
@@ -101,6 +106,12 @@ impl Model {
     }
 
     fn judge_newcomer(&mut self, address: IpAddr) -> Verdict {
+        if self.stops == 0 && self.ban_of(address).is_some() {
+            return self.reject(CloseReason::Banned);
+        }
+        if self.stops == 0 && self.drains {
+            return self.reject(CloseReason::Drain);
+        }
         let same = |it: &&Session| !it.refused && it.address == address;
         let of_address = self.sessions.values().filter(same).count();
         let of_address_max = self.terms.admission.per_address_max;
@@ -172,7 +183,8 @@ impl Model {
         connection: &Connection,
     ) {
         let mut due = Due::default();
-        due.push(farewell(dialect, reason, self.connect_seconds, ""));
+        let why = self.why_kept_out(reason, connection.from.ip());
+        due.push(farewell(dialect, reason, self.connect_seconds, &why));
         if let Err(why) = due.take(&connection.fresh) {
             panic!("{number} was turned away and {why}");
         }
@@ -230,6 +242,12 @@ impl Model {
     }
 
     pub(super) fn close(&mut self, number: u64, reason: CloseReason, words: &str) {
+        let name = self.sessions[&number].name.clone();
+        self.close_for(number, reason, words, &name);
+    }
+
+    /// The same, for a reason of which its person is told `why`.
+    pub(super) fn close_for(&mut self, number: u64, reason: CloseReason, words: &str, why: &str) {
         if !self.sessions[&number].is_open() {
             return self.hit("second close does nothing");
         }
@@ -241,16 +259,17 @@ impl Model {
         }
         self.freed.extend(class_of(&it.name));
         self.give_up_kept(number);
+        self.rules.end_session(number);
         let it = &self.sessions[&number];
         if it.unheard {
             self.hit("leaves before being told in the round");
         }
-        self.bid_farewell(number, reason);
+        self.bid_farewell(number, reason, why);
         let room = self.sessions[&number].room;
         self.leave_room(number, room, Leaving::Away(words));
     }
 
-    fn bid_farewell(&mut self, number: u64, reason: CloseReason) {
+    fn bid_farewell(&mut self, number: u64, reason: CloseReason, why: &str) {
         let (now, is_paced) = (self.now, self.past.paced);
         let it = &self.sessions[&number];
         let (dialect, client) = (it.dialect, it.client);
@@ -271,7 +290,7 @@ impl Model {
             String::new()
         };
         let ways = (shortest..=silent)
-            .map(|silent| farewell(dialect, reason, silent, &it.name))
+            .map(|silent| farewell(dialect, reason, silent, why))
             .filter(|farewell| !farewell.is_empty())
             .map(|farewell| [time.as_bytes(), &farewell].concat());
         let ways: Vec<_> = ways.collect();
@@ -394,8 +413,9 @@ impl Model {
     }
 }
 
-/// The last thing that a session is told that has this name.
-fn farewell(dialect: Dialect, reason: CloseReason, seconds: u64, name: &str) -> Vec<u8> {
+/// The last thing that a session is told. `why` is its name if that is taken back, else until when and for which reason an
+/// operator keeps it out.
+fn farewell(dialect: Dialect, reason: CloseReason, seconds: u64, why: &str) -> Vec<u8> {
     let words = match reason {
         CloseReason::Quit => "goodbye".to_owned(),
         CloseReason::Shutdown => "goodbye: the server is going down".to_owned(),
@@ -411,8 +431,9 @@ fn farewell(dialect: Dialect, reason: CloseReason, seconds: u64, name: &str) -> 
         CloseReason::Flood => "goodbye: too much at once".to_owned(),
         CloseReason::WrongProtocol => "this is a chat in plain text".to_owned(),
         CloseReason::Drain => "goodbye: the server takes no newcomers just now".to_owned(),
-        CloseReason::Banned | CloseReason::Kicked => unreachable!("nobody in it is an operator"),
-        CloseReason::NameTaken => format!("goodbye: {name} was taken back with its key"),
+        CloseReason::Banned => format!("goodbye: you are banned{why}"),
+        CloseReason::Kicked => format!("goodbye: you were kicked{why}"),
+        CloseReason::NameTaken => format!("goodbye: {why} was taken back with its key"),
         CloseReason::Replaced => unreachable!("nobody in it has a page"),
         CloseReason::Reset | CloseReason::Eof => return Vec::new(),
     };

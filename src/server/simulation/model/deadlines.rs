@@ -26,6 +26,7 @@ impl Model {
         for room in rooms {
             self.tell_sums(room);
         }
+        self.end_rules();
     }
 
     fn tell_sums(&mut self, at: u64) {

@@ -278,6 +278,7 @@ impl Model {
             **other != number && it.is_open() && class_of(&it.name) == class
         };
         let holder = self.sessions.iter().find(has_it).map(|(other, _)| *other);
+        self.is_allowed(name)?;
         if let Some(holder) = holder {
             self.hit("name is taken back");
             self.close(holder, CloseReason::NameTaken, "taken back");

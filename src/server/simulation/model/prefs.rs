@@ -238,6 +238,12 @@ impl Model {
 
 /// Month and day as they stand before what was said on another day.
 fn date(day: u64) -> String {
+    let [_, month, day] = calendar(day);
+    format!("{month:02}-{day:02} ")
+}
+
+/// Year, month and day of a day since 1970.
+pub(crate) fn calendar(day: u64) -> [u64; 3] {
     let is_leap = |year: u64| {
         year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
     };
@@ -253,7 +259,7 @@ fn date(day: u64) -> String {
         left -= months[month];
         month += 1;
     }
-    format!("{:02}-{:02} ", month + 1, left + 1)
+    [year, month as u64 + 1, left + 1]
 }
 
 impl Item {

@@ -86,7 +86,7 @@ impl Model {
         self.room_of(number).here.contains(&number)
     }
 
-    fn find_room(&self, name: &str) -> Option<u64> {
+    pub(crate) fn find_room(&self, name: &str) -> Option<u64> {
         let class = room_class(name);
         let mut rooms = self.rooms.iter();
         let found = rooms.find(|(_, room)| room_class(&room.name) == class);
@@ -180,6 +180,8 @@ impl Model {
     }
 
     fn make_room(&mut self, number: u64, name: &str, key: Option<&str>) -> Result<(), String> {
+        self.may_be_heard(number)?;
+        self.is_room_allowed(name)?;
         let made = self.rooms.values().filter(|room| !room.is_permanent);
         match (made.count(), self.terms.limits.rooms_max) {
             (_, 0) => {

@@ -64,6 +64,10 @@ pub(crate) struct Session {
     pub(crate) name: String,
     /// The room that it is in, or was in last.
     pub(crate) room: u64,
+    /// It was judged not to be heard.
+    pub(crate) muted: bool,
+    /// The place of its slot, in whose order many are looked at.
+    pub(crate) slot: usize,
     /// Which kept name it has by right.
     pub(crate) owned: Option<u64>,
     pub(crate) secrets: Secrets,
@@ -128,6 +132,8 @@ impl Session {
             watches: false,
             name: format!("guest{number}"),
             room: LOBBY,
+            muted: false,
+            slot: 0,
             owned: None,
             secrets: Secrets::default(),
             lobby_said: 0,

@@ -49,7 +49,8 @@ impl Model {
             it.interrupted = false;
         }
         let dialect = self.sessions[&number].dialect;
-        match outcome(self, number, dialect, item) {
+        let heard = self.hear_muted(number, item);
+        match heard.and_then(|item| outcome(self, number, dialect, &item)) {
             Ok(()) => {}
             Err(words) => self.tell_bytes(number, refusal(dialect, &words, code_of(&words))),
         }
@@ -66,6 +67,15 @@ impl Model {
     }
 
     pub(crate) fn take_name(&mut self, number: u64, name: &str) -> Result<(), String> {
+        self.may_take(number, name)?;
+        self.call(number, name);
+        self.join(number);
+        Ok(())
+    }
+
+    /// Whether a session may have this name.
+    pub(crate) fn may_take(&mut self, number: u64, name: &str) -> Result<(), String> {
+        self.is_allowed(name)?;
         self.may_be_called(number, name)?;
         let class = class_of(name);
         let is_taken = |(other, it): (&u64, &Session)| {
@@ -78,12 +88,16 @@ impl Model {
         if class.is_some_and(|class| self.freed.contains(&class)) {
             self.hit("name freed and taken in one turn");
         }
+        Ok(())
+    }
+
+    /// Calls a session so, which others hear who know of it.
+    pub(crate) fn call(&mut self, number: u64, name: &str) {
         let from = std::mem::replace(&mut self.it(number).name, name.to_owned());
         self.freed.extend(class_of(&from));
         self.note_called(number, name);
         if !self.is_here(number) {
-            self.join(number);
-            return Ok(());
+            return;
         }
         let (now, at) = (self.now, self.sessions[&number].room);
         let room = self.room_mut(at);
@@ -94,7 +108,6 @@ impl Model {
             }
             self.hit("renamed");
         }
-        Ok(())
     }
 
     /// Tells a session what it is called.
@@ -169,7 +182,7 @@ impl Model {
         }
     }
 
-    fn publish(&mut self, room: u64, public: Public) {
+    pub(crate) fn publish(&mut self, room: u64, public: Public) {
         let public = Rc::new(public);
         let time = self.time();
         let (mut heard, mut unwanted) = ([false; 3], 0);
@@ -251,6 +264,7 @@ fn code_of(words: &str) -> &'static str {
         _ if words.starts_with("no such command: ") => "unknown",
         _ if words.starts_with("line too long: ") => "too-long",
         _ if words.starts_with("nobody ") => "nobody",
+        _ if words.starts_with("you are muted") => "muted",
         _ if words.ends_with(" is taken") => "taken",
         _ if words.ends_with(" is reserved") => "reserved",
         _ => "not-allowed",
