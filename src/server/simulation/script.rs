@@ -126,23 +126,23 @@ impl Item {
     }
 
     /// Whether it is a command, or is said: all else is refused or answered before it is asked who sends it.
-    pub(crate) fn is_understood(&self) -> bool {
-        self.is_line()
-            && !matches!(
-                self,
-                Self::MalformedName(_)
-                    | Self::ReservedName(_)
-                    | Self::MalformedRoom(_)
-                    | Self::Empty
-                    | Self::TooLong(_)
-                    | Self::LongWords(_)
-                    | Self::Unknown
-                    | Self::NoText
-                    | Self::Ping(_)
-                    | Self::Garbage
-                    | Self::SeveralLines
-                    | Self::Foreign
-            )
+    pub(crate) fn is_understood(&self, dialect: Dialect) -> bool {
+        match self {
+            // What a person puts behind a name is the key of that.
+            Self::MalformedName(name) => dialect == Dialect::Telnet && name.contains(' '),
+            Self::ReservedName(_)
+            | Self::MalformedRoom(_)
+            | Self::Empty
+            | Self::TooLong(_)
+            | Self::LongWords(_)
+            | Self::Unknown
+            | Self::NoText
+            | Self::Ping(_)
+            | Self::Garbage
+            | Self::SeveralLines
+            | Self::Foreign => false,
+            item => item.is_line(),
+        }
     }
 
     /// Whether others read something of it; but for the last words of one who quits, and for making a room.
@@ -153,6 +153,7 @@ impl Item {
             | Self::SaySlash(_)
             | Self::Act(_)
             | Self::Name(_)
+            | Self::MalformedName(_)
             | Self::TakeKept(..)
             | Self::Keep
             | Self::Tell(..)

@@ -223,7 +223,8 @@ impl Model {
 
     /// What is left of what a session asks for if it is muted.
     pub(crate) fn hear_muted(&mut self, number: u64, item: &Item) -> Result<Item, String> {
-        if self.sessions[&number].muted && item.is_understood() {
+        let dialect = self.sessions[&number].dialect;
+        if self.sessions[&number].muted && item.is_understood(dialect) {
             self.judge(number);
             if self.sessions[&number].muted {
                 match item {
