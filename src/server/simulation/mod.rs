@@ -57,6 +57,12 @@ const FLUSH_WORK_MAX: Work = Work::TURN_MAX.plus(Work::CALL_MAX);
 /// The bound of the work of one read phase.
 const WORK_MAX: Work = Work::TURN_MAX.plus(CALL_SHARE.times(TURN_READS_MIN));
 
+/// At most this much waits for one who does not read: what stops it, a part of a list or what one command is answered,
+/// and what a socket of the simulation takes meanwhile.
+const WAITING_MAX: usize = 2 * 64 * 1024;
+/// The same for as many operators as there may be.
+const OPERATORS_WAITING_MAX: usize = 8 * WAITING_MAX;
+
 const SEEDS: u64 = 200;
 const STEPS: u64 = 120;
 
@@ -175,6 +181,8 @@ impl Simulation {
         event_loop.check_invariants();
         let (census, diary) = (event_loop.census(), event_loop.take_diary());
         let held = event_loop.memory();
+        let waiting = event_loop.waiting_for_operators();
+        assert!(waiting <= OPERATORS_WAITING_MAX, "{waiting} bytes");
         let (opened, timeout) = (event_loop.ledger().opened(), event_loop.timeout());
         let Ledger {
             work, flush_work, ..
