@@ -10,6 +10,9 @@ pub(crate) struct SessionId {
 impl SessionId {
     const SLOT_BITS: u32 = usize::BITS / 2;
 
+    /// What the slots have of those who are at another node.
+    const ABROAD: u32 = 1 << 31;
+
     /// More slots than this cannot be told apart in a [`SessionId::to_bits`].
     pub(crate) const SLOTS_MAX: usize = (1 << (Self::SLOT_BITS - 1)) - 1;
 
@@ -38,6 +41,19 @@ impl SessionId {
             slot: (bits >> Self::SLOT_BITS) as u32,
             serial: bits as u32 & Self::mask(),
         }
+    }
+
+    /// Names somebody who has a session at another node, by their place in a list: no session has such a slot.
+    pub(crate) fn abroad(index: usize, serial: u32) -> Self {
+        Self {
+            slot: Self::ABROAD | index as u32,
+            serial,
+        }
+    }
+
+    /// Their place in that list; `None` if it names a session here.
+    pub(crate) fn index_abroad(self) -> Option<usize> {
+        (self.slot & Self::ABROAD != 0).then_some((self.slot & !Self::ABROAD) as usize)
     }
 
     fn mask() -> u32 {

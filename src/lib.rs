@@ -77,6 +77,7 @@ mod outbox;
 #[path = "../tests/support/random.rs"]
 mod random;
 mod rate;
+mod relay;
 mod report;
 pub mod server;
 pub mod settings;

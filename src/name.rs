@@ -106,6 +106,14 @@ impl Name {
         }
     }
 
+    /// The name that somebody has whom another server knows: any that a server gives or lets be taken.
+    pub(crate) fn parse_held(text: &str) -> Option<Name> {
+        match guest_number(text) {
+            Some(number) => Some(Name::guest(number)),
+            None => Name::parse_kept(text).ok(),
+        }
+    }
+
     /// Whether nobody may choose it without a key.
     pub(crate) fn is_reserved(&self) -> bool {
         matches!(&self.0, Kind::Chosen(name) if is_reserved(name))
@@ -182,6 +190,17 @@ impl fmt::Display for Name {
             Kind::Chosen(name) => f.write_str(name),
         }
     }
+}
+
+/// The number in `guestN`, in any case and with the digits that the server writes: `guest007` is
+/// nobody.
+pub(crate) fn guest_number(text: &str) -> Option<u64> {
+    let (word, number) = text.split_at_checked("guest".len())?;
+    let is_canonical = number == "0" || number.starts_with(|digit| matches!(digit, '1'..='9'));
+    if !is_canonical || !word.eq_ignore_ascii_case("guest") {
+        return None;
+    }
+    number.parse().ok()
 }
 
 /// Why a text is no name. `Display` gives the words for the person who asked, without the `!! `

@@ -245,6 +245,14 @@ fn every_setting_that_can_be_changed_now_is_and_the_others_wait() {
         ("irc-name", "irc.example.org"),
         ("transcript-file", "transcript"),
         ("send-buffer-bytes", "0"),
+        ("relay", "redis://127.0.0.1:6379"),
+        ("relay-user", "chatd"),
+        ("relay-password-file", "password"),
+        ("relay-prefix", "chat:2"),
+        ("relay-lines", "500"),
+        ("relay-patience-seconds", "9"),
+        ("relay-lease-seconds", "30"),
+        ("relay-queue-bytes-max", "64k"),
     ];
     let known = waiting.iter().map(|(key, _)| *key);
     let known = known.chain(CHANGES.iter().map(|(key, ..)| *key));

@@ -16,6 +16,7 @@ const BELOW: &[(&str, &[&str])] = &[
             "log",
             "report",
             "hub",
+            "relay",
             "settings",
             "dialect",
             "ledger",
@@ -43,6 +44,8 @@ const BELOW: &[(&str, &[&str])] = &[
     (
         "hub",
         &[
+            // What comes from other nodes, and not how.
+            "relay",
             "dialect",
             "outbox",
             "limits",
@@ -60,6 +63,7 @@ const BELOW: &[(&str, &[&str])] = &[
             "work",
         ],
     ),
+    ("relay", &["name", "hygiene", "fields"]),
     (
         "settings",
         &["dialect", "limits", "name", "net", "rate", "file"],
@@ -155,6 +159,7 @@ const PURE: &[&str] = &[
     "src/origin.rs",
     "src/outbox.rs",
     "src/rate.rs",
+    "src/relay/",
     "src/when.rs",
 ];
 

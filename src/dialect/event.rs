@@ -24,8 +24,10 @@ pub(crate) enum Event<'a> {
     },
     /// Somebody came, went or took another name.
     Presence(Presence<'a>),
-    /// An operator tells everybody.
+    /// An operator, or the server itself, tells everybody.
     Announced {
+        /// What stands before the words of an operator.
+        before: &'static str,
         words: &'a str,
         /// What the server is called.
         server: &'a str,
@@ -174,6 +176,11 @@ pub(crate) enum Note<'a> {
         silent: Duration,
         dialect: &'static str,
         /// In which room, if that is to be told.
+        room: Option<&'a RoomName>,
+    },
+    /// Somebody is at another node; and in which room, if that is to be told.
+    PersonElsewhere {
+        name: &'a Name,
         room: Option<&'a RoomName>,
     },
     /// The session went from one room to another.

@@ -16,7 +16,7 @@ pub(crate) mod request;
 pub(crate) mod telnet;
 pub(crate) mod web;
 pub(crate) mod wire;
-mod words;
+pub(crate) mod words;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};

@@ -274,8 +274,10 @@ pub(crate) enum Refusal {
     RoomTooWide(usize),
     /// A page has no terminal that this could change.
     ForTerminals,
-    /// The connection of that person is broken, and their page may come back.
+    /// The connection of that person is broken, and their page may come back; or they are at a node that cannot be reached.
     Unreachable(Box<str>),
+    /// Somebody else had the session's name first, at another node; it has that of a guest now.
+    TakenElsewhere { name: Box<str>, guest: Box<str> },
 }
 
 impl Refusal {
@@ -285,7 +287,7 @@ impl Refusal {
             Self::NoSuchCommand(_) | Self::Ambiguous { .. } | Self::NoSuchVerb => "unknown",
             Self::Usage(_) | Self::WireUsage(_) => "usage",
             Self::Nobody(_) | Self::HasLeft(_) | Self::Unreachable(_) => "nobody",
-            Self::Taken(_) => "taken",
+            Self::Taken(_) | Self::TakenElsewhere { .. } => "taken",
             Self::Reserved(_) => "reserved",
             Self::MalformedName
             | Self::NameTooWide(_)

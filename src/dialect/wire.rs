@@ -14,7 +14,6 @@ use crate::dialect::input::{Context, Input};
 use crate::dialect::line::{Line, LineBuffer};
 use crate::dialect::message::is_one_word;
 use crate::dialect::request::{Refusal, Request};
-use crate::dialect::words::ANNOUNCEMENT;
 use crate::hygiene;
 use crate::ledger::CloseReason;
 use crate::name::{Name, RoomName};
@@ -350,8 +349,8 @@ pub(super) fn encode_event(event: &Event<'_>, watching: bool, out: &mut Vec<u8>)
             line(out, "CHAT", &[&name.text(), &format!("{ACTION}{words}")]);
         }
         Event::Presence(presence) if watching => encode_presence(&presence, out),
-        Event::Announced { words, .. } if watching => {
-            line(out, "TELL", &[SERVER, &format!("{ANNOUNCEMENT}{words}")]);
+        Event::Announced { before, words, .. } if watching => {
+            line(out, "TELL", &[SERVER, &format!("{before}{words}")]);
         }
         Event::Presence(_) | Event::Operator { .. } | Event::Announced { .. } => {}
     }

@@ -73,6 +73,10 @@ impl Display for Note<'_> {
                 write!(f, "{name}: here {here}, silent {silent}, {dialect}")?;
                 room.map_or(Ok(()), |room| write!(f, ", in {room}"))
             }
+            Self::PersonElsewhere { name, room } => {
+                write!(f, "{name}: on another server")?;
+                room.map_or(Ok(()), |room| write!(f, ", in {room}"))
+            }
             Self::Moved { from, to, made } => {
                 write!(f, "you left {from} and are in {to}")?;
                 f.write_str(match made {
@@ -294,6 +298,9 @@ impl Display for Refusal {
             }
             Self::NoRoomsMade => f.write_str("no rooms are made here; /rooms lists those there are"),
             Self::ForTerminals => f.write_str("that is for terminals"),
+            Self::TakenElsewhere { name, guest } => {
+                write!(f, "{name} is taken; you are {guest}")
+            }
             Self::Unreachable(name) => write!(f, "{name} cannot be reached just now"),
             Self::MalformedRoom => f.write_str(
                 "a room's name is 1 to 24 letters, digits or _ - . and begins with a letter or digit",
@@ -328,7 +335,7 @@ fn ruled(what: &str, until: Option<u64>, why: &str) -> String {
 }
 
 /// What everybody is told whom an operator tells something.
-pub(super) const ANNOUNCEMENT: &str = "announcement: ";
+pub(crate) const ANNOUNCEMENT: &str = "announcement: ";
 
 impl Farewell<'_> {
     /// What is said, if anything is.

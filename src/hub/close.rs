@@ -93,6 +93,9 @@ impl<T> Hub<T> {
         let Some(session) = sessions.get_mut(id) else {
             return id;
         };
+        if core.relayed.is_some() {
+            session.name = Name::guest(core.next_guest(session.number));
+        }
         // A guest's number is its own, so it is free.
         let claimed = core.roster.claim(id, &session.name);
         debug_assert_eq!(claimed, Ok(()));
@@ -318,6 +321,9 @@ impl<T> Hub<T> {
         core.bid_farewell(session, parting, now);
         let name = session.name.clone();
         let (name, words) = (&name, parting.words);
+        if self.core.relayed.is_some() {
+            return self.leave_all(id, words);
+        }
         let left = |here| Presence::Left { name, words, here };
         self.leave(id, left, now);
         let Self { sessions, core } = self;

@@ -8,12 +8,15 @@ use crate::dialect::event::{Event, Note, Reply};
 use crate::dialect::request::{Command, Refusal, Request};
 use crate::hub::close::Parting;
 use crate::hub::core::Core;
+use crate::hub::relayed::name_of;
+use crate::hub::returned::said;
 use crate::hub::rooms::RoomAt;
 use crate::hub::session::{Flow, Session};
 use crate::hub::Hub;
 use crate::id::SessionId;
-use crate::ledger::{log_name, CloseReason};
-use crate::name::{Keys, Kind, Name};
+use crate::ledger::CloseReason;
+use crate::name::Name;
+use crate::relay::record::{self, Manner};
 use crate::work::Work;
 
 /// Nobody can ignore more people at a time.
@@ -99,15 +102,15 @@ impl<T> Hub<T> {
 /// Requests that touch nobody else's session.
 impl Core {
     fn say<T>(&mut self, session: &mut Session<T>, words: &str, now: Instant) {
-        self.speak(session, |name| Event::Said { name, words }, now);
+        self.speak(session, words, Manner::Said, now);
     }
 
     fn notice<T>(&mut self, session: &mut Session<T>, words: &str, now: Instant) {
-        self.speak(session, |name| Event::Noticed { name, words }, now);
+        self.speak(session, words, Manner::Noticed, now);
     }
 
     fn act<T>(&mut self, session: &mut Session<T>, words: &str, now: Instant) {
-        self.speak(session, |name| Event::Did { name, words }, now);
+        self.speak(session, words, Manner::Did, now);
         if !session.codec.hears_own() {
             let name = session.name.clone();
             self.reply(session, &Reply::YouDid { name: &name, words }, now);
@@ -115,21 +118,23 @@ impl Core {
     }
 
     /// Says something to the room under the session's own name. Whatever is said passes through here.
-    fn speak<'a, T>(
-        &mut self,
-        session: &'a mut Session<T>,
-        event: impl FnOnce(&'a Name) -> Event<'a>,
-        now: Instant,
-    ) {
+    fn speak<T>(&mut self, session: &mut Session<T>, words: &str, manner: Manner, now: Instant) {
         if session.is_nowhere() {
             return;
         }
         self.announce(session, now);
+        if self.relayed.is_some() {
+            return self.say_to_others(session, words, manner);
+        }
+        self.say_now(session, &said(&session.name, words, manner), now);
+    }
+
+    /// The room hears what a session says.
+    pub(super) fn say_now<T>(&mut self, session: &Session<T>, event: &Event<'_>, now: Instant) {
         self.speeches = self.speeches.wrapping_add(1);
         let (id, speeches, wall_seconds) = (session.id, self.speeches, self.wall_seconds);
         let hears_own = session.codec.hears_own();
         let user = session.codec.user();
-        let event = event(&session.name);
         let transcript = &mut self.transcript;
         self.rooms.change(session.room, |room| {
             if let Some(member) = room.members.get_mut(session.member) {
@@ -138,85 +143,16 @@ impl Core {
             room.note_speaker(id);
             room.note_said(now);
             if let Some(transcript) = transcript.as_mut().filter(|_| room.key.is_none()) {
-                transcript.add(&room.name, &event, wall_seconds);
+                transcript.add(&room.name, event, wall_seconds);
             }
             room.introduce(session.member, &session.name, user);
-            room.history.keep(&event, id.into(), wall_seconds);
+            room.history.keep(event, id.into(), wall_seconds);
             if hears_own {
-                room.say_to_all(&event, Some(id), user);
+                room.say_to_all(event, Some(id), user);
             } else {
-                room.say_to_others(&event, session.member, user);
+                room.say_to_others(event, session.member, user);
             }
         });
-    }
-
-    fn take_name<T>(
-        &mut self,
-        session: &mut Session<T>,
-        name: Name,
-        now: Instant,
-    ) -> Result<(), Refusal> {
-        self.rename(session, name, now)?;
-        self.announce(session, now);
-        let name = session.name.clone();
-        self.reply(session, &Reply::Note(Note::YouAre(&name)), now);
-        Ok(())
-    }
-
-    /// Gives a session another name, and lets those know who know of it.
-    pub(super) fn rename<T>(
-        &mut self,
-        session: &mut Session<T>,
-        name: Name,
-        now: Instant,
-    ) -> Result<(), Refusal> {
-        // The keys of either name are derived, and those of the new one once more.
-        if let Kind::Chosen(text) = name.kind() {
-            self.work.add(Work::look_up(text).times(3));
-        }
-        self.may_be_taken(&name)?;
-        self.is_free_of_keys(session, &name)?;
-        let (id, own) = (session.id, &session.name);
-        if self.roster.rename(id, own, &name).is_err() {
-            return Err(Refusal::Taken(name.to_string().into()));
-        }
-        self.keep_owned(session, &name);
-        let from = mem::replace(&mut session.name, name);
-        if session.name != from {
-            log_name(session.number, &from, &session.name);
-            self.send(session, now, |_, session, out| {
-                session.codec.tell_name(&session.name, out);
-            });
-            session.codec.set_nick(&session.name.text());
-            self.rooms.change(session.room, |room| {
-                let user = session.codec.user();
-                room.rename(session.member, &from, &session.name, user, now);
-            });
-        }
-        Ok(())
-    }
-
-    /// Whether no rule forbids this name.
-    fn may_be_taken(&mut self, name: &Name) -> Result<(), Refusal> {
-        match name.kind() {
-            Kind::Chosen(text) => self.is_allowed(text),
-            Kind::Guest(_) => Ok(()),
-        }
-    }
-
-    /// Whether no rule forbids that somebody, or a room, is called so.
-    pub(super) fn is_allowed(&mut self, text: &str) -> Result<(), Refusal> {
-        let wall_seconds = self.wall_seconds;
-        if !self.rules.has_patterns() {
-            return Ok(());
-        }
-        self.work.add(Work::look_up(text));
-        let rule = self.rules.forbidden(&Keys::of(text), wall_seconds);
-        let Some(number) = rule.map(|rule| rule.number) else {
-            return Ok(());
-        };
-        self.rules.hit(number, wall_seconds);
-        Err(Refusal::NotAllowed(text.into()))
     }
 
     pub(super) fn note<T>(&mut self, session: &mut Session<T>, note: Note<'_>, now: Instant) {
@@ -240,6 +176,16 @@ impl Core {
 
     fn set_away<T>(&mut self, session: &mut Session<T>, reason: Option<&str>, now: Instant) {
         session.prefs().away = reason.map(Into::into);
+        if self.crosses(session.id) {
+            let session = session.who().session;
+            self.tell_others(match reason {
+                Some(why) => {
+                    let why = why.into();
+                    record::Event::Away { session, why }
+                }
+                None => record::Event::Back { session },
+            });
+        }
         self.note(session, Note::Away(reason.is_some()), now);
     }
 
@@ -296,35 +242,6 @@ impl Core {
 
 /// Requests that need others' sessions.
 impl<T> Hub<T> {
-    pub(super) fn take_name(
-        &mut self,
-        id: SessionId,
-        name: Name,
-        now: Instant,
-    ) -> Result<(), Refusal> {
-        self.with_unsorted_name(id, |core, session| core.take_name(session, name, now))
-    }
-
-    /// Lets something be done that may change the name of a session, and is work like a look-up. Whoever calls it sees
-    /// to it that the names are sorted again.
-    pub(super) fn with_unsorted_name(
-        &mut self,
-        id: SessionId,
-        change: impl FnOnce(&mut Core, &mut Session<T>) -> Result<(), Refusal>,
-    ) -> Result<(), Refusal> {
-        self.core.work.add(Work::LOOK_UP);
-        let is_sorted = self.unsort_name(id);
-        let Self { sessions, core } = self;
-        let changed = match sessions.get_mut(id) {
-            Some(session) => change(core, session),
-            None => Ok(()),
-        };
-        if is_sorted {
-            core.unsorted.push(id);
-        }
-        changed
-    }
-
     /// Queues what one session alone is told.
     pub(super) fn send(&mut self, id: SessionId, bytes: &mut Vec<u8>, now: Instant) {
         let Self { sessions, core } = self;
@@ -355,6 +272,9 @@ impl<T> Hub<T> {
         notice: bool,
         now: Instant,
     ) -> Result<(), Refusal> {
+        if self.find_abroad(to).is_some() {
+            return self.tell_abroad(id, to, words, notice, now);
+        }
         let receiver = self.find(to)?;
         if receiver.flow == Flow::Absent {
             return Err(Refusal::Unreachable(receiver.name.text().into()));
@@ -369,6 +289,11 @@ impl<T> Hub<T> {
         let teller = prefs.and_then(|prefs| prefs.last_teller.as_ref());
         let (teller, name) = teller.ok_or(Refusal::NobodyWrote)?;
         let teller = *teller;
+        let abroad = self.core.others().map(|others| &others.abroad);
+        if let Some(person) = abroad.and_then(|it| it.get(teller)) {
+            let to = person.name.text().into_owned();
+            return self.tell_abroad(id, &to, words, false, now);
+        }
         if !self.is_open(teller) {
             return Err(Refusal::HasLeft(name.text().into()));
         }
@@ -420,6 +345,10 @@ impl<T> Hub<T> {
     }
 
     fn describe(&mut self, id: SessionId, name: &str, now: Instant) -> Result<(), Refusal> {
+        if let Some(found) = self.find_abroad(name) {
+            self.describe_abroad(id, found, now);
+            return Ok(());
+        }
         let session = self.find(name)?;
         let (name, at) = (session.name.clone(), session.room);
         let (here, silent) = (session.opened_at, session.heard_at());
@@ -439,8 +368,7 @@ impl<T> Hub<T> {
     }
 
     fn ignore(&mut self, id: SessionId, name: &str, now: Instant) -> Result<(), Refusal> {
-        let found = self.find(name)?;
-        let (found, name) = (found.id, found.name.clone());
+        let (found, name) = self.find_anywhere(name)?;
         if found == id {
             return Err(Refusal::Yourself);
         }
@@ -449,7 +377,7 @@ impl<T> Hub<T> {
         let is_new = !ignored.contains(&found.into());
         if is_new && ignored.len() >= IGNORED_MAX {
             // Those who have left make place only now: their last lines may not have been told yet.
-            ignored.retain(|ignored| self.is_open(ignored.session()));
+            ignored.retain(|ignored| self.is_anywhere(ignored.session()));
         }
         let fits = ignored.len() < IGNORED_MAX;
         if is_new && fits {
@@ -466,8 +394,8 @@ impl<T> Hub<T> {
     }
 
     fn unignore(&mut self, id: SessionId, name: &str, now: Instant) -> Result<(), Refusal> {
-        let found = self.find(name)?;
-        let (found, name) = (found.id.into(), found.name.clone());
+        let (found, name) = self.find_anywhere(name)?;
+        let found = found.into();
         if let Some(session) = self.session(id) {
             session.prefs().ignored.retain(|ignored| *ignored != found);
         }
@@ -480,11 +408,11 @@ impl<T> Hub<T> {
         if let Some(session) = self.sessions.get(id) {
             let prefs = session.prefs.as_deref();
             let ignored = prefs.map_or(&[][..], |prefs| &prefs.ignored);
-            let ignored = ignored
-                .iter()
-                .filter_map(|it| self.sessions.get(it.session()));
-            let open = ignored.filter(|session| session.is_open());
-            let names: Vec<&Name> = open.map(|session| &session.name).collect();
+            let ignored = ignored.iter().map(|it| it.session());
+            let there = ignored.filter(|it| self.is_anywhere(*it));
+            let others = self.core.others();
+            let names = there.filter_map(|it| name_of(&self.sessions, others, it));
+            let names: Vec<&Name> = names.collect();
             let to = session.to(self.core.wall_seconds);
             let reply = Reply::Note(Note::Ignored(&names));
             session.codec.encode_reply(&reply, &to, &mut out);
@@ -494,5 +422,22 @@ impl<T> Hub<T> {
 
     fn is_open(&self, id: SessionId) -> bool {
         self.sessions.get(id).is_some_and(Session::is_open)
+    }
+
+    /// Whether somebody is here, or at another node.
+    fn is_anywhere(&self, id: SessionId) -> bool {
+        let others = self.core.others();
+        self.is_open(id) || others.is_some_and(|others| others.abroad.get(id).is_some())
+    }
+
+    /// Who is called so, here or at another node, and how that is spelled.
+    fn find_anywhere(&mut self, name: &str) -> Result<(SessionId, Name), Refusal> {
+        self.core.work.add(Work::look_up(name));
+        let found = self.core.roster.find(name);
+        let found = found.and_then(|id| {
+            let name = name_of(&self.sessions, self.core.others(), id)?;
+            Some((id, name.clone()))
+        });
+        found.ok_or_else(|| Refusal::Nobody(name.into()))
     }
 }

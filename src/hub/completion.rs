@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use crate::dialect::commands::{takes_room, COMMANDS};
 use crate::dialect::input::Word;
 use crate::dialect::request::Command;
+use crate::hub::relayed::name_of;
 use crate::hub::rooms::RoomAt;
 use crate::hub::Hub;
 use crate::id::SessionId;
@@ -54,7 +55,8 @@ impl<T> Hub<T> {
     /// The names of those here, but for `own`, that begin with `prefix`, which is in lower case.
     fn names_that_begin(&mut self, prefix: &str, own: SessionId) -> Vec<String> {
         let Self { sessions, core } = self;
-        let name_of = |id| sessions.get(id).map(|session| &session.name);
+        let relayed = core.relayed.as_deref();
+        let name_of = |id| name_of(sessions, relayed, id);
         let begins = |id: &SessionId| {
             name_of(*id).is_some_and(|name| name.text().to_lowercase().starts_with(prefix))
         };
@@ -68,9 +70,11 @@ impl<T> Hub<T> {
             .chain(others)
             .filter(|id| **id != own)
             .filter_map(|id| {
-                let session = sessions.get(*id)?;
-                let spoke = room.members.get(session.member)?.spoke;
-                Some((Reverse(spoke), session.name.text()))
+                let spoke = match sessions.get(*id) {
+                    Some(session) => room.members.get(session.member)?.spoke,
+                    None => relayed?.abroad.get(*id)?.spoke,
+                };
+                Some((Reverse(spoke), name_of(*id)?.text()))
             })
             .collect();
         core.work
@@ -88,11 +92,18 @@ impl<T> Hub<T> {
     pub(super) fn sort_names(&mut self) {
         let Self { sessions, core } = self;
         while let Some(id) = core.unsorted.pop() {
-            let name_of = |id| sessions.get(id).map(|session| &session.name);
+            let others = core.relayed.as_deref();
+            let name_of = |id| name_of(sessions, others, id);
             let session = sessions.get(id).filter(|session| session.is_open());
-            if let Some(session) = session {
-                let room = core.rooms.get_mut(session.room);
-                room.names.insert(id, &session.name, name_of);
+            let person = others.and_then(|others| others.abroad.get(id));
+            let place = match (session, person) {
+                (Some(session), _) => session.place(),
+                (None, Some(person)) => person.place.as_ref().map(|(at, _)| *at),
+                (None, None) => None,
+            };
+            if let (Some(at), Some(name)) = (place, name_of(id)) {
+                let room = core.rooms.get_mut(at);
+                room.names.insert(id, name, name_of);
                 core.work.add(Work::SORTED_NAME);
             }
         }
@@ -104,12 +115,12 @@ impl<T> Hub<T> {
         let Some(session) = sessions.get(id) else {
             return false;
         };
-        let room = core.rooms.get_mut(session.room);
+        let (room, others) = (core.rooms.get_mut(session.room), core.relayed.as_deref());
         let member = room.members.get(session.member);
         if member.is_none_or(|member| member.announced.is_none()) {
             return false;
         }
-        let name_of = |id| sessions.get(id).map(|session| &session.name);
+        let name_of = |id| name_of(sessions, others, id);
         room.names.remove(id, &session.name, name_of);
         core.work.add(Work::SORTED_NAME);
         true

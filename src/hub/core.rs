@@ -14,6 +14,7 @@ use crate::hub::kept::key::Seed;
 use crate::hub::kept::KeptNames;
 use crate::hub::operators::outcome::Done;
 use crate::hub::readings::Counts;
+use crate::hub::relayed::Relayed;
 use crate::hub::room::feed::Part;
 use crate::hub::room::Room;
 use crate::hub::rooms::Rooms;
@@ -114,6 +115,8 @@ pub(super) struct Core {
     pub(super) began: u64,
     /// The server goes down: nobody is told who leaves, for all do.
     pub(super) going_down: bool,
+    /// What is kept of other nodes, where this is one of several.
+    pub(super) relayed: Option<Box<Relayed>>,
     /// How often anything was said, to tell who spoke last.
     pub(super) speeches: u32,
     /// The time of day, as seconds since 1970 in UTC.
@@ -167,6 +170,7 @@ impl Core {
             unregistered: 0,
             began: 0,
             going_down: false,
+            relayed: None,
             speeches: 0,
             wall_seconds: 0,
             motd: Vec::new(),
@@ -189,6 +193,11 @@ impl Core {
         self.is_full(self.room_of(session))
     }
 
+    /// Whether some room has as much to tell as is good.
+    pub(super) fn is_a_room_full(&self) -> bool {
+        self.rooms.has_untold_that(|room| self.is_full(room))
+    }
+
     /// The room that a session is in.
     pub(super) fn room_of<T>(&self, session: &Session<T>) -> &Room {
         self.rooms.get(session.room)
@@ -206,8 +215,17 @@ impl Core {
         self.is_full(room) || self.going_down
     }
 
-    /// Lets the others in its room know of a session, if they were not told of it before.
-    pub(super) fn announce<T>(&mut self, session: &Session<T>, now: Instant) {
+    /// Lets the others in its room know of a session, if they were not told of it before. Where several nodes share the
+    /// room, all are told first.
+    pub(super) fn announce<T>(&mut self, session: &mut Session<T>, now: Instant) {
+        if self.relayed.is_some() {
+            return self.introduce_to_others(session);
+        }
+        self.announce_now(session, now);
+    }
+
+    /// The same at once.
+    pub(super) fn announce_now<T>(&mut self, session: &Session<T>, now: Instant) {
         let is_new = self.rooms.change(session.room, |room| {
             room.announce(session.member, &session.name, session.codec.user(), now)
         });

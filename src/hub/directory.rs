@@ -2,13 +2,15 @@
 
 use std::cell::Cell;
 use std::mem;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::dialect::directory::{Directory, Person, Totals};
 use crate::dialect::irc::question::Question;
 use crate::dialect::request::Refusal;
 use crate::dialect::Opening;
+use crate::hub::abroad;
 use crate::hub::core::Core;
+use crate::hub::room;
 use crate::hub::rooms::RoomAt;
 use crate::hub::session::Session;
 use crate::hub::sessions::Sessions;
@@ -53,13 +55,42 @@ impl<T> View<'_, T> {
 
     /// The same, with the room that they are in.
     fn person_of<'s>(&'s self, session: &'s Session<T>) -> Person<'s> {
-        let at = session.place();
-        let room = at.map(|at| self.core.rooms.get(at));
-        let room = room.filter(|room| room.key.is_none() || at == self.own);
         Person {
-            room: room.map(|room| room.name.text()),
+            room: self.shown_room(session.place()),
             ..self.see(session)
         }
+    }
+
+    /// Somebody at another node.
+    fn person_abroad<'s>(&'s self, person: &'s abroad::Person) -> Person<'s> {
+        let at = person.place.as_ref().map(|(at, _)| *at);
+        Person {
+            name: &person.name,
+            user: room::abroad::USER,
+            real: "",
+            away: person.away.as_deref(),
+            op: false,
+            is_hidden: false,
+            room: self.shown_room(at),
+            silent: Duration::ZERO,
+            since: self.core.wall_seconds,
+        }
+    }
+
+    /// Somebody here, or at another node.
+    fn anybody(&self, id: SessionId) -> Option<Person<'_>> {
+        if let Some(session) = self.sessions.get(id) {
+            return Some(self.person_of(session));
+        }
+        let person = self.core.others()?.abroad.get(id)?;
+        Some(self.person_abroad(person))
+    }
+
+    /// The name of a room, if the viewer may know of it.
+    fn shown_room(&self, at: Option<RoomAt>) -> Option<&str> {
+        let room = at.map(|at| self.core.rooms.get(at));
+        let room = room.filter(|room| room.key.is_none() || at == self.own);
+        room.map(|room| room.name.text())
     }
 
     fn find_room(&self, name: &str) -> Option<RoomAt> {
@@ -77,7 +108,7 @@ impl<T> Directory for View<'_, T> {
     fn person(&self, name: &str) -> Option<Person<'_>> {
         self.looked_at.set(self.looked_at.get() + 50);
         let id = self.core.roster.find(name)?;
-        self.sessions.get(id).map(|session| self.person_of(session))
+        self.anybody(id)
     }
 
     fn each_in(&self, room: &str, each: &mut dyn FnMut(&Person<'_>) -> bool) -> bool {
@@ -87,11 +118,12 @@ impl<T> Directory for View<'_, T> {
         let room = self.core.rooms.get(at);
         for id in room.arrivals() {
             self.look();
-            let Some(session) = self.sessions.get(id) else {
-                continue;
+            let is_known = match self.sessions.get(id) {
+                Some(session) => id == self.viewer || room.is_introduced(session.member),
+                None => self.core.is_introduced_abroad(id),
             };
-            let is_known = id == self.viewer || room.is_introduced(session.member);
-            if is_known && !each(&self.person_of(session)) {
+            let person = self.anybody(id).filter(|_| is_known);
+            if person.is_some_and(|person| !each(&person)) {
                 break;
             }
         }
@@ -103,6 +135,13 @@ impl<T> Directory for View<'_, T> {
             // A name is compared with a mask.
             self.looked_at.set(self.looked_at.get() + 5);
             if !each(&self.person_of(session)) {
+                return;
+            }
+        }
+        let others = self.core.others();
+        for person in others.into_iter().flat_map(|others| others.abroad.iter()) {
+            self.looked_at.set(self.looked_at.get() + 5);
+            if !each(&self.person_abroad(person)) {
                 return;
             }
         }
@@ -132,6 +171,7 @@ impl<T> Directory for View<'_, T> {
             operators += usize::from(session.is_operator());
         }
         let lobby = self.core.rooms.get(RoomAt::LOBBY).here();
+        people += self.core.others().map_or(0, |others| others.abroad.len());
         Totals {
             people,
             hidden,
@@ -242,6 +282,9 @@ impl Core {
             if is_named {
                 let before = mem::replace(&mut session.name, coming.name.clone());
                 log_name(session.number, &before, &session.name);
+                if self.relayed.is_some() {
+                    self.introduce_to_others(session);
+                }
             }
         }
         session.codec.set_nick(&session.name.text());

@@ -186,7 +186,11 @@ impl<T> Hub<T> {
         self.note_heard(id);
         let session = self.sessions.get(id);
         let waited_on = session.is_some_and(|session| session.is_right_behind_a_pause(now));
-        let waits_for_room = session.and_then(|session| self.core.waits_for_room(session, now));
+        let waits_for_room = session.and_then(|session| {
+            let core = &self.core;
+            let waits_for_relay = core.waits_for_relay(session.talks, now);
+            core.waits_for_room(session, now).max(waits_for_relay)
+        });
         let mut input = bytes;
         let paused_until = match waits_for_room {
             None => self.understand_some(id, &mut input, now),
@@ -307,7 +311,10 @@ impl<T> Hub<T> {
         if let Some(bytes) = spoken_bytes {
             session.say_line(now + KeepingUp::line_costs(bytes));
         }
-        paid_until.max(core.waits_for_room(session, now))
+        let waits_for_relay = core.waits_for_relay(spoken_bytes.is_some(), now);
+        paid_until
+            .max(core.waits_for_room(session, now))
+            .max(waits_for_relay)
     }
 
     /// No more input is looked at for now.

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use crate::dialect::Encoding;
 use crate::hub::room::Room;
 use crate::hub::rooms::RoomAt;
-use crate::hub::session::{Flow, Session, Stage};
+use crate::hub::session::{Flow, Long, Session, Stage};
 use crate::hub::Hub;
 #[cfg(test)]
 use crate::id::SessionId;
@@ -64,8 +64,11 @@ impl<T> Hub<T> {
             );
             // One whose write side is dead is being reset by who owns the stream, and is told nothing more.
             let is_dead = session.flow == Flow::Dead;
+            let is_asked = session.long.as_deref() == Some(&Long::Asked);
+            let is_asking = self.core.others().is_some_and(|it| it.asks(id));
+            assert_eq!(is_asked, is_asking, "{id:?} waits for the other nodes");
             assert!(
-                session.long.is_none() || closed || has_waker || is_dead,
+                session.long.is_none() || closed || has_waker || is_dead || is_asked,
                 "{id:?} waits for a reply that nobody makes"
             );
             let listed = self.core.flush_list.iter().filter(|it| **it == id).count();
@@ -150,10 +153,13 @@ impl<T> Hub<T> {
         assert_eq!(nowhere.count(), core.nowhere, "in no room");
         let members = core.rooms.totals().members;
         assert_eq!(census.open, members + core.nowhere, "members");
-        assert_eq!(census.names, census.open, "names");
+        let abroad = core.others().into_iter().flat_map(|it| it.abroad.iter());
+        let holders: Vec<_> = abroad.filter(|it| it.holds_name).collect();
+        assert_eq!(census.names, census.open + holders.len(), "names");
         let open = self.sessions.iter().filter(|session| session.is_open());
-        core.roster
-            .check_invariants(open.map(|session| (session.id, &session.name)));
+        let here = open.map(|session| (session.id, &session.name));
+        let abroad = holders.iter().map(|person| (person.id, &person.name));
+        core.roster.check_invariants(here.chain(abroad));
         let queued = self.sessions.iter().map(|session| session.outbox.bytes());
         assert_eq!(queued.sum::<usize>(), core.queued_bytes, "queued bytes");
         let input = self.sessions.iter().map(Session::input_bytes);
@@ -176,7 +182,7 @@ impl<T> Hub<T> {
             "those who keep up, and who do not"
         );
         let announced = members().filter(|member| member.announced.is_some());
-        assert_eq!(announced.count(), room.here(), "those announced");
+        assert_eq!(announced.count(), room.here_at_home(), "those announced");
         for encoding in Encoding::ALL {
             let listeners = members().filter(|member| member.encoding == encoding);
             assert_eq!(

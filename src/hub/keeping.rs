@@ -71,6 +71,10 @@ impl<T> Hub<T> {
         if let (Err(_), Some(session)) = (&taken, self.session(id)) {
             session.set_owned(before);
         }
+        let relayed = self.core.relayed.as_mut();
+        if let Some(wanted) = relayed.and_then(|it| it.naming.get_mut(&id)) {
+            wanted.owned_before = before;
+        }
         taken
     }
 
@@ -354,11 +358,11 @@ impl Core {
 
 impl<T> Session<T> {
     /// Which kept name it has by right: it came with the key, or has kept the name itself.
-    fn owned(&self) -> Option<Number> {
+    pub(super) fn owned(&self) -> Option<Number> {
         self.prefs.as_deref().and_then(|prefs| prefs.owned)
     }
 
-    fn set_owned(&mut self, owned: Option<Number>) {
+    pub(super) fn set_owned(&mut self, owned: Option<Number>) {
         if owned.is_some() || self.prefs.is_some() {
             self.prefs().owned = owned;
         }

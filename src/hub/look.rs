@@ -155,6 +155,7 @@ impl<T> Hub<T> {
 
     /// The session whose person is called so, or so that nobody else could be.
     pub(crate) fn who_is(&self, name: &str) -> Option<SessionId> {
-        self.core.roster.find(name)
+        let found = self.core.roster.find(name);
+        found.filter(|id| self.sessions.get(*id).is_some())
     }
 }

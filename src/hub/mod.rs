@@ -16,7 +16,8 @@
 //! | flush | [`Hub::flush`], [`Hub::cut_off`] |
 //! | reap | [`Hub::reap`] |
 //!
-//! Monitoring asks for [`Hub::readings`].
+//! Monitoring asks for [`Hub::readings`]. Where several nodes share a chat, [`Hub::take_outgoing`] is what the others are
+//! to be told, and [`Hub::relayed`] is the one way in for what comes back and for what comes from them.
 //!
 //! # One way out
 //! [`Hub::close`] alone ends a session ([`Hub::begin_close`], without last words): it takes it out of the room, frees its
@@ -24,11 +25,13 @@
 //! or borrow of the turn is alive any more. Telling the others only adds to the feed, so however many leave at once,
 //! nothing recurses.
 
+mod abroad;
 mod absences;
 mod close;
 mod commands;
 mod completion;
 mod core;
+mod crossing;
 mod directory;
 mod flush;
 mod input;
@@ -41,11 +44,15 @@ mod limits;
 mod look;
 mod lookalikes;
 mod moves;
+mod naming;
 pub(crate) mod operators;
+mod others;
 mod pages;
 mod prefs;
 mod readings;
+pub(crate) mod relayed;
 mod replies;
+mod returned;
 mod room;
 pub(crate) mod rooms;
 mod roster;
@@ -241,6 +248,12 @@ impl<T> Hub<T> {
     #[must_use]
     pub(crate) fn has_done_enough(&self) -> bool {
         self.core.has_done_enough()
+    }
+
+    /// Whether some room has as much to tell as is good, so that no more of what others say is to be passed on.
+    #[must_use]
+    pub(crate) fn is_a_room_full(&self) -> bool {
+        self.core.is_a_room_full()
     }
 
     /// The sessions whose pause has ended.

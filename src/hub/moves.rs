@@ -14,13 +14,18 @@ use crate::dialect::request::Refusal;
 use crate::fields::{self, Value};
 use crate::hub::absences::Missed;
 use crate::hub::core::Core;
+use crate::hub::relayed::{Departed, Going};
+use crate::hub::replies::listed_as;
+use crate::hub::room::key::RoomKey;
 use crate::hub::room::members::NOWHERE;
+use crate::hub::room::presence::Announced;
 use crate::hub::room::Room;
-use crate::hub::rooms::{is_key_of, RoomAt, RoomId};
+use crate::hub::rooms::{RoomAt, RoomId};
 use crate::hub::session::Session;
 use crate::hub::Hub;
 use crate::id::SessionId;
 use crate::name::RoomName;
+use crate::relay::record::{Digest, Event};
 use crate::work::Work;
 
 impl<T> Hub<T> {
@@ -42,12 +47,20 @@ impl<T> Hub<T> {
         let Some(session) = sessions.get(id) else {
             return Ok(());
         };
-        let (to, made) = match core.rooms.find(name.text()) {
-            Some(at) => {
-                core.admits(session, at, key)?;
-                (at, Made::No)
-            }
-            None => (core.make_room(session, name, key)?, Made::of(key)),
+        let found = core.rooms.find(name.text());
+        match found {
+            Some(at) => core.admits(session, at, key)?,
+            None => core.may_make_room(session, &name)?,
+        }
+        if core.relayed.is_some() {
+            self.ask_to_go(id, name, key);
+            return Ok(());
+        }
+        let (to, made) = if let Some(at) = found {
+            (at, Made::No)
+        } else {
+            let typed = key.map(|key| RoomKey::Text(key.into()));
+            (core.rooms.make(name, typed), Made::of(key))
         };
         self.go(id, to, made, now);
         Ok(())
@@ -59,12 +72,43 @@ impl<T> Hub<T> {
         if session.is_some_and(|session| session.room == RoomAt::LOBBY) {
             return Err(Refusal::InLobbyAlready);
         }
-        self.go(id, RoomAt::LOBBY, Made::No, now);
+        if self.core.relayed.is_some() {
+            self.ask_to_go(id, RoomName::lobby(), None);
+        } else {
+            self.go(id, RoomAt::LOBBY, Made::No, now);
+        }
         Ok(())
     }
 
+    /// Asks all nodes to go to another room: there the session goes when that comes back, and waits until then.
+    fn ask_to_go(&mut self, id: SessionId, to: RoomName, key: Option<&str>) {
+        let Self { sessions, core } = self;
+        let Some(session) = sessions.get_mut(id) else {
+            return;
+        };
+        let found = core.rooms.find(to.text()).map(|at| core.rooms.get(at));
+        let to = found.map_or(to, |room| room.name.clone());
+        let epoch = core.others().map_or("", |others| &others.epoch);
+        let typed = key.map(|key| RoomKey::Text(key.into()));
+        let digest = match (found, &typed) {
+            (Some(room), _) => room.key.as_ref().map(|key| key.digest(epoch, to.text())),
+            (None, Some(typed)) => Some(typed.digest(epoch, to.text())),
+            (None, None) => None,
+        };
+        if let Some(digest) = digest.filter(|_| found.is_none()) {
+            let room = to.clone();
+            core.tell_others(Event::Open { room, digest });
+        }
+        session.wait_until_asked();
+        core.tell_of_move(session, Some(to), "", digest);
+        if let Some(relayed) = &mut core.relayed {
+            let key = key.map(Into::into);
+            relayed.moving.insert(id, Going { key, closed: None });
+        }
+    }
+
     /// Goes to another room.
-    fn go(&mut self, id: SessionId, to: RoomAt, made: Made, now: Instant) {
+    pub(super) fn go(&mut self, id: SessionId, to: RoomAt, made: Made, now: Instant) {
         let Self { sessions, core } = self;
         let Some(session) = sessions.get_mut(id) else {
             return;
@@ -89,6 +133,19 @@ impl<T> Hub<T> {
         let Some(session) = sessions.get_mut(id).filter(|it| !it.is_nowhere()) else {
             return;
         };
+        if core.relayed.is_some() {
+            session.wait_until_asked();
+            return core.tell_of_move(session, None, words, None);
+        }
+        self.part_now(id, words, now);
+    }
+
+    /// The same at once.
+    pub(super) fn part_now(&mut self, id: SessionId, words: &str, now: Instant) {
+        let Self { sessions, core } = self;
+        let Some(session) = sessions.get_mut(id).filter(|it| !it.is_nowhere()) else {
+            return;
+        };
         let room = core.room_of(session);
         debug!(target: fields::LOG_TARGET, "{}", move_line(session.number, Some(room), None));
         let (name, room) = (session.name.clone(), room.name.clone());
@@ -105,6 +162,30 @@ impl<T> Hub<T> {
 
     /// Sends a session to the lobby, because an operator closes the room where it is.
     pub(super) fn send_to_lobby(&mut self, id: SessionId, room: RoomId, why: &str, now: Instant) {
+        let Self { sessions, core } = self;
+        let Some(session) = sessions.get_mut(id) else {
+            return;
+        };
+        let is_there = session.place() == Some(room.at);
+        if core.rooms.by_id(room).is_none() || !is_there {
+            return;
+        }
+        let Some(relayed) = &mut core.relayed else {
+            return self.send_to_lobby_now(id, room, why, now);
+        };
+        let closed = Some(why.into());
+        relayed.moving.insert(id, Going { key: None, closed });
+        core.tell_of_move(session, Some(RoomName::lobby()), "", None);
+    }
+
+    /// The same at once.
+    pub(super) fn send_to_lobby_now(
+        &mut self,
+        id: SessionId,
+        room: RoomId,
+        why: &str,
+        now: Instant,
+    ) {
         let Self { sessions, core } = self;
         let Some(session) = sessions.get_mut(id) else {
             return;
@@ -141,12 +222,17 @@ impl<T> Hub<T> {
         let most = session.codec.greeting_names_max();
         let is_one_by_one = session.codec.encoding().is_one_by_one();
         let arrivals = room.arrivals_after(0);
-        let arrivals = arrivals.filter_map(|(at, id)| Some((at, self.sessions.get(id)?)));
         // The others are introduced when they are heard.
-        let mut arrivals = arrivals
-            .filter(|(_, it)| !is_one_by_one || it.id == id || room.is_introduced(it.member));
+        let is_introduced = |who| match self.sessions.get(who) {
+            Some(session) => who == id || room.is_introduced(session.member),
+            None => self.core.is_introduced_abroad(who),
+        };
+        let arrivals = arrivals.filter(|(_, who)| !is_one_by_one || is_introduced(*who));
+        let others = self.core.others();
+        let mut arrivals =
+            arrivals.filter_map(|(at, who)| Some((at, listed_as(&self.sessions, others, who)?)));
         let listed = arrivals.by_ref().take(most);
-        let listed: Vec<_> = listed.map(|(_, it)| it.listed_as()).collect();
+        let listed: Vec<_> = listed.map(|(_, it)| it).collect();
         let cut_at = arrivals.next().map(|(at, _)| at).filter(|_| is_one_by_one);
         drop(arrivals);
         let here = Here {
@@ -196,7 +282,7 @@ impl<T> Hub<T> {
             return;
         };
         core.enter(session, to);
-        core.announce(session, now);
+        core.announce_now(session, now);
         session.codec.set_room(core.rooms.shown(to));
         self.sort_names();
     }
@@ -208,30 +294,66 @@ impl<T> Hub<T> {
         left: impl FnOnce(usize) -> Presence<'a>,
         now: Instant,
     ) {
-        let Self { sessions, core } = self;
-        let Some(session) = sessions.get_mut(id) else {
+        let Some((from, announced, user)) = self.take_out(id) else {
             return;
         };
+        let core = &mut self.core;
+        let is_told = !core.going_down;
+        if is_told {
+            core.rooms.change(from, |room| {
+                room.tell_leave(id, announced, left, &user, now);
+            });
+        }
+        core.rooms.end_if_empty(from);
+    }
+
+    /// A session leaves the server, of which all nodes are told first.
+    pub(super) fn leave_all(&mut self, id: SessionId, words: &str) {
+        let Some(session) = self.sessions.get(id) else {
+            return;
+        };
+        let (room, who) = (self.core.room_name_of(session), session.who());
+        let taken_out = self.take_out(id);
+        let core = &mut self.core;
+        if let Some((from, announced, user)) = taken_out {
+            let room = core.rooms.id(from);
+            if let (Some(relayed), Some(announced)) = (&mut core.relayed, announced) {
+                let departed = Departed {
+                    room,
+                    announced,
+                    user,
+                };
+                relayed.departing.insert(id, departed);
+            }
+            core.rooms.end_if_empty(from);
+        }
+        if core.end_crossing(id) && !core.going_down {
+            let words = words.into();
+            core.tell_others(Event::Left { room, who, words });
+        }
+    }
+
+    /// Takes a session out of its room; gives that, how the session was announced there, and what stands beside its name
+    /// in IRC. `None` if it is in none.
+    fn take_out(&mut self, id: SessionId) -> Option<(RoomAt, Option<Announced>, Box<str>)> {
+        let Self { sessions, core } = self;
+        let session = sessions.get_mut(id)?;
         if session.is_nowhere() {
             core.nowhere -= 1;
-            return;
+            return None;
         }
         core.note_slow(session, false);
         let user: Box<str> = session.codec.user().into();
         let (place, prefix) = (mem::replace(&mut session.member, NOWHERE), session.prefix());
         let from = mem::replace(&mut session.room, RoomAt::LOBBY);
-        let is_told = !core.going_down;
-        core.rooms.change(from, |room| {
-            let announced = room.leave(place, prefix, |moved, place| {
+        let announced = core.rooms.change(from, |room| {
+            room.leave(place, prefix, |moved, place| {
                 if let Some(moved) = sessions.get_mut(moved) {
                     moved.member = place;
                 }
-            });
-            if is_told {
-                room.tell_leave(id, announced, left, &user, now);
-            }
+            })
         });
-        core.rooms.end_if_empty(from);
+        Some((from, announced, user))
     }
 }
 
@@ -247,6 +369,32 @@ impl Core {
         session.member = self
             .rooms
             .change(at, |room| room.enter(session.id, encoding, prefix));
+    }
+
+    /// All nodes are told where a session goes.
+    fn tell_of_move<T>(
+        &mut self,
+        session: &mut Session<T>,
+        to: Option<RoomName>,
+        words: &str,
+        digest: Option<Digest>,
+    ) {
+        self.let_cross(session.id);
+        let (room, who, words) = (self.room_name_of(session), session.who(), words.into());
+        let event = Event::Move {
+            room,
+            who,
+            to,
+            words,
+        };
+        self.tell_others_of_room(event, digest);
+    }
+
+    /// Whether somebody at another node was introduced to those who keep a list.
+    pub(super) fn is_introduced_abroad(&self, id: SessionId) -> bool {
+        let person = self.others().and_then(|others| others.abroad.get(id));
+        let place = person.and_then(|person| person.place.as_ref());
+        place.is_some_and(|(_, announced)| announced.introduced.is_some())
     }
 
     /// Tells a session where it is.
@@ -273,18 +421,15 @@ impl Core {
         match key {
             _ if room.key.is_none() => Ok(()),
             None => Err(Refusal::KeyWanted(name())),
-            Some(key) if is_key_of(room, key) => Ok(()),
-            Some(_) => Err(Refusal::WrongKey(name())),
+            Some(typed) => match room.key.as_deref() {
+                Some(key) if !key.is(room.name.text(), typed) => Err(Refusal::WrongKey(name())),
+                _ => Ok(()),
+            },
         }
     }
 
-    /// Makes a room for a session, which goes there at once.
-    fn make_room<T>(
-        &mut self,
-        session: &Session<T>,
-        name: RoomName,
-        key: Option<&str>,
-    ) -> Result<RoomAt, Refusal> {
+    /// Whether a room may be made for a session, which goes there.
+    fn may_make_room<T>(&mut self, session: &Session<T>, name: &RoomName) -> Result<(), Refusal> {
         self.may_be_heard(session)?;
         self.is_allowed(name.text())?;
         let most = self.limits.rooms_max;
@@ -292,7 +437,7 @@ impl Core {
         match self.rooms.made() {
             _ if most == 0 => Err(Refusal::NoRoomsMade),
             made if made >= most => Err(Refusal::TooManyRooms(most)),
-            _ => Ok(self.rooms.make(name, key)),
+            _ => Ok(()),
         }
     }
 }

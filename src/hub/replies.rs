@@ -7,9 +7,11 @@ use std::time::Instant;
 
 use crate::dialect::event::{Here, Listed, Reply, RoomList};
 use crate::dialect::request::Refusal;
-use crate::hub::room::Room;
+use crate::hub::relayed::Relayed;
+use crate::hub::room::{abroad, Room};
 use crate::hub::rooms::{RoomAt, RoomId};
 use crate::hub::session::{Flow, Long, Session};
+use crate::hub::sessions::Sessions;
 use crate::hub::Hub;
 use crate::id::SessionId;
 use crate::name::without_hash;
@@ -119,7 +121,7 @@ impl<T> Hub<T> {
             return;
         };
         match *long {
-            Long::Sent => {}
+            Long::Sent | Long::Asked => {}
             Long::Here { room, after } => self.list_on(id, room, Some(after), now),
             Long::Rooms { rest, count } => self.list_rooms_on(id, rest, count, now),
         }
@@ -164,14 +166,14 @@ impl<T> Hub<T> {
                 break;
             };
             last = arrival;
-            if let Some(session) = sessions.get(id) {
-                let name_bytes = session.name.text().len();
+            if let Some(person) = listed_as(sessions, core.others(), id) {
+                let name_bytes = person.name.text().len();
                 bytes += reader.map_or(0, |reader| reader.listed_bytes(name_bytes));
-                listed.push(session.listed_as());
+                listed.push(person);
             }
         }
         let goes_on = arrivals.peek().is_some();
-        core.work.add(Work::PERSON.times(listed.len()));
+        let looked_at = listed.len();
         if let Some(session) = sessions.get(id) {
             let reply = Reply::Here(Here {
                 room: room.map(|room| &room.name).filter(|_| is_other),
@@ -184,8 +186,31 @@ impl<T> Hub<T> {
             let to = session.to(core.wall_seconds);
             session.codec.encode_reply(&reply, &to, out);
         }
+        drop(arrivals);
+        drop(listed);
+        core.work.add(Work::PERSON.times(looked_at));
         goes_on.then_some(last)
     }
+}
+
+/// How somebody stands in a list who is here, or at another node.
+pub(super) fn listed_as<'a, T>(
+    sessions: &'a Sessions<T>,
+    others: Option<&'a Relayed>,
+    id: SessionId,
+) -> Option<Listed<'a>> {
+    if let Some(session) = sessions.get(id) {
+        return Some(session.listed_as());
+    }
+    let others = others?;
+    let person = others.abroad.get(id)?;
+    Some(Listed {
+        name: &person.name,
+        user: abroad::USER,
+        away: person.away.is_some(),
+        op: false,
+        unreachable: others.is_alone,
+    })
 }
 
 impl<T> Session<T> {
@@ -203,7 +228,16 @@ impl<T> Session<T> {
     /// Whether the next step of its long reply can be made.
     pub(super) fn wants_more(&self) -> bool {
         let takes = self.outbox.is_empty() && self.flow == Flow::Ready;
-        self.long.is_some() && self.is_open() && takes
+        let waits = self
+            .long
+            .as_deref()
+            .is_some_and(|long| *long != Long::Asked);
+        waits && self.is_open() && takes
+    }
+
+    /// Its input waits for what it has asked of all nodes.
+    pub(super) fn wait_until_asked(&mut self) {
+        self.wait_for(Long::Asked);
     }
 
     /// Its input waits for this long reply.

@@ -15,6 +15,7 @@ use slab::Slab;
 
 use crate::dialect::irc;
 use crate::hub::lookalikes::LookAlikes;
+use crate::hub::room::key::RoomKey;
 use crate::hub::room::Room;
 use crate::name::{without_hash, Keys, RoomName};
 
@@ -326,7 +327,7 @@ impl Rooms {
     }
 
     /// Makes a room, which the caller lets somebody enter. Its name is that of no other one.
-    pub(super) fn make(&mut self, name: RoomName, key: Option<&str>) -> RoomAt {
+    pub(super) fn make(&mut self, name: RoomName, key: Option<RoomKey>) -> RoomAt {
         self.made += 1;
         self.add(name, key, false)
     }
@@ -367,7 +368,7 @@ impl Rooms {
         }
     }
 
-    fn add(&mut self, name: RoomName, key: Option<&str>, is_permanent: bool) -> RoomAt {
+    fn add(&mut self, name: RoomName, key: Option<RoomKey>, is_permanent: bool) -> RoomAt {
         self.serial += 1;
         let keys = Keys::of(name.text());
         let mut room = Room::new(name, key, self.serial, self.history_lines, self.pace_max);
@@ -385,7 +386,7 @@ impl Rooms {
     /// Ends a room that was made by people and has nobody in it, with its key and its history.
     pub(super) fn end_if_empty(&mut self, at: RoomAt) {
         let room = self.get(at);
-        if at == RoomAt::LOBBY || room.is_permanent || room.members.len() > 0 {
+        if at == RoomAt::LOBBY || room.is_permanent || room.members.len() + room.abroad > 0 {
             return;
         }
         let Some(room) = self.others.try_remove(at.0 as usize - 1) else {
@@ -469,6 +470,11 @@ impl Rooms {
         self.untold.splice(0..0, rooms.iter().copied());
     }
 
+    /// Whether there is such a room among those in which something was said that somebody has not been told.
+    pub(super) fn has_untold_that(&self, is_so: impl Fn(&Room) -> bool) -> bool {
+        self.untold.iter().any(|at| is_so(self.get(*at)))
+    }
+
     /// Whether something was said that somebody has not been told yet.
     #[cfg(any(test, feature = "internals"))]
     pub(super) fn has_untold(&self) -> bool {
@@ -484,18 +490,6 @@ impl Rank {
             at,
         }
     }
-}
-
-/// Whether a key is that of a room, in a time that does not tell how much of it is right.
-pub(super) fn is_key_of(room: &Room, typed: &str) -> bool {
-    const BYTES: usize = 256;
-    let key = room.key.as_deref().unwrap_or_default().as_bytes();
-    let typed = typed.as_bytes();
-    let differs = (0..BYTES).fold(key.len() ^ typed.len(), |differs, at| {
-        let byte = |text: &[u8]| text.get(at).copied().unwrap_or(0);
-        std::hint::black_box(differs | usize::from(byte(key) ^ byte(typed)))
-    });
-    differs == 0
 }
 
 /// What must hold, for tests and simulations to sweep.
@@ -515,7 +509,10 @@ impl Rooms {
             }
             let is_made = at != RoomAt::LOBBY && !room.is_permanent;
             made += usize::from(is_made);
-            assert!(!is_made || sizes.members > 0, "nobody is in {name}");
+            assert!(
+                !is_made || sizes.members + room.abroad > 0,
+                "nobody is in {name}"
+            );
             let listed = self.untold.iter().filter(|untold| **untold == at);
             assert_eq!(usize::from(room.is_listed), listed.count(), "{name}");
             assert_eq!(room.is_listed, !room.feed.is_silent(), "{name} untold");

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use crate::hub::lookalikes::LookAlikes;
 use crate::hub::SessionId;
-use crate::name::{Keys, Kind, Name};
+use crate::name::{guest_number, Keys, Kind, Name};
 
 /// The names held, each by one id; each id holds at most one name at a time.
 #[derive(Debug, Default)]
@@ -147,7 +147,7 @@ impl Roster {
     }
 
     /// Whether nobody but `id` holds `name` or one like it.
-    fn is_free_for(&self, id: SessionId, name: &Name) -> bool {
+    pub(super) fn is_free_for(&self, id: SessionId, name: &Name) -> bool {
         match name.kind() {
             Kind::Guest(number) => self.guests.get(number).is_none_or(|holder| *holder == id),
             Kind::Chosen(text) => Keys::of(text)
@@ -155,17 +155,6 @@ impl Roster {
                 .all(|key| self.chosen.holder(key).is_none_or(|holder| holder == id)),
         }
     }
-}
-
-/// The number in `guestN`, in any case and with the digits that the server writes: `guest007` is
-/// nobody.
-fn guest_number(text: &str) -> Option<u64> {
-    let (word, number) = text.split_at_checked("guest".len())?;
-    let is_canonical = number == "0" || number.starts_with(|digit| matches!(digit, '1'..='9'));
-    if !is_canonical || !word.eq_ignore_ascii_case("guest") {
-        return None;
-    }
-    number.parse().ok()
 }
 
 #[cfg(test)]

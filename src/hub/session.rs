@@ -109,6 +109,8 @@ pub(super) enum Long {
     Rooms { rest: Vec<RoomId>, count: usize },
     /// All of it waits in the outbox.
     Sent,
+    /// What it has asked of all nodes is to come back.
+    Asked,
 }
 
 /// A session.
@@ -420,7 +422,7 @@ impl<T> Session<T> {
         let prefs = self.prefs.as_ref();
         let long = match self.long.as_deref() {
             Some(Long::Rooms { rest, .. }) => rest.capacity() * size_of::<RoomId>(),
-            Some(Long::Here { .. } | Long::Sent) | None => 0,
+            Some(Long::Here { .. } | Long::Sent | Long::Asked) | None => 0,
         };
         #[cfg(feature = "tls")]
         let long = long + self.carried as usize;

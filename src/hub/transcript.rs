@@ -193,6 +193,7 @@ mod tests {
         transcript.add(
             &lobby,
             &Event::Announced {
+                before: "",
                 words: "hello",
                 server: "x.y",
             },

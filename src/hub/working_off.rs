@@ -85,8 +85,12 @@ impl<T> Hub<T> {
         name: Option<Name>,
         now: Instant,
     ) -> Result<(), Refusal> {
+        if let Some(name) = name.clone().filter(|_| self.core.relayed.is_some()) {
+            let by_operator = true;
+            return self.ask_for_name(id, name, by_operator, now);
+        }
         let renamed = self.with_unsorted_name(id, |core, session| {
-            let name = name.unwrap_or_else(|| Name::guest(session.number));
+            let name = name.unwrap_or_else(|| Name::guest(core.next_guest(session.number)));
             core.rename(session, name.clone(), now)?;
             core.note(session, Note::Named(&name), now);
             Ok(())

@@ -11,6 +11,7 @@ mod moderate;
 mod monitor;
 mod operate;
 mod read;
+mod relay;
 mod settings;
 #[cfg(feature = "tls")]
 mod tls;
@@ -104,6 +105,8 @@ pub(super) struct EventLoop<N: Network> {
     /// When it was made, in seconds since 1970.
     started_at: u64,
     watchdog: Option<Watchdog>,
+    /// The other servers that share the chat, if there are any.
+    relaying: Option<Box<relay::Relaying<N::Stream>>>,
     /// Time in which nobody was served, though the clock went on.
     left_out: Duration,
 }
@@ -200,6 +203,7 @@ impl<N: Network> EventLoop<N> {
             extras: Extras::default(),
             reload: Reload::default(),
             watchdog: None,
+            relaying: None,
             left_out: Duration::ZERO,
         })
     }
@@ -262,6 +266,7 @@ impl<N: Network> EventLoop<N> {
         self.read_door(now);
         self.hub.set_unregistered(self.door.registering());
         self.read(now);
+        self.read_relay(now);
         self.lap(Phase::Read);
         self.operate(now);
         self.serve_monitoring(now);
@@ -270,22 +275,25 @@ impl<N: Network> EventLoop<N> {
         #[cfg(feature = "tls")]
         self.tick_tls(now);
         self.hub.tick(now);
-        self.resume();
         self.stop(now);
+        self.exchange_with_others(now);
+        self.resume();
         // Nobody has heard yet what they would look for in it after a crash.
         self.transcript.write(&mut self.hub, now);
         self.extras.transcript_lines_lost = self.transcript.lost();
         self.lap(Phase::Tick);
         self.flush(now);
+        self.write_to_relay(now);
         self.lap(Phase::Flush);
         self.reap(now);
+        self.dial_relay(now);
         self.lap(Phase::Reap);
         // Everybody has been told before: only who made a rule waits for the disk.
         self.rules.keep(&mut self.hub, now);
         self.answer_saved(now);
         let is_done = match self.shutdown {
             Shutdown::Running | Shutdown::Asked => false,
-            Shutdown::Draining(_) => self.hub.is_empty(),
+            Shutdown::Draining(until) => self.hub.is_empty() && self.have_others_heard(until, now),
             Shutdown::AtOnce => true,
         };
         self.names.keep(&mut self.hub, is_done, now);
@@ -313,7 +321,9 @@ impl<N: Network> EventLoop<N> {
     /// How long the poll may wait: not at all while a list has work that no edge will tell of.
     pub(super) fn timeout(&self) -> Option<Duration> {
         let at_door = self.door.ready() + self.door.writable();
+        let is_relay_ready = self.is_relay_ready();
         let listed = !self.ready.is_empty() || !self.leaving.is_empty() || at_door > 0;
+        let listed = listed || is_relay_ready;
         if listed {
             return Some(Duration::ZERO);
         }
@@ -334,6 +344,8 @@ impl<N: Network> EventLoop<N> {
             self.rules.retry_at(),
             self.names.wake_at(&self.hub),
             self.transcript.wake_at(),
+            self.relay_wakes_at(now),
+            stop.and_then(|at| self.others_are_waited_for_until(at)),
             #[cfg(feature = "tls")]
             self.tls.failures.wake_at(now),
         ];
@@ -357,6 +369,7 @@ impl<N: Network> EventLoop<N> {
                 Owner::Door(slot) => self.door.note(slot as usize, edge),
                 Owner::Control(slot) => self.control.note(slot, edge),
                 Owner::Monitor(slot) => self.monitor.note(slot, edge),
+                Owner::Relay(line) => self.note_relay(line, edge),
             },
             Wakeup::Stop => {
                 self.shutdown = if self.shutdown == Shutdown::Running {
@@ -426,6 +439,7 @@ impl<N: Network> EventLoop<N> {
         log::logger().flush();
         if std::mem::take(&mut self.report_wanted) {
             self.report().log();
+            self.log_relay();
         }
         if let Some(watchdog) = &mut self.watchdog {
             watchdog.end_turn(self.network.now());

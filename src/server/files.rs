@@ -1,5 +1,6 @@
 //! The files that the settings name, read together: where one of them is wrong, none is taken.
 
+use crate::file::read_regular;
 use crate::server::motd;
 use crate::settings::{Settings, SettingsError};
 
@@ -20,4 +21,23 @@ impl Files {
             motd: motd::read(settings)?,
         })
     }
+}
+
+/// A password may have 4 KiB.
+const PASSWORD_BYTES_MAX: u64 = 4096;
+
+/// The password for the engine that several servers share: the first line of its file. `None` where there is none.
+///
+/// # Errors
+/// If the file cannot be read, is not a regular one, or is too long; the message names it, and nothing of what it says.
+pub(super) fn relay_password(settings: &Settings) -> Result<Option<Box<[u8]>>, SettingsError> {
+    let Some(path) = &settings.relay.password_file else {
+        return Ok(None);
+    };
+    let read = read_regular(path, PASSWORD_BYTES_MAX).map_err(|error| {
+        let path = path.display();
+        SettingsError::Unreadable(format!("cannot read relay-password-file {path}: {error}"))
+    })?;
+    let line = read.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    Ok(Some(line.strip_suffix(b"\r").unwrap_or(line).into()))
 }

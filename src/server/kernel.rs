@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use mio::net::{TcpListener, UnixListener};
+use mio::net::{TcpListener, UnixListener, UnixStream};
 use mio::{Events, Interest, Poll, Token, Waker};
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
@@ -19,8 +19,9 @@ use socket2::SockRef;
 
 use crate::hub::{Ending, SessionId};
 use crate::origin::Origin;
+use crate::relay::Line;
 use crate::server::listener::{Listener, OperatorSocket};
-use crate::server::network::{Network, Owner, Peer, Wakeup};
+use crate::server::network::{Network, Owner, Peer, Place, Wakeup};
 use crate::server::notify::notify;
 use crate::server::signals::unblock_handled;
 use crate::server::socket_file::SocketFile;
@@ -38,6 +39,8 @@ const FIRST_CONTROL: usize = 6 * EIGHTH;
 const FIRST_MONITOR: usize = 7 * EIGHTH;
 const WAKER: Token = Token(usize::MAX - 1);
 const SIGNALS: Token = Token(usize::MAX - 2);
+const RELAY_PEN: usize = usize::MAX - 3;
+const RELAY_EAR: usize = usize::MAX - 4;
 
 /// At most 1024 events are taken from the kernel at once.
 const EVENTS_MAX: usize = 1024;
@@ -207,6 +210,8 @@ fn token_of(owner: Owner) -> Token {
         Owner::Door(slot) => FIRST_DOOR + slot as usize,
         Owner::Control(slot) => FIRST_CONTROL + slot as usize,
         Owner::Monitor(slot) => FIRST_MONITOR + slot as usize,
+        Owner::Relay(Line::Pen) => RELAY_PEN,
+        Owner::Relay(Line::Ear) => RELAY_EAR,
     })
 }
 
@@ -214,6 +219,8 @@ fn token_of(owner: Owner) -> Token {
 fn owner_of(Token(bits): Token) -> Owner {
     let slot = |first: usize| (bits - first) as u32;
     match bits {
+        RELAY_PEN => Owner::Relay(Line::Pen),
+        RELAY_EAR => Owner::Relay(Line::Ear),
         FIRST_MONITOR.. => Owner::Monitor(slot(FIRST_MONITOR)),
         FIRST_CONTROL.. => Owner::Control(slot(FIRST_CONTROL)),
         FIRST_DOOR.. => Owner::Door(slot(FIRST_DOOR)),
@@ -310,6 +317,17 @@ impl Network for Kernel {
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     fn peer(&self, _: &Stream) -> Option<Peer> {
         None
+    }
+
+    fn dial(&mut self, place: &Place) -> io::Result<Stream> {
+        match place {
+            Place::Inet(address) => Stream::connect(*address, None),
+            Place::Path(path) => Ok(UnixStream::connect(path)?.into()),
+        }
+    }
+
+    fn is_connected(&mut self, stream: &mut Stream) -> io::Result<bool> {
+        stream.connected()
     }
 
     fn register(&mut self, stream: &mut Stream, owner: Owner) -> io::Result<()> {

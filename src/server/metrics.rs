@@ -3,6 +3,7 @@
 //! Every series is there from the start. No label has a name, an address, a number or a room in it: so nobody can make
 //! their number grow.
 
+mod series;
 mod state;
 mod table;
 
@@ -10,7 +11,7 @@ use std::fmt::Write;
 
 use table::{Metric, METRICS};
 
-pub(super) use state::{Extras, Reload, State};
+pub(super) use state::{Extras, RelayState, Reload, State};
 
 impl State {
     /// The text that Prometheus reads: the exposition format 0.0.4.

@@ -94,6 +94,7 @@ pub fn check(settings: &Settings) -> Result<(), SettingsError> {
     names.map_or(Ok(()), NamesFile::check)?;
     #[cfg(feature = "tls")]
     certificate::read(settings)?;
+    files::relay_password(settings)?;
     let transcript = settings.transcript_file.as_deref();
     transcript.map_or(Ok(()), TranscriptFile::check)
 }
@@ -157,6 +158,7 @@ impl Server {
             addresses.extend(service.dialect().zip(address));
         }
         let mut event_loop = EventLoop::new(kernel, services, configuration, allowed)?;
+        event_loop.begin_relay()?;
         log_start(&settings, sessions_max, descriptors.limit);
         descriptors.warn(settings.sessions_max, sessions_max);
         event_loop.set_addresses(&places);

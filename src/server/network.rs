@@ -3,10 +3,13 @@
 //! The loop is written against [`Network`], so that it can be driven by the kernel or by a simulation of it.
 
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::hub::{Ending, SessionId};
 use crate::origin::Origin;
+use crate::relay::Line;
 #[cfg(feature = "tls")]
 use crate::stream::tls::{Handshake, Identity};
 use crate::stream::{Edge, Read, Write};
@@ -22,6 +25,15 @@ pub(crate) enum Owner {
     Control(u32),
     /// The slot of a connection that asks for metrics.
     Monitor(u32),
+    /// A connection to the engine that several servers share.
+    Relay(Line),
+}
+
+/// Where a connection is made to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Place {
+    Inet(SocketAddr),
+    Path(PathBuf),
 }
 
 /// The process at the other end of a stream within this machine, as it was when it connected.
@@ -75,6 +87,18 @@ pub(crate) trait Network {
 
     /// Who is at the other end of a stream, where the kernel knows.
     fn peer(&self, stream: &Self::Stream) -> Option<Peer>;
+
+    /// Begins to connect; [`Network::is_connected`] tells what comes of it.
+    fn dial(&mut self, place: &Place) -> io::Result<Self::Stream> {
+        let _ = place;
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Whether a connection that was begun stands by now; an error says why it never will.
+    fn is_connected(&mut self, stream: &mut Self::Stream) -> io::Result<bool> {
+        let _ = stream;
+        Err(io::ErrorKind::Unsupported.into())
+    }
 
     /// Asks for the events of a stream, until it is closed or goes to another owner.
     fn register(&mut self, stream: &mut Self::Stream, owner: Owner) -> io::Result<()>;

@@ -28,7 +28,7 @@ const TELNET: Service = Service::Chat {
 };
 
 /// The path of a Unix socket may have 107 bytes (`unix(7)`, with the NUL behind them).
-const PATH_BYTES_MAX: usize = 107;
+pub(super) const PATH_BYTES_MAX: usize = 107;
 
 /// A host and a port.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -28,7 +28,8 @@ use self::table::{LISTEN, TABLE};
 
 pub use self::configuration::{Changed, Configuration, Row, Source};
 pub use self::error::SettingsError;
-pub use self::values::{Change, Settings};
+pub use self::relay::Engine;
+pub use self::values::{Change, RelaySettings, Settings};
 #[cfg(feature = "tls")]
 pub use self::values::{TlsSettings, TlsVersion};
 
@@ -39,6 +40,7 @@ mod configuration;
 mod error;
 mod listen;
 mod number;
+mod relay;
 mod row;
 mod table;
 mod values;
@@ -251,6 +253,16 @@ mod tests {
             rooms: Vec::new(),
             web_hosts: Vec::new(),
             irc_name: "chatd.local".into(),
+            relay: RelaySettings {
+                engine: None,
+                user: None,
+                password_file: None,
+                prefix: "chatd".into(),
+                log_entries: 10_000,
+                patience: Duration::from_secs(5),
+                lease: Duration::from_secs(15),
+                queue_bytes_max: 1_048_576,
+            },
             limits: Limits {
                 web_history_lines: 200,
                 pace_max: Some(Duration::from_millis(100)),
@@ -304,6 +316,14 @@ mod tests {
             "-oweb-host=[::1]:8080",
             "-oweb-history-lines=300",
             "-oirc-name=irc.example.org",
+            "-orelay=redis-unix:///run/redis.sock",
+            "-orelay-user=chatd",
+            "-orelay-password-file=/etc/chatd.password",
+            "-orelay-prefix=chat:2",
+            "-orelay-lines=500",
+            "-orelay-patience-seconds=2.5",
+            "-orelay-lease-seconds=9",
+            "-orelay-queue-bytes-max=64k",
             "-orooms-max=9",
             "-onames-kept-max=11",
             "-onames-kept-days=12",
@@ -332,6 +352,16 @@ mod tests {
                 .map(|it| it.parse().unwrap())
                 .into(),
             irc_name: "irc.example.org".into(),
+            relay: RelaySettings {
+                engine: Some(Engine::Unix(PathBuf::from("/run/redis.sock"))),
+                user: Some("chatd".into()),
+                password_file: Some(PathBuf::from("/etc/chatd.password")),
+                prefix: "chat:2".into(),
+                log_entries: 500,
+                patience: Duration::from_millis(2500),
+                lease: Duration::from_secs(9),
+                queue_bytes_max: 65_536,
+            },
             limits: Limits {
                 web_history_lines: 300,
                 pace_max: Some(Duration::from_millis(25)),
@@ -410,6 +440,10 @@ mod tests {
             "bans-file",
             "names-file",
             "transcript-file",
+            "relay",
+            "relay-user",
+            "relay-password-file",
+            "relay-prefix",
             "tls-cert",
             "tls-key",
             "tls-min",

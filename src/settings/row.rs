@@ -48,8 +48,15 @@ pub(super) enum Kind {
     Rooms,
     /// One more name under which people reach the page, or [`NONE`].
     Hosts,
-    /// What the server is called in IRC.
-    ServerName,
+    /// One word, or [`NONE`] where that is the default; whether a word fits, and what it is called.
+    Word {
+        store: fn(&mut Settings, Option<&str>),
+        stored: fn(&Settings) -> Option<&str>,
+        fits: fn(&str) -> bool,
+        what: &'static str,
+    },
+    /// Where the engine of several servers is, or [`NONE`].
+    Engine,
     /// A version of TLS.
     #[cfg(feature = "tls")]
     TlsVersion,
@@ -59,9 +66,20 @@ pub(super) enum Kind {
 pub(super) const NONE: &str = "none";
 
 /// Whether a server may be called so in IRC (RFC 2812, section 2.3.1: a host's name of at most 63 characters).
-fn is_server_name(text: &str) -> bool {
+pub(super) fn is_server_name(text: &str) -> bool {
     let is_fit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
     (3..=63).contains(&text.len()) && text.contains('.') && text.bytes().all(is_fit)
+}
+
+/// Whether it can be one word of the engine's.
+pub(super) fn is_word(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// Whether it can stand before a key: braces would be read as the part of it that counts.
+pub(super) fn is_prefix(text: &str) -> bool {
+    let is_fit = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
+    (1..=64).contains(&text.len()) && text.bytes().all(is_fit)
 }
 
 pub(super) const fn number(
@@ -109,7 +127,7 @@ impl Setting {
             Kind::Nets(list, _) => list(settings).clear(),
             Kind::Rooms => settings.rooms.clear(),
             Kind::Hosts => settings.web_hosts.clear(),
-            Kind::Number(..) | Kind::File(..) | Kind::ServerName => {}
+            Kind::Number(..) | Kind::File(..) | Kind::Word { .. } | Kind::Engine => {}
             #[cfg(feature = "tls")]
             Kind::TlsVersion => {}
         }
@@ -124,7 +142,8 @@ impl Setting {
             Kind::Nets(list, listed) => *list(to) = listed(from).to_vec(),
             Kind::Rooms => to.rooms.clone_from(&from.rooms),
             Kind::Hosts => to.web_hosts.clone_from(&from.web_hosts),
-            Kind::ServerName => to.irc_name.clone_from(&from.irc_name),
+            Kind::Word { store, stored, .. } => store(to, stored(from)),
+            Kind::Engine => to.relay.engine.clone_from(&from.relay.engine),
             #[cfg(feature = "tls")]
             Kind::TlsVersion => to.tls.oldest = from.tls.oldest,
         }
@@ -162,14 +181,29 @@ impl Setting {
                     _ => return Err(format!("{key}: {}: not 1.2 or 1.3", one_line(value))),
                 }
             }
-            Kind::ServerName => {
-                if !is_server_name(value) {
-                    return Err(format!(
-                        "{key}: {}: no server's name with a dot in it",
-                        one_line(value)
-                    ));
+            Kind::Word { store, .. } if value == NONE => store(settings, None),
+            Kind::Word {
+                store, fits, what, ..
+            } => {
+                if !fits(value) {
+                    return Err(format!("{key}: {}: {what}", one_line(value)));
                 }
-                settings.irc_name = value.into();
+                store(settings, Some(value));
+            }
+            Kind::Engine => {
+                let wrong = |()| {
+                    format!(
+                        "{key}: {}: not redis://HOST:PORT, redis-unix:///PATH or \
+                         sentinel://HOST:PORT,.../SERVICE",
+                        one_line(value)
+                    )
+                };
+                let is_none = value == NONE;
+                settings.relay.engine = if is_none {
+                    None
+                } else {
+                    Some(value.parse().map_err(wrong)?)
+                };
             }
             Kind::Nets(..) | Kind::Rooms | Kind::Hosts if value == NONE => {}
             Kind::Hosts => {
@@ -205,7 +239,11 @@ impl Setting {
             Kind::Nets(_, listed) => joined_or_none(listed(settings)),
             Kind::Rooms => joined_or_none(&settings.rooms),
             Kind::Hosts => joined_or_none(&settings.web_hosts),
-            Kind::ServerName => settings.irc_name.to_string(),
+            Kind::Word { stored, .. } => stored(settings).unwrap_or(NONE).to_owned(),
+            Kind::Engine => match &settings.relay.engine {
+                Some(engine) => engine.to_string(),
+                None => NONE.to_owned(),
+            },
             #[cfg(feature = "tls")]
             Kind::TlsVersion => match settings.tls.oldest {
                 TlsVersion::V1_2 => "1.2".to_owned(),
@@ -223,7 +261,8 @@ impl Setting {
             | Kind::Nets(..)
             | Kind::Rooms
             | Kind::Hosts
-            | Kind::ServerName => self.meaning.to_owned(),
+            | Kind::Word { .. }
+            | Kind::Engine => self.meaning.to_owned(),
             #[cfg(feature = "tls")]
             Kind::TlsVersion => self.meaning.to_owned(),
         };

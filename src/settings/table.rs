@@ -8,10 +8,10 @@ use super::number::{
     bytes, count, length, milliseconds, milliseconds_of, or_zero, seconds, unless_zero, DAY, HOUR,
     KIB, MIB, SECOND,
 };
-use super::row::{nets, number, one_word, Kind, Setting, NONE};
+use super::row::{is_prefix, is_server_name, is_word, nets, number, one_word, Kind, Setting, NONE};
 #[cfg(feature = "tls")]
 use super::values::TlsSettings;
-use super::values::{Change, Settings};
+use super::values::{Change, RelaySettings, Settings};
 use crate::dialect::irc;
 use crate::limits::Limits;
 
@@ -33,6 +33,7 @@ impl Default for Settings {
             rooms: Vec::new(),
             web_hosts: Vec::new(),
             irc_name: "".into(),
+            relay: RelaySettings::default(),
             #[cfg(feature = "tls")]
             tls: TlsSettings::default(),
             limits: Limits::default(),
@@ -218,7 +219,12 @@ pub(super) static TABLE: &[Setting] = &[
         default: irc::NAME,
         meaning: "the server's name for IRC clients, with a dot in it, for by that they tell servers from people",
         change: Change::Start,
-        kind: Kind::ServerName,
+        kind: Kind::Word {
+            store: |settings, word| settings.irc_name = word.unwrap_or(irc::NAME).into(),
+            stored: |settings| Some(&settings.irc_name),
+            fits: is_server_name,
+            what: "no server's name with a dot in it",
+        },
     },
     number(
         "web-history-lines",
@@ -310,6 +316,84 @@ pub(super) static TABLE: &[Setting] = &[
         |settings, n| settings.limits.memory_max = length(n),
         |settings| settings.limits.memory_max as u64,
     ),
+    Setting {
+        key: "relay",
+        default: NONE,
+        meaning: "the engine through which several servers share one chat: redis://HOST:PORT, redis-unix:///PATH or \
+                  sentinel://HOST:PORT,.../SERVICE",
+        change: Change::Start,
+        kind: Kind::Engine,
+    },
+    Setting {
+        key: "relay-user",
+        default: NONE,
+        meaning: "what the engine knows this server as",
+        change: Change::Start,
+        kind: Kind::Word {
+            store: |settings, word| settings.relay.user = word.map(Into::into),
+            stored: |settings| settings.relay.user.as_deref(),
+            fits: is_word,
+            what: "no name of a user",
+        },
+    },
+    Setting {
+        key: "relay-password-file",
+        default: NONE,
+        meaning: "where the password for the engine is: the first line of a regular file",
+        change: Change::Start,
+        kind: Kind::File(
+            |settings, path| settings.relay.password_file = path,
+            |settings| settings.relay.password_file.as_deref(),
+        ),
+    },
+    Setting {
+        key: "relay-prefix",
+        default: "chatd",
+        meaning: "stands before every key in the engine, which two chats may share: 1 to 64 letters, digits or - _ . :",
+        change: Change::Start,
+        kind: Kind::Word {
+            store: |settings, word| settings.relay.prefix = word.unwrap_or(NONE).into(),
+            stored: |settings| Some(&settings.relay.prefix),
+            fits: is_prefix,
+            what: "no prefix",
+        },
+    },
+    number(
+        "relay-lines",
+        "10000",
+        count(100, 10_000_000),
+        "entries that the log in the engine keeps, about",
+        |settings, n| settings.relay.log_entries = length(n),
+        |settings| settings.relay.log_entries as u64,
+    )
+    .only_at_start(),
+    number(
+        "relay-patience-seconds",
+        "5",
+        seconds(100, HOUR),
+        "the engine is silent so long: this server goes on alone",
+        |settings, n| settings.relay.patience = Duration::from_millis(n),
+        |settings| milliseconds_of(Some(settings.relay.patience)),
+    )
+    .only_at_start(),
+    number(
+        "relay-lease-seconds",
+        "15",
+        seconds(1000, HOUR),
+        "a server is silent so long: its people have left",
+        |settings, n| settings.relay.lease = Duration::from_millis(n),
+        |settings| milliseconds_of(Some(settings.relay.lease)),
+    )
+    .only_at_start(),
+    number(
+        "relay-queue-bytes-max",
+        "1m",
+        bytes(64 * KIB, 1024 * MIB),
+        "what may wait for the engine; at half of it talkers wait",
+        |settings, n| settings.relay.queue_bytes_max = length(n),
+        |settings| settings.relay.queue_bytes_max as u64,
+    )
+    .only_at_start(),
     #[cfg(feature = "tls")]
     Setting {
         key: "tls-cert",

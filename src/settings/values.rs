@@ -2,8 +2,10 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::listen::Endpoint;
+use super::relay::Engine;
 use crate::dialect::web::Authority;
 use crate::limits::Limits;
 use crate::name::RoomName;
@@ -43,8 +45,46 @@ pub struct Settings {
     pub web_hosts: Vec<Authority>,
     /// What the server is called in IRC: a word with a dot in it.
     pub irc_name: Box<str>,
+    /// How it shares its chat with other servers.
+    pub relay: RelaySettings,
     /// The bounds of the chat itself.
     pub limits: Limits,
+}
+
+/// How several servers share one chat.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RelaySettings {
+    /// Where the engine is; `None`: this server is alone.
+    pub engine: Option<Engine>,
+    /// What the engine knows this server as; `None`: as its default user.
+    pub user: Option<Box<str>>,
+    /// Where the password for the engine is; `None`: it wants none.
+    pub password_file: Option<PathBuf>,
+    /// What stands before every key.
+    pub prefix: Box<str>,
+    /// Entries that the log keeps.
+    pub log_entries: usize,
+    /// So long the engine may be silent before the server goes on alone.
+    pub patience: Duration,
+    /// So long a server may be silent before its people have left.
+    pub lease: Duration,
+    /// What may wait for the engine, in bytes.
+    pub queue_bytes_max: usize,
+}
+
+impl Default for RelaySettings {
+    fn default() -> Self {
+        Self {
+            engine: None,
+            user: None,
+            password_file: None,
+            prefix: "chatd".into(),
+            log_entries: 10_000,
+            patience: Duration::from_secs(5),
+            lease: Duration::from_secs(15),
+            queue_bytes_max: 1024 * 1024,
+        }
+    }
 }
 
 /// What listeners in TLS are made with.

@@ -2,7 +2,6 @@
 
 use crate::dialect::event::{Event, Presence, Scene};
 use crate::dialect::irc::lines::{put, put_time, put_words};
-use crate::dialect::words::ANNOUNCEMENT;
 
 /// Adds what the room hears; `with_time` before each line.
 pub(in crate::dialect) fn encode_event(
@@ -18,8 +17,12 @@ pub(in crate::dialect) fn encode_event(
         Event::Said { name, words } => put_words(out, time, &said(name, "PRIVMSG"), false, words),
         Event::Did { name, words } => put_words(out, time, &said(name, "PRIVMSG"), true, words),
         Event::Noticed { name, words } => put_words(out, time, &said(name, "NOTICE"), false, words),
-        Event::Announced { words, server } => {
-            let prefix = format!(":{server} NOTICE #{room} :{ANNOUNCEMENT}");
+        Event::Announced {
+            before,
+            words,
+            server,
+        } => {
+            let prefix = format!(":{server} NOTICE #{room} :{before}");
             put_words(out, time, &prefix, false, words);
         }
         Event::Operator { name, on, server } => {
@@ -122,6 +125,7 @@ mod tests {
             ),
             (
                 Event::Announced {
+                    before: "announcement: ",
                     words: "noon",
                     server,
                 },

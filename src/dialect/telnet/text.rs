@@ -12,7 +12,6 @@ use memchr::memrchr;
 
 use crate::dialect::event::{Event, Here, Note, Reply, RoomList, To};
 use crate::dialect::telnet::fold::fold;
-use crate::dialect::words::ANNOUNCEMENT;
 
 const NUL: u8 = 0x00;
 /// Ctrl-D.
@@ -80,8 +79,8 @@ pub(in crate::dialect) fn encode_event(event: &Event<'_>, out: &mut Vec<u8>) -> 
             line(out, "-- ", presence);
             0
         }
-        Event::Announced { words, .. } => {
-            line(out, "-- ", format_args!("{ANNOUNCEMENT}{words}"));
+        Event::Announced { before, words, .. } => {
+            line(out, "-- ", format_args!("{before}{words}"));
             0
         }
         // `/who` tells it.

@@ -7,7 +7,6 @@ use crate::dialect::event::{
 };
 use crate::dialect::web::coming::PageKey;
 use crate::dialect::web::frames::{push, Opcode};
-use crate::dialect::words::ANNOUNCEMENT;
 
 /// At most this many bytes of lines of the past are in one frame, and a last line.
 const OLD_BYTES_MAX: usize = 16 * 1024;
@@ -109,7 +108,7 @@ pub(crate) fn encode_event(event: &Event<'_>, at: Moment, out: &mut Vec<u8>) {
         Event::Presence(presence) => encode_presence(&presence, out),
         // `/who` tells it.
         Event::Operator { .. } => {}
-        Event::Announced { words, .. } => note(out, &format!("{ANNOUNCEMENT}{words}")),
+        Event::Announced { before, words, .. } => note(out, &format!("{before}{words}")),
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use crate::dialect::event::Event;
 use crate::dialect::request::Refusal;
+use crate::dialect::words::ANNOUNCEMENT;
 use crate::dialect::Encoding;
 use crate::hub::jobs::Task;
 use crate::hub::operators::outcome::{Denied, Done, Who};
@@ -68,8 +69,12 @@ impl<T> Hub<T> {
         let server = self.core.rooms.server();
         let told = rooms.into_iter().map(|at| {
             self.core.rooms.change(at, |room| {
-                let (words, server) = (&*words, &*server);
-                room.say_to_all(&Event::Announced { words, server }, None, "");
+                let event = Event::Announced {
+                    before: ANNOUNCEMENT,
+                    words: &words,
+                    server: &server,
+                };
+                room.say_to_all(&event, None, "");
                 let hearing = Encoding::ALL.into_iter().filter(|it| hears(*it));
                 let counts = hearing.map(|encoding| room.listeners[encoding as usize] as usize);
                 counts.sum::<usize>()

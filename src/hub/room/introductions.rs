@@ -7,8 +7,8 @@ use std::time::Instant;
 use crate::dialect::event::{Event, Presence};
 use crate::dialect::Encoding;
 use crate::hub::room::feed::Listeners;
-use crate::hub::room::presence::{Audience, Departure};
-use crate::hub::room::Room;
+use crate::hub::room::presence::{Announced, Audience, Departure};
+use crate::hub::room::{Room, Whose};
 use crate::name::Name;
 
 impl Room {
@@ -30,27 +30,42 @@ impl Room {
 
     /// Sees to it that all who keep a list know of the member at `place` before they hear what it does.
     pub(in crate::hub) fn introduce(&mut self, place: u32, name: &Name, user: &str) {
-        let (introductions, has_lists) = (self.introductions + 1, self.has_lists());
-        let cut = self.gates.as_deref().and_then(|gates| gates.cut);
-        let member = self.members.get_mut(place);
-        let Some(announced) = member.and_then(|member| member.announced.as_mut()) else {
+        let member = self.members.get(place);
+        let Some((id, mut announced)) = member.and_then(|it| Some((it.id, it.announced?))) else {
             return;
         };
+        let place = Some(place);
+        let whose = Whose { id, place, user };
+        self.introduce_as(&mut announced, whose, name);
+        let member = place.and_then(|place| self.members.get_mut(place));
+        if let Some(member) = member {
+            member.announced = Some(announced);
+        }
+    }
+
+    /// The same of somebody who was announced so.
+    pub(super) fn introduce_as(
+        &mut self,
+        announced: &mut Announced,
+        whose: Whose<'_>,
+        name: &Name,
+    ) {
+        let cut = self.gates.as_deref().and_then(|gates| gates.cut);
         let is_left_out = |introduced| {
             cut.is_some_and(|(at, from)| introduced <= at && announced.arrival >= from)
         };
         let is_known = announced
             .introduced
             .is_some_and(|introduced| !is_left_out(introduced));
-        if is_known || !has_lists {
+        if is_known || !self.has_lists() {
             return;
         }
-        announced.introduced = Some(introductions);
-        self.introductions = introductions;
+        self.introductions += 1;
+        announced.introduced = Some(self.introductions);
         self.forget_departure(name);
         let here = self.here();
         let joined = Event::Presence(Presence::Joined { name, here });
-        self.say_beside(&joined, place, user, self.listeners_of(Audience::OneByOne));
+        self.say_of(whose, &joined, self.listeners_of(Audience::OneByOne));
     }
 
     /// Somebody with this name is here again, so nobody is to be told that they have gone.

@@ -1,15 +1,18 @@
 //! A room: who is in it, what they are to hear and how fast, and who was announced.
 
+pub(super) mod abroad;
 mod arrivals;
 pub(super) mod feed;
 pub(super) mod history;
 mod introductions;
 pub(super) mod keeping_up;
+pub(super) mod key;
 mod lists;
 pub(super) mod members;
 pub(super) mod pace;
 pub(super) mod presence;
 mod sorted_names;
+mod telling;
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -24,9 +27,10 @@ use arrivals::Arrivals;
 use feed::{Feed, Listeners, Snapshot};
 use history::History;
 use keeping_up::KeepingUp;
+use key::RoomKey;
 use members::{Member, Members};
 use pace::{Pace, Waiting};
-use presence::{Announced, Audience, Departure, Departures, Gate, Told};
+use presence::{Announced, Departures, Gate, Told};
 use sorted_names::SortedNames;
 
 /// At most this many who spoke last are known, to be offered first where a name is completed.
@@ -44,7 +48,7 @@ const CROWD_MIN: usize = 8;
 pub(super) struct Room {
     pub(super) name: RoomName,
     /// What must be known to go there.
-    pub(super) key: Option<Box<str>>,
+    pub(super) key: Option<Box<RoomKey>>,
     /// Counts the rooms that ever were.
     pub(super) serial: u64,
     /// It is there even when nobody is.
@@ -59,6 +63,8 @@ pub(super) struct Room {
     pub(super) listeners: Listeners,
     /// Those announced, or about to be, by the order of their joining.
     arrivals: Arrivals,
+    /// How many of them are at other nodes.
+    pub(super) abroad: usize,
     /// Those of them who were sorted by name.
     pub(super) names: SortedNames,
     /// Who spoke last, the latest behind; at most [`SPEAKERS_MAX`].
@@ -84,6 +90,16 @@ pub(super) struct Room {
     pub(super) keeping_up: KeepingUp,
 }
 
+/// Of whom something is told.
+#[derive(Debug, Clone, Copy)]
+struct Whose<'a> {
+    id: SessionId,
+    /// Where they stand among the members; `None` if they are at another node.
+    place: Option<u32>,
+    /// What stands beside their name in IRC.
+    user: &'a str,
+}
+
 /// What bounds how often the members of a room are told who came, went or has another name.
 #[derive(Debug, Default)]
 struct Gates {
@@ -100,14 +116,14 @@ impl Room {
     /// An empty room that keeps `history_lines`; a line to a crowded room waits at most `pace_max` for others.
     pub(super) fn new(
         name: RoomName,
-        key: Option<&str>,
+        key: Option<RoomKey>,
         serial: u64,
         history_lines: usize,
         pace_max: Option<Duration>,
     ) -> Self {
         Self {
             name,
-            key: key.map(Into::into),
+            key: key.map(Box::new),
             serial,
             is_permanent: false,
             is_listed: false,
@@ -116,6 +132,7 @@ impl Room {
             members: Members::default(),
             listeners: [0; Encoding::COUNT],
             arrivals: Arrivals::default(),
+            abroad: 0,
             names: SortedNames::default(),
             speakers: VecDeque::new(),
             gates: None,
@@ -156,9 +173,14 @@ impl Room {
         self.arrivals.after(arrival)
     }
 
+    /// How many of them are here at this node.
+    pub(super) fn here_at_home(&self) -> usize {
+        self.here() - self.abroad
+    }
+
     /// How many hear the room and were not announced.
     pub(super) fn listening(&self) -> usize {
-        self.members.len() - self.here()
+        self.members.len() - self.here_at_home()
     }
 
     /// Somebody has spoken.
@@ -269,32 +291,14 @@ impl Room {
     /// Lets the others know of the member at `place`, if they were not told of it before; gives whether they were not.
     pub(super) fn announce(&mut self, place: u32, name: &Name, user: &str, now: Instant) -> bool {
         let member = self.members.get(place);
-        if member.is_none_or(|member| member.announced.is_some()) {
+        let Some(id) = member.filter(|it| it.announced.is_none()).map(|it| it.id) else {
             return false;
+        };
+        let announced = self.admit(id, now);
+        if let Some(member) = self.members.get_mut(place) {
+            member.announced = Some(announced);
         }
-        // Nobody is told of who makes a room.
-        let makes_it = self.gates.is_none() && self.members.len() == 1 && self.serial > 0;
-        let told = if makes_it {
-            Told::ByName
-        } else {
-            self.gates.get_or_insert_default().joins.admit(now)
-        };
-        let Some(member) = self.members.get_mut(place) else {
-            return false;
-        };
-        let introduced = match told {
-            Told::ByName => {
-                self.introductions += 1;
-                Some(self.introductions)
-            }
-            Told::InSum(_) => None,
-        };
-        member.announced = Some(Announced {
-            arrival: self.arrivals.add(member.id),
-            told,
-            introduced,
-        });
-        if told == Told::ByName {
+        if announced.told == Told::ByName {
             self.forget_departure(name);
             let here = self.here();
             let joined = Event::Presence(Presence::Joined { name, here });
@@ -303,70 +307,28 @@ impl Room {
         true
     }
 
-    /// Tells the others that a member has left, unless they were not told that it was here. `left` says how, for so many
-    /// who are here still.
-    pub(super) fn tell_leave<'a>(
-        &mut self,
-        id: SessionId,
-        announced: Option<Announced>,
-        left: impl FnOnce(usize) -> Presence<'a>,
-        user: &str,
-        now: Instant,
-    ) {
-        self.pace.note_leave(now);
-        let Some(announced) = announced else { return };
-        let left = left(self.here());
-        let gates = self.gates.get_or_insert_default();
-        let is_told = !gates.joins.retract(announced.told);
-        if is_told && gates.leaves.admit(now) == Told::ByName {
-            let listeners = self.listeners_of(Audience::Summed);
-            self.say_to(&Event::Presence(left), Some(id), user, listeners);
-        }
-        if announced.introduced.is_some() {
-            if let Some(departure) = Departure::of(&left, user) {
-                self.tell_departure(departure, now);
+    /// Somebody is here from now on; says how that is to be told.
+    fn admit(&mut self, id: SessionId, now: Instant) -> Announced {
+        // Nobody is told of who makes a room.
+        let makes_it =
+            self.gates.is_none() && self.members.len() + self.abroad <= 1 && self.serial > 0;
+        let told = if makes_it {
+            Told::ByName
+        } else {
+            self.gates.get_or_insert_default().joins.admit(now)
+        };
+        let introduced = match told {
+            Told::ByName => {
+                self.introductions += 1;
+                Some(self.introductions)
             }
-        }
-    }
-
-    /// The member at `place` has another name.
-    pub(super) fn rename(&mut self, place: u32, from: &Name, to: &Name, user: &str, now: Instant) {
-        let member = self.members.get(place);
-        let Some(announced) = member.and_then(|member| member.announced) else {
-            return;
+            Told::InSum(_) => None,
         };
-        // Nobody knows the old name of who is still to be told of.
-        let gates = self.gates.get_or_insert_default();
-        let is_told = !gates.joins.waits(announced.told);
-        let renamed = Event::Presence(Presence::Renamed { from, to });
-        if is_told && gates.renames.admit(now) == Told::ByName {
-            let listeners = self.listeners_of(Audience::Summed);
-            self.say_beside(&renamed, place, user, listeners);
+        Announced {
+            arrival: self.arrivals.add(id),
+            told,
+            introduced,
         }
-        if announced.introduced.is_none() || !self.has_lists() {
-            return;
-        }
-        let departures = &mut self.gates.get_or_insert_default().departures;
-        if departures.admits(now) {
-            departures.forget(to);
-            let listeners = self.listeners_of(Audience::OneByOne);
-            return self.say_beside(&renamed, place, user, listeners);
-        }
-        // Too many: the old name goes in its time, and the new one is introduced when it speaks.
-        if let Some(announced) = self
-            .members
-            .get_mut(place)
-            .and_then(|it| it.announced.as_mut())
-        {
-            announced.introduced = None;
-        }
-        let departure = Departure {
-            name: from.clone(),
-            user: user.into(),
-            words: "".into(),
-            quits: true,
-        };
-        self.tell_departure(departure, now);
     }
 
     /// When a sum of joins, leaves or renames is due.

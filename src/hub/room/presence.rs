@@ -19,7 +19,7 @@ pub(in crate::hub) struct Announced {
     pub(super) arrival: u64,
     pub(super) told: Told,
     /// When those who keep a list were told of it, counted in such introductions; `None` if they were not.
-    pub(super) introduced: Option<u32>,
+    pub(in crate::hub) introduced: Option<u32>,
 }
 
 /// Who hears that somebody comes or goes.

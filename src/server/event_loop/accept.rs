@@ -217,6 +217,7 @@ impl<N: Network> EventLoop<N> {
                 info!("stopping: {} {are} told", counted(open as u64, "session"));
                 self.close_door();
                 self.accept_the_last(now);
+                self.leave_others(now);
                 self.hub.shut_down(now);
                 self.shutdown =
                     Shutdown::Draining(now + self.configuration.settings().limits.drain);

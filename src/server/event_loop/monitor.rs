@@ -120,6 +120,7 @@ impl<N: Network> EventLoop<N> {
                 ..self.extras
             },
             reload: self.reload,
+            relay: self.relay_state(),
             process: self.usage(),
             started_at: self.started_at,
         }

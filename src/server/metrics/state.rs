@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::histogram::Histogram;
 use crate::hub::Readings;
 use crate::ledger::CloseReason;
+use crate::relay;
 use crate::report::Usage;
 use crate::server::meter::{Phase, TURN_BOUNDS};
 
@@ -29,6 +30,7 @@ pub(in crate::server) struct State {
     pub(in crate::server) log_lost_blocked: u64,
     pub(in crate::server) extras: Extras,
     pub(in crate::server) reload: Reload,
+    pub(in crate::server) relay: RelayState,
     pub(in crate::server) process: Usage,
     /// When the server was started, in seconds since 1970.
     pub(in crate::server) started_at: u64,
@@ -42,6 +44,21 @@ pub(in crate::server) struct Extras {
     /// In seconds since 1970; 0 where there is none.
     #[cfg(feature = "tls")]
     pub(in crate::server) certificate_ends_at: u64,
+}
+
+/// What is told of the other servers that share the chat: nothing, where there are none.
+#[derive(Debug, Clone, Copy, Default)]
+pub(in crate::server) struct RelayState {
+    pub(in crate::server) state: Option<relay::State>,
+    /// Other servers that are known, and the people there.
+    pub(in crate::server) nodes: u64,
+    pub(in crate::server) people: u64,
+    /// Events that wait to come back, and all that is kept of what was sent, in bytes.
+    pub(in crate::server) waiting: u64,
+    pub(in crate::server) ring_bytes: u64,
+    /// Numbers of the others that are waited for.
+    pub(in crate::server) missing: u64,
+    pub(in crate::server) figures: relay::Figures,
 }
 
 /// How the settings were read again.

@@ -1,18 +1,19 @@
 //! The table of what is measured: each row says what that is, and where it is found in a [`State`].
 
-use std::fmt;
-use std::time::Duration;
-
+use super::series::{Labels, Series, SeriesName, Value};
 use super::state::State;
 use crate::dialect::Dialect;
-use crate::histogram::{Bound, Histogram};
 use crate::hub::rules::rule;
 use crate::hub::DELIVERY_BOUNDS;
 use crate::ledger::CloseReason;
+use crate::relay;
 use crate::server::meter::{Phase, TURN_BOUNDS};
 
 /// What a session of the hub's readings is about, in their order.
 const SESSION_STATES: [&str; 3] = ["open", "draining", "lingering"];
+
+/// Whether this server has the others that share the chat.
+const RELAY_STATES: [&str; 3] = ["attached", "waiting", "alone"];
 
 /// A row of the table.
 #[derive(Debug)]
@@ -40,82 +41,6 @@ impl Kind {
             Self::Counter => "counter",
             Self::Histogram => "histogram",
         }
-    }
-}
-
-/// Names and values that tell series of one metric apart.
-pub(super) type Labels<'a> = &'a [(&'static str, &'static str)];
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Value {
-    Count(u64),
-    Seconds(Duration),
-}
-
-impl fmt::Display for Value {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Count(count) => count.fmt(f),
-            Self::Seconds(time) => time.as_secs_f64().fmt(f),
-        }
-    }
-}
-
-/// Takes the series of one metric.
-pub(super) struct Series<'a> {
-    name: &'static str,
-    /// Is called with the name of the series, its labels and its value.
-    take: &'a mut dyn FnMut(SeriesName, Labels<'_>, Value),
-}
-
-/// The name of the metric, and what stands behind it for a part of a histogram.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct SeriesName(&'static str, &'static str);
-
-impl fmt::Display for SeriesName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0)?;
-        f.write_str(self.1)
-    }
-}
-
-impl Series<'_> {
-    fn add(&mut self, labels: Labels<'_>, value: Value) {
-        (self.take)(SeriesName(self.name, ""), labels, value);
-    }
-
-    fn count(&mut self, labels: Labels<'_>, count: u64) {
-        self.add(labels, Value::Count(count));
-    }
-
-    fn flag(&mut self, is_so: bool) {
-        self.count(&[], u64::from(is_so));
-    }
-
-    /// One series for each value of a label.
-    fn counts(
-        &mut self,
-        label: &'static str,
-        values: impl IntoIterator<Item = &'static str>,
-        counts: &[u64],
-    ) {
-        for (value, count) in values.into_iter().zip(counts) {
-            self.count(&[(label, value)], *count);
-        }
-    }
-
-    fn histogram<const N: usize>(&mut self, of: &Histogram<N>, bounds: &[Bound; N]) {
-        let bucket = SeriesName(self.name, "_bucket");
-        for (count, Bound(_, le)) in of.cumulative().into_iter().zip(bounds) {
-            (self.take)(bucket, &[("le", le)], Value::Count(count));
-        }
-        (self.take)(bucket, &[("le", "+Inf")], Value::Count(of.count()));
-        (self.take)(SeriesName(self.name, "_sum"), &[], Value::Seconds(of.sum()));
-        (self.take)(
-            SeriesName(self.name, "_count"),
-            &[],
-            Value::Count(of.count()),
-        );
     }
 }
 
@@ -365,6 +290,102 @@ pub(super) const METRICS: &[Metric] = &[
         labels: "",
         help: "When a reload last went well, since 1970; 0 before the first one.",
         measure: |state, to| to.count(&[], state.reload.good_at),
+    },
+    Metric {
+        name: "chatd_relay_state",
+        kind: Kind::Gauge,
+        labels: "state",
+        help: "Whether this server has the others that share the chat; all 0 where relay is not set.",
+        measure: |state, to| {
+            let now = state.relay.state.map(relay::State::word);
+            for word in RELAY_STATES {
+                to.count(&[("state", word)], u64::from(now == Some(word)));
+            }
+        },
+    },
+    Metric {
+        name: "chatd_relay_nodes",
+        kind: Kind::Gauge,
+        labels: "",
+        help: "Other servers that share the chat, as far as they are known.",
+        measure: |state, to| to.count(&[], state.relay.nodes),
+    },
+    Metric {
+        name: "chatd_relay_people",
+        kind: Kind::Gauge,
+        labels: "",
+        help: "People who are here at other servers.",
+        measure: |state, to| to.count(&[], state.relay.people),
+    },
+    Metric {
+        name: "chatd_relay_lag_seconds",
+        kind: Kind::Gauge,
+        labels: "",
+        help: "From when the last event of this server was sent to when it came back from the log.",
+        measure: |state, to| to.add(&[], Value::Seconds(state.relay.figures.lag)),
+    },
+    Metric {
+        name: "chatd_relay_waiting",
+        kind: Kind::Gauge,
+        labels: "",
+        help: "Events of this server that have not come back.",
+        measure: |state, to| to.count(&[], state.relay.waiting),
+    },
+    Metric {
+        name: "chatd_relay_ring_bytes",
+        kind: Kind::Gauge,
+        labels: "",
+        help: "What is kept of what was sent, to be sent again.",
+        measure: |state, to| to.count(&[], state.relay.ring_bytes),
+    },
+    Metric {
+        name: "chatd_relay_missing",
+        kind: Kind::Gauge,
+        labels: "",
+        help: "Events of other servers that later ones have overtaken.",
+        measure: |state, to| to.count(&[], state.relay.missing),
+    },
+    Metric {
+        name: "chatd_relay_resent_total",
+        kind: Kind::Counter,
+        labels: "",
+        help: "Events that were sent again, for it was not known whether they had come.",
+        measure: |state, to| to.count(&[], state.relay.figures.resent),
+    },
+    Metric {
+        name: "chatd_relay_dropped_total",
+        kind: Kind::Counter,
+        labels: "",
+        help: "Events that came again, and were dropped.",
+        measure: |state, to| to.count(&[], state.relay.figures.dropped_again),
+    },
+    Metric {
+        name: "chatd_relay_unread_total",
+        kind: Kind::Counter,
+        labels: "",
+        help: "Events that were no such, or of a kind that this version does not know.",
+        measure: |state, to| to.count(&[], state.relay.figures.unread),
+    },
+    Metric {
+        name: "chatd_relay_lines_lost_total",
+        kind: Kind::Counter,
+        labels: "",
+        help: "Lines that never reached the other servers.",
+        measure: |state, to| to.count(&[], state.relay.figures.lost_lines),
+    },
+    Metric {
+        name: "chatd_relay_verdicts_total",
+        kind: Kind::Counter,
+        labels: "",
+        help: "Other servers that this one has declared gone.",
+        measure: |state, to| to.count(&[], state.relay.figures.verdicts),
+    },
+    Metric {
+        name: "chatd_relay_errors_total",
+        kind: Kind::Counter,
+        labels: "",
+        help: "Errors that the engine has answered with.",
+        measure: |state, to| to.count(&[], state.relay.figures.errors),
     },
     #[cfg(feature = "tls")]
     Metric {

@@ -1,0 +1,251 @@
+//! What this node tells the others, and what it is told of them as a whole.
+
+use std::time::{Duration, Instant};
+
+use crate::dialect::event::{Event, Past};
+use crate::hub::core::Core;
+use crate::hub::relayed::{Backlog, Outgoing, Relayed};
+use crate::hub::session::{Long, Session};
+use crate::hub::Hub;
+use crate::id::SessionId;
+use crate::name::RoomName;
+use crate::relay::record::{self as relay, Digest, Manner, NodeId, Who};
+
+/// While too much waits for the engine, a talker waits so long before they are looked at again.
+const FULL_WAIT: Duration = Duration::from_millis(100);
+
+impl Core {
+    /// What is kept of the other nodes, if there are any.
+    pub(super) fn others(&self) -> Option<&Relayed> {
+        self.relayed.as_deref()
+    }
+
+    /// Tells the other nodes something.
+    pub(super) fn tell_others(&mut self, event: relay::Event) {
+        self.tell_others_of_room(event, None);
+    }
+
+    /// The same of somebody who goes to a room whose key makes this digest.
+    pub(super) fn tell_others_of_room(&mut self, event: relay::Event, digest: Option<Digest>) {
+        let Some(relayed) = &mut self.relayed else {
+            return;
+        };
+        if let relay::Event::Join { who, .. }
+        | relay::Event::Move { who, .. }
+        | relay::Event::Name { who, .. } = &event
+        {
+            let id = SessionId::from_bits(who.session as usize);
+            *relayed.unreturned.entry(id).or_default() += 1;
+        }
+        let to = None;
+        relayed.outgoing.push(Outgoing { to, event, digest });
+    }
+
+    /// Tells one other node something.
+    pub(super) fn tell_node(&mut self, node: NodeId, event: relay::Event) {
+        if let Some(relayed) = &mut self.relayed {
+            let (to, digest) = (Some(node), None);
+            relayed.outgoing.push(Outgoing { to, event, digest });
+        }
+    }
+
+    /// The name of the room that a session is in.
+    pub(super) fn room_name_of<T>(&self, session: &Session<T>) -> Option<RoomName> {
+        session.place().map(|at| self.rooms.get(at).name.clone())
+    }
+
+    /// Whether the other nodes were told of a session.
+    pub(super) fn crosses(&self, id: SessionId) -> bool {
+        self.others()
+            .is_some_and(|others| others.crossing.contains(&id))
+    }
+
+    /// The other nodes are told of a session from now on; gives whether they were not.
+    pub(super) fn let_cross(&mut self, id: SessionId) -> bool {
+        let relayed = self.relayed.as_mut();
+        relayed.is_some_and(|relayed| relayed.crossing.insert(id))
+    }
+
+    /// The other nodes are told that a session has left; gives whether they knew of it.
+    pub(super) fn end_crossing(&mut self, id: SessionId) -> bool {
+        let relayed = self.relayed.as_mut();
+        relayed.is_some_and(|relayed| relayed.crossing.remove(&id))
+    }
+
+    /// Lets all nodes know of a session, if they were not told of it before.
+    pub(super) fn introduce_to_others<T>(&mut self, session: &Session<T>) {
+        if !self.let_cross(session.id) {
+            return;
+        }
+        let (room, who) = (self.room_name_of(session), session.who());
+        let session_number = who.session;
+        let digest = self.digest_of(session);
+        self.tell_others_of_room(relay::Event::Join { room, who }, digest);
+        if let Some(why) = session.away() {
+            let (session, why) = (session_number, why.into());
+            self.tell_others(relay::Event::Away { session, why });
+        }
+    }
+
+    /// What the others are to know of the key of the room that a session is in.
+    fn digest_of<T>(&self, session: &Session<T>) -> Option<Digest> {
+        let room = self.rooms.get(session.place()?);
+        let key = room.key.as_deref()?;
+        let epoch = self.others().map_or("", |others| &others.epoch);
+        Some(key.digest(epoch, room.name.text()))
+    }
+
+    /// All nodes are to hear what a session says.
+    pub(super) fn say_to_others<T>(&mut self, session: &Session<T>, words: &str, manner: Manner) {
+        let Some(room) = self.room_name_of(session) else {
+            return;
+        };
+        let (who, words) = (session.who(), words.into());
+        self.tell_others(relay::Event::Say {
+            room,
+            who,
+            words,
+            manner,
+        });
+    }
+
+    /// The number of the next guest; a node alone has those that its sessions have.
+    pub(super) fn next_guest(&mut self, number: u64) -> u64 {
+        // So many guests have come before numbers from here on are given twice.
+        const ALONE: u64 = 1_000_000_000;
+        let run = self.run;
+        let Some(relayed) = &mut self.relayed else {
+            return number;
+        };
+        let Some((first, count)) = relayed.guests.front_mut() else {
+            return ALONE * (1 + run % 1_000_000) + number;
+        };
+        let next = *first;
+        (*first, *count) = (*first + 1, *count - 1);
+        if *count == 0 {
+            relayed.guests.pop_front();
+        }
+        next
+    }
+
+    /// Until when a session waits because too much waits for the engine.
+    pub(super) fn waits_for_relay(&self, talks: bool, now: Instant) -> Option<Instant> {
+        let waits = match self.others()?.backlog {
+            Backlog::Little => false,
+            Backlog::Much => talks,
+            Backlog::TooMuch => true,
+        };
+        waits.then_some(now + FULL_WAIT)
+    }
+
+    /// What a session has asked of all nodes has come back: it is heard again.
+    pub(super) fn heard_back<T>(&mut self, session: &mut Session<T>) {
+        if session.long.as_deref() == Some(&Long::Asked) {
+            session.long = None;
+            self.resumed.push(session.id);
+        }
+    }
+}
+
+impl<T> Session<T> {
+    /// How the other nodes know it.
+    pub(super) fn who(&self) -> Who {
+        Who {
+            session: self.id.to_bits() as u64,
+            name: self.name.clone(),
+        }
+    }
+}
+
+impl<T> Hub<T> {
+    /// From now on this is one of several nodes. A claim of another one counts for so long as somebody who has the name.
+    pub(crate) fn begin_relayed(&mut self, claimed_for: Duration) {
+        self.core.relayed = Some(Box::new(Relayed::new(claimed_for)));
+    }
+
+    /// What is to be told to the others.
+    pub(crate) fn take_outgoing(&mut self) -> Vec<Outgoing> {
+        let relayed = self.core.relayed.as_mut();
+        relayed.map_or_else(Vec::new, |relayed| std::mem::take(&mut relayed.outgoing))
+    }
+
+    /// So much waits for the engine.
+    pub(crate) fn set_backlog(&mut self, backlog: Backlog) {
+        if let Some(relayed) = &mut self.core.relayed {
+            relayed.backlog = backlog;
+        }
+    }
+
+    /// So the engine's memory is called from now on.
+    pub(crate) fn set_epoch(&mut self, epoch: Box<str>) {
+        if let Some(relayed) = &mut self.core.relayed {
+            relayed.epoch = epoch;
+        }
+    }
+
+    /// Guests have these numbers, too.
+    pub(crate) fn add_guests(&mut self, first: u64, count: u64) {
+        if let Some(relayed) = self.core.relayed.as_mut().filter(|_| count > 0) {
+            relayed.guests.push_back((first, count));
+        }
+    }
+
+    /// How many numbers of guests are left; `None` where that does not matter.
+    pub(crate) fn guests_left(&self) -> Option<u64> {
+        self.core.others().map(Relayed::guests_left)
+    }
+
+    /// The others cannot be reached, or can again: who is there is marked in lists.
+    pub(crate) fn set_alone(&mut self, is_alone: bool) {
+        if let Some(relayed) = &mut self.core.relayed {
+            relayed.is_alone = is_alone;
+        }
+    }
+
+    /// Tells each room something of the other nodes, of so many who hear it here.
+    pub(crate) fn tell_of_others(&mut self, words: impl Fn(usize) -> String) {
+        let rooms = &mut self.core.rooms;
+        let server = rooms.server();
+        let all: Vec<_> = rooms.iter().map(|(at, _)| at).collect();
+        for at in all {
+            let words = words(rooms.get(at).here_at_home());
+            let event = Event::Announced {
+                before: "",
+                words: &words,
+                server: &server,
+            };
+            rooms.change(at, |room| room.say_to_all(&event, None, ""));
+        }
+    }
+
+    /// Lets this have been said before, the oldest first, each in its room if that is there, and at that time.
+    pub(crate) fn set_past(&mut self, past: &[(relay::Event, u64)]) {
+        let rooms = &mut self.core.rooms;
+        for (event, wall_seconds) in past {
+            let relay::Event::Say {
+                room,
+                who,
+                words,
+                manner,
+            } = event
+            else {
+                continue;
+            };
+            if let Some(at) = rooms.find(room.text()) {
+                let past = Past {
+                    number: 0,
+                    wall_seconds: *wall_seconds,
+                    name: &who.name.text(),
+                    acts: *manner == Manner::Did,
+                    words,
+                };
+                rooms.change(at, |room| room.history.restore(&past));
+            }
+        }
+    }
+
+    /// How many people are known at other nodes.
+    pub(crate) fn people_abroad(&self) -> usize {
+        self.core.others().map_or(0, |others| others.abroad.len())
+    }
+}

@@ -1,0 +1,107 @@
+//! How those in a room are told who has left, and who has another name.
+
+use std::time::Instant;
+
+use crate::dialect::event::{Event, Presence};
+use crate::hub::room::feed::Listeners;
+use crate::hub::room::presence::{Announced, Audience, Departure, Told};
+use crate::hub::room::{Room, Whose};
+use crate::id::SessionId;
+use crate::name::Name;
+
+impl Room {
+    /// Tells the others that a member has left, unless they were not told that it was here. `left` says how, for so many
+    /// who are here still.
+    pub(in crate::hub) fn tell_leave<'a>(
+        &mut self,
+        id: SessionId,
+        announced: Option<Announced>,
+        left: impl FnOnce(usize) -> Presence<'a>,
+        user: &str,
+        now: Instant,
+    ) {
+        self.pace.note_leave(now);
+        let Some(announced) = announced else { return };
+        let left = left(self.here());
+        let gates = self.gates.get_or_insert_default();
+        let is_told = !gates.joins.retract(announced.told);
+        if is_told && gates.leaves.admit(now) == Told::ByName {
+            let listeners = self.listeners_of(Audience::Summed);
+            self.say_to(&Event::Presence(left), Some(id), user, listeners);
+        }
+        if announced.introduced.is_some() {
+            if let Some(departure) = Departure::of(&left, user) {
+                self.tell_departure(departure, now);
+            }
+        }
+    }
+
+    /// The member at `place` has another name.
+    pub(in crate::hub) fn rename(
+        &mut self,
+        place: u32,
+        from: &Name,
+        to: &Name,
+        user: &str,
+        now: Instant,
+    ) {
+        let member = self.members.get(place);
+        let Some((id, mut announced)) = member.and_then(|it| Some((it.id, it.announced?))) else {
+            return;
+        };
+        let whose = Whose {
+            id,
+            place: Some(place),
+            user,
+        };
+        self.tell_rename(&mut announced, whose, from, to, now);
+        if let Some(member) = self.members.get_mut(place) {
+            member.announced = Some(announced);
+        }
+    }
+
+    /// Somebody who was announced so has another name.
+    pub(super) fn tell_rename(
+        &mut self,
+        announced: &mut Announced,
+        whose: Whose<'_>,
+        from: &Name,
+        to: &Name,
+        now: Instant,
+    ) {
+        // Nobody knows the old name of who is still to be told of.
+        let gates = self.gates.get_or_insert_default();
+        let is_told = !gates.joins.waits(announced.told);
+        let renamed = Event::Presence(Presence::Renamed { from, to });
+        if is_told && gates.renames.admit(now) == Told::ByName {
+            let listeners = self.listeners_of(Audience::Summed);
+            self.say_of(whose, &renamed, listeners);
+        }
+        if announced.introduced.is_none() || !self.has_lists() {
+            return;
+        }
+        let departures = &mut self.gates.get_or_insert_default().departures;
+        if departures.admits(now) {
+            departures.forget(to);
+            let listeners = self.listeners_of(Audience::OneByOne);
+            return self.say_of(whose, &renamed, listeners);
+        }
+        // Too many: the old name goes in its time, and the new one is introduced when it speaks.
+        announced.introduced = None;
+        let departure = Departure {
+            name: from.clone(),
+            user: whose.user.into(),
+            words: "".into(),
+            quits: true,
+        };
+        self.tell_departure(departure, now);
+    }
+
+    /// Says something of somebody to the others.
+    pub(super) fn say_of(&mut self, whose: Whose<'_>, event: &Event<'_>, listeners: Listeners) {
+        match whose.place {
+            Some(place) => self.say_beside(event, place, whose.user, listeners),
+            None => self.say_to(event, Some(whose.id), whose.user, listeners),
+        }
+    }
+}

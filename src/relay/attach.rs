@@ -1,0 +1,267 @@
+//! How this node comes to know the engine and the others: step by step, over the pen.
+//!
+//! First the format, the name of the engine's memory, and whether what was last read of the log is still there. Who comes
+//! for the first time, or has lost something, then looks at all nodes and their people, behind a position of the log from
+//! which it reads on: facts are set or taken away, so that applying one twice does nothing (Zulip's `register` works so).
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use log::warn;
+
+use crate::relay::hearing::{self, Id};
+use crate::relay::link::Answer;
+use crate::relay::record::{Entry, Event, NodeId};
+use crate::relay::{Asked, News, Relay, State};
+
+/// What the data of this version looks like.
+const FORMAT: &str = "1";
+
+/// At most so many people are asked for at a time.
+const PEOPLE_STEP: &str = "200";
+
+/// At most so many entries of the log are looked through for what was said before …
+const PAST_ENTRIES: &str = "1000";
+/// … and at most so many events of them are kept.
+const PAST_EVENTS_MAX: usize = 4000;
+
+/// How far it has come.
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is about something of its own"
+)]
+#[derive(Debug, Default)]
+pub(super) struct Attach {
+    /// The engine's memory is not the one that it was.
+    is_other_memory: bool,
+    last_read_is_there: bool,
+    oldest: Option<Id>,
+    newest: Option<Id>,
+    /// It was never attached before.
+    is_first: bool,
+    /// The nodes whose people are to be looked at; the first is being.
+    to_look_at: VecDeque<NodeId>,
+    /// What was said before, the latest first.
+    past: Vec<(Event, u64)>,
+    pub(super) is_done: bool,
+}
+
+impl Relay {
+    /// Asks for all that says how things stand.
+    pub(super) fn begin_attach(&mut self, now: Instant) {
+        self.attach = Attach::default();
+        let (format, epoch, log) = (self.key("format"), self.key("epoch"), self.key("log"));
+        let random = NodeId::new(self.chance.next()).to_string();
+        let pen = &mut self.pen;
+        let mut ask = |due, words: &[&str]| {
+            let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
+            pen.ask(due, &words, now);
+        };
+        ask(Asked::Done, &["SET", &format, FORMAT, "NX"]);
+        ask(Asked::Format, &["GET", &format]);
+        ask(Asked::Done, &["SET", &epoch, &random, "NX"]);
+        ask(Asked::Epoch, &["GET", &epoch]);
+        if let Some(position) = self.position.filter(|position| *position != Id::default()) {
+            let position = position.to_string();
+            ask(Asked::LastRead, &["XRANGE", &log, &position, &position]);
+            ask(Asked::Oldest, &["XRANGE", &log, "-", "+", "COUNT", "1"]);
+        }
+        ask(Asked::Newest, &["XREVRANGE", &log, "+", "-", "COUNT", "1"]);
+    }
+
+    /// An entry of the log that was asked for.
+    pub(super) fn handle_looked_up(&mut self, due: Asked, id: Id, fields: &[Box<[u8]>]) {
+        match due {
+            Asked::LastRead => self.attach.last_read_is_there = true,
+            Asked::Oldest => self.attach.oldest = Some(id),
+            Asked::Newest => self.attach.newest = Some(id),
+            Asked::Past => {
+                let events = hearing::events(fields).rev();
+                let events = events.filter_map(|event| Event::parse(event).ok());
+                let said = events.filter(|event| matches!(event, Event::Say { .. }));
+                let left = PAST_EVENTS_MAX.saturating_sub(self.attach.past.len());
+                let said = said.take(left).map(|event| (event, id.seconds()));
+                self.attach.past.extend(said);
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn go_on_attaching(&mut self, due: Asked, answer: Answer, now: Instant) {
+        match (due, answer) {
+            (Asked::Format, Answer::One(format)) if &*format == FORMAT => {}
+            (Asked::Format, answer) => {
+                self.lose(&format!("another format of its data: {answer:?}"), now);
+            }
+            (Asked::Epoch, Answer::One(epoch)) => self.note_epoch(epoch),
+            (Asked::Epoch, _) => self.lose("the engine's memory has no name", now),
+            (Asked::LastRead | Asked::Oldest, _) => {}
+            (Asked::Newest, _) => self.begin_roster(now),
+            (Asked::Nodes, Answer::Many(texts)) => self.note_nodes(&texts, now),
+            (Asked::LeasesAtFirst, Answer::Many(leases)) => {
+                let alive = self.note_leases_at_first(&leases);
+                self.attach.to_look_at = alive.into();
+                self.look_at_next(now);
+            }
+            (Asked::People, Answer::Many(texts)) => self.note_people(&texts, now),
+            (Asked::Past, _) => {
+                let mut past = std::mem::take(&mut self.attach.past);
+                past.reverse();
+                self.news.push_back(News::Past(past));
+                self.settle(now);
+            }
+            (due, _) => self.lose(&format!("an answer of another kind: {due:?}"), now),
+        }
+    }
+
+    fn note_epoch(&mut self, epoch: Box<str>) {
+        let before = self.epoch.replace(epoch.clone());
+        if before.as_ref() != Some(&epoch) {
+            self.attach.is_other_memory = before.is_some();
+            self.news.push_back(News::Epoch(epoch));
+        }
+    }
+
+    /// All is known of the log: looks at the nodes, if there is need.
+    fn begin_roster(&mut self, now: Instant) {
+        let Attach { newest, oldest, .. } = self.attach;
+        let is_gone = |position: Id| {
+            // What was trimmed is older than all that is there.
+            position != Id::default()
+                && !self.attach.last_read_is_there
+                && oldest.is_none_or(|oldest| oldest <= position)
+        };
+        let has_lost = self.attach.is_other_memory || self.position.is_some_and(is_gone);
+        self.attach.is_first = self.position.is_none();
+        if self.attach.is_first {
+            self.position = Some(newest.unwrap_or_default());
+        } else if has_lost {
+            warn!("relay: the engine has lost something; it is told again");
+            self.position = Some(Id::default());
+            self.position_to = Id::default();
+            self.ring.send_all_again();
+        } else {
+            return self.settle(now);
+        }
+        self.ask_for_nodes("0", now);
+    }
+
+    fn ask_for_nodes(&mut self, cursor: &str, now: Instant) {
+        let key = self.key("nodes");
+        let words = ["HSCAN", &key, cursor, "COUNT", PEOPLE_STEP].map(str::as_bytes);
+        self.pen.ask(Asked::Nodes, &words, now);
+    }
+
+    fn note_nodes(&mut self, texts: &[Option<Box<str>>], now: Instant) {
+        let (cursor, pairs) = hash_step(texts);
+        for (node, label) in pairs {
+            let node = NodeId::parse(node).filter(|node| *node != self.node);
+            if let Some(node) = node.filter(|node| !self.dead.contains(node)) {
+                self.nodes.entry(node).or_default().label = label.into();
+            }
+        }
+        if cursor != "0" {
+            return self.ask_for_nodes(cursor, now);
+        }
+        if !self.ask_for_leases(Asked::LeasesAtFirst, now) {
+            self.look_at_next(now);
+        }
+    }
+
+    /// Looks at the people of the next node; if there is none, at what was said before.
+    fn look_at_next(&mut self, now: Instant) {
+        if let Some(node) = self.attach.to_look_at.front().copied() {
+            self.news.push_back(News::RosterBegins(node));
+            return self.ask_for_people(node, "0", now);
+        }
+        // What was heard here meanwhile stands behind what was said before.
+        if !self.attach.is_first || self.state == State::Alone {
+            return self.settle(now);
+        }
+        let key = self.key("log");
+        let words = ["XREVRANGE", &key, "+", "-", "COUNT", PAST_ENTRIES].map(str::as_bytes);
+        self.pen.ask(Asked::Past, &words, now);
+    }
+
+    fn ask_for_people(&mut self, node: NodeId, cursor: &str, now: Instant) {
+        let key = self.key_of("people", node);
+        let words = ["HSCAN", &key, cursor, "COUNT", PEOPLE_STEP].map(str::as_bytes);
+        self.pen.ask(Asked::People, &words, now);
+    }
+
+    fn note_people(&mut self, texts: &[Option<Box<str>>], now: Instant) {
+        let Some(node) = self.attach.to_look_at.front().copied() else {
+            return;
+        };
+        let (cursor, pairs) = hash_step(texts);
+        for (session, value) in pairs {
+            match Entry::parse(session, value) {
+                Some(entry) => self.news.push_back(News::Person(node, entry)),
+                None => self.figures.unread += 1,
+            }
+        }
+        if cursor != "0" {
+            return self.ask_for_people(node, cursor, now);
+        }
+        self.news.push_back(News::RosterEnds(node));
+        self.attach.to_look_at.pop_front();
+        self.look_at_next(now);
+    }
+
+    /// Tells the others who is here, and what they have not heard; from now on all is shared.
+    fn settle(&mut self, now: Instant) {
+        let (nodes, node) = (self.key("nodes"), self.node.to_string());
+        let label = self.options.label.clone();
+        let words = ["HSET", &nodes, &node, &label].map(str::as_bytes);
+        self.pen.ask(Asked::Done, &words, now);
+        let people = self.key_of("people", self.node);
+        let words = ["DEL", &people].map(str::as_bytes);
+        self.pen.ask(Asked::Done, &words, now);
+        self.changed = self.people.keys().copied().collect();
+        self.write_changed(now);
+        if std::mem::take(&mut self.tells_all) {
+            self.tell_all(now);
+        }
+        self.begin_leases(now);
+        self.pen.note_success();
+        self.ear.note_success();
+        self.attach.is_done = true;
+        let was_alone = self.state == State::Alone;
+        self.change_state(State::Attached);
+        if was_alone {
+            let lost_lines = std::mem::take(&mut self.lost_lines);
+            self.news.push_back(News::Back { lost_lines });
+        }
+        self.read_at = now;
+        self.read_on(now);
+    }
+
+    /// The others are told anew of all people of this node. Whom they know already they know then as well.
+    pub(super) fn tell_all(&mut self, now: Instant) {
+        let mut events = Vec::new();
+        for entry in self.people.values() {
+            events.push(Event::Join {
+                room: entry.room.clone(),
+                who: entry.who.clone(),
+            });
+            if let Some(why) = &entry.away {
+                let (session, why) = (entry.who.session, why.clone());
+                events.push(Event::Away { session, why });
+            }
+        }
+        for event in events {
+            self.ring.push(None, event, true, now);
+        }
+    }
+}
+
+/// The cursor behind this part of a hash, and its pairs.
+fn hash_step(texts: &[Option<Box<str>>]) -> (&str, impl Iterator<Item = (&str, &str)>) {
+    let (cursor, rest) = match texts {
+        [Some(cursor), rest @ ..] => (&**cursor, rest),
+        _ => ("0", &[][..]),
+    };
+    let pairs = rest.chunks_exact(2);
+    let pairs = pairs.filter_map(|pair| Some((pair[0].as_deref()?, pair[1].as_deref()?)));
+    (cursor, pairs)
+}
