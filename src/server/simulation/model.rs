@@ -9,6 +9,7 @@ mod comings;
 mod deadlines;
 mod due;
 mod input;
+mod jobs;
 mod kept;
 mod limits;
 mod operators;
@@ -24,10 +25,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 
+use self::comings::Registered;
+use self::jobs::Job;
 use self::kept::KeptNames;
 use self::limits::Past;
 use self::operators::Operators;
-use self::orders::Job;
 use self::rooms::{Room, LOBBY};
 use self::rules::Rules;
 use self::session::{Ended, Session};
@@ -66,8 +68,6 @@ pub(super) struct Model {
     /// What is being done to many, in the order in which it was begun.
     jobs: VecDeque<Job>,
     pub(super) operators: Operators,
-    /// An operator turns newcomers away.
-    drains: bool,
     /// When each address has paid at the earliest for what its sessions said that have gone.
     debts: BTreeMap<IpAddr, Duration>,
     /// Until when the connections of each address count.
@@ -117,7 +117,6 @@ impl Model {
             rules: Rules::default(),
             jobs: VecDeque::new(),
             operators: Operators::default(),
-            drains: false,
             debts: BTreeMap::new(),
             connects: BTreeMap::new(),
             connect_seconds: 0,
@@ -234,8 +233,9 @@ impl Model {
             }
             Act::Accept(client) => {
                 let registered = match next {
-                    Some(Act::Register(_, id)) => Some(*id),
-                    _ => None,
+                    Some(Act::Register(_, Some(id))) => Registered::As(*id),
+                    Some(Act::Register(_, None)) => Registered::Failed,
+                    _ => Registered::No,
                 };
                 self.admit(client, registered, &network.connections[client]);
             }

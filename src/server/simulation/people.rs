@@ -26,16 +26,23 @@ const FLOOD_BYTES: usize = 17 * 1024 * 1024;
 const FLOOD_STEP: usize = 32 * 1024;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// What a client is there for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Talks,
+    /// It came with many others and says nothing.
+    Lurks,
+    /// It is an operator, and no session.
+    Operates,
+}
+
 /// What a client is like.
 #[derive(Debug)]
 struct Person {
     dialect: Dialect,
     /// It does not read before all heals.
     never_reads: bool,
-    /// It came with many others and says nothing.
-    lurks: bool,
-    /// It is an operator, and no session.
-    operates: bool,
+    role: Role,
     /// It sends a line without an end.
     is_flooding: bool,
     flooded: usize,
@@ -154,12 +161,12 @@ impl People {
                 && !connection.is_over()
                 && connection.end.is_none()
                 && !self.all[*client].is_flooding
-                && !self.all[*client].operates
+                && self.all[*client].role != Role::Operates
         };
         (0..self.all.len()).filter(talks).collect()
     }
 
-    fn connect(&mut self, network: &mut SimulatedNetwork, lurks: bool) {
+    fn connect(&mut self, network: &mut SimulatedNetwork, role: Role) {
         let random = &mut self.random;
         let listener = usize::from(random.percent(30));
         let address = if random.percent(40) {
@@ -174,8 +181,7 @@ impl People {
         self.all.push(Person {
             dialect: LISTENERS[listener],
             never_reads: client.is_multiple_of(3),
-            lurks,
-            operates: false,
+            role,
             is_flooding: false,
             flooded: 0,
         });
@@ -362,12 +368,15 @@ impl People {
             _ => return,
         };
         let talkers = self.talkers(network);
-        let talkers = talkers.iter().filter(|client| !self.all[**client].lurks);
+        let talkers = talkers
+            .iter()
+            .filter(|client| self.all[**client].role == Role::Talks);
         if !is_storm && talkers.count() + count > TALKERS_MAX {
             return;
         }
+        let role = if is_storm { Role::Lurks } else { Role::Talks };
         for _ in 0..count {
-            self.connect(network, is_storm);
+            self.connect(network, role);
             // More joins than ten in one second are told as a sum.
             if count == 14 {
                 self.send_words(network, self.all.len() - 1);
@@ -377,7 +386,7 @@ impl People {
 
     fn let_talk(&mut self, network: &mut SimulatedNetwork) {
         for client in self.talkers(network) {
-            if self.all[client].lurks || !self.random.percent(12) {
+            if self.all[client].role == Role::Lurks || !self.random.percent(12) {
                 continue;
             }
             let is_new = self.model.typed[client].is_new();
@@ -466,7 +475,8 @@ impl People {
             assert!(is_done, "what {number} said is lost");
         }
         for (client, connection) in network.connections.iter().enumerate() {
-            let held = self.all[client].operates || self.model.of_client(client).is_some();
+            let held =
+                self.all[client].role == Role::Operates || self.model.of_client(client).is_some();
             let waits = !held && !connection.closed && !connection.is_over();
             assert!(!waits, "{client} waits at the door for ever");
         }

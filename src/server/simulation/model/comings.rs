@@ -31,6 +31,15 @@ const CONNECTS_BURST: u32 = 64;
 /// How many names a greeting has at most.
 const GREETING_NAMES_MAX: usize = 20;
 
+/// Whether events of a newcomer are waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Registered {
+    /// It was not even taken in.
+    No,
+    Failed,
+    As(SessionId),
+}
+
 /// What becomes of a newcomer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verdict {
@@ -40,13 +49,8 @@ enum Verdict {
 }
 
 impl Model {
-    /// A newcomer; `registered` is `None` if it was not even taken in, and tells else whether events come of it.
-    pub(super) fn admit(
-        &mut self,
-        client: usize,
-        registered: Option<Option<SessionId>>,
-        connection: &Connection,
-    ) {
+    /// A newcomer.
+    pub(super) fn admit(&mut self, client: usize, registered: Registered, connection: &Connection) {
         let address = connection.from.ip();
         let dialect = LISTENERS[connection.listener];
         let mut verdict = self.judge_newcomer(address);
@@ -63,7 +67,7 @@ impl Model {
         let number = self.opened;
         let was_turned_away = matches!(verdict, Verdict::TurnAway(_));
         assert_eq!(
-            registered.is_none(),
+            registered == Registered::No,
             was_turned_away,
             "{client}: {verdict:?}"
         );
@@ -71,7 +75,9 @@ impl Model {
             return self.turn_away(number, client, dialect, reason, connection);
         }
         let mut session = Session::new(number, client, connection, dialect, self.now);
-        session.slot = registered.flatten().map_or(usize::MAX, |id| id.slot());
+        if let Registered::As(id) = registered {
+            session.slot = id.slot();
+        }
         let owes_until = self.debts.get(&address).copied();
         if let Some(paid_at) = owes_until.filter(|at| verdict == Verdict::Admit && *at > self.now) {
             session.paid_at = paid_at;
@@ -84,20 +90,17 @@ impl Model {
             session.read_at = self.now + DEBT_MAX;
         }
         self.sessions.insert(number, session);
-        match verdict {
-            Verdict::Refuse(reason) => {
-                self.it(number).refused = true;
-                self.expect_end(number, reason);
-                let why = self.why_kept_out(reason, address);
-                self.bid_farewell(number, reason, &why);
-                self.hit("refused");
-            }
-            _ => {
-                self.greet(number);
-                self.judge_newcomer_for_mutes(number);
-            }
+        if let Verdict::Refuse(reason) = verdict {
+            self.it(number).refused = true;
+            self.expect_end(number, reason);
+            let why = self.why_kept_out(reason, address);
+            self.bid_farewell(number, reason, &why);
+            self.hit("refused");
+        } else {
+            self.greet(number);
+            self.judge_newcomer_for_mutes(number);
         }
-        if registered == Some(None) {
+        if registered == Registered::Failed {
             self.it(number).ended = Ended::Broken;
             if verdict == Verdict::Admit {
                 self.close(number, CloseReason::Reset, "");
@@ -109,7 +112,7 @@ impl Model {
         if self.stops == 0 && self.ban_of(address).is_some() {
             return self.reject(CloseReason::Banned);
         }
-        if self.stops == 0 && self.drains {
+        if self.stops == 0 && self.operators.drains {
             return self.reject(CloseReason::Drain);
         }
         let same = |it: &&Session| !it.refused && it.address == address;

@@ -35,6 +35,8 @@ struct Operator {
 #[derive(Debug, Default)]
 pub(crate) struct Operators {
     all: BTreeMap<usize, Operator>,
+    /// One of them turns newcomers away.
+    pub(crate) drains: bool,
     /// How many were ever accepted.
     accepted: u64,
 }

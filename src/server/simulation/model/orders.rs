@@ -1,9 +1,9 @@
 //! What comes of what operators ask for.
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::due::Public;
+use super::jobs::Task;
 use super::rooms::LOBBY;
 use super::rules::{Kind, Rule, Target};
 use super::session::Session;
@@ -17,137 +17,10 @@ use crate::server::simulation::script::wire_line;
 /// A rule that meets more sessions than this is not made without `force`.
 const SESSIONS_MAX: usize = 20;
 
-/// Something that is done to each of some sessions.
-#[derive(Debug)]
-pub(crate) struct Job {
-    pub(crate) ids: BTreeSet<u64>,
-    pub(crate) task: Task,
-}
-
-#[derive(Debug, Clone)]
-pub(crate) enum Task {
-    /// It is closed, and told why.
-    Close(CloseReason, String),
-    Judge,
-    Tell(String),
-    MakeGuest,
-    /// It is sent to the lobby from this room, which is closed for this reason.
-    SendToLobby(u64, String),
-}
-
 fn sessions(count: usize) -> String {
     match count {
         1 => "1 session".to_owned(),
         count => format!("{count} sessions"),
-    }
-}
-
-/// What is done to many.
-impl Model {
-    pub(crate) fn begin_job(&mut self, ids: Vec<u64>, task: Task) {
-        let ids = ids.into_iter().collect();
-        self.jobs.push_back(Job { ids, task });
-    }
-
-    /// The open sessions that are meant, in the order of their slots.
-    pub(crate) fn meant(&self, is_meant: impl Fn(&Session) -> bool) -> Vec<u64> {
-        let open = self.sessions.iter();
-        let mut meant: Vec<(usize, u64)> = open
-            .filter(|(_, it)| it.is_open() && is_meant(it))
-            .map(|(number, it)| (it.slot, *number))
-            .collect();
-        meant.sort_unstable();
-        meant.into_iter().map(|(_, number)| number).collect()
-    }
-
-    /// Forgets jobs of which nobody is left.
-    fn drop_jobs(&mut self) {
-        while let Some(job) = self.jobs.front() {
-            let is_open = |number: &u64| self.sessions.get(number).is_some_and(Session::is_open);
-            if job.ids.iter().any(is_open) {
-                return;
-            }
-            self.jobs.pop_front();
-        }
-    }
-
-    /// Nothing that was begun is left to be done.
-    pub(crate) fn check_jobs_are_done(&mut self) {
-        self.drop_jobs();
-        assert!(self.jobs.is_empty(), "not done: {:?}", self.jobs);
-    }
-
-    /// What was to be done to many was done to this one.
-    pub(super) fn work_off(&mut self, number: u64) {
-        self.drop_jobs();
-        if self.jobs.is_empty() {
-            // A rule has ended.
-            self.tick();
-            self.drop_jobs();
-        }
-        let job = self.jobs.front_mut().expect("somebody began it");
-        let (task, was_meant) = (job.task.clone(), job.ids.remove(&number));
-        assert!(was_meant, "{task:?} was not for {number}");
-        match task {
-            Task::Close(reason, why) => {
-                let paused = !self.typed[self.sessions[&number].client].is_done();
-                if self.sessions[&number].due.range().1 > 0 {
-                    self.hit("closed by an operator before all is heard");
-                }
-                if paused {
-                    self.hit("closed by an operator before all is said");
-                }
-                let words = match reason {
-                    CloseReason::Kicked => "kicked",
-                    _ => "banned",
-                };
-                self.close_for(number, reason, words, &why);
-            }
-            Task::Judge => self.judge(number),
-            Task::Tell(words) => {
-                let words = format!("an operator tells you: {words}");
-                self.tell_unasked(number, &words);
-            }
-            Task::MakeGuest => self.name_by_operator(number, None),
-            Task::SendToLobby(room, why) => self.send_to_lobby(number, room, &why),
-        }
-    }
-
-    fn name_by_operator(&mut self, number: u64, name: Option<&str>) {
-        let name = name.map_or_else(|| format!("guest{number}"), str::to_owned);
-        self.call(number, &name);
-        match self.sessions[&number].dialect {
-            Dialect::Telnet => self.tell(number, &format!("-- an operator named you {name}")),
-            Dialect::Wire => {
-                let line = wire_line("NAME", &[&name]) + "\n";
-                self.tell_bytes(number, line.into_bytes());
-            }
-            other => unreachable!("nobody here speaks {other}"),
-        }
-        self.hit("named by an operator");
-    }
-
-    fn send_to_lobby(&mut self, number: u64, room: u64, why: &str) {
-        if self.sessions[&number].room != room {
-            return;
-        }
-        let name = self.rooms[&room].name.clone();
-        let it = self.it(number);
-        it.due.settle();
-        it.unheard = false;
-        match it.dialect {
-            Dialect::Telnet => {
-                let line = format!("-- {name} is closed: {why}; you are in lobby");
-                self.tell(number, &line);
-            }
-            Dialect::Wire => {
-                let line = wire_line("JOIN", &["lobby"]) + "\n";
-                self.tell_bytes(number, line.into_bytes());
-            }
-            other => unreachable!("nobody here speaks {other}"),
-        }
-        self.move_to(number, LOBBY);
-        self.hit("sent to the lobby");
     }
 }
 
@@ -215,7 +88,7 @@ impl Model {
             Order::Say(room, words) => self.announce_by_operator(room.as_deref(), words)?,
             Order::Tell(whom, words) => {
                 let mut ids = self.sessions_of(whom)?;
-                ids.retain(|number| self.hears_operators(number));
+                ids.retain(|number| self.hears_operators(*number));
                 let count = ids.len();
                 self.begin_job(ids, Task::Tell(words.clone()));
                 format!("{} told", sessions(count))
@@ -232,11 +105,11 @@ impl Model {
                 format!("{} sent to lobby", sessions(count))
             }
             Order::Drain => {
-                self.drains = true;
+                self.operators.drains = true;
                 "newcomers are turned away".to_owned()
             }
             Order::Accept => {
-                self.drains = false;
+                self.operators.drains = false;
                 "newcomers are let in".to_owned()
             }
             Order::Nonsense => {
@@ -470,8 +343,8 @@ impl Model {
         Ok(format!("{from} is now {to}"))
     }
 
-    fn hears_operators(&self, number: &u64) -> bool {
-        let it = &self.sessions[number];
+    fn hears_operators(&self, number: u64) -> bool {
+        let it = &self.sessions[&number];
         it.dialect == Dialect::Telnet || it.watches
     }
 
@@ -486,7 +359,9 @@ impl Model {
         let mut count = 0;
         for room in rooms {
             let members = self.meant(|it| it.room == room);
-            let hearing = members.iter().filter(|number| self.hears_operators(number));
+            let hearing = members
+                .iter()
+                .filter(|number| self.hears_operators(**number));
             count += hearing.count();
             let line = format!("-- announcement: {words}\r\n");
             let wire = wire_line("TELL", &["chatd", &format!("announcement: {words}")]) + "\n";

@@ -8,7 +8,7 @@ use super::session::Session;
 use super::words::list;
 use super::Model;
 use crate::dialect::Dialect;
-use crate::server::simulation::script::{room_class, wire_line};
+use crate::server::simulation::script::{room_class, wire_line, Item};
 
 /// The number of the room that everybody who connects is in.
 pub(crate) const LOBBY: u64 = 0;
@@ -148,6 +148,28 @@ impl Model {
 
 /// How people move.
 impl Model {
+    /// Does what concerns rooms.
+    pub(crate) fn travel(&mut self, number: u64, item: &Item) -> Result<(), String> {
+        match item {
+            Item::WhoIn(room) => self.list_in(number, room)?,
+            Item::Rooms => self.list_rooms(number),
+            Item::Join(room, key) => self.join_room(number, room, key.as_deref())?,
+            Item::Leave => self.leave_for_lobby(number)?,
+            Item::Where => {
+                let room = &self.room_of(number).name;
+                self.tell(number, &format!("-- you are in {room}"));
+            }
+            Item::MalformedRoom(_) => {
+                return Err(
+                    "a room's name is 1 to 24 letters, digits or _ - . and begins with a letter or digit"
+                        .to_owned(),
+                );
+            }
+            _ => unreachable!("{item:?} is no such thing"),
+        }
+        Ok(())
+    }
+
     /// Goes to a room that is called so, which is made if it is not there.
     pub(crate) fn join_room(
         &mut self,

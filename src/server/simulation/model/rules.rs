@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::orders::{Job, Task};
+use super::jobs::{Job, Task};
 use super::prefs::calendar;
 use super::words::{class_of, refusal};
 use super::Model;

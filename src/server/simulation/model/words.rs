@@ -333,20 +333,12 @@ pub(crate) fn outcome(
         }
         Item::ReservedName(name) => return Err(format!("{name} is reserved")),
         Item::Who => model.list_here(number),
-        Item::WhoIn(room) => model.list_in(number, room)?,
-        Item::Rooms => model.list_rooms(number),
-        Item::Join(room, key) => model.join_room(number, room, key.as_deref())?,
-        Item::Leave => model.leave_for_lobby(number)?,
-        Item::Where => {
-            let room = &model.room_of(number).name;
-            model.tell(number, &format!("-- you are in {room}"));
-        }
-        Item::MalformedRoom(_) => {
-            return Err(
-                "a room's name is 1 to 24 letters, digits or _ - . and begins with a letter or digit"
-                    .to_owned(),
-            );
-        }
+        Item::WhoIn(_)
+        | Item::Rooms
+        | Item::Join(..)
+        | Item::Leave
+        | Item::Where
+        | Item::MalformedRoom(_) => model.travel(number, item)?,
         Item::Watch(on) => watch(model, number, *on),
         Item::Tell(to, words) => tell(model, number, to, words)?,
         Item::Help => {

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use super::{People, Person};
+use super::{People, Person, Role};
 use crate::dialect::Dialect;
 use crate::server::simulation::network::SimulatedNetwork;
 use crate::server::simulation::script::orders::{Order, Whom};
@@ -14,7 +14,7 @@ impl People {
     pub(super) fn operators(&self, network: &SimulatedNetwork) -> Vec<usize> {
         let is_there = |client: &usize| {
             let connection = &network.connections[*client];
-            self.all[*client].operates
+            self.all[*client].role == Role::Operates
                 && self.model.operators.is_there(*client)
                 && !connection.has_ended()
                 && !connection.is_over()
@@ -97,8 +97,7 @@ impl People {
         self.all.push(Person {
             dialect: Dialect::Telnet,
             never_reads: client.is_multiple_of(3),
-            lurks: false,
-            operates: true,
+            role: Role::Operates,
             is_flooding: false,
             flooded: 0,
         });

@@ -1,6 +1,6 @@
 //! People who go from room to room.
 
-use super::People;
+use super::{People, Role};
 use crate::server::simulation::network::SimulatedNetwork;
 use crate::server::simulation::script::{Author, Item};
 
@@ -23,7 +23,7 @@ impl People {
     fn move_on(&mut self, network: &mut SimulatedNetwork, talkers: &[usize]) {
         let there = Author::join(&mut self.random);
         for client in talkers {
-            if !self.all[*client].lurks && self.random.percent(80) {
+            if self.all[*client].role == Role::Talks && self.random.percent(80) {
                 self.send(network, *client, there.clone());
                 network.deliver(*client, usize::MAX);
             }
