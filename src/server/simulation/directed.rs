@@ -2,6 +2,7 @@
 
 mod accepting;
 mod closing;
+mod dialects;
 mod hearing;
 mod links;
 mod monitoring;
@@ -16,7 +17,7 @@ use std::time::Duration;
 
 use super::network::{Clock, SimulatedNetwork};
 use super::server::{Server, Terms};
-use super::{memory, OPERATORS};
+use super::{memory, LISTENERS_ALL};
 use crate::hub::{Census, Limits, SessionId};
 use crate::ledger::{CloseReason, Entry};
 use crate::limits::QueueLimits;
@@ -53,7 +54,7 @@ impl Bench {
     }
 
     fn paced(limits: Limits, admission: AdmissionLimits, pace_max: Option<Duration>) -> Self {
-        let network = SimulatedNetwork::new(Clock::new(), 1, OPERATORS + 1);
+        let network = SimulatedNetwork::new(Clock::new(), 1, LISTENERS_ALL);
         let terms = Terms {
             limits: Limits { pace_max, ..limits },
             admission,

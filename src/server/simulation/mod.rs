@@ -47,6 +47,9 @@ use server::Server;
 const LISTENERS: [Dialect; 2] = [Dialect::Telnet, Dialect::Wire];
 /// The number of the one for operators, behind these.
 const OPERATORS: usize = LISTENERS.len();
+/// Those whose clients wait at the door first, behind that.
+const DOORS: [Dialect; 2] = [Dialect::Irc, Dialect::Web];
+const LISTENERS_ALL: usize = OPERATORS + 1 + DOORS.len();
 
 /// What one session may make the server do in one call, and a last request with that.
 const CALL_SHARE: Work = Work::CALL_MAX.times(2);
@@ -60,8 +63,6 @@ const WORK_MAX: Work = Work::TURN_MAX.plus(CALL_SHARE.times(TURN_READS_MIN));
 /// At most this much waits for one who does not read: what stops it, a part of a list or what one command is answered,
 /// and what a socket of the simulation takes meanwhile.
 const WAITING_MAX: usize = 2 * 64 * 1024;
-/// The same for as many operators as there may be.
-const OPERATORS_WAITING_MAX: usize = 8 * WAITING_MAX;
 
 const SEEDS: u64 = 200;
 const STEPS: u64 = 120;
@@ -98,7 +99,7 @@ impl Simulation {
     fn new(seed: u64, steps: usize) -> Self {
         let mut random = Random::new(seed);
         let profile = Profile::any(&mut random, steps);
-        let mut network = SimulatedNetwork::new(Clock::new(), random.next(), OPERATORS + 1);
+        let mut network = SimulatedNetwork::new(Clock::new(), random.next(), LISTENERS_ALL);
         network.trace.note(format_args!("{profile:?}"));
         network.faults = Faults {
             short_writes: profile.short_writes,
@@ -182,7 +183,6 @@ impl Simulation {
         let (census, diary) = (event_loop.census(), event_loop.take_diary());
         let held = event_loop.memory();
         let waiting = event_loop.waiting_for_operators();
-        assert!(waiting <= OPERATORS_WAITING_MAX, "{waiting} bytes");
         let (opened, timeout) = (event_loop.ledger().opened(), event_loop.timeout());
         let Ledger {
             work, flush_work, ..
@@ -216,6 +216,8 @@ impl Simulation {
         );
         let held = network.descriptors.len();
         let operators = model.operators.held();
+        let is_within = waiting <= operators * WAITING_MAX;
+        assert!(is_within, "{waiting} bytes for {operators} operators");
         assert_eq!(
             held,
             model.sessions.len() + operators,

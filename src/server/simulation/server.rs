@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::network::{Clock, SimulatedNetwork};
-use super::LISTENERS;
+use super::{DOORS, LISTENERS};
 use crate::hub::Limits;
 use crate::name::RoomName;
 use crate::server::admission::AdmissionLimits;
@@ -51,12 +51,14 @@ impl Server {
         motd_file: Option<PathBuf>,
     ) -> Self {
         let clock = network.clock.clone();
-        let services = LISTENERS.map(|dialect| Service::Chat {
+        let chat = |dialect| Service::Chat {
             tls: false,
             dialect,
             behind_proxy: false,
-        });
-        let services = services.into_iter().chain([Service::Operators]).collect();
+        };
+        let services = LISTENERS.into_iter().map(chat);
+        let services = services.chain([Service::Operators]);
+        let services = services.chain(DOORS.into_iter().map(chat)).collect();
         let settings = Settings {
             motd_file,
             ..terms.settings()

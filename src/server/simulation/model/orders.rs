@@ -112,8 +112,9 @@ impl Model {
                 self.operators.drains = false;
                 "newcomers are let in".to_owned()
             }
-            Order::Nonsense => {
-                return Err("no such command: frobnicate; help lists them".to_owned());
+            Order::Nonsense | Order::Half => {
+                let word = order.spell();
+                return Err(format!("no such command: {word}; help lists them"));
             }
             Order::List(_) => unreachable!("a list is no line"),
         })

@@ -40,7 +40,7 @@ impl People {
             }
             7 => {
                 if let Some(client) = self.anybody(&operators) {
-                    let lists = self.random.within(1..=40);
+                    let lists = self.random.within(1..=200);
                     for _ in 0..lists {
                         self.order(network, client, Order::list_sessions());
                     }
@@ -122,7 +122,8 @@ impl People {
         if self.random.percent(50) {
             self.order(network, client, Order::list_sessions());
         }
-        network.connections[client].send(b"sess");
+        let half = Order::Half.spell();
+        network.connections[client].send(half.as_bytes());
         network.deliver(client, usize::MAX);
         if self.random.percent(70) {
             network.reset(client, self.random.percent(50));

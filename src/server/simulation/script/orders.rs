@@ -76,6 +76,8 @@ pub(crate) enum Order {
     Accept,
     List(List),
     Nonsense,
+    /// The beginning of a line, behind which nothing comes.
+    Half,
 }
 
 impl Whom {
@@ -119,6 +121,7 @@ impl Order {
             Self::Accept => "accept".to_owned(),
             Self::List((verb, ..)) => (*verb).to_owned(),
             Self::Nonsense => "frobnicate".to_owned(),
+            Self::Half => "sess".to_owned(),
         }
     }
 
