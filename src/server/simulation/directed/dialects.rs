@@ -157,14 +157,9 @@ impl Client {
                 text.clone_into(&mut self.there);
                 self.known.clear();
             }
-            "JOIN" => {
-                let is_new = self.known.insert(nick.to_owned());
-                assert!(is_new, "{} knows them: {line}", self.name);
-            }
-            "PART" | "QUIT" if nick != self.name => {
-                let was_known = self.known.remove(nick);
-                assert!(was_known, "{} did not know them: {line}", self.name);
-            }
+            "JOIN" => _ = self.known.insert(nick.to_owned()),
+            // Who goes is told of late where many go, and then also to those who have come meanwhile and never knew them.
+            "PART" | "QUIT" => _ = self.known.remove(nick),
             "NICK" if self.known.remove(nick) => {
                 self.known.insert(text.trim_start_matches(':').to_owned());
             }
@@ -228,10 +223,11 @@ impl Party {
         party.bench.server.event_loop.set_addresses(&[]);
         let network = party.bench.network();
         network.random = Random::new(!seed);
-        network.faults.short_writes = 40;
         for place in 0..12 {
             party.come(place % 4, place / 4);
         }
+        // The answer to a browser goes out whole or not at all: nothing was ever written to it before.
+        party.bench.network().faults.short_writes = 40;
         party
     }
 
@@ -305,7 +301,7 @@ impl Party {
         }
         let number = self.clients[place].number;
         self.bench.send(number, packet);
-        self.bench.turn();
+        self.bench.settle();
         for place in 0..self.clients.len() {
             let bytes = self.random.within(0..=400);
             if self.random.percent(50) {
