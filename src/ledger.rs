@@ -151,6 +151,10 @@ pub(crate) enum Entry {
     Closed(Closed),
     /// From then on other limits held.
     Limits,
+    /// An operator, who says that they are `by`, is obeyed.
+    Operated { by: String, line: String },
+    /// What was to be done to many is done to this one.
+    WorkedOff { id: u64 },
 }
 
 /// A [`Close`] that is kept.

@@ -326,6 +326,12 @@ impl<T> Hub<T> {
         }
         let left = |here| Presence::Left { name, words, here };
         self.leave(id, left, now);
+        let Self { sessions, core } = self;
+        if let Some(session) = sessions.get_mut(id) {
+            // It has been told all that it was to see in its own way.
+            session.prefs = None;
+            core.count_input(session);
+        }
     }
 
     /// Nothing more is to be done for a session that is closing but to free it.

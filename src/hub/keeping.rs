@@ -58,10 +58,14 @@ impl<T> Hub<T> {
         self.take_back(id, &name, number, now)?;
         let today = self.core.today();
         self.core.kept.note_used(number, today);
-        let Some(session) = self.session(id) else {
+        let Self { sessions, core } = self;
+        let Some(session) = sessions.get_mut(id) else {
             return Ok(());
         };
         let before = session.owned();
+        if before != Some(number) {
+            core.give_up_kept(session);
+        }
         session.set_owned(Some(number));
         let taken = self.take_name(id, name, now);
         if let (Err(_), Some(session)) = (&taken, self.session(id)) {

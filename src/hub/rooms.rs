@@ -179,9 +179,16 @@ impl Rooms {
 
     /// The same for what concerns that room alone, and neither what it holds nor what it has to tell.
     pub(super) fn get_mut(&mut self, at: RoomAt) -> &mut Room {
+        debug_assert!(self.is_there(at), "{at:?} is gone");
         let other = at.0.checked_sub(1);
         let other = other.and_then(|at| self.others.get_mut(at as usize));
         other.unwrap_or(&mut self.lobby)
+    }
+
+    /// Whether a room is kept there.
+    fn is_there(&self, at: RoomAt) -> bool {
+        let other = at.0.checked_sub(1);
+        other.is_none_or(|other| self.others.contains(other as usize))
     }
 
     /// What people are shown of where they are: nothing in the lobby.
@@ -419,6 +426,10 @@ impl Rooms {
                 return;
             }
             self.sums.pop();
+            if !self.is_there(at) {
+                // What it had to tell went with it, and the lobby is not to be told in its place.
+                continue;
+            }
             self.get_mut(at).wakes_at = None;
             self.change(at, |room| room.tick(now));
         }

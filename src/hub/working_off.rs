@@ -10,6 +10,8 @@ use crate::hub::close::Parting;
 use crate::hub::jobs::{Job, Task};
 use crate::hub::Hub;
 use crate::id::SessionId;
+#[cfg(test)]
+use crate::ledger::Entry;
 use crate::name::Name;
 use crate::work::Work;
 
@@ -55,6 +57,10 @@ impl<T> Hub<T> {
         let Some(session) = sessions.get_mut(id).filter(|it| it.is_open()) else {
             return;
         };
+        #[cfg(test)]
+        core.ledger
+            .diary
+            .push(Entry::WorkedOff { id: session.number });
         match task {
             Task::Close { reason, until, why } => {
                 let parting = Parting {

@@ -33,6 +33,8 @@ use crate::hub::{Hub, SessionId};
 use crate::ledger::{Entry, Ledger};
 use crate::server::admission::{Admission, AdmissionLimits, CountedAs};
 use crate::server::control::Control;
+#[cfg(test)]
+use crate::server::control::Person;
 use crate::server::door::Door;
 use crate::server::files::Files;
 use crate::server::meter::{Meter, Phase, SlowTurn};
@@ -464,6 +466,11 @@ impl<N: Network> EventLoop<N> {
         self.hub.census()
     }
 
+    /// What all queues and buffers hold together, what waits to be told to all among it.
+    pub(super) fn memory(&self) -> usize {
+        self.hub.memory()
+    }
+
     /// The record of opens and closes.
     pub(super) fn ledger(&self) -> &Ledger {
         self.hub.ledger()
@@ -472,6 +479,13 @@ impl<N: Network> EventLoop<N> {
     /// What was done since it was last taken.
     pub(super) fn take_diary(&mut self) -> Vec<Entry> {
         std::mem::take(&mut self.hub.ledger_mut().diary)
+    }
+
+    /// Writes down that a line of an operator is obeyed.
+    pub(super) fn note_operated(&mut self, by: &Person, line: &str) {
+        let (by, line) = (by.user.clone(), line.to_owned());
+        let diary = &mut self.hub.ledger_mut().diary;
+        diary.push(Entry::Operated { by, line });
     }
 
     /// Bytes that wait for operators.

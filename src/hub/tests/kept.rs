@@ -267,6 +267,29 @@ fn a_name_that_was_not_used_for_long_is_free() {
     assert_eq!(world.hub.kept().count(), 0);
 }
 
+/// Who goes on to another kept name has used the former one until then.
+#[test]
+fn a_kept_name_is_used_until_another_one_is_taken_with_its_key() {
+    let mut world = World::new(Limits {
+        names_kept_days: Some(10),
+        ..limits()
+    });
+    world.hub.set_seed([7; 32]);
+    let ann = world.join_at("ann", HERE);
+    let bea = world.join_at("bea", HERE);
+    keep(&mut world, ann, "ann");
+    let key = keep(&mut world, bea, "bea");
+    wait(&mut world, 20);
+    let taken = world.ask(ann, &format!("/name bea {key}"));
+    assert_eq!(taken.last().unwrap(), "-- you are bea");
+    let bob = world.join_at("bob", THERE);
+    assert_eq!(
+        world.ask(bob, "/name ann"),
+        ["!! ann is kept: /name ann KEY takes it"]
+    );
+    world.check();
+}
+
 /// `aI` looks like `ai` and like `al`, which do not look alike.
 #[test]
 fn a_name_that_looks_like_two_is_taken_with_neither_key() {

@@ -346,6 +346,39 @@ fn many_who_go_are_told_of_in_sums_in_both_rooms() {
     assert_eq!(bob_told[10], "-- 20 more joined (31 here)");
 }
 
+/// Its time comes, and is not taken for that of another room: the lobby would be told no more.
+#[test]
+fn a_sum_ends_with_its_room() {
+    let mut world = world();
+    let [ann, bob] = world.people(["ann", "bob"]);
+    let people: Vec<SessionId> = (0..15).map(|n| world.join(&format!("p{n}"))).collect();
+    for id in &people {
+        world.say(*id, "/join hall");
+    }
+    world.pass(Duration::from_secs(2));
+    world.pass(Duration::from_secs(2));
+    // The sum of the hall begins sooner than that of the lobby.
+    world.say(people[0], "/join attic");
+    world.turn();
+    world.now += Duration::from_millis(100);
+    for id in &people[1..] {
+        world.say(*id, "/leave");
+    }
+    world.turn();
+    // The sums of both rooms are due, and one of the rooms is gone.
+    world.now += Duration::from_secs(1);
+    world.hub.tick(world.now);
+    world.check();
+    world.say(ann, "/join den");
+    world.say(ann, "den");
+    world.turn();
+    world.check();
+    told(&mut world, [people[1]]);
+    world.enter(bob, "hello");
+    assert_eq!(told(&mut world, [people[1]]), [["<bob> hello"]]);
+    world.check();
+}
+
 #[test]
 fn a_wrong_key_costs_as_much_as_ten_lines_and_a_move_as_five() {
     let line_rate = Rate {

@@ -62,6 +62,8 @@ impl<N: Network> EventLoop<N> {
                 return operator.tell(&words, now);
             }
         };
+        #[cfg(test)]
+        self.note_operated(&operator.person, &text);
         let (outcome, only_looks) = self.obey_line(operator, &text, now);
         log_line(&operator.person, &text, outcome.is_ok(), only_looks);
         match outcome {

@@ -92,6 +92,8 @@ pub(super) struct Connection {
     pub(super) registered: Option<SessionId>,
     /// The slot that it has as an operator's.
     pub(super) control: Option<u32>,
+    /// The slot that it has at the door.
+    pub(super) door: Option<u32>,
     pub(super) ever_registered: bool,
     /// The server has let go of it.
     pub(super) closed: bool,
@@ -136,7 +138,8 @@ impl Connection {
     /// What its events belong to, if it was asked for them.
     pub(super) fn owner(&self) -> Option<Owner> {
         let control = self.control.map(Owner::Control);
-        self.registered.map(Owner::Session).or(control)
+        let other = control.or(self.door.map(Owner::Door));
+        self.registered.map(Owner::Session).or(other)
     }
 }
 
@@ -148,6 +151,7 @@ impl Connection {
             from,
             registered: None,
             control: None,
+            door: None,
             ever_registered: false,
             closed: false,
             told_of: false,
@@ -392,6 +396,7 @@ impl Connection {
         self.closed = true;
         self.registered = None;
         self.control = None;
+        self.door = None;
         self.finished = true;
         if ending == Ending::Abrupt || !self.inbox.is_empty() {
             // A socket that is closed with unread input resets its connection, too.

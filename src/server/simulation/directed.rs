@@ -2,6 +2,7 @@
 
 mod accepting;
 mod closing;
+mod dialects;
 mod hearing;
 mod links;
 mod monitoring;
@@ -15,7 +16,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::network::{Clock, SimulatedNetwork};
-use super::{memory, Server, OPERATORS};
+use super::server::{Server, Terms};
+use super::{memory, LISTENERS_ALL};
 use crate::hub::{Census, Limits, SessionId};
 use crate::ledger::{CloseReason, Entry};
 use crate::limits::QueueLimits;
@@ -52,9 +54,14 @@ impl Bench {
     }
 
     fn paced(limits: Limits, admission: AdmissionLimits, pace_max: Option<Duration>) -> Self {
-        let network = SimulatedNetwork::new(Clock::new(), 1, OPERATORS + 1);
+        let network = SimulatedNetwork::new(Clock::new(), 1, LISTENERS_ALL);
+        let terms = Terms {
+            limits: Limits { pace_max, ..limits },
+            admission,
+            rooms: &[],
+        };
         Self {
-            server: Server::new(network, Limits { pace_max, ..limits }, admission, None),
+            server: Server::new(network, &terms, None),
             is_checked: true,
             reasons: Vec::new(),
         }

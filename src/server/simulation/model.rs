@@ -9,9 +9,15 @@ mod comings;
 mod deadlines;
 mod due;
 mod input;
+mod jobs;
+mod kept;
 mod limits;
+mod operators;
+mod orders;
 mod prefs;
 mod presence;
+mod rooms;
+mod rules;
 mod session;
 mod words;
 
@@ -19,24 +25,27 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 
+use self::comings::Registered;
+use self::jobs::Job;
+use self::kept::KeptNames;
 use self::limits::Past;
-use self::prefs::History;
-use self::presence::Telling;
+use self::operators::Operators;
+use self::rooms::{Room, LOBBY};
+use self::rules::Rules;
 use self::session::{Ended, Session};
 use super::connection::Got;
 use super::network::{Act, Hits, SimulatedNetwork};
-use super::script::Typed;
-use crate::hub::{Census, Limits};
+use super::script::typed::Typed;
+use super::server::Terms;
+use crate::hub::Census;
 use crate::ledger::{CloseReason, Closed, Entry};
-use crate::server::admission::AdmissionLimits;
 
 pub(super) use self::session::Phase;
 
 pub(super) struct Model {
-    pub(super) limits: Limits,
-    admission: AdmissionLimits,
+    pub(super) terms: Terms,
     /// What is to hold from the middle of the next turn on.
-    pub(super) planned: Option<(Limits, AdmissionLimits)>,
+    pub(super) planned: Option<Terms>,
     /// What held at some time, of which something may be left.
     past: Past,
     /// Those who hold a descriptor, by their number.
@@ -45,17 +54,20 @@ pub(super) struct Model {
     pub(super) typed: Vec<Typed>,
     /// Why clients were closed.
     pub(super) reasons: BTreeMap<usize, CloseReason>,
-    /// Those who took a name or spoke, in this order.
-    here: Vec<u64>,
-    joins: Telling,
-    leaves: Telling,
-    renames: Telling,
+    /// The rooms, by their number: the lobby is the first.
+    rooms: BTreeMap<u64, Room>,
+    /// How many rooms were ever made, or always there.
+    rooms_ever: u64,
     pub(super) opened: u64,
     closed: BTreeMap<&'static str, u64>,
     /// The time of the turn.
     now: Duration,
     wall_seconds: u64,
-    history: History,
+    kept: KeptNames,
+    pub(super) rules: Rules,
+    /// What is being done to many, in the order in which it was begun.
+    jobs: VecDeque<Job>,
+    pub(super) operators: Operators,
     /// When each address has paid at the earliest for what its sessions said that have gone.
     debts: BTreeMap<IpAddr, Duration>,
     /// Until when the connections of each address count.
@@ -85,24 +97,26 @@ pub(super) struct Model {
 }
 
 impl Model {
-    pub(super) fn new(limits: Limits, admission: AdmissionLimits) -> Self {
-        Self {
-            limits,
-            admission,
+    pub(super) fn new(terms: Terms) -> Self {
+        let lobby = Room::lobby(terms.limits.history_lines);
+        let rooms = terms.rooms;
+        let mut model = Self {
+            past: Past::of(&terms.limits),
+            terms,
             planned: None,
-            past: Past::of(&limits),
             sessions: BTreeMap::new(),
             typed: Vec::new(),
             reasons: BTreeMap::new(),
-            here: Vec::new(),
-            joins: Telling::default(),
-            leaves: Telling::default(),
-            renames: Telling::default(),
+            rooms: BTreeMap::from([(LOBBY, lobby)]),
+            rooms_ever: LOBBY,
             opened: 0,
             closed: BTreeMap::new(),
             now: Duration::ZERO,
             wall_seconds: 0,
-            history: History::new(limits.history_lines),
+            kept: KeptNames::default(),
+            rules: Rules::default(),
+            jobs: VecDeque::new(),
+            operators: Operators::default(),
             debts: BTreeMap::new(),
             connects: BTreeMap::new(),
             connect_seconds: 0,
@@ -118,7 +132,9 @@ impl Model {
             freed: BTreeSet::new(),
             ending: BTreeSet::new(),
             hits: Hits::new(),
-        }
+        };
+        model.set_permanent(rooms);
+        model
     }
 
     fn hit(&mut self, what: &'static str) {
@@ -126,11 +142,16 @@ impl Model {
     }
 
     fn line_bytes_max(&self) -> usize {
-        self.limits.line_bytes_max
+        self.terms.limits.line_bytes_max
     }
 
     fn it(&mut self, number: u64) -> &mut Session {
         self.sessions.get_mut(&number).expect("the model knows it")
+    }
+
+    /// Every key that was told, with the name that it was for.
+    pub(super) fn keys(&self) -> Vec<(String, String)> {
+        self.kept.keys()
     }
 
     /// The number of a client that is held, and its session.
@@ -161,9 +182,13 @@ impl Model {
         self.change_limits();
         self.tick();
         let told = self.take(network);
+        self.operators.take(network);
         for act in &acts {
             match *act {
-                Act::Finish(client) => self.finish(client),
+                Act::Finish(client) if !network.is_operator(client) => self.finish(client),
+                Act::Close(client, _) if network.is_operator(client) => {
+                    self.operators.let_go(client);
+                }
                 Act::Close(client, ending) => self.free(client, ending),
                 _ => {}
             }
@@ -174,12 +199,16 @@ impl Model {
 
     fn begin_turn(&mut self, network: &SimulatedNetwork, diary: Vec<Entry>) {
         let before = self.time();
+        let wall_before = self.wall_seconds;
         self.now = network.turn_time;
         self.wall_seconds = network.wall_offset + network.turn_at.as_secs();
         self.diary = diary.into();
         (self.ticked, self.said) = (false, false);
         self.freed.clear();
         self.ending.clear();
+        if self.wall_seconds < wall_before {
+            self.reopen_rules();
+        }
         let time = self.time();
         if time != before {
             for it in self.sessions.values_mut() {
@@ -197,13 +226,20 @@ impl Model {
                 self.stops += 1;
                 self.stopped_at.get_or_insert(self.now);
             }
+            Act::Accept(client) if network.is_operator(client) => {
+                if self.operators.admit(client) {
+                    self.hit("ninth operator");
+                }
+            }
             Act::Accept(client) => {
                 let registered = match next {
-                    Some(Act::Register(_, id)) => Some(id.is_some()),
-                    _ => None,
+                    Some(Act::Register(_, Some(id))) => Registered::As(*id),
+                    Some(Act::Register(_, None)) => Registered::Failed,
+                    _ => Registered::No,
                 };
                 self.admit(client, registered, &network.connections[client]);
             }
+            Act::Read(client, _) if network.is_operator(client) => {}
             Act::Read(client, got) => self.read(client, got),
             Act::Broken(client) => self.read(client, Got::Reset),
             Act::Register(..) | Act::Finish(_) | Act::Close(..) => {}
@@ -212,7 +248,7 @@ impl Model {
 
     fn read(&mut self, client: usize, got: Got) {
         let (number, _) = self.of_client(client).expect("who is read is held");
-        let now = self.now + self.token() * self.limits.line_rate.burst.saturating_sub(1);
+        let now = self.now + self.token() * self.terms.limits.line_rate.burst.saturating_sub(1);
         let it = self.it(number);
         it.ended = match got {
             Got::Bytes(bytes) => {
@@ -251,6 +287,8 @@ impl Model {
             Entry::Closed(close) => {
                 self.closes.insert(close.id, close);
             }
+            Entry::Operated { by, line } => self.operate(&by, &line),
+            Entry::WorkedOff { id } => self.work_off(id),
             Entry::Limits => {
                 assert!(self.planned.is_some(), "nobody changed the limits");
                 self.change_limits();
@@ -283,7 +321,7 @@ impl Model {
             draining: number_in(Phase::Draining),
             lingering: number_in(Phase::Lingering),
             names: number_in(Phase::Open),
-            here: self.here.len(),
+            here: self.rooms.values().map(|room| room.here.len()).sum(),
             ..census
         };
         assert_eq!(census, expected);

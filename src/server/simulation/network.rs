@@ -19,6 +19,7 @@ use slab::Slab;
 
 use super::connection::{Connection, Got};
 use super::trace::Trace;
+use super::OPERATORS;
 use crate::hub::{Ending, SessionId};
 use crate::random::Random;
 use crate::server::network::Wakeup;
@@ -116,6 +117,8 @@ pub(super) enum Act {
 pub(in crate::server) struct SimulatedNetwork {
     pub(super) clock: Clock,
     pub(super) random: Random,
+    /// Of what the server gives out as keys.
+    secrets: Random,
     pub(super) trace: Trace,
     pub(super) hits: Hits,
     /// What the time of day is ahead of the clock, in seconds.
@@ -164,6 +167,7 @@ impl SimulatedNetwork {
         Self {
             clock,
             random: Random::new(seed),
+            secrets: Random::new(!seed),
             trace: Trace::default(),
             hits: Hits::new(),
             wall_offset: 1_700_000_000,
@@ -196,6 +200,11 @@ impl SimulatedNetwork {
 
     pub(super) fn hit(&mut self, what: &'static str) {
         *self.hits.entry(what).or_default() += 1;
+    }
+
+    /// Whether a client came to the listener for operators.
+    pub(super) fn is_operator(&self, client: usize) -> bool {
+        self.connections[client].listener == OPERATORS
     }
 
     /// The turn is over.

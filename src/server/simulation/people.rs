@@ -1,5 +1,8 @@
 //! The people and programs at the other end: what they do while all goes wrong, while all heals, and as they leave.
 
+mod claims;
+mod operators;
+mod travel;
 mod trouble;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -9,7 +12,8 @@ use super::connection::{Connection, End};
 use super::model::{Model, Phase};
 use super::network::{Faults, SimulatedNetwork};
 use super::profile::Profile;
-use super::script::{any_line_end, wire_line_bytes_max, Author, Item, Typed, BURST_LINES};
+use super::script::typed::Typed;
+use super::script::{any_line_end, wire_line_bytes_max, Author, Item, BURST_LINES};
 use super::LISTENERS;
 use crate::dialect::Dialect;
 use crate::random::Random;
@@ -22,14 +26,23 @@ const FLOOD_BYTES: usize = 17 * 1024 * 1024;
 const FLOOD_STEP: usize = 32 * 1024;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// What a client is there for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Talks,
+    /// It came with many others and says nothing.
+    Lurks,
+    /// It is an operator, and no session.
+    Operates,
+}
+
 /// What a client is like.
 #[derive(Debug)]
 struct Person {
     dialect: Dialect,
     /// It does not read before all heals.
     never_reads: bool,
-    /// It came with many others and says nothing.
-    lurks: bool,
+    role: Role,
     /// It sends a line without an end.
     is_flooding: bool,
     flooded: usize,
@@ -59,7 +72,7 @@ pub(super) struct People {
 
 impl People {
     pub(super) fn new(profile: Profile, random: Random, steps: usize) -> Self {
-        let mut model = Model::new(profile.limits, profile.admission.clone());
+        let mut model = Model::new(profile.terms.clone());
         if profile.has_message {
             model.message = ["Be kind.", "Drink water."].map(str::to_owned).to_vec();
         }
@@ -68,7 +81,7 @@ impl People {
             stage: Stage::Faults(steps),
             stops: 0,
             random,
-            author: Author::new(profile.limits.line_bytes_max),
+            author: Author::new(profile.terms.limits.line_bytes_max),
             all: Vec::new(),
             next_at: Duration::ZERO,
             profile,
@@ -148,11 +161,12 @@ impl People {
                 && !connection.is_over()
                 && connection.end.is_none()
                 && !self.all[*client].is_flooding
+                && self.all[*client].role != Role::Operates
         };
         (0..self.all.len()).filter(talks).collect()
     }
 
-    fn connect(&mut self, network: &mut SimulatedNetwork, lurks: bool) {
+    fn connect(&mut self, network: &mut SimulatedNetwork, role: Role) {
         let random = &mut self.random;
         let listener = usize::from(random.percent(30));
         let address = if random.percent(40) {
@@ -167,7 +181,7 @@ impl People {
         self.all.push(Person {
             dialect: LISTENERS[listener],
             never_reads: client.is_multiple_of(3),
-            lurks,
+            role,
             is_flooding: false,
             flooded: 0,
         });
@@ -304,6 +318,15 @@ impl People {
             3 | 4 => self.trouble(network),
             _ => {}
         }
+        if self.random.percent(15) {
+            self.travel(network);
+        }
+        if self.random.percent(15) {
+            self.claim(network);
+        }
+        if self.random.percent(20) {
+            self.moderate(network);
+        }
         if self.profile.masses && self.random.percent(10) {
             self.send_masses(network);
         }
@@ -345,12 +368,15 @@ impl People {
             _ => return,
         };
         let talkers = self.talkers(network);
-        let talkers = talkers.iter().filter(|client| !self.all[**client].lurks);
+        let talkers = talkers
+            .iter()
+            .filter(|client| self.all[**client].role == Role::Talks);
         if !is_storm && talkers.count() + count > TALKERS_MAX {
             return;
         }
+        let role = if is_storm { Role::Lurks } else { Role::Talks };
         for _ in 0..count {
-            self.connect(network, is_storm);
+            self.connect(network, role);
             // More joins than ten in one second are told as a sum.
             if count == 14 {
                 self.send_words(network, self.all.len() - 1);
@@ -360,7 +386,7 @@ impl People {
 
     fn let_talk(&mut self, network: &mut SimulatedNetwork) {
         for client in self.talkers(network) {
-            if self.all[client].lurks || !self.random.percent(12) {
+            if self.all[client].role == Role::Lurks || !self.random.percent(12) {
                 continue;
             }
             let is_new = self.model.typed[client].is_new();
@@ -434,7 +460,9 @@ impl People {
     }
 
     /// Everybody who stayed has heard all that they were due, and was heard.
-    pub(super) fn check_all_is_heard(&self, network: &SimulatedNetwork) {
+    pub(super) fn check_all_is_heard(&mut self, network: &SimulatedNetwork) {
+        self.model.operators.check_all_is_answered();
+        self.model.check_jobs_are_done();
         for (number, it) in &self.model.sessions {
             assert!(it.is_open(), "{number} stays though it has ended");
             let due = it.due.range();
@@ -447,7 +475,8 @@ impl People {
             assert!(is_done, "what {number} said is lost");
         }
         for (client, connection) in network.connections.iter().enumerate() {
-            let held = self.model.of_client(client).is_some();
+            let held =
+                self.all[client].role == Role::Operates || self.model.of_client(client).is_some();
             let waits = !held && !connection.closed && !connection.is_over();
             assert!(!waits, "{client} waits at the door for ever");
         }
@@ -459,6 +488,9 @@ impl People {
         self.next_at = network.clock.elapsed();
         for client in self.talkers(network) {
             self.leave(network, client);
+        }
+        for client in self.operators(network) {
+            network.connections[client].end_sending();
         }
     }
 }

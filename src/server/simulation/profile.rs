@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::server::Terms;
 use crate::hub::Limits;
 use crate::limits::QueueLimits;
 use crate::random::Random;
@@ -12,8 +13,7 @@ use crate::server::admission::AdmissionLimits;
 #[expect(clippy::struct_excessive_bools, reason = "each is on or off in a run")]
 #[derive(Debug)]
 pub(super) struct Profile {
-    pub(super) limits: Limits,
-    pub(super) admission: AdmissionLimits,
+    pub(super) terms: Terms,
     pub(super) batch_max: usize,
     pub(super) write_cost: Duration,
     pub(super) descriptors_max: usize,
@@ -35,7 +35,8 @@ pub(super) struct Profile {
 
 impl Profile {
     /// Limits to go on with: all other ones, or only another rate. How long a line may be is known to those who write.
-    pub(super) fn others(&self, limits: Limits, random: &mut Random) -> (Limits, AdmissionLimits) {
+    pub(super) fn others(&self, terms: &Terms, random: &mut Random) -> Terms {
+        let limits = terms.limits;
         let others = if self.masses {
             limits_of_masses(random)
         } else {
@@ -59,7 +60,17 @@ impl Profile {
         } else {
             others
         };
-        (limits, any_admission(random, self.masses))
+        // What is as before is not taken up anew, and the model does not know when it would have been.
+        let rooms = if limits == terms.limits {
+            terms.rooms
+        } else {
+            any_rooms(random)
+        };
+        Terms {
+            limits,
+            admission: any_admission(random, self.masses),
+            rooms,
+        }
     }
 
     pub(super) fn any(random: &mut Random, steps: usize) -> Self {
@@ -70,12 +81,15 @@ impl Profile {
         let (short_writes, interrupted) = (chance(60), chance(10));
         let (spurious, repeated_edges) = (chance(40), chance(60));
         Self {
-            limits: if masses {
-                limits_of_masses(random)
-            } else {
-                any_limits(random, floods)
+            terms: Terms {
+                limits: if masses {
+                    limits_of_masses(random)
+                } else {
+                    any_limits(random, floods)
+                },
+                admission: any_admission(random, masses),
+                rooms: any_rooms(random),
             },
-            admission: any_admission(random, masses),
             batch_max: random.pick(&[1, 2, 3, 8, 1024]),
             write_cost: Duration::from_micros(random.pick(&[0, 10, 400, 1500])),
             descriptors_max: if random.percent(25) {
@@ -110,6 +124,11 @@ fn any_admission(random: &mut Random, masses: bool) -> AdmissionLimits {
     }
 }
 
+/// The rooms that are always there.
+fn any_rooms(random: &mut Random) -> &'static [&'static str] {
+    random.pick(&[&[], &[], &["help"], &["games", "help"]])
+}
+
 fn any_rate(random: &mut Random) -> Rate {
     let (per_second, burst) = random.pick(&[(10, 40), (5, 2), (100, 10)]);
     Rate { per_second, burst }
@@ -135,9 +154,6 @@ fn limits_of_masses(random: &mut Random) -> Limits {
             Rate::UNLIMITED
         },
         // More long lines than this are not kept, by their bytes.
-        rooms_max: 200,
-        names_kept_max: 10_000,
-        names_kept_days: Some(180),
         history_lines: 3,
         ..any_limits(random, true)
     }
@@ -169,8 +185,8 @@ fn any_limits(random: &mut Random, floods: bool) -> Limits {
         idle: random.percent(35).then(|| seconds(random.within(10..=60))),
         drain: seconds(random.within(1..=5)),
         pace_max: random.percent(50).then_some(Duration::from_millis(100)),
-        rooms_max: 200,
-        names_kept_max: 10_000,
+        rooms_max: random.pick(&[200, 200, 3, 1, 0]),
+        names_kept_max: random.pick(&[10_000, 10_000, 2, 0]),
         names_kept_days: Some(180),
         history_lines: random.pick(&[0, 3, 20]),
     }

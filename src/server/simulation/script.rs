@@ -1,7 +1,8 @@
 //! What a person or a program means, and how that is spelled in bytes. The model goes by the meaning, the hub by the
 //! bytes, so neither can copy a mistake of the other.
 
-use std::collections::VecDeque;
+pub(crate) mod orders;
+pub(crate) mod typed;
 
 use base64::engine::general_purpose::STANDARD as BASE64;
 use base64::Engine;
@@ -23,6 +24,24 @@ pub(crate) const NAMES: [(&str, usize); 11] = [
     ("eve.2", 5),
     ("ｆｒｅｄ", 6),
 ];
+/// Rooms to which people go, in the same manner. Those who run the server, and persons, may be called like rooms.
+const ROOMS: [(&str, usize); 11] = [
+    ("lobby", 0),
+    ("Lobby", 0),
+    ("games", 1),
+    ("Games", 1),
+    ("g\u{430}mes", 1),
+    ("#games", 1),
+    ("help", 2),
+    ("Help", 2),
+    ("bob", 3),
+    ("guest7", 4),
+    ("老罗", 5),
+];
+const MALFORMED_ROOMS: [&str; 2] = ["-dash", "abcdefghijklmnopqrstuvwxyz"];
+const KEYS: [&str; 3] = ["sesame", "Sesame", "k/#2"];
+/// No name is kept by any of these, and the first could be no key at all.
+const NO_KEYS: [&str; 2] = ["nokey", "k7fq-2p9m-x3wd-8htn-4c6y"];
 const MALFORMED_NAMES: [&str; 3] = ["-dash", "two words", "abcdefghijklmnopqrstuvwxyz"];
 const RESERVED_NAMES: [&str; 3] = ["guest7", "Server", "chatd"];
 
@@ -41,6 +60,16 @@ pub(crate) enum Item {
     MalformedName(&'static str),
     ReservedName(&'static str),
     Who,
+    TakeKept(&'static str, String),
+    Keep,
+    Unkeep,
+    // About rooms.
+    Join(String, Option<String>),
+    MalformedRoom(&'static str),
+    Leave,
+    Where,
+    Rooms,
+    WhoIn(&'static str),
     Tell(String, String),
     Help,
     Quit(String),
@@ -96,6 +125,51 @@ impl Item {
         self.is_line() && !matches!(self, Self::Ping(_))
     }
 
+    /// Whether it is a command, or is said: all else is refused or answered before it is asked who sends it.
+    pub(crate) fn is_understood(&self, dialect: Dialect) -> bool {
+        match self {
+            // What a person puts behind a name is the key of that.
+            Self::MalformedName(name) => dialect == Dialect::Telnet && name.contains(' '),
+            Self::ReservedName(_)
+            | Self::MalformedRoom(_)
+            | Self::Empty
+            | Self::TooLong(_)
+            | Self::LongWords(_)
+            | Self::Unknown
+            | Self::NoText
+            | Self::Ping(_)
+            | Self::Garbage
+            | Self::SeveralLines
+            | Self::Foreign => false,
+            item => item.is_line(),
+        }
+    }
+
+    /// Whether others read something of it; but for the last words of one who quits, and for making a room.
+    pub(crate) fn is_read_by_others(&self) -> bool {
+        match self {
+            Self::Away(words) => !words.is_empty(),
+            Self::Say(_)
+            | Self::SaySlash(_)
+            | Self::Act(_)
+            | Self::Name(_)
+            | Self::MalformedName(_)
+            | Self::TakeKept(..)
+            | Self::Keep
+            | Self::Tell(..)
+            | Self::Answer(_) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether its answer may be long, so that it is waited for.
+    pub(crate) fn is_answered_at_length(&self) -> bool {
+        matches!(
+            self,
+            Self::Who | Self::WhoIn(_) | Self::Rooms | Self::History
+        )
+    }
+
     /// How many lines it costs at least, by `docs/limits.md`.
     pub(crate) fn lines(&self) -> u32 {
         match self {
@@ -105,7 +179,12 @@ impl Item {
             | Self::Tell(_, words)
             | Self::Answer(words)
             | Self::Quit(words) => words.len().div_ceil(512).max(1) as u32,
-            Self::Name(_) => 5,
+            Self::Name(_)
+            | Self::TakeKept(..)
+            | Self::Keep
+            | Self::Unkeep
+            | Self::Join(..)
+            | Self::Leave => 5,
             item => u32::from(item.counts()),
         }
     }
@@ -127,7 +206,17 @@ impl Item {
             Self::Name(name) | Self::MalformedName(name) | Self::ReservedName(name) => {
                 format!("/name {name}")
             }
+            Self::TakeKept(name, key) => format!("/name {name} {key}"),
+            Self::Keep => "/keep".to_owned(),
+            Self::Unkeep => "/unkeep".to_owned(),
             Self::Who => "/who".to_owned(),
+            Self::Join(room, None) => format!("/join {room}"),
+            Self::MalformedRoom(room) => format!("/join {room}"),
+            Self::Join(room, Some(key)) => format!("/join {room} {key}"),
+            Self::Leave => "/leave".to_owned(),
+            Self::Where => "/join".to_owned(),
+            Self::Rooms => "/rooms".to_owned(),
+            Self::WhoIn(room) => format!("/who {room}"),
             Self::Tell(to, words) => format!("/msg {to} {words}"),
             Self::Help => "/help".to_owned(),
             Self::Quit(words) => format!("/quit {words}"),
@@ -162,13 +251,27 @@ impl Item {
             Self::Tell(to, words) => wire_line("TELL", &[to, words]),
             Self::Watch(true) => "WATCH on".to_owned(),
             Self::Watch(false) => "WATCH off".to_owned(),
+            Self::TakeKept(name, key) => format!("{} {key}", wire_line("NAME", &[name])),
+            Self::Keep => "KEEP".to_owned(),
+            Self::Unkeep => "UNKEEP".to_owned(),
             Self::Who => "WHO".to_owned(),
+            Self::Join(room, None) => wire_line("JOIN", &[room]),
+            Self::MalformedRoom(room) => wire_line("JOIN", &[room]),
+            Self::Join(room, Some(key)) => wire_line("JOIN", &[room, key]),
+            Self::Leave => wire_line("JOIN", &["lobby"]),
+            Self::Rooms => "ROOMS".to_owned(),
             Self::LongWords(bytes) => chat(&"y".repeat(*bytes)),
             Self::Foreign => FOREIGN.to_owned(),
             _ => String::new(),
         }
         .into_bytes()
     }
+}
+
+/// What a room's name shares with those that look like it.
+pub(crate) fn room_class(name: &str) -> usize {
+    let known = ROOMS.iter().find(|known| known.0 == name);
+    known.expect("a room that is known").1
 }
 
 /// A line of the wire dialect without its end.
@@ -228,8 +331,42 @@ impl Author {
         }
     }
 
+    /// Goes somewhere, or asks where one could go.
+    pub(crate) fn travel(dialect: Dialect, random: &mut Random) -> Item {
+        match (random.within(0..=19), dialect) {
+            (0, _) => Item::MalformedRoom(random.pick(&MALFORMED_ROOMS)),
+            (1..=3, _) => Item::Rooms,
+            (4..=6, _) => Item::Leave,
+            (7, Dialect::Telnet) => Item::Where,
+            (8..=9, Dialect::Telnet) => Item::WhoIn(random.pick(&ROOMS).0),
+            _ => Self::join(random),
+        }
+    }
+
+    pub(crate) fn join(random: &mut Random) -> Item {
+        let key = if random.percent(30) {
+            Self::key(random)
+        } else {
+            None
+        };
+        Item::Join(random.pick(&ROOMS).0.to_owned(), key)
+    }
+
+    /// A key, or none.
+    pub(crate) fn key(random: &mut Random) -> Option<String> {
+        let key = random.percent(70).then(|| random.pick(&KEYS));
+        key.map(str::to_owned)
+    }
+
     pub(crate) fn item(&mut self, dialect: Dialect, opened: u64, random: &mut Random) -> Item {
         let over = random.within(1..=200);
+        match random.within(0..=99) {
+            0..=5 => return Self::travel(dialect, random),
+            6 => return Item::Keep,
+            7 if random.percent(30) => return Item::Unkeep,
+            7 => return Item::TakeKept(random.pick(&NAMES).0, random.pick(&NO_KEYS).to_owned()),
+            _ => {}
+        }
         match (random.within(0..=99), dialect) {
             (0..=39, _) => Item::Say(self.words(random)),
             (40..=44, _) => Item::SaySlash(format!("/{}", self.words(random))),
@@ -292,94 +429,5 @@ fn any_name(opened: u64, random: &mut Random) -> String {
         format!("guest{}", random.within(1..=opened as usize + 1))
     } else {
         random.pick(&NAMES).0.to_owned()
-    }
-}
-
-/// What a client typed, and how far it has come.
-#[derive(Debug, Default)]
-pub(crate) struct Typed {
-    /// How many bytes were sent.
-    sent: usize,
-    /// What was not understood yet, and where in the stream of bytes it is complete.
-    items: VecDeque<(usize, Item)>,
-    /// Where each thing ended with its line end.
-    ends: Vec<usize>,
-    /// Where a line began that never ends.
-    endless_from: usize,
-}
-
-impl Typed {
-    /// Types something; gives its bytes.
-    pub(crate) fn add(&mut self, item: Item, dialect: Dialect, line_end: &[u8]) -> Vec<u8> {
-        let mut bytes = item.spell(dialect);
-        let end = self.sent + bytes.len();
-        // A line is complete with the first byte of its end, and a last one that has no end with the end of the stream.
-        let complete_at = match (&item, line_end) {
-            (Item::Endless, _) => usize::MAX,
-            (item, []) if item.is_line() => usize::MAX,
-            (item, _) => end + usize::from(item.is_line()),
-        };
-        if item.is_line() {
-            bytes.extend(line_end);
-        }
-        if item == Item::Endless {
-            self.endless_from = self.sent;
-        }
-        self.items.push_back((complete_at, item));
-        self.add_dregs(bytes.len());
-        bytes
-    }
-
-    /// Counts bytes that nobody will understand.
-    pub(crate) fn add_dregs(&mut self, bytes: usize) {
-        self.sent += bytes;
-        self.ends.push(self.sent);
-    }
-
-    pub(crate) fn is_new(&self) -> bool {
-        self.sent == 0
-    }
-
-    /// Whether all that was typed has been understood.
-    pub(crate) fn is_done(&self) -> bool {
-        self.items.is_empty()
-    }
-
-    /// What comes next, and where it is complete.
-    pub(crate) fn front(&self) -> Option<(usize, &Item)> {
-        self.items.front().map(|(at, item)| (*at, item))
-    }
-
-    /// Takes what comes next, if it is complete there.
-    pub(crate) fn next_until(&mut self, limit: usize) -> Option<Item> {
-        self.take_if(|at, item| at <= limit && *item != Item::Foreign)
-    }
-
-    /// Takes a last line without an end.
-    pub(crate) fn take_unfinished(&mut self, given: usize) -> Option<Item> {
-        let is_all = given == self.sent;
-        self.take_if(|at, _| at == usize::MAX && is_all)
-    }
-
-    fn take_if(&mut self, is_it: impl FnOnce(usize, &Item) -> bool) -> Option<Item> {
-        self.front().filter(|(at, item)| is_it(*at, item))?;
-        self.items.pop_front().map(|(_, item)| item)
-    }
-
-    /// How many bytes up to there belong to a line that never ends.
-    pub(crate) fn endless(&self, limit: usize) -> usize {
-        match self.front() {
-            Some((_, Item::Endless)) => limit.saturating_sub(self.endless_from),
-            _ => 0,
-        }
-    }
-
-    /// Where what comes at this place, or goes on there, ends.
-    pub(crate) fn end_of(&self, place: usize) -> usize {
-        if place == 0 {
-            return 0;
-        }
-        let after = self.ends.partition_point(|end| *end < place);
-        self.ends.get(after).copied().unwrap_or(place)
     }
 }

@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use rustix::io::Errno;
 
 use super::*;
-use crate::server::simulation::settings;
+use crate::server::simulation::server::Terms;
 use crate::settings::Settings;
 
 #[test]
@@ -232,9 +232,14 @@ fn a_poll_that_fails_for_good_ends_the_loop_with_its_error() {
 #[test]
 fn a_message_that_cannot_be_read_again_leaves_the_old_one() {
     let mut bench = Bench::new();
+    let terms = Terms {
+        limits: LIMITS,
+        admission: ADMISSION,
+        rooms: &[],
+    };
     bench.server.event_loop.plant(&Settings {
         motd_file: Some("/nowhere/at/all".into()),
-        ..settings(LIMITS, ADMISSION)
+        ..terms.settings()
     });
     bench.turn();
     bench.network().signals.push_back(Wakeup::Reload);

@@ -235,3 +235,19 @@ fn f088_a_write_that_breaks_behind_a_pause_ends_it_at_once() {
     assert!(bench.is_closed(ghost));
     assert_eq!(bench.reasons(), [CloseReason::Reset]);
 }
+
+/// What its person has set counts for `memory-max` no longer than they are there: who has taken their last bytes is not
+/// cut off for it.
+#[test]
+fn who_has_left_holds_nothing_that_they_had_set() {
+    let mut bench = Bench::new();
+    let (ann, bob) = (bench.join(), bench.join());
+    bench.send(ann, format!("/ignore guest2\n/away {}\n", "z".repeat(400)));
+    bench.settle();
+    assert!(memory(bench.census()) > 400);
+    bench.send(ann, "/quit\n");
+    bench.settle();
+    assert!(!bench.is_closed(ann), "it lingers");
+    assert_eq!(memory(bench.census()), 0);
+    bench.end(bob);
+}

@@ -3,15 +3,11 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::super::OPERATORS;
+use super::super::{OPERATORS, WAITING_MAX};
 use super::{ms, Bench};
 use crate::hub::SessionId;
 
 const IDLE: Duration = Duration::from_secs(600);
-
-/// At most this much waits for one who does not read: what stops it, a part of a list or what one command is answered,
-/// and what a socket of the simulation takes meanwhile.
-const WAITING_MAX: usize = 2 * 64 * 1024;
 
 impl Bench {
     /// An operator connects, whose kernel takes `window` bytes for them until they read.

@@ -4,14 +4,14 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::due::Due;
+use super::rooms::Leaving;
 use super::session::{Ended, Phase, Session};
-use super::words::{class_of, list, refusal};
+use super::words::{class_of, head_of_list, list, refusal};
 use super::Model;
 use crate::dialect::Dialect;
-use crate::hub::Ending;
+use crate::hub::{Ending, SessionId};
 use crate::ledger::{CloseReason, Closed, Entry};
 use crate::server::simulation::connection::Connection;
-use crate::server::simulation::script::wire_line;
 use crate::server::simulation::LISTENERS;
 
 /// A session that was told everything may send this much more.
@@ -31,6 +31,15 @@ const CONNECTS_BURST: u32 = 64;
 /// How many names a greeting has at most.
 const GREETING_NAMES_MAX: usize = 20;
 
+/// Whether events of a newcomer are waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Registered {
+    /// It was not even taken in.
+    No,
+    Failed,
+    As(SessionId),
+}
+
 /// What becomes of a newcomer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verdict {
@@ -40,13 +49,8 @@ enum Verdict {
 }
 
 impl Model {
-    /// A newcomer; `registered` is `None` if it was not even taken in, and tells else whether events come of it.
-    pub(super) fn admit(
-        &mut self,
-        client: usize,
-        registered: Option<bool>,
-        connection: &Connection,
-    ) {
+    /// A newcomer.
+    pub(super) fn admit(&mut self, client: usize, registered: Registered, connection: &Connection) {
         let address = connection.from.ip();
         let dialect = LISTENERS[connection.listener];
         let mut verdict = self.judge_newcomer(address);
@@ -55,7 +59,7 @@ impl Model {
             Verdict::TurnAway(CloseReason::Full),
         ];
         if let Some(silent) = self.oldest_silent().filter(|_| full.contains(&verdict)) {
-            self.hit("room is made");
+            self.hit("place is made");
             self.close(silent, CloseReason::Idle, "");
             verdict = self.judge_place();
         }
@@ -63,7 +67,7 @@ impl Model {
         let number = self.opened;
         let was_turned_away = matches!(verdict, Verdict::TurnAway(_));
         assert_eq!(
-            registered.is_none(),
+            registered == Registered::No,
             was_turned_away,
             "{client}: {verdict:?}"
         );
@@ -71,6 +75,9 @@ impl Model {
             return self.turn_away(number, client, dialect, reason, connection);
         }
         let mut session = Session::new(number, client, connection, dialect, self.now);
+        if let Registered::As(id) = registered {
+            session.slot = id.slot();
+        }
         let owes_until = self.debts.get(&address).copied();
         if let Some(paid_at) = owes_until.filter(|at| verdict == Verdict::Admit && *at > self.now) {
             session.paid_at = paid_at;
@@ -83,16 +90,17 @@ impl Model {
             session.read_at = self.now + DEBT_MAX;
         }
         self.sessions.insert(number, session);
-        match verdict {
-            Verdict::Refuse(reason) => {
-                self.it(number).refused = true;
-                self.expect_end(number, reason);
-                self.bid_farewell(number, reason);
-                self.hit("refused");
-            }
-            _ => self.greet(number),
+        if let Verdict::Refuse(reason) = verdict {
+            self.it(number).refused = true;
+            self.expect_end(number, reason);
+            let why = self.why_kept_out(reason, address);
+            self.bid_farewell(number, reason, &why);
+            self.hit("refused");
+        } else {
+            self.greet(number);
+            self.judge_newcomer_for_mutes(number);
         }
-        if registered == Some(false) {
+        if registered == Registered::Failed {
             self.it(number).ended = Ended::Broken;
             if verdict == Verdict::Admit {
                 self.close(number, CloseReason::Reset, "");
@@ -101,9 +109,15 @@ impl Model {
     }
 
     fn judge_newcomer(&mut self, address: IpAddr) -> Verdict {
+        if self.stops == 0 && self.ban_of(address).is_some() {
+            return self.reject(CloseReason::Banned);
+        }
+        if self.stops == 0 && self.operators.drains {
+            return self.reject(CloseReason::Drain);
+        }
         let same = |it: &&Session| !it.refused && it.address == address;
         let of_address = self.sessions.values().filter(same).count();
-        let of_address_max = self.admission.per_address_max;
+        let of_address_max = self.terms.admission.per_address_max;
         if self.stops > 0 {
             return Verdict::TurnAway(CloseReason::Shutdown);
         }
@@ -120,11 +134,15 @@ impl Model {
 
     /// Counts a connection of an address, unless it must wait: then notes for how long.
     fn connects_too_often(&mut self, address: IpAddr) -> bool {
-        let Some(per_minute) = self.admission.connects_per_minute else {
+        let Some(per_minute) = self.terms.admission.connects_per_minute else {
             return false;
         };
         let interval = Duration::from_secs(60) / per_minute;
-        let burst = self.admission.per_address_max.unwrap_or(CONNECTS_BURST);
+        let burst = self
+            .terms
+            .admission
+            .per_address_max
+            .unwrap_or(CONNECTS_BURST);
         let paid_at = self.connects.get(&address).copied().unwrap_or_default();
         let paid_at = paid_at.max(self.now) + interval;
         let allowed = self.now + interval * burst;
@@ -138,7 +156,7 @@ impl Model {
 
     fn judge_place(&self) -> Verdict {
         let open = self.sessions.values().filter(|it| it.is_open()).count();
-        if open < self.admission.sessions_max {
+        if open < self.terms.admission.sessions_max {
             return Verdict::Admit;
         }
         self.reject(CloseReason::Full)
@@ -154,8 +172,7 @@ impl Model {
     }
 
     fn oldest_silent(&self) -> Option<u64> {
-        let is_silent =
-            |(number, it): &(&u64, &Session)| it.is_open() && !self.here.contains(number);
+        let is_silent = |(number, it): &(&u64, &Session)| it.is_open() && !self.is_here(**number);
         let (number, it) = self.sessions.iter().find(is_silent)?;
         (it.opened_at + SILENT_MAX <= self.now).then_some(*number)
     }
@@ -169,7 +186,8 @@ impl Model {
         connection: &Connection,
     ) {
         let mut due = Due::default();
-        due.push(farewell(dialect, reason, self.connect_seconds));
+        let why = self.why_kept_out(reason, connection.from.ip());
+        due.push(farewell(dialect, reason, self.connect_seconds, &why));
         if let Err(why) = due.take(&connection.fresh) {
             panic!("{number} was turned away and {why}");
         }
@@ -184,7 +202,25 @@ impl Model {
             return;
         }
         let name = self.it(number).name.clone();
-        let mut names = self.names_here();
+        self.tell(
+            number,
+            &format!("-- Welcome! You are {name}: /name NAME changes that, /help lists commands."),
+        );
+        self.show_here(number);
+        self.tell_of_rooms(number);
+        for line in self.message.clone() {
+            self.tell(number, &format!("-- {line}"));
+        }
+        if !self.room_of(number).history.is_empty() {
+            self.hit("newcomer is shown what was said");
+            self.show_history(number, 0);
+        }
+    }
+
+    /// Shows who is in the room to which a session has come.
+    pub(super) fn show_here(&mut self, number: u64) {
+        let room = self.sessions[&number].room;
+        let mut names = self.names_here(room);
         let count = names.len();
         let more = count.saturating_sub(GREETING_NAMES_MAX);
         let mut end = String::new();
@@ -192,21 +228,10 @@ impl Model {
             self.hit("greeting leaves names out");
             end = format!(" and {more} more");
         }
-        end += &self.listening();
+        end += &self.listening(room);
         names.truncate(GREETING_NAMES_MAX);
-        self.tell(
-            number,
-            &format!("-- Welcome! You are {name}: /name NAME changes that, /help lists commands."),
-        );
-        for line in list(count, &names, &end) {
+        for line in list(&head_of_list(count), &names, &end) {
             self.tell(number, &line);
-        }
-        for line in self.message.clone() {
-            self.tell(number, &format!("-- {line}"));
-        }
-        if !self.history.is_empty() {
-            self.hit("newcomer is shown what was said");
-            self.show_history(number);
         }
     }
 
@@ -220,6 +245,12 @@ impl Model {
     }
 
     pub(super) fn close(&mut self, number: u64, reason: CloseReason, words: &str) {
+        let name = self.sessions[&number].name.clone();
+        self.close_for(number, reason, words, &name);
+    }
+
+    /// The same, for a reason of which its person is told `why`.
+    pub(super) fn close_for(&mut self, number: u64, reason: CloseReason, words: &str, why: &str) {
         if !self.sessions[&number].is_open() {
             return self.hit("second close does nothing");
         }
@@ -230,29 +261,18 @@ impl Model {
             *owed = it.paid_at.max(*owed);
         }
         self.freed.extend(class_of(&it.name));
+        self.give_up_kept(number);
+        self.rules.end_session(number);
+        let it = &self.sessions[&number];
         if it.unheard {
             self.hit("leaves before being told in the round");
         }
-        self.bid_farewell(number, reason);
-        let was_here = self.here.contains(&number);
-        self.here.retain(|here| *here != number);
-        if !was_here || self.going_down {
-            return;
-        }
-        if self.joins.forget(number) {
-            return self.hit("came and went unseen");
-        }
-        if self.leaves.is_by_name(number, self.now) {
-            let name = &self.sessions[&number].name;
-            let here = self.here.len();
-            let colon = if words.is_empty() { "" } else { ": " };
-            let line = format!("-- {name} left{colon}{words} ({here} here)");
-            let wire = format!("{} {here}", wire_line("WENT", &[name]));
-            self.announce(Some(number), &line, &wire);
-        }
+        self.bid_farewell(number, reason, why);
+        let room = self.sessions[&number].room;
+        self.leave_room(number, room, Leaving::Away(words));
     }
 
-    fn bid_farewell(&mut self, number: u64, reason: CloseReason) {
+    fn bid_farewell(&mut self, number: u64, reason: CloseReason, why: &str) {
         let (now, is_paced) = (self.now, self.past.paced);
         let it = &self.sessions[&number];
         let (dialect, client) = (it.dialect, it.client);
@@ -273,11 +293,11 @@ impl Model {
             String::new()
         };
         let ways = (shortest..=silent)
-            .map(|silent| farewell(dialect, reason, silent))
+            .map(|silent| farewell(dialect, reason, silent, why))
             .filter(|farewell| !farewell.is_empty())
             .map(|farewell| [time.as_bytes(), &farewell].concat());
         let ways: Vec<_> = ways.collect();
-        let until = now + self.limits.drain;
+        let until = now + self.terms.limits.drain;
         let it = self.it(number);
         if !ways.is_empty() {
             it.due.push_either(ways);
@@ -352,7 +372,7 @@ impl Model {
             _ => Some(Ending::Abrupt),
         };
         let late = it.until <= self.now;
-        let is_over = |stopped_at| stopped_at + self.limits.drain <= self.now;
+        let is_over = |stopped_at| stopped_at + self.terms.limits.drain <= self.now;
         let cut_off = self.stops > 1 || self.stopped_at.is_some_and(is_over);
         let has_ended = it.ended != Ended::No;
         if it.is_hopeless() {
@@ -374,8 +394,6 @@ impl Model {
                 ("linger ends by time", ending.filter(|_| !cut_off))
             }
             Phase::Lingering if cut_off => ("cut off", Some(Ending::Orderly)),
-            // What its person has set counts until it is freed.
-            Phase::Lingering if self.past.memory_limit => ("memory limit", None),
             Phase::Draining if has_ended && fewest == 0 => {
                 ("", Some(Ending::Orderly).filter(|_| most == 0 && !late))
             }
@@ -385,12 +403,12 @@ impl Model {
             Phase::Draining if cut_off => ("cut off", unless_due),
             Phase::Draining if it.reason == Some(CloseReason::SlowConsumer) => {
                 assert!(
-                    self.past.memory_limit,
+                    self.has_memory_limit(),
                     "{number} is not given the time to drain"
                 );
                 ("memory limit", Some(Ending::Abrupt))
             }
-            Phase::Draining if self.past.memory_limit && fewest > 0 => {
+            Phase::Draining if self.has_memory_limit() && fewest > 0 => {
                 ("memory limit", Some(Ending::Abrupt))
             }
             phase => panic!("{number} is freed too early: {phase:?}, {:?}", it.reason),
@@ -398,8 +416,9 @@ impl Model {
     }
 }
 
-/// The last thing that a session is told.
-fn farewell(dialect: Dialect, reason: CloseReason, seconds: u64) -> Vec<u8> {
+/// The last thing that a session is told. `why` is its name if that is taken back, else until when and for which reason an
+/// operator keeps it out.
+fn farewell(dialect: Dialect, reason: CloseReason, seconds: u64, why: &str) -> Vec<u8> {
     let words = match reason {
         CloseReason::Quit => "goodbye".to_owned(),
         CloseReason::Shutdown => "goodbye: the server is going down".to_owned(),
@@ -415,8 +434,9 @@ fn farewell(dialect: Dialect, reason: CloseReason, seconds: u64) -> Vec<u8> {
         CloseReason::Flood => "goodbye: too much at once".to_owned(),
         CloseReason::WrongProtocol => "this is a chat in plain text".to_owned(),
         CloseReason::Drain => "goodbye: the server takes no newcomers just now".to_owned(),
-        CloseReason::Banned | CloseReason::Kicked => unreachable!("nobody in it is an operator"),
-        CloseReason::NameTaken => unreachable!("nobody in it keeps a name"),
+        CloseReason::Banned => format!("goodbye: you are banned{why}"),
+        CloseReason::Kicked => format!("goodbye: you were kicked{why}"),
+        CloseReason::NameTaken => format!("goodbye: {why} was taken back with its key"),
         CloseReason::Replaced => unreachable!("nobody in it has a page"),
         CloseReason::Reset | CloseReason::Eof => return Vec::new(),
     };

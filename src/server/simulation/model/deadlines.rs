@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::input::{unasked, LINES_WAIT, ROOM_IS_SLOW};
+use super::rooms::LOBBY;
 use super::session::{Phase, Session};
 use super::Model;
 use crate::ledger::CloseReason;
@@ -21,21 +22,36 @@ impl Model {
         if std::mem::replace(&mut self.ticked, true) {
             return;
         }
-        let (here, now) = (self.here.len(), self.now);
-        if let Some(count) = self.joins.sum(now) {
-            let line = format!("-- {count} more joined ({here} here)");
-            self.announce(None, &line, &format!("CAME - {count} {here}"));
-            self.hit("sum of joins");
+        let rooms: Vec<u64> = self.rooms.keys().copied().collect();
+        for room in rooms {
+            self.tell_sums(room);
         }
-        if let Some(count) = self.leaves.sum(now) {
+        self.end_rules();
+    }
+
+    fn tell_sums(&mut self, at: u64) {
+        let now = self.now;
+        let room = self.room_mut(at);
+        let here = room.here.len();
+        let (joined, left) = (room.joins.sum(now), room.leaves.sum(now));
+        let renamed = room.renames.sum(now);
+        if let Some(count) = joined {
+            let line = format!("-- {count} more joined ({here} here)");
+            self.announce(at, None, &line, &format!("CAME - {count} {here}"));
+            self.hit(match at {
+                LOBBY => "sum of joins",
+                _ => "sum of joins elsewhere",
+            });
+        }
+        if let Some(count) = left {
             let line = format!("-- {count} more left ({here} here)");
-            self.announce(None, &line, &format!("WENT - {count} {here}"));
+            self.announce(at, None, &line, &format!("WENT - {count} {here}"));
             self.hit("sum of leaves");
         }
-        if let Some(count) = self.renames.sum(now) {
+        if let Some(count) = renamed {
             let names = if count == 1 { "name" } else { "names" };
             let line = format!("-- {count} changed their {names}");
-            self.announce(None, &line, &format!("NOW - {count}"));
+            self.announce(at, None, &line, &format!("NOW - {count}"));
             self.hit("sum of renames");
         }
     }
@@ -49,11 +65,11 @@ impl Model {
 
     /// Nobody is told to be too slow or too silent who is not.
     pub(super) fn justify(&mut self, number: u64, reason: CloseReason) {
-        let (limits, now) = (self.limits, self.now);
+        let (limits, now) = (self.terms.limits, self.now);
         let it = &self.sessions[&number];
         let (_, most) = it.due.range();
         let passed = |since: Duration, limit| since + limit <= now;
-        let has_memory_limit = self.past.memory_limit;
+        let has_memory_limit = self.has_memory_limit();
         let is_right = match reason {
             CloseReason::Idle => limits.idle.is_some_and(|idle| passed(it.heard_at, idle)),
             CloseReason::WriteStall => {
@@ -87,9 +103,9 @@ impl Model {
 
     /// Takes over what the sockets took; gives whether anybody heard anything.
     pub(super) fn take(&mut self, network: &mut SimulatedNetwork) -> bool {
-        let (now, queue) = (self.now, self.limits.queue);
-        let has_memory_limit = self.past.memory_limit;
-        let (mut told, mut hits) = (false, Vec::new());
+        let (now, queue) = (self.now, self.terms.limits.queue);
+        let has_memory_limit = self.has_memory_limit();
+        let (mut told, mut hits, mut keys) = (false, Vec::new(), Vec::new());
         for (number, it) in &mut self.sessions {
             let connection = &mut network.connections[it.client];
             let fresh = std::mem::take(&mut connection.fresh);
@@ -141,6 +157,7 @@ impl Model {
             if let Err(why) = it.due.take(&fresh) {
                 panic!("{number} ({}) {why}", it.client);
             }
+            keys.extend(it.secrets.hear(&fresh));
             told |= !fresh.is_empty();
             it.bytes_out += fresh.len();
             it.surely_waits = it.surely_waits.saturating_sub(fresh.len());
@@ -161,6 +178,7 @@ impl Model {
                 it.due.forget_doubts();
             }
         }
+        self.learn_keys(keys);
         for what in hits {
             self.hit(what);
         }
@@ -169,7 +187,7 @@ impl Model {
 
     /// Sees that what waits is counted, bounded, and told in time.
     pub(super) fn look_at_queues(&mut self, queued_bytes: usize, told: bool) {
-        let (now, queue) = (self.now, self.limits.queue);
+        let (now, queue) = (self.now, self.terms.limits.queue);
         let ranges = self.sessions.values().map(|it| it.due.range());
         let (fewest, most) = ranges.fold((0, 0), |sum, range| (sum.0 + range.0, sum.1 + range.1));
         assert!(
@@ -212,10 +230,11 @@ impl Model {
         }
     }
 
-    /// Whether more than a quarter of the listeners may be behind, so that those who talk may have to wait: those of
+    /// Whether more than a quarter of the listeners of a room may be behind, so that those who talk may have to wait: those of
     /// one address are one listener. That whoever takes next to nothing is not behind, the directed tests say.
-    pub(super) fn room_may_be_behind(&self) -> bool {
-        let open = || self.sessions.iter().filter(|(_, it)| it.is_open());
+    pub(super) fn room_may_be_behind(&self, room: u64) -> bool {
+        let is_in = |it: &Session| it.is_open() && it.room == room;
+        let open = || self.sessions.iter().filter(|(_, it)| is_in(it));
         let listener = |(number, it): (&u64, &Session)| match it.address {
             address if address.is_loopback() => (None, *number),
             address => (Some(address), 0),
@@ -230,8 +249,9 @@ impl Model {
     /// sleep from `now` on.
     pub(crate) fn check_deadlines(&self, now: Duration, timeout: Option<Duration>) {
         let wakes_at = timeout.map(|timeout| now + timeout);
-        let sums = [self.joins.due_at, self.leaves.due_at, self.renames.due_at];
-        for due_at in sums.into_iter().flatten() {
+        let sums = self.rooms.values();
+        let sums = sums.flat_map(|it| [it.joins.due_at, it.leaves.due_at, it.renames.due_at]);
+        for due_at in sums.flatten() {
             let is_in_time = wakes_at.is_some_and(|at| at <= due_at.max(now));
             assert!(
                 is_in_time,
@@ -260,7 +280,7 @@ impl Model {
 
     /// When a session ends by itself at the latest, if nothing is done.
     fn deadline(&self, it: &Session) -> Option<(Duration, &'static str)> {
-        let queue = self.limits.queue;
+        let queue = self.terms.limits.queue;
         if !it.is_open() {
             return Some((it.until, "the end of its time"));
         }
@@ -268,7 +288,7 @@ impl Model {
         let stall = queue.stall.filter(|_| it.surely_waits > 0);
         let stall_at = stall.map(|stall| (it.taken_at[1] + stall, "the stall"));
         // Who is heard slowly is not silent meanwhile.
-        let idle = self.limits.idle.filter(|_| !self.past.paced);
+        let idle = self.terms.limits.idle.filter(|_| !self.past.paced);
         let idle_at = idle.map(|idle| (it.heard_at + idle, "the silence"));
         [soft_at, stall_at, idle_at].into_iter().flatten().min()
     }

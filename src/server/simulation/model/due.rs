@@ -8,6 +8,8 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
+use super::kept::ANY_LETTER;
+
 /// A line for all but its author.
 #[derive(Debug)]
 pub(crate) struct Public {
@@ -17,6 +19,14 @@ pub(crate) struct Public {
     pub(crate) is_presence: bool,
     /// What a person hears, a program, and a program that watches who comes and goes.
     pub(crate) bytes: [Vec<u8>; 3],
+}
+
+/// Whether this is what was due, where one may be the letters of a key that is not known.
+fn are_alike(due: &[u8], taken: &[u8]) -> bool {
+    let is_alike = |(due, taken): (&u8, &u8)| {
+        due == taken || (*due == ANY_LETTER && taken.is_ascii_alphanumeric())
+    };
+    due.iter().zip(taken).all(is_alike)
 }
 
 #[derive(Debug)]
@@ -200,7 +210,7 @@ impl Due {
             if let Some((variant, offset)) = place.inside {
                 let rest = &self.lines[place.line].variants[variant][offset..];
                 let step = rest.len().min(taken.len());
-                if rest[..step] != taken[..step] {
+                if !are_alike(&rest[..step], &taken[..step]) {
                     return;
                 }
                 taken = &taken[step..];

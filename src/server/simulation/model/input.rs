@@ -46,7 +46,7 @@ impl Model {
                 self.it(number).heard_at = now;
             }
             self.charge(number, &item);
-            asked_last = matches!(item, Item::Who | Item::History);
+            asked_last = item.is_answered_at_length();
             if is_dead && item.is_line() {
                 self.hit("last lines of one who takes nothing");
             }
@@ -65,7 +65,7 @@ impl Model {
             self.tell_of_waiting(number, kept);
         }
         if kept > 0 {
-            let is_unlimited = self.limits.line_rate.is_unlimited();
+            let is_unlimited = self.terms.limits.line_rate.is_unlimited();
             self.hit(match lines {
                 _ if !is_unlimited => "paused",
                 ..TURN_LINES_MAX if asked_last => "long reply is waited for",
@@ -80,7 +80,7 @@ impl Model {
 
     /// How long it takes until one more line may be heard.
     pub(super) fn token(&self) -> Duration {
-        let rate = self.limits.line_rate;
+        let rate = self.terms.limits.line_rate;
         if rate.is_unlimited() {
             return Duration::ZERO;
         }
@@ -89,7 +89,7 @@ impl Model {
 
     /// Nobody is heard who owes a line. What else it costs than lines the model does not know, so it knows no more.
     fn charge(&mut self, number: u64, item: &Item) {
-        let (rate, token, now) = (self.limits.line_rate, self.token(), self.now);
+        let (rate, token, now) = (self.terms.limits.line_rate, self.token(), self.now);
         if rate.is_unlimited() {
             return;
         }
@@ -106,8 +106,9 @@ impl Model {
     /// Whoever's lines wait is told so, behind what was said of them: once for each long pause, and once each time the
     /// room falls behind. When exactly a pause began and ended the model does not know.
     fn tell_of_waiting(&mut self, number: u64, kept: usize) {
-        let (now, room_is_slow) = (self.now, self.room_may_be_behind());
-        let is_unlimited = self.limits.line_rate.is_unlimited();
+        let now = self.now;
+        let room_is_slow = self.room_may_be_behind(self.sessions[&number].room);
+        let is_unlimited = self.terms.limits.line_rate.is_unlimited();
         let it = self.it(number);
         if is_unlimited {
             return;

@@ -6,11 +6,8 @@ use super::Model;
 use crate::hub::Limits;
 
 /// What held at some time of the run. Something of it may be left: a close under way, the end of a pause.
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Past {
-    /// Sessions may have been closed for want of memory.
-    pub(super) memory_limit: bool,
     /// Sessions were heard at a limited rate.
     pub(super) paced: bool,
     /// Less may wait for a session than before, or not as long, so that who reads may be too slow as well.
@@ -22,20 +19,13 @@ pub(super) struct Past {
 impl Past {
     pub(super) fn of(limits: &Limits) -> Self {
         Self {
-            memory_limit: limits.memory_max < usize::MAX,
             paced: !limits.line_rate.is_unlimited(),
             ..Self::default()
         }
     }
 
     fn note(&mut self, before: &Limits, limits: &Limits) {
-        let Self {
-            memory_limit,
-            paced,
-            ..
-        } = Self::of(limits);
-        self.memory_limit |= memory_limit;
-        self.paced |= paced;
+        self.paced |= Self::of(limits).paced;
         self.rate_changed |= before.line_rate != limits.line_rate;
         let (was, is) = (before.queue, limits.queue);
         let stall = |stall: Option<Duration>| stall.unwrap_or(Duration::MAX);
@@ -47,23 +37,30 @@ impl Past {
 }
 
 impl Model {
+    /// Sessions may be closed for want of memory.
+    pub(super) fn has_memory_limit(&self) -> bool {
+        self.terms.limits.memory_max < usize::MAX
+    }
+
     /// The limits that were planned hold from now on.
     pub(super) fn change_limits(&mut self) {
-        let Some((limits, admission)) = self.planned.take() else {
+        let Some(terms) = self.planned.take() else {
             return;
         };
-        self.admission = admission;
-        let before = std::mem::replace(&mut self.limits, limits);
+        let (limits, rooms) = (terms.limits, terms.rooms);
+        let before = std::mem::replace(&mut self.terms, terms).limits;
         if before == limits {
             return;
         }
+        self.set_permanent(rooms);
         self.hit("limits change");
         self.past.note(&before, &limits);
         if limits.memory_max < before.memory_max {
             self.hit("memory limit lowered");
         }
-        if self.history.set_lines_max(limits.history_lines) {
-            self.hit("what was said is forgotten");
+        for room in self.rooms.values_mut() {
+            let is_forgotten = room.history.set_lines_max(limits.history_lines);
+            *self.hits.entry("what was said is forgotten").or_default() += u64::from(is_forgotten);
         }
         if limits.queue != before.queue {
             // Since when more waits than may is counted by the new limits.

@@ -11,8 +11,10 @@ use crate::server::simulation::script::{wire_line, Item};
 #[derive(Debug)]
 pub(crate) struct History {
     lines_max: usize,
-    /// Who said each, on which day since 1970, and how it reads with its time.
-    lines: VecDeque<(u64, u64, String)>,
+    /// How many were said before and with each, who said it, on which day since 1970, and how it reads with its time.
+    lines: VecDeque<(u64, u64, u64, String)>,
+    /// How many were ever said.
+    said: u64,
 }
 
 impl History {
@@ -20,15 +22,22 @@ impl History {
         Self {
             lines_max,
             lines: VecDeque::new(),
+            said: 0,
         }
     }
 
     /// Keeps a line that was said at `time`.
     pub(crate) fn keep(&mut self, author: u64, day: u64, time: &str, line: &str) {
-        self.lines.push_back((author, day, format!("{time}{line}")));
+        self.said += 1;
+        let line = (self.said, author, day, format!("{time}{line}"));
+        self.lines.push_back(line);
         while self.lines.len() > self.lines_max {
             self.lines.pop_front();
         }
+    }
+
+    pub(crate) fn said(&self) -> u64 {
+        self.said
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -95,7 +104,7 @@ impl Model {
                 self.tell(number, &format!("-- times {state}"));
             }
             Item::History => {
-                self.show_history(number);
+                self.show_history(number, 0);
             }
             Item::Ignore(name) => self.ignore(number, name)?,
             Item::Unignore(name) => {
@@ -125,13 +134,14 @@ impl Model {
         Ok(())
     }
 
-    /// What those have said whom this person does not ignore; each line has its own time and no other one.
-    pub(crate) fn show_history(&mut self, number: u64) {
+    /// What those have said in the room whom this person does not ignore, behind the first `since` lines; each line has its
+    /// own time and no other one.
+    pub(crate) fn show_history(&mut self, number: u64, since: u64) {
         let ignored = &self.sessions[&number].prefs.ignored;
-        let lines = self.history.lines.iter();
-        let wanted = lines.filter(|(author, ..)| !ignored.contains(author));
+        let lines = self.room_of(number).history.lines.iter();
+        let wanted = lines.filter(|(said, author, ..)| *said > since && !ignored.contains(author));
         let today = self.day();
-        let read = |(_, day, line): &(u64, u64, String)| {
+        let read = |(_, _, day, line): &(u64, u64, u64, String)| {
             let date = if *day == today {
                 String::new()
             } else {
@@ -228,6 +238,12 @@ impl Model {
 
 /// Month and day as they stand before what was said on another day.
 fn date(day: u64) -> String {
+    let [_, month, day] = calendar(day);
+    format!("{month:02}-{day:02} ")
+}
+
+/// Year, month and day of a day since 1970.
+pub(crate) fn calendar(day: u64) -> [u64; 3] {
     let is_leap = |year: u64| {
         year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
     };
@@ -243,7 +259,7 @@ fn date(day: u64) -> String {
         left -= months[month];
         month += 1;
     }
-    format!("{:02}-{:02} ", month + 1, left + 1)
+    [year, month as u64 + 1, left + 1]
 }
 
 impl Item {

@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::due::{Due, Public};
+use super::kept::Secrets;
+use super::rooms::LOBBY;
 use crate::dialect::Dialect;
 use crate::ledger::CloseReason;
 use crate::server::simulation::connection::Connection;
@@ -60,6 +62,17 @@ pub(crate) struct Session {
     /// It is a program that hears who comes and goes.
     pub(crate) watches: bool,
     pub(crate) name: String,
+    /// The room that it is in, or was in last.
+    pub(crate) room: u64,
+    /// It was judged not to be heard.
+    pub(crate) muted: bool,
+    /// The place of its slot, in whose order many are looked at.
+    pub(crate) slot: usize,
+    /// Which kept name it has by right.
+    pub(crate) owned: Option<u64>,
+    pub(crate) secrets: Secrets,
+    /// How many lines had been said in the lobby when it left it last.
+    pub(crate) lobby_said: u64,
     /// It only came to be told why it cannot stay.
     pub(crate) refused: bool,
     pub(crate) phase: Phase,
@@ -118,6 +131,12 @@ impl Session {
             dialect,
             watches: false,
             name: format!("guest{number}"),
+            room: LOBBY,
+            muted: false,
+            slot: 0,
+            owned: None,
+            secrets: Secrets::default(),
+            lobby_said: 0,
             refused: false,
             phase: Phase::Open,
             reason: None,

@@ -12,6 +12,9 @@ use crate::server::simulation::script::{wire_line, wire_line_bytes_max, Item, NA
 /// The longest line of a list of names.
 const LIST_LINE_BYTES_MAX: usize = 1000;
 
+pub(crate) const MALFORMED_NAME: &str =
+    "a name is 1 to 24 letters, digits or _ - . and begins with a letter or digit";
+
 const HELP: &[&str] = &[
     "/name NAME [KEY]   take a name",
     "/keep   let nobody take your name but by a key, which you are shown",
@@ -46,7 +49,8 @@ impl Model {
             it.interrupted = false;
         }
         let dialect = self.sessions[&number].dialect;
-        match outcome(self, number, dialect, item) {
+        let heard = self.hear_muted(number, item);
+        match heard.and_then(|item| outcome(self, number, dialect, &item)) {
             Ok(()) => {}
             Err(words) => self.tell_bytes(number, refusal(dialect, &words, code_of(&words))),
         }
@@ -62,22 +66,17 @@ impl Model {
         }
     }
 
-    /// Is told of, if it was not before.
-    pub(crate) fn join(&mut self, number: u64) {
-        if self.here.contains(&number) {
-            return;
-        }
-        self.here.push(number);
-        let now = self.now;
-        if self.joins.is_by_name(number, now) {
-            let name = &self.sessions[&number].name;
-            let line = format!("-- {name} joined ({} here)", self.here.len());
-            let wire = format!("{} {}", wire_line("CAME", &[name]), self.here.len());
-            self.announce(Some(number), &line, &wire);
-        }
+    pub(crate) fn take_name(&mut self, number: u64, name: &str) -> Result<(), String> {
+        self.may_take(number, name)?;
+        self.call(number, name);
+        self.join(number);
+        Ok(())
     }
 
-    pub(crate) fn take_name(&mut self, number: u64, name: &str) -> Result<(), String> {
+    /// Whether a session may have this name.
+    pub(crate) fn may_take(&mut self, number: u64, name: &str) -> Result<(), String> {
+        self.is_allowed(name)?;
+        self.may_be_called(number, name)?;
         let class = class_of(name);
         let is_taken = |(other, it): (&u64, &Session)| {
             *other != number && it.is_open() && class_of(&it.name) == class
@@ -89,19 +88,39 @@ impl Model {
         if class.is_some_and(|class| self.freed.contains(&class)) {
             self.hit("name freed and taken in one turn");
         }
+        Ok(())
+    }
+
+    /// Calls a session so, which others hear who know of it.
+    pub(crate) fn call(&mut self, number: u64, name: &str) {
         let from = std::mem::replace(&mut self.it(number).name, name.to_owned());
         self.freed.extend(class_of(&from));
-        if !self.here.contains(&number) {
-            self.join(number);
-        } else if from != name && !self.joins.waiting.contains(&number) {
-            let now = self.now;
-            if self.renames.is_by_name(number, now) {
+        self.note_called(number, name);
+        if !self.is_here(number) {
+            return;
+        }
+        let (now, at) = (self.now, self.sessions[&number].room);
+        let room = self.room_mut(at);
+        if from != name && !room.joins.waiting.contains(&number) {
+            if room.renames.is_by_name(number, now) {
                 let line = format!("-- {from} is now known as {name}");
-                self.announce(Some(number), &line, &wire_line("NOW", &[&from, name]));
+                self.announce(at, Some(number), &line, &wire_line("NOW", &[&from, name]));
             }
             self.hit("renamed");
         }
-        Ok(())
+    }
+
+    /// Tells a session what it is called.
+    fn tell_name(&mut self, number: u64) {
+        let name = self.sessions[&number].name.clone();
+        match self.sessions[&number].dialect {
+            Dialect::Telnet => self.tell(number, &format!("-- you are {name}")),
+            Dialect::Wire => {
+                let line = wire_line("NAME", &[&name]) + "\n";
+                self.tell_bytes(number, line.into_bytes());
+            }
+            other => unreachable!("nobody here speaks {other}"),
+        }
     }
 
     /// Who has this name, or one that nobody could tell apart from it.
@@ -113,49 +132,62 @@ impl Model {
         found.map(|it| *it.0)
     }
 
-    /// How many hear what is said and are not here, for the end of a list.
-    pub(crate) fn listening(&self) -> String {
-        let open = self.sessions.values().filter(|it| it.is_open()).count();
-        match open - self.here.len() {
-            0 => String::new(),
-            listening => format!("; {listening} listening"),
-        }
-    }
-
-    pub(crate) fn names_here(&self) -> Vec<String> {
-        let here = self.here.iter();
-        here.map(|number| self.listing(*number)).collect()
-    }
-
-    /// Tells people and those programs that watch, but the one whom it is about, who came or went.
-    pub(crate) fn announce(&mut self, about: Option<u64>, line: &str, wire: &str) {
+    /// Tells people in a room and those programs that watch, but the one whom it is about, who came or went.
+    pub(crate) fn announce(&mut self, room: u64, about: Option<u64>, line: &str, wire: &str) {
         let [line, wire] = [format!("{line}\r\n"), format!("{wire}\n")];
         let bytes = [line.into_bytes(), Vec::new(), wire.into_bytes()];
-        self.publish(Public {
-            about,
-            is_presence: true,
-            bytes,
-        });
+        self.publish(
+            room,
+            Public {
+                about,
+                is_presence: true,
+                bytes,
+            },
+        );
     }
 
     /// Says a line, as people and as programs hear it, to everybody but its author.
     fn say(&mut self, author: u64, line: &str, wire: String) {
-        let time = self.time();
-        self.history.keep(author, self.day(), &time, line);
-        self.publish(Public {
-            about: Some(author),
-            is_presence: false,
-            bytes: [format!("{line}\r\n"), wire.clone() + "\n", wire + "\n"]
-                .map(String::into_bytes),
-        });
+        let (time, day) = (self.time(), self.day());
+        let room = self.sessions[&author].room;
+        let history = &mut self.room_mut(room).history;
+        history.keep(author, day, &time, line);
+        self.publish(
+            room,
+            Public {
+                about: Some(author),
+                is_presence: false,
+                bytes: [format!("{line}\r\n"), wire.clone() + "\n", wire + "\n"]
+                    .map(String::into_bytes),
+            },
+        );
     }
 
-    fn publish(&mut self, public: Public) {
+    /// Lists who is in the room of a session.
+    pub(crate) fn list_here(&mut self, number: u64) {
+        let room = self.sessions[&number].room;
+        if self.sessions[&number].dialect == Dialect::Wire {
+            let here = &self.rooms[&room].here;
+            let names = here.iter().map(|it| self.sessions[it].name.as_str());
+            let lines: String = names
+                .map(|name| wire_line("HERE", &[name]) + "\n")
+                .collect();
+            let count = here.len();
+            self.tell_bytes(number, format!("{lines}HERE {count}\n").into());
+            return self.hit("list for a program");
+        }
+        let names = self.names_here(room);
+        for line in list(&head_of_list(names.len()), &names, &self.listening(room)) {
+            self.tell(number, &line);
+        }
+    }
+
+    pub(crate) fn publish(&mut self, room: u64, public: Public) {
         let public = Rc::new(public);
         let time = self.time();
         let (mut heard, mut unwanted) = ([false; 3], 0);
         for (number, it) in &mut self.sessions {
-            let is_for = it.is_open() && Some(*number) != public.about;
+            let is_for = it.is_open() && it.room == room && Some(*number) != public.about;
             if !is_for || public.bytes[it.hearing()].is_empty() {
                 continue;
             }
@@ -220,10 +252,19 @@ fn code_of(words: &str) -> &'static str {
     match words {
         "you have no text to send" => "no-text",
         "a message is one line; not sent" => "several-lines",
-        _ if words.starts_with("a name is ") => "malformed-name",
+        _ if words.starts_with("a name is ") || words.starts_with("a room's name is ") => {
+            "malformed-name"
+        }
+        _ if words.contains(" has a key: ")
+            || words.contains(" is kept: ")
+            || words.starts_with("that is not the key of ") =>
+        {
+            "key"
+        }
         _ if words.starts_with("no such command: ") => "unknown",
         _ if words.starts_with("line too long: ") => "too-long",
         _ if words.starts_with("nobody ") => "nobody",
+        _ if words.starts_with("you are muted") => "muted",
         _ if words.ends_with(" is taken") => "taken",
         _ if words.ends_with(" is reserved") => "reserved",
         _ => "not-allowed",
@@ -236,12 +277,17 @@ pub(crate) fn class_of(name: &str) -> Option<usize> {
     known.map(|known| known.1)
 }
 
-/// A list of names in as many lines as it needs.
-pub(crate) fn list(count: usize, names: &[String], end: &str) -> Vec<String> {
-    let mut lines = vec![match count {
+/// How a list of those who are here begins.
+pub(crate) fn head_of_list(count: usize) -> String {
+    match count {
         0 => "-- nobody here yet".to_owned(),
         _ => format!("-- {count} here: "),
-    }];
+    }
+}
+
+/// A list in as many lines as it needs.
+pub(crate) fn list(head: &str, names: &[String], end: &str) -> Vec<String> {
+    let mut lines = vec![head.to_owned()];
     for (place, name) in names.iter().enumerate() {
         let line = lines.last_mut().expect("there is one");
         let comma = if place > 0 { ", " } else { "" };
@@ -274,23 +320,25 @@ pub(crate) fn outcome(
         Item::Act(words) => act(model, number, dialect, words),
         Item::Name(name) => {
             model.take_name(number, name)?;
-            match dialect {
-                Dialect::Telnet => model.tell(number, &format!("-- you are {name}")),
-                Dialect::Wire => {
-                    let line = wire_line("NAME", &[name]) + "\n";
-                    model.tell_bytes(number, line.into_bytes());
-                }
-                other => unreachable!("nobody here speaks {other}"),
-            }
+            model.tell_name(number);
         }
+        Item::TakeKept(name, key) => {
+            model.take_kept(number, name, key)?;
+            model.tell_name(number);
+        }
+        Item::Keep => model.keep(number)?,
+        Item::Unkeep => model.unkeep(number)?,
         Item::MalformedName(_) => {
-            return Err(
-                "a name is 1 to 24 letters, digits or _ - . and begins with a letter or digit"
-                    .to_owned(),
-            );
+            return Err(MALFORMED_NAME.to_owned());
         }
         Item::ReservedName(name) => return Err(format!("{name} is reserved")),
-        Item::Who => who(model, number, dialect),
+        Item::Who => model.list_here(number),
+        Item::WhoIn(_)
+        | Item::Rooms
+        | Item::Join(..)
+        | Item::Leave
+        | Item::Where
+        | Item::MalformedRoom(_) => model.travel(number, item)?,
         Item::Watch(on) => watch(model, number, *on),
         Item::Tell(to, words) => tell(model, number, to, words)?,
         Item::Help => {
@@ -387,21 +435,6 @@ fn watch(model: &mut Model, number: u64, on: bool) {
     let line = if on { "WATCH on\n" } else { "WATCH off\n" };
     model.tell_bytes(number, line.into());
     model.hit("watch");
-}
-
-fn who(model: &mut Model, number: u64, dialect: Dialect) {
-    if dialect == Dialect::Wire {
-        let here = model.here.iter().map(|it| model.sessions[it].name.as_str());
-        let lines = here.map(|name| wire_line("HERE", &[name]) + "\n");
-        let lines: String = lines.collect::<Vec<_>>().concat();
-        let count = model.here.len();
-        model.tell_bytes(number, format!("{lines}HERE {count}\n").into());
-        return model.hit("list for a program");
-    }
-    let names = model.names_here();
-    for line in list(names.len(), &names, &model.listening()) {
-        model.tell(number, &line);
-    }
 }
 
 fn tell(model: &mut Model, number: u64, to: &str, words: &str) -> Result<(), String> {

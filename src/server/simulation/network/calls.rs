@@ -24,10 +24,7 @@ impl Network for SimulatedNetwork {
     }
 
     fn seed(&mut self) -> io::Result<[u8; 32]> {
-        // Other random numbers stay what they are without it.
-        let mut bytes = [0; 32];
-        bytes[..8].copy_from_slice(&self.wall_seconds().to_le_bytes());
-        Ok(bytes)
+        Ok(std::array::from_fn(|_| self.secrets.next() as u8))
     }
 
     fn poll(&mut self, events: &mut Vec<Wakeup>, timeout: Option<Duration>) -> io::Result<()> {
@@ -87,8 +84,13 @@ impl Network for SimulatedNetwork {
         None
     }
 
-    fn hand_over(&mut self, _: &mut Stream, _: Owner) -> io::Result<()> {
-        unreachable!("nobody stands at the door")
+    fn hand_over(&mut self, stream: &mut Stream, owner: Owner) -> io::Result<()> {
+        let client = stream.client;
+        self.connection(stream).door = None;
+        // As a session it may be read in this turn, too.
+        let was_read = |act: &Act| matches!(act, Act::Read(read, _) if *read == client);
+        self.acts.retain(|act| !was_read(act));
+        self.register(stream, owner)
     }
 
     fn register(&mut self, stream: &mut Stream, owner: Owner) -> io::Result<()> {
@@ -100,7 +102,12 @@ impl Network for SimulatedNetwork {
                 self.raise(Source::Stream(client));
                 return Ok(());
             }
-            _ => unreachable!("{owner:?}"),
+            Owner::Door(slot) => {
+                self.connection(stream).door = Some(slot);
+                self.raise(Source::Stream(client));
+                return Ok(());
+            }
+            Owner::Monitor(_) | Owner::Relay(_) => unreachable!("{owner:?}"),
         };
         if self.faults.registrations > 0 {
             self.faults.registrations -= 1;

@@ -59,7 +59,7 @@ impl Raw for Taking<'_> {
 impl SimulatedNetwork {
     /// Whoever is accepted has shaken hands, if they speak TLS.
     pub(super) fn secure_accepted(&mut self, client: usize) {
-        if self.is_in_tls {
+        if self.is_in_tls && !self.is_operator(client) {
             let (tls, peer) = pair();
             self.connections[client].secured = Some(Box::new(Secured { tls, peer }));
         }

@@ -38,7 +38,7 @@ impl People {
         }
     }
 
-    fn anybody(&mut self, among: &[usize]) -> Option<usize> {
+    pub(super) fn anybody(&mut self, among: &[usize]) -> Option<usize> {
         (!among.is_empty()).then(|| self.random.pick(among))
     }
 
