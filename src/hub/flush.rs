@@ -149,10 +149,13 @@ impl<T> Hub<T> {
                 return self.core.rooms.put_off(&rooms[index..]);
             }
             let (core, room) = (&self.core, self.core.rooms.get(*at));
-            let (waiting, feed_bytes) = (room.waiting(core.is_urgent(room)), room.feed.len());
+            let (waiting, feed_bytes) = (room.waiting(core.is_full(room)), room.feed.len());
             let room = self.core.rooms.get_mut(*at);
             let most = room.pace.allows(waiting, now);
             let most = most.min(room.pace.share_of(rooms.len()));
+            if room.pace.tells_speakers_first(waiting, most, now) {
+                self.tell_speakers(*at, unfinished, now, sink);
+            }
             if most > 0 {
                 let told = self.go_round(*at, most, unfinished, now, sink);
                 if told > 0 {
@@ -166,6 +169,34 @@ impl<T> Hub<T> {
                 room.pace.allows(None, now);
             }
             self.core.rooms.note_told(*at, feed_bytes);
+        }
+    }
+
+    /// Tells those who spoke last, in a room that is told in many turns: who talks with others does not wait until all
+    /// are told who only listen. A session that has said much of late is told with these, so it keeps nobody from that.
+    fn tell_speakers(
+        &mut self,
+        at: RoomAt,
+        unfinished: &mut Vec<SessionId>,
+        now: Instant,
+        sink: &mut impl Sink<T>,
+    ) {
+        let Self { sessions, core } = self;
+        let room = core.rooms.get(at);
+        let is_told = |id: &SessionId| {
+            let session = sessions.get(*id).filter(|session| session.room == at);
+            session.is_some_and(|session| {
+                room.has_news_for(*id, session.member) && !core.says_much(session, now)
+            })
+        };
+        let told: Vec<SessionId> = room.speakers.iter().copied().filter(is_told).collect();
+        for id in told {
+            if let Some(session) = sessions.get_mut(id) {
+                core.flush_session(session, unfinished, now, sink);
+                if session.wants_more() {
+                    core.list(session);
+                }
+            }
         }
     }
 
@@ -397,5 +428,23 @@ fn write_outbox<T>(session: &mut Session<T>, sink: &mut impl Sink<T>, now: Insta
         if taken > 0 {
             session.outbox.advance(taken, now);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::hub::tests::world::{limits, World};
+
+    #[test]
+    fn f126_whose_reply_was_put_off_is_served_before_those_who_had_a_step() {
+        let mut world = World::new(limits());
+        let [ann, bob, cat] = world.people(["ann", "bob", "cat"]);
+        let Some(session) = world.hub.sessions.get_mut(ann) else {
+            unreachable!()
+        };
+        world.hub.core.list(session);
+        assert!(!world.hub.put_off([].into_iter()));
+        assert!(world.hub.put_off([bob, cat].into_iter()));
+        assert_eq!(world.hub.core.flush_list, [bob, cat, ann]);
     }
 }

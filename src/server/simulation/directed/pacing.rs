@@ -157,3 +157,22 @@ fn a_storm_of_newcomers_is_no_reason_to_tell_the_room_more_often() {
     assert!(turns > 30, "{turns}");
     assert!(rounds <= 20, "{rounds} rounds in {turns} turns");
 }
+
+#[test]
+fn who_leaves_seldom_leaves_alone_so_those_who_stay_are_told_when_all_have_gone() {
+    let (mut bench, crowd) = crowded(LIMITS);
+    for client in &crowd {
+        bench.send(*client, format!("/name n{client}\n"));
+        bench.pass(ms(300));
+    }
+    bench.pass(ms(2000));
+    who_hears(&mut bench, &crowd);
+    let (leavers, stayers) = crowd.split_at(5);
+    for client in leavers {
+        bench.end(*client);
+        bench.pass(ms(50));
+        assert_eq!(who_hears(&mut bench, stayers), [], "too soon");
+    }
+    bench.pass(ms(100));
+    assert_eq!(who_hears(&mut bench, stayers), stayers);
+}

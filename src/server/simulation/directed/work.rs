@@ -250,3 +250,27 @@ fn f124_a_connection_that_owes_is_not_heard_before_it_has_paid() {
     let heard = bench.screen(witness).matches("> hello\r\n").count();
     assert!((1..=most).contains(&heard), "{heard} lines and not {most}");
 }
+
+#[test]
+fn f119_newcomers_wait_when_those_before_them_were_told_enough_for_a_turn() {
+    let limits = Limits {
+        history_lines: 20,
+        ..LIMITS
+    };
+    let mut bench = Bench::with(limits, ADMISSION);
+    let talker = bench.join();
+    for _ in 0..20 {
+        bench.send(talker, "x".repeat(4000) + "\n");
+        bench.turn();
+    }
+    bench.settle();
+    let before = bench.opened();
+    for _ in 0..64 {
+        bench.knock();
+    }
+    bench.turn();
+    let first = bench.opened() - before;
+    assert!((1..10).contains(&first), "{first} in one turn");
+    bench.settle();
+    assert_eq!(bench.opened() - before, 64);
+}
