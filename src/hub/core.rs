@@ -397,9 +397,10 @@ impl Core {
     /// the room fell behind. Each of many talkers could say one more line at once otherwise, and all of these together
     /// are more than a queue holds.
     pub(super) fn waits_for_room<T>(&self, session: &Session<T>, now: Instant) -> Option<Instant> {
-        self.room_of(session).keeping_up.behind()?;
+        let is_behind = self.room_of(session).keeping_up.is_behind();
         let paid_at = session.last_line_paid_at();
-        (now < paid_at && !self.limits.line_rate.is_unlimited()).then_some(paid_at)
+        let waits = is_behind && now < paid_at && !self.limits.line_rate.is_unlimited();
+        waits.then_some(paid_at)
     }
 
     /// Sees to it that the pause of a session ends.
@@ -414,14 +415,14 @@ impl Core {
         self.ledger.open(dialect, from, sessions)
     }
 
-    /// Tells a session whose lines wait why they do: once each time its room falls behind, and once for each long pause.
+    /// Tells a session whose lines wait why they do: once while its room is behind again and again, and once for each long
+    /// pause.
     pub(super) fn tell_of_waiting<T>(&mut self, session: &mut Session<T>, now: Instant) {
         if !session.waits_for_its_time() || !session.has_pending() {
             return;
         }
-        let behind = self.room_of(session).keeping_up.behind();
-        if behind.is_some_and(|times| times != session.room_told) {
-            session.room_told = behind.unwrap_or_default();
+        let is_behind = self.room_of(session).keeping_up.is_behind();
+        if is_behind && session.begins_to_wait_for_room(now) {
             self.reply(session, &Reply::Note(Note::RoomIsSlow), now);
         } else if session.is_to_be_told_of_waiting(now) {
             self.reply(session, &Reply::Note(Note::LinesWait), now);

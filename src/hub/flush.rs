@@ -153,11 +153,14 @@ impl<T> Hub<T> {
             let room = self.core.rooms.get_mut(*at);
             let most = room.pace.allows(waiting, now);
             let most = most.min(room.pace.share_of(rooms.len()));
-            if room.pace.tells_speakers_first(waiting, most, now) {
-                self.tell_speakers(*at, unfinished, now, sink);
-            }
+            let needs_turns = waiting.is_some_and(|waiting| room.pace.needs_turns(waiting));
             if most > 0 {
-                let told = self.go_round(*at, most, unfinished, now, sink);
+                let speakers = if needs_turns {
+                    self.tell_speakers(*at, unfinished, now, sink)
+                } else {
+                    0
+                };
+                let told = speakers + self.go_round(*at, most, unfinished, now, sink);
                 if told > 0 {
                     let took = sink.spent().saturating_sub(before);
                     let room = self.core.rooms.get_mut(*at);
@@ -174,13 +177,14 @@ impl<T> Hub<T> {
 
     /// Tells those who spoke last, in a room that is told in many turns: who talks with others does not wait until all
     /// are told who only listen. A session that has said much of late is told with these, so it keeps nobody from that.
+    /// Gives how many were told.
     fn tell_speakers(
         &mut self,
         at: RoomAt,
         unfinished: &mut Vec<SessionId>,
         now: Instant,
         sink: &mut impl Sink<T>,
-    ) {
+    ) -> usize {
         let Self { sessions, core } = self;
         let room = core.rooms.get(at);
         let is_told = |id: &SessionId| {
@@ -190,14 +194,15 @@ impl<T> Hub<T> {
             })
         };
         let told: Vec<SessionId> = room.speakers.iter().copied().filter(is_told).collect();
-        for id in told {
-            if let Some(session) = sessions.get_mut(id) {
+        for id in &told {
+            if let Some(session) = sessions.get_mut(*id) {
                 core.flush_session(session, unfinished, now, sink);
                 if session.wants_more() {
                     core.list(session);
                 }
             }
         }
+        told.len()
     }
 
     fn flush_listed(

@@ -29,9 +29,6 @@ const STEPS: u32 = 16;
 /// Nor is more told in one turn: whoever has something to say or to ask is not to wait for all of a huge room.
 pub(in crate::hub) const TURN_MAX: Duration = Duration::from_millis(10);
 
-/// Between the steps of a round those who spoke last are told no more often than this.
-const SPEAKERS_REST: Duration = Duration::from_millis(5);
-
 /// At most this long presence waits for those who leave to be gone.
 const PRESENCE_WAITS: Duration = Duration::from_secs(1);
 
@@ -48,8 +45,6 @@ pub(in crate::hub) struct Pace {
     counted_at: Option<Instant>,
     presence_waits_since: Option<Instant>,
     somebody_left_at: Option<Instant>,
-    /// When those who spoke last were told before all others.
-    speakers_told_at: Option<Instant>,
 }
 
 /// What waits to be told to all.
@@ -76,7 +71,6 @@ impl Pace {
             counted_at: None,
             presence_waits_since: None,
             somebody_left_at: None,
-            speakers_told_at: None,
         }
     }
 
@@ -118,22 +112,9 @@ impl Pace {
         self.people_within(self.credit.min(TURN_MAX))
     }
 
-    /// Whether those who spoke last are told in this turn, in which `most` of all are: where a round is more than a turn,
-    /// with each of its steps, and else not much more often.
-    pub(in crate::hub) fn tells_speakers_first(
-        &mut self,
-        waiting: Option<Waiting>,
-        most: usize,
-        now: Instant,
-    ) -> bool {
-        let is_long = |waiting| self.round_takes(waiting) > TURN_MAX;
-        let rests = |told_at| now.saturating_duration_since(told_at) < SPEAKERS_REST;
-        let is_due = most > 0 || !self.speakers_told_at.is_some_and(rests);
-        let tells = is_due && waiting.is_some_and(is_long);
-        if tells {
-            self.speakers_told_at = Some(now);
-        }
-        tells
+    /// Whether a round of this is more than one turn may tell.
+    pub(in crate::hub) fn needs_turns(&self, waiting: Waiting) -> bool {
+        self.round_takes(waiting) > TURN_MAX
     }
 
     /// How many people can be told in one turn; where nothing is known of what that costs, all.
