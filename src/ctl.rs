@@ -28,10 +28,11 @@ const WRONG_USAGE: u8 = 2;
 const UNREACHED: u8 = 3;
 
 const USAGE: &str = "\
-Usage: chatd ctl [-s PATH] [COMMAND...]
+Usage: chatd ctl [-s PATH]... [COMMAND...]
 
 Sends COMMAND to a running chatd, or each line of standard input. The command help lists commands.
-Status: 0 all was done, 1 something was refused, 2 wrong usage, 3 the server could not be reached.";
+With several -s COMMAND goes to each, and PATH: stands before each answer.
+Status: 0 all was done, 1 something was refused, 2 wrong usage, 3 a server could not be reached.";
 
 /// Does what the arguments behind `ctl` say; gives the exit status.
 pub(crate) fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
@@ -40,19 +41,26 @@ pub(crate) fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Ok(None) => return print_usage(),
         Err(what) => return complain(&format!("{what}; see chatd ctl --help"), WRONG_USAGE),
     };
-    let outcome = Conversation::begin(&call.path).and_then(|mut conversation| {
-        let refused = conversation.introduce(user().as_deref())?;
-        match &call.command {
-            _ if refused => Ok(true),
-            Some(command) => conversation.ask(command),
-            None => conversation.pass_on(),
+    let are_several = call.paths.len() > 1;
+    let statuses = call.paths.iter().map(|path| {
+        if are_several && print(format!("{}:\n", path.display()).as_bytes()).is_err() {
+            return UNREACHED;
+        }
+        let outcome = Conversation::begin(path).and_then(|mut conversation| {
+            let refused = conversation.introduce(user().as_deref())?;
+            match &call.command {
+                _ if refused => Ok(true),
+                Some(command) => conversation.ask(command),
+                None => conversation.pass_on(),
+            }
+        });
+        match outcome {
+            Ok(true) => REFUSED,
+            Ok(false) => 0,
+            Err(failure) => complain(&failure, UNREACHED),
         }
     });
-    match outcome {
-        Ok(true) => REFUSED,
-        Ok(false) => 0,
-        Err(failure) => complain(&failure, UNREACHED),
-    }
+    statuses.max().unwrap_or(UNREACHED)
 }
 
 fn print_usage() -> u8 {
@@ -73,10 +81,10 @@ fn options() -> Options {
     let mut options = Options::new();
     options
         .parsing_style(ParsingStyle::StopAtFirstFree)
-        .optopt(
+        .optmulti(
             "s",
             "socket",
-            "where the server listens for operators, else $CHATD_OPS or /run/chatd/ops.sock",
+            "where a server listens for operators, else $CHATD_OPS or /run/chatd/ops.sock; may be repeated",
             "PATH",
         )
         .optflag("h", "help", "print this text");
@@ -85,7 +93,8 @@ fn options() -> Options {
 
 /// What is to be done.
 struct Call {
-    path: PathBuf,
+    /// At least one.
+    paths: Vec<PathBuf>,
     /// `None`: standard input has commands.
     command: Option<String>,
 }
@@ -99,11 +108,12 @@ impl Call {
         if matches.opt_present("help") {
             return Ok(None);
         }
-        let path = matches.opt_str("socket").map(PathBuf::from);
-        let named = || env::var_os("CHATD_OPS").filter(|path| !path.is_empty());
-        let path = path
-            .or_else(|| named().map(PathBuf::from))
-            .unwrap_or_else(|| DEFAULT_PATH.into());
+        let paths = matches.opt_strs("socket").into_iter().map(PathBuf::from);
+        let mut paths: Vec<PathBuf> = paths.collect();
+        if paths.is_empty() {
+            let named = env::var_os("CHATD_OPS").filter(|path| !path.is_empty());
+            paths.push(named.map_or_else(|| DEFAULT_PATH.into(), PathBuf::from));
+        }
         let command = (!matches.free.is_empty()).then(|| matches.free.join(" "));
         if let Some(command) = &command {
             if command.trim().is_empty() {
@@ -113,7 +123,10 @@ impl Call {
                 return Err("a command is one line".to_owned());
             }
         }
-        Ok(Some(Self { path, command }))
+        if command.is_none() && paths.len() > 1 {
+            return Err("several servers are asked one command".to_owned());
+        }
+        Ok(Some(Self { paths, command }))
     }
 }
 

@@ -13,6 +13,7 @@
 //! | [`client`] | connections to such a server, many on one poll | the server |
 //! | `log`, `report` | what an operator sees | |
 //! | `hub` | sessions, names, the room, what everybody is to hear | sockets, the clock, bytes of a dialect |
+//! | `relay` | what several servers that share a chat tell each other, through an engine | sockets, the clock, the hub |
 //! | [`settings`] | one table of settings, for flags, file and help | what they are for |
 //! | `dialect` | bytes to requests, events and replies to bytes | who is connected |
 //! | the leaves, below | one idea each | anything above |

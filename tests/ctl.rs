@@ -76,6 +76,47 @@ fn what_is_done_goes_to_standard_output_and_what_is_refused_to_standard_error() 
 }
 
 #[test]
+fn one_command_goes_to_each_of_several_servers() {
+    let places = [Place::new(), Place::new(), Place::new()];
+    let _servers = [places[0].start(&[]), places[2].start(&[])];
+    let paths = places
+        .each_ref()
+        .map(|place| place.path().display().to_string());
+    let [first, missing, last] = &paths;
+    let command = [
+        "-s",
+        first,
+        "-s",
+        missing,
+        "-s",
+        last,
+        "ban",
+        "192.0.2.1",
+        "1h",
+    ];
+    let (status, stdout, stderr) = call(&places[0].path(), &command);
+    assert_eq!(status, 3);
+    let lines: Vec<&str> = stdout.lines().collect();
+    assert_eq!(lines.len(), 5, "{stdout}");
+    for (line, path) in [lines[0], lines[2], lines[3]].iter().zip(&paths) {
+        assert_eq!(*line, format!("{path}:"));
+    }
+    for line in [lines[1], lines[4]] {
+        assert!(line.starts_with("-- 192.0.2.1/32 is banned "), "{line}");
+    }
+    assert!(
+        stderr.starts_with(&format!("chatd: cannot reach {missing}: ")),
+        "{stderr}"
+    );
+    let several = call(&places[0].path(), &["-s", first, "-s", last]);
+    let words = "chatd: several servers are asked one command; see chatd ctl --help\n";
+    assert_eq!(several, answer(2, "", words));
+    // The worst is told.
+    let command = ["-s", first, "-s", last, "close", "lobby"];
+    assert_eq!(call(&places[0].path(), &command).0, 1);
+}
+
+#[test]
 fn it_says_who_calls() {
     let place = Place::new();
     let server = place.start(&[]);

@@ -36,6 +36,7 @@ impl Core {
         {
             let id = SessionId::from_bits(who.session as usize);
             *relayed.unreturned.entry(id).or_default() += 1;
+            relayed.unsettled.insert(id);
         }
         let to = None;
         relayed.outgoing.push(Outgoing { to, event, digest });
@@ -66,6 +67,15 @@ impl Core {
         relayed.is_some_and(|relayed| relayed.crossing.insert(id))
     }
 
+    /// It is settled at all nodes that somebody here is called so, if they still are.
+    pub(super) fn settle_name<T>(&mut self, session: Option<&Session<T>>, who: &Who) {
+        let id = SessionId::from_bits(who.session as usize);
+        let is_still_so = session.is_none_or(|session| session.name == who.name);
+        if let Some(relayed) = self.relayed.as_mut().filter(|_| is_still_so) {
+            relayed.unsettled.remove(&id);
+        }
+    }
+
     /// The other nodes are told that a session has left; gives whether they knew of it.
     pub(super) fn end_crossing(&mut self, id: SessionId) -> bool {
         let relayed = self.relayed.as_mut();
@@ -73,10 +83,12 @@ impl Core {
     }
 
     /// Lets all nodes know of a session, if they were not told of it before.
-    pub(super) fn introduce_to_others<T>(&mut self, session: &Session<T>) {
+    pub(super) fn introduce_to_others<T>(&mut self, session: &mut Session<T>) {
         if !self.let_cross(session.id) {
             return;
         }
+        // It finds itself among those who are here when it is heard again.
+        session.wait_until_asked();
         let (room, who) = (self.room_name_of(session), session.who());
         let session_number = who.session;
         let digest = self.digest_of(session);
@@ -138,9 +150,10 @@ impl Core {
         waits.then_some(now + FULL_WAIT)
     }
 
-    /// What a session has asked of all nodes has come back: it is heard again.
+    /// If all that a session has asked of all nodes has come back, it is heard again.
     pub(super) fn heard_back<T>(&mut self, session: &mut Session<T>) {
-        if session.long.as_deref() == Some(&Long::Asked) {
+        let asks = self.others().is_some_and(|others| others.asks(session.id));
+        if !asks && session.long.as_deref() == Some(&Long::Asked) {
             session.long = None;
             self.resumed.push(session.id);
         }
@@ -161,6 +174,12 @@ impl<T> Hub<T> {
     /// From now on this is one of several nodes. A claim of another one counts for so long as somebody who has the name.
     pub(crate) fn begin_relayed(&mut self, claimed_for: Duration) {
         self.core.relayed = Some(Box::new(Relayed::new(claimed_for)));
+    }
+
+    /// It is settled at all nodes that somebody here is called so.
+    pub(crate) fn settle_name(&mut self, who: &Who) {
+        let id = SessionId::from_bits(who.session as usize);
+        self.core.settle_name(self.sessions.get(id), who);
     }
 
     /// What is to be told to the others.

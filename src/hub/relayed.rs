@@ -87,6 +87,8 @@ pub(super) struct Relayed {
     /// How often the others were told who this is, and it has not come back.
     pub(super) unreturned: HashMap<SessionId, u32>,
     claims: Vec<Claim>,
+    /// The sessions of which it is not settled at all nodes what they are called.
+    pub(super) unsettled: HashSet<SessionId>,
     /// Rooms that have a key and that nobody is in yet.
     pub(super) opens: HashMap<Box<str>, Digest>,
     pub(super) is_alone: bool,
@@ -109,6 +111,7 @@ impl Relayed {
             departing: HashMap::new(),
             unreturned: HashMap::new(),
             claims: Vec::new(),
+            unsettled: HashSet::new(),
             opens: HashMap::new(),
             is_alone: false,
             backlog: Backlog::default(),
@@ -147,11 +150,6 @@ impl Relayed {
         self.claims.iter().any(wants)
     }
 
-    /// What the others were told of a session has not come back yet.
-    pub(super) fn is_unreturned(&self, id: SessionId) -> bool {
-        self.unreturned.contains_key(&id)
-    }
-
     /// What the others were told of a session has come back.
     pub(super) fn note_returned(&mut self, id: SessionId) {
         if let Some(count) = self.unreturned.get_mut(&id) {
@@ -163,11 +161,8 @@ impl Relayed {
     }
 
     /// Whether a session has asked something of all nodes that has not come back.
-    #[cfg(any(test, feature = "internals"))]
     pub(super) fn asks(&self, id: SessionId) -> bool {
-        let names = self.naming.get(&id).filter(|wanted| !wanted.by_operator);
-        let moves = self.moving.get(&id).filter(|going| going.closed.is_none());
-        names.is_some() || moves.is_some()
+        self.naming.contains_key(&id) || self.unreturned.contains_key(&id)
     }
 
     /// Numbers of guests that are left.

@@ -68,7 +68,11 @@ impl<T> Hub<T> {
         if let Some(relayed) = &mut core.relayed {
             relayed.note_returned(id);
         }
-        if let Some(session) = sessions.get(id).filter(|it| it.place().is_some()) {
+        let Some(session) = sessions.get_mut(id).filter(|it| it.is_open()) else {
+            return;
+        };
+        core.heard_back(session);
+        if session.place().is_some() {
             core.announce_now(session, now);
         }
     }
@@ -136,10 +140,9 @@ impl<T> Hub<T> {
             return;
         };
         let is_claimed = relayed.is_claimed(&wanted.name, now);
-        let Some(session) = sessions.get_mut(id).filter(|session| session.is_open()) else {
+        if !sessions.get(id).is_some_and(|session| session.is_open()) {
             return;
-        };
-        core.heard_back(session);
+        }
         let name = wanted.name;
         let taken = if is_claimed {
             Err(crate::dialect::request::Refusal::Taken(name.text().into()))
@@ -153,11 +156,14 @@ impl<T> Hub<T> {
                 core.take_name(session, name, now)
             })
         };
+        let Self { sessions, core } = self;
+        let Some(session) = sessions.get_mut(id) else {
+            return;
+        };
+        core.heard_back(session);
         let Err(refusal) = taken else { return };
-        if let Some(session) = self.session(id) {
-            if session.owned().is_some() {
-                session.set_owned(wanted.owned_before);
-            }
+        if session.owned().is_some() {
+            session.set_owned(wanted.owned_before);
         }
         if !wanted.by_operator {
             self.reply(id, &Reply::Refused(&refusal), now);
@@ -171,9 +177,13 @@ impl<T> Hub<T> {
         if let Some(relayed) = &mut core.relayed {
             relayed.note_returned(id);
         }
-        let Some(session) = sessions.get(id).filter(|it| it.place().is_some()) else {
+        let Some(session) = sessions.get_mut(id).filter(|it| it.is_open()) else {
             return;
         };
+        core.heard_back(session);
+        if session.is_nowhere() {
+            return;
+        }
         core.rooms.change(session.room, |room| {
             let user = session.codec.user();
             room.rename(session.member, before, &who.name, user, now);

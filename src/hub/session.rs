@@ -90,7 +90,7 @@ pub(super) enum Flow {
 }
 
 /// Input that was read but is not understood yet, and why.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Pending {
     pub(super) bytes: Box<[u8]>,
     /// The session has been heard enough for now; until then nothing more is read.
@@ -405,9 +405,8 @@ impl<T> Session<T> {
 
     /// Keeps more input behind what is kept for later.
     pub(super) fn add_pending(&mut self, bytes: &[u8]) {
-        if let Some(pending) = &mut self.pending {
-            pending.bytes = [&pending.bytes, bytes].concat().into();
-        }
+        let pending = self.pending.get_or_insert_default();
+        pending.bytes = [&pending.bytes, bytes].concat().into();
     }
 
     /// Whether its lines have waited for long enough to be told so, and were not.

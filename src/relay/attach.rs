@@ -39,6 +39,8 @@ pub(super) struct Attach {
     newest: Option<Id>,
     /// It was never attached before.
     is_first: bool,
+    /// What was said meanwhile was heard here.
+    was_alone: bool,
     /// The nodes whose people are to be looked at; the first is being.
     to_look_at: VecDeque<NodeId>,
     /// What was said before, the latest first.
@@ -133,6 +135,12 @@ impl Relay {
         };
         let has_lost = self.attach.is_other_memory || self.position.is_some_and(is_gone);
         self.attach.is_first = self.position.is_none();
+        if self.state == State::Alone {
+            self.attach.was_alone = true;
+            let lost_lines = std::mem::take(&mut self.lost_lines);
+            self.news.push_back(News::Back { lost_lines });
+            self.change_state(State::Waiting { since: now });
+        }
         if self.attach.is_first {
             self.position = Some(newest.unwrap_or_default());
         } else if has_lost {
@@ -175,7 +183,7 @@ impl Relay {
             return self.ask_for_people(node, "0", now);
         }
         // What was heard here meanwhile stands behind what was said before.
-        if !self.attach.is_first || self.state == State::Alone {
+        if !self.attach.is_first || self.attach.was_alone {
             return self.settle(now);
         }
         let key = self.key("log");
@@ -226,12 +234,7 @@ impl Relay {
         self.pen.note_success();
         self.ear.note_success();
         self.attach.is_done = true;
-        let was_alone = self.state == State::Alone;
         self.change_state(State::Attached);
-        if was_alone {
-            let lost_lines = std::mem::take(&mut self.lost_lines);
-            self.news.push_back(News::Back { lost_lines });
-        }
         self.read_at = now;
         self.read_on(now);
     }

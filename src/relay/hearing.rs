@@ -170,6 +170,10 @@ impl Relay {
             self.figures.unread += 1;
             return;
         };
+        if let Event::Join { who, .. } | Event::Move { who, .. } | Event::Name { who, .. } = &event
+        {
+            self.news.push_back(News::Settled(who.clone()));
+        }
         match event {
             Event::Up { .. } => {}
             Event::Down => self.leaving = Leaving::Gone,

@@ -35,7 +35,7 @@ use attach::Attach;
 use hearing::Id;
 use leases::Node;
 use link::{Answer, Due, Link, Step};
-use record::{Digest, Entry, Event, NodeId};
+use record::{Digest, Entry, Event, NodeId, Who};
 use ring::Ring;
 
 /// The pen is silent if an answer takes longer than this.
@@ -132,6 +132,8 @@ pub(crate) enum News {
         node: Option<NodeId>,
         event: Event,
     },
+    /// It is settled at all nodes what one of this node's own people is called.
+    Settled(Who),
     /// All people of a node follow; who is not among them has left.
     RosterBegins(NodeId),
     Person(NodeId, Entry),
@@ -661,10 +663,10 @@ impl Relay {
     /// The others cannot be reached: what waits is heard here now.
     fn go_on_alone(&mut self, now: Instant) {
         self.change_state(State::Alone);
-        self.news.push_back(News::Alone);
         for event in self.ring.hear_alone() {
             self.news.push_back(News::Heard { node: None, event });
         }
+        self.news.push_back(News::Alone);
         let given_up = self.ring.give_up(self.options.queue_bytes_max, now);
         self.note_given_up(&given_up);
     }

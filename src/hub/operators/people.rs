@@ -49,9 +49,10 @@ impl<T> Hub<T> {
         };
         let id = self.one_of(who)?;
         let from = self.name_of(id);
-        let renamed = self.name_by_operator(id, name, now);
+        let renamed = self.name_by_operator(id, name.clone(), now);
         renamed.map_err(Denied::Refused)?;
-        let to = self.name_of(id);
+        // Where all nodes are asked first, it has the name a moment later.
+        let to = name.unwrap_or_else(|| self.name_of(id));
         Ok(Done::Renamed { from, to })
     }
 

@@ -216,6 +216,7 @@ impl<N: Network> EventLoop<N> {
     fn handle_news(&mut self, news: News, now: Instant) {
         match news {
             News::Heard { node, event } => self.hub.relayed(node, event, now),
+            News::Settled(who) => self.hub.settle_name(&who),
             News::RosterBegins(node) => self.hub.begin_roster(node),
             News::Person(node, entry) => self.hub.note_in_roster(node, entry, now),
             News::RosterEnds(node) => self.hub.end_roster(node, now),
