@@ -31,6 +31,9 @@ const TURN_STEPS_MAX: usize = 4;
 /// At most this many places for pauses are kept when there are none.
 const PAUSES_KEPT_MAX: usize = 1024;
 
+/// In a round the clock is looked at no more often than once for this many who were told.
+const TOLD_BETWEEN_LOOKS: usize = 16;
+
 /// At most this many slices go into one write.
 const SLICES_MAX: usize = 16;
 
@@ -160,7 +163,8 @@ impl<T> Hub<T> {
                 } else {
                     0
                 };
-                let told = speakers + self.go_round(*at, most, unfinished, now, sink);
+                let until = began + TURN_MAX;
+                let told = speakers + self.go_round(*at, most, until, unfinished, now, sink);
                 if told > 0 {
                     let took = sink.spent().saturating_sub(before);
                     let room = self.core.rooms.get_mut(*at);
@@ -249,11 +253,13 @@ impl<T> Hub<T> {
         before < core.flush_list.len()
     }
 
-    /// Goes on with the round, and with the next one, until `most` were told something or everybody has heard all.
+    /// Goes on with the round, and with the next one, until `most` were told something or everybody has heard all; or
+    /// until the flush has taken this long, for what the last rounds took may be far from what this one takes.
     fn go_round(
         &mut self,
         at: RoomAt,
         most: usize,
+        until: Duration,
         unfinished: &mut Vec<SessionId>,
         now: Instant,
         sink: &mut impl Sink<T>,
@@ -263,6 +269,9 @@ impl<T> Hub<T> {
         while told < most && !core.rooms.get(at).feed.is_silent() {
             core.rooms.get_mut(at).begin_round();
             while told < most {
+                if told % TOLD_BETWEEN_LOOKS == TOLD_BETWEEN_LOOKS - 1 && sink.spent() >= until {
+                    return told;
+                }
                 let Some(id) = core.rooms.get_mut(at).go_on() else {
                     break;
                 };

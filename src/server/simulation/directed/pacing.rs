@@ -219,3 +219,22 @@ fn who_talks_with_others_does_not_wait_for_a_crowd_that_only_listens() {
     let after = others.iter().filter(|it| told(&mut bench, **it)).count();
     assert_eq!(before + after, others.len());
 }
+
+/// Nobody knows before how long a first line, a long one after short ones, or those with an editor take.
+#[test]
+fn f119_a_round_that_takes_longer_than_the_last_ones_is_told_in_several_turns() {
+    let (mut bench, crowd) = crowded(LIMITS);
+    bench.network().write_cost = 10 * WRITE_COST;
+    bench.send(crowd[0], "a line\n");
+    let mut turns = Vec::new();
+    while turns.iter().sum::<usize>() < CROWD - 1 {
+        bench.turn();
+        turns.push(who_hears(&mut bench, &crowd).len());
+        for client in &crowd {
+            bench.screen(*client);
+        }
+        assert!(turns.len() < CROWD, "{turns:?}");
+    }
+    // Ten milliseconds are 25 of them, and the clock is looked at for every sixteenth.
+    assert!(turns.iter().all(|told| *told <= 25 + 16), "{turns:?}");
+}
