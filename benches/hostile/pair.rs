@@ -127,7 +127,7 @@ impl Talk {
         let line = format!("{}{mark}\r\n", self.before);
         send(&self.speaker.stream, line.as_bytes()).ok()?;
         if self.answers_every.is_some_and(|every| number % every == 0) {
-            send(&self.listener, b"I hear you\r\n").ok()?;
+            self.listener.write_all(b"I hear you\r\n").ok()?;
         }
         self.hear(&mark, Instant::now() + LOST_AFTER)
     }
