@@ -15,9 +15,6 @@ const SLOTS_KEPT_MAX: usize = 1024;
 pub(super) struct Sessions<T> {
     slab: Slab<Session<T>>,
     serial: u32,
-    /// When fewer than this are left, slots that nobody holds are given back, as far as they are the last ones. To find
-    /// these costs a look at all, so it is half of how many there were since.
-    shrinks_below: usize,
 }
 
 impl<T> Sessions<T> {
@@ -25,7 +22,6 @@ impl<T> Sessions<T> {
         Self {
             slab: Slab::new(),
             serial: 0,
-            shrinks_below: 0,
         }
     }
 
@@ -36,7 +32,6 @@ impl<T> Sessions<T> {
     /// Adds the session that `make` gives for its id.
     pub(super) fn insert(&mut self, make: impl FnOnce(SessionId) -> Session<T>) -> &mut Session<T> {
         self.serial = self.serial.wrapping_add(1);
-        self.shrinks_below = self.shrinks_below.max(self.slab.len() / 2);
         let entry = self.slab.vacant_entry();
         let id = SessionId::new(entry.key(), self.serial);
         entry.insert(make(id))
@@ -44,13 +39,14 @@ impl<T> Sessions<T> {
 
     pub(super) fn remove(&mut self, id: SessionId) -> Option<Session<T>> {
         self.get(id)?;
-        let removed = self.slab.try_remove(id.slot());
-        let (left, slots) = (self.slab.len(), self.slab.capacity());
-        if left < self.shrinks_below && slots > SLOTS_KEPT_MAX.max(4 * left) {
+        self.slab.try_remove(id.slot())
+    }
+
+    /// Gives back the slots behind the last session where most of all slots are free. That may cost a look at all.
+    pub(super) fn give_back_memory(&mut self) {
+        if self.slab.capacity() > SLOTS_KEPT_MAX.max(4 * self.slab.len()) {
             self.slab.shrink_to_fit();
-            self.shrinks_below = left / 2;
         }
-        removed
     }
 
     pub(super) fn get(&self, id: SessionId) -> Option<&Session<T>> {
