@@ -126,7 +126,10 @@ impl Talk {
         let mark = format!("mark{number}.");
         let line = format!("{}{mark}\r\n", self.before);
         send(&self.speaker.stream, line.as_bytes()).ok()?;
-        if self.answers_every.is_some_and(|every| number % every == 0) {
+        if self
+            .answers_every
+            .is_some_and(|every| number.is_multiple_of(every))
+        {
             self.listener.write_all(b"I hear you\r\n").ok()?;
         }
         self.hear(&mark, Instant::now() + LOST_AFTER)
