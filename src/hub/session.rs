@@ -157,8 +157,9 @@ pub(super) struct Session<T> {
     pub(super) is_slow: bool,
     /// Where it comes from.
     pub(super) from: Origin,
-    /// When its lines last waited for its room, as a [`Session::second`]; 0 if they never did.
-    room_waited: u16,
+    /// When its lines last waited for its room, in seconds from 1 on; 0 if they never did. After 18 hours the count begins
+    /// anew, and who waits just then is told once more, or once less.
+    pub(super) room_waited: u16,
     /// The number that the ledger gave it.
     pub(super) number: u64,
     pub(super) phase: Phase,
@@ -291,20 +292,9 @@ impl<T> Session<T> {
     /// Its lines wait for its room, which is behind; gives whether they have not done so for a while. So a talker is told
     /// once, though a room that is told too much is behind now and caught up then.
     pub(super) fn begins_to_wait_for_room(&mut self, now: Instant) -> bool {
-        let second = self.second(now);
+        let second = (self.micros(now) / 1_000_000 + 1) as u16;
         let before = std::mem::replace(&mut self.room_waited, second);
         before == 0 || second.wrapping_sub(before) >= SPELL_SECONDS
-    }
-
-    /// It is in another room.
-    pub(super) fn forget_waiting_for_room(&mut self) {
-        self.room_waited = 0;
-    }
-
-    /// A time in seconds, from 1 on; after 18 hours the count begins anew, and who waits just then is told once less.
-    fn second(&self, now: Instant) -> u16 {
-        let seconds = now.saturating_duration_since(self.opened_at).as_secs() + 1;
-        (seconds as u16).max(1)
     }
 
     /// A time as it is kept.
