@@ -85,6 +85,15 @@ impl Bucket {
         start + Duration::from_micros(self.full_at_micros)
     }
 
+    /// Whether more than half of its tokens are gone; never where there is no limit.
+    pub(crate) fn is_half_empty(self, rate: Rate, start: Instant, now: Instant) -> bool {
+        let half_micros = rate.is_unlimited().then_some(u64::MAX);
+        let half_micros =
+            half_micros.unwrap_or_else(|| rate.token_micros() * u64::from(rate.burst) / 2);
+        let now_micros = now.saturating_duration_since(start).as_micros() as u64;
+        self.full_at_micros.saturating_sub(now_micros) > half_micros
+    }
+
     /// Goes on with the rate `to` instead of `from`.
     pub(crate) fn change_rate(&mut self, from: Rate, to: Rate, start: Instant, now: Instant) {
         let owed = self.full_at(start).saturating_duration_since(now);
@@ -144,6 +153,22 @@ mod tests {
 
     fn micros(micros: u64) -> Duration {
         Duration::from_micros(micros)
+    }
+
+    #[test]
+    fn a_bucket_is_half_empty_when_more_than_half_of_it_is_gone() {
+        let rate = Rate {
+            per_second: 10,
+            burst: 40,
+        };
+        let (mut bucket, start) = (Bucket::default(), outset());
+        bucket.charge(rate, 20_000, start, start);
+        assert!(!bucket.is_half_empty(rate, start, start));
+        bucket.charge(rate, 1_000, start, start);
+        assert!(bucket.is_half_empty(rate, start, start));
+        assert!(!bucket.is_half_empty(Rate::UNLIMITED, start, start));
+        let later = start + micros(100_000);
+        assert!(!bucket.is_half_empty(rate, start, later));
     }
 
     #[test]

@@ -40,6 +40,8 @@ const REST_MAX: Duration = Duration::from_secs(10);
 const SETTLE: Duration = Duration::from_secs(5);
 /// The calm before the attacks is measured for so many times the time of a case.
 const CALM_TIMES: u32 = 3;
+/// Before everything at once.
+const CALM_OF_EVERYTHING: Duration = Duration::from_secs(3);
 /// Lines that are due in this first part of a case, of each second of it, are told of.
 const LAST_DUE: Duration = Duration::from_millis(900);
 
@@ -130,7 +132,13 @@ impl Room {
         if !options.is_test {
             thread::sleep(SETTLE);
         }
-        room.measure_calm(options.time * CALM_TIMES)?;
+        let calm = if options.is_everything {
+            // It is compared with nothing: it only tells when the server is at rest.
+            CALM_OF_EVERYTHING
+        } else {
+            options.time * CALM_TIMES
+        };
+        room.measure_calm(calm)?;
         Ok(room)
     }
 

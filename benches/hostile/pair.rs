@@ -16,6 +16,7 @@ use super::crowd::{connect, Crowd, Member};
 const LOST_AFTER: Duration = Duration::from_secs(20);
 /// A pair whose last line was due this long ago has others that wait.
 const ON_TIME: Duration = Duration::from_secs(1);
+const ANSWERS_EVERY: u64 = 8;
 const BUFFER_BYTES: usize = 256 * 1024;
 
 /// How a pair talks.
@@ -61,6 +62,7 @@ impl Pair {
                 Way::Aloud => String::new(),
                 Way::Privately => format!("/msg {word}-b "),
             },
+            answers_every: (way == Way::Aloud).then_some(ANSWERS_EVERY),
             interval,
         };
         talk.hear("you are ", Instant::now() + LOST_AFTER)
@@ -113,6 +115,8 @@ struct Talk {
     /// What the listener has heard behind the last mark.
     heard: Vec<u8>,
     before: String,
+    /// The listener answers one in this many lines, as one does who talks with another: for all to hear.
+    answers_every: Option<u64>,
     interval: Duration,
 }
 
@@ -122,6 +126,12 @@ impl Talk {
         let mark = format!("mark{number}.");
         let line = format!("{}{mark}\r\n", self.before);
         send(&self.speaker.stream, line.as_bytes()).ok()?;
+        if self
+            .answers_every
+            .is_some_and(|every| number.is_multiple_of(every))
+        {
+            self.listener.write_all(b"I hear you\r\n").ok()?;
+        }
         self.hear(&mark, Instant::now() + LOST_AFTER)
     }
 

@@ -369,7 +369,9 @@ impl<T> Hub<T> {
 
     /// Frees the sessions that are closed and gives their transports back, each with where it came from.
     pub(crate) fn reap(&mut self, now: Instant, mut close: impl FnMut(T, Origin, Ending)) {
-        for id in mem::take(&mut self.core.closed) {
+        let closed = mem::take(&mut self.core.closed);
+        let some_leave = !closed.is_empty();
+        for id in closed {
             let Self { sessions, core } = self;
             let Some(session) = sessions.remove(id) else {
                 continue;
@@ -398,6 +400,9 @@ impl<T> Hub<T> {
             );
             let ending = if waits > 0 { Ending::Abrupt } else { ending };
             close(session.transport, session.from, ending);
+        }
+        if some_leave {
+            self.sessions.give_back_memory();
         }
     }
 }

@@ -183,14 +183,28 @@ impl Core {
     /// Whether the feed of a room is full: it must fit into everybody's socket buffer, and all feeds together into a
     /// part of the memory. Those who talk there wait until it is told, and nobody else.
     pub(super) fn is_full(&self, room: &Room) -> bool {
-        let (bytes, all) = (room.feed.len(), self.rooms.totals().feed_bytes);
-        bytes >= FEED_BYTES_MAX.min(self.limits.queue.bytes_max / 4)
-            || (bytes > 0 && all >= self.limits.memory_max / FEEDS_PART)
+        self.holds(room, FEED_BYTES_MAX.min(self.limits.queue.bytes_max / 4))
     }
 
-    /// The same for the room of a session.
-    pub(super) fn is_full_for<T>(&self, session: &Session<T>) -> bool {
-        self.is_full(self.room_of(session))
+    fn holds(&self, room: &Room, most: usize) -> bool {
+        let (bytes, all) = (room.feed.len(), self.rooms.totals().feed_bytes);
+        bytes >= most || (bytes > 0 && all >= self.limits.memory_max / FEEDS_PART)
+    }
+
+    /// The same for the room of a session. Where those who say much have filled it, there is as much room again for all
+    /// others.
+    pub(super) fn is_full_for<T>(&self, session: &Session<T>, now: Instant) -> bool {
+        let heavy = self.says_much(session, now) || self.limits.line_rate.is_unlimited();
+        let times = if heavy { 1 } else { 2 };
+        let most = FEED_BYTES_MAX.min(self.limits.queue.bytes_max / 4);
+        self.holds(self.room_of(session), times * most)
+    }
+
+    /// Whether a session has used up more than half of what it may say and ask at once. All others are served before it
+    /// where not all can be served.
+    pub(super) fn says_much<T>(&self, session: &Session<T>, now: Instant) -> bool {
+        let rate = self.limits.line_rate;
+        session.bucket.is_half_empty(rate, session.opened_at, now)
     }
 
     /// Whether some room has as much to tell as is good.
@@ -208,11 +222,6 @@ impl Core {
         self.work >= Work::TURN_MAX
             || self.private_bytes >= PRIVATE_BYTES_MAX
             || self.transcript.as_ref().is_some_and(Transcript::is_full)
-    }
-
-    /// Whether what was said in a room must be told as soon as there is time.
-    pub(super) fn is_urgent(&self, room: &Room) -> bool {
-        self.is_full(room) || self.going_down
     }
 
     /// Lets the others in its room know of a session, if they were not told of it before. Where several nodes share the
@@ -388,9 +397,10 @@ impl Core {
     /// the room fell behind. Each of many talkers could say one more line at once otherwise, and all of these together
     /// are more than a queue holds.
     pub(super) fn waits_for_room<T>(&self, session: &Session<T>, now: Instant) -> Option<Instant> {
-        self.room_of(session).keeping_up.behind()?;
+        let is_behind = self.room_of(session).keeping_up.is_behind();
         let paid_at = session.last_line_paid_at();
-        (now < paid_at && !self.limits.line_rate.is_unlimited()).then_some(paid_at)
+        let waits = is_behind && now < paid_at && !self.limits.line_rate.is_unlimited();
+        waits.then_some(paid_at)
     }
 
     /// Sees to it that the pause of a session ends.
@@ -405,14 +415,14 @@ impl Core {
         self.ledger.open(dialect, from, sessions)
     }
 
-    /// Tells a session whose lines wait why they do: once each time its room falls behind, and once for each long pause.
+    /// Tells a session whose lines wait why they do: once while its room is behind again and again, and once for each long
+    /// pause.
     pub(super) fn tell_of_waiting<T>(&mut self, session: &mut Session<T>, now: Instant) {
         if !session.waits_for_its_time() || !session.has_pending() {
             return;
         }
-        let behind = self.room_of(session).keeping_up.behind();
-        if behind.is_some_and(|times| times != session.room_told) {
-            session.room_told = behind.unwrap_or_default();
+        let is_behind = self.room_of(session).keeping_up.is_behind();
+        if is_behind && session.begins_to_wait_for_room(now) {
             self.reply(session, &Reply::Note(Note::RoomIsSlow), now);
         } else if session.is_to_be_told_of_waiting(now) {
             self.reply(session, &Reply::Note(Note::LinesWait), now);

@@ -31,6 +31,9 @@ const TURN_STEPS_MAX: usize = 4;
 /// At most this many places for pauses are kept when there are none.
 const PAUSES_KEPT_MAX: usize = 1024;
 
+/// In a round the clock is looked at no more often than once for this many who were told.
+const TOLD_BETWEEN_LOOKS: usize = 16;
+
 /// At most this many slices go into one write.
 const SLICES_MAX: usize = 16;
 
@@ -149,12 +152,19 @@ impl<T> Hub<T> {
                 return self.core.rooms.put_off(&rooms[index..]);
             }
             let (core, room) = (&self.core, self.core.rooms.get(*at));
-            let (waiting, feed_bytes) = (room.waiting(core.is_urgent(room)), room.feed.len());
+            let (waiting, feed_bytes) = (room.waiting(core.is_full(room)), room.feed.len());
             let room = self.core.rooms.get_mut(*at);
             let most = room.pace.allows(waiting, now);
             let most = most.min(room.pace.share_of(rooms.len()));
+            let needs_turns = waiting.is_some_and(|waiting| room.pace.needs_turns(waiting));
             if most > 0 {
-                let told = self.go_round(*at, most, unfinished, now, sink);
+                let speakers = if needs_turns {
+                    self.tell_speakers(*at, unfinished, now, sink)
+                } else {
+                    0
+                };
+                let until = began + TURN_MAX;
+                let told = speakers + self.go_round(*at, most, until, unfinished, now, sink);
                 if told > 0 {
                     let took = sink.spent().saturating_sub(before);
                     let room = self.core.rooms.get_mut(*at);
@@ -167,6 +177,36 @@ impl<T> Hub<T> {
             }
             self.core.rooms.note_told(*at, feed_bytes);
         }
+    }
+
+    /// Tells those who spoke last, in a room that is told in many turns: who talks with others does not wait until all
+    /// are told who only listen. A session that has said much of late is told with these, so it keeps nobody from that.
+    /// Gives how many were told.
+    fn tell_speakers(
+        &mut self,
+        at: RoomAt,
+        unfinished: &mut Vec<SessionId>,
+        now: Instant,
+        sink: &mut impl Sink<T>,
+    ) -> usize {
+        let Self { sessions, core } = self;
+        let room = core.rooms.get(at);
+        let is_told = |id: &SessionId| {
+            let session = sessions.get(*id).filter(|session| session.room == at);
+            session.is_some_and(|session| {
+                room.has_news_for(*id, session.member) && !core.says_much(session, now)
+            })
+        };
+        let told: Vec<SessionId> = room.speakers.iter().copied().filter(is_told).collect();
+        for id in &told {
+            if let Some(session) = sessions.get_mut(*id) {
+                core.flush_session(session, unfinished, now, sink);
+                if session.wants_more() {
+                    core.list(session);
+                }
+            }
+        }
+        told.len()
     }
 
     fn flush_listed(
@@ -213,11 +253,13 @@ impl<T> Hub<T> {
         before < core.flush_list.len()
     }
 
-    /// Goes on with the round, and with the next one, until `most` were told something or everybody has heard all.
+    /// Goes on with the round, and with the next one, until `most` were told something or everybody has heard all; or
+    /// until the flush has taken this long, for what the last rounds took may be far from what this one takes.
     fn go_round(
         &mut self,
         at: RoomAt,
         most: usize,
+        until: Duration,
         unfinished: &mut Vec<SessionId>,
         now: Instant,
         sink: &mut impl Sink<T>,
@@ -227,6 +269,9 @@ impl<T> Hub<T> {
         while told < most && !core.rooms.get(at).feed.is_silent() {
             core.rooms.get_mut(at).begin_round();
             while told < most {
+                if told % TOLD_BETWEEN_LOOKS == TOLD_BETWEEN_LOOKS - 1 && sink.spent() >= until {
+                    return told;
+                }
                 let Some(id) = core.rooms.get_mut(at).go_on() else {
                     break;
                 };
@@ -397,5 +442,23 @@ fn write_outbox<T>(session: &mut Session<T>, sink: &mut impl Sink<T>, now: Insta
         if taken > 0 {
             session.outbox.advance(taken, now);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::hub::tests::world::{limits, World};
+
+    #[test]
+    fn f126_whose_reply_was_put_off_is_served_before_those_who_had_a_step() {
+        let mut world = World::new(limits());
+        let [ann, bob, cat] = world.people(["ann", "bob", "cat"]);
+        let Some(session) = world.hub.sessions.get_mut(ann) else {
+            unreachable!()
+        };
+        world.hub.core.list(session);
+        assert!(!world.hub.put_off([].into_iter()));
+        assert!(world.hub.put_off([bob, cat].into_iter()));
+        assert_eq!(world.hub.core.flush_list, [bob, cat, ann]);
     }
 }

@@ -24,13 +24,13 @@ const LINGER_BYTES_MAX: usize = 64 * 1024;
 
 impl<T> Hub<T> {
     /// What is to be done with a session that may have something to be read; `None` if it is gone.
-    pub(crate) fn next(&mut self, id: SessionId) -> Option<Next<'_, T>> {
+    pub(crate) fn next(&mut self, id: SessionId, now: Instant) -> Option<Next<'_, T>> {
         let Self { sessions, core } = self;
         let session = sessions.get_mut(id)?;
         if session.flow == Flow::Absent {
             return None;
         }
-        let is_full = session.talks && core.is_full_for(session);
+        let is_full = session.talks && core.is_full_for(session, now);
         Some(if session.is_paused() {
             Next::Wait
         } else if is_full {
@@ -263,7 +263,7 @@ impl<T> Hub<T> {
             let is_enough = self.core.work.since(began) >= Work::CALL_MAX;
             let session = self.sessions.get(id);
             let waits = session.is_some_and(|it| it.long.is_some());
-            let is_full = talks && session.is_some_and(|it| self.core.is_full_for(it));
+            let is_full = talks && session.is_some_and(|it| self.core.is_full_for(it, now));
             if paused_until.is_some()
                 || waits
                 || is_enough

@@ -247,6 +247,12 @@ impl<T> Hub<T> {
         self.sessions.iter().map(|session| session.id)
     }
 
+    /// Whether a session has used up more than half of what it may say and ask at once.
+    pub(crate) fn says_much(&self, id: SessionId, now: Instant) -> bool {
+        let session = self.sessions.get(id);
+        session.is_some_and(|session| self.core.says_much(session, now))
+    }
+
     /// Whether this turn has done its share of work, so that no more is to be read in it.
     #[must_use]
     pub(crate) fn has_done_enough(&self) -> bool {
@@ -275,7 +281,7 @@ impl<T> Hub<T> {
         }
         let absence_ends_at = core.absences.front().map(|absence| absence.until);
         let pause_ends_at = core.pauses.peek().map(|Reverse((at, _))| *at);
-        let rooms_wake_at = core.rooms.wake_at(|room| core.is_urgent(room), now);
+        let rooms_wake_at = core.rooms.wake_at(|room| core.is_full(room), now);
         let deadlines = [
             core.wake_at,
             rooms_wake_at,

@@ -361,7 +361,7 @@ impl Core {
     /// Lets a session into a room, of which it hears what is said from now on.
     pub(super) fn enter<T>(&mut self, session: &mut Session<T>, at: RoomAt) {
         session.room = at;
-        session.room_told = 0;
+        session.room_waited = 0;
         session
             .codec
             .set_place(Some(self.rooms.get(at).name.text()));

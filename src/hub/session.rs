@@ -35,6 +35,9 @@ pub(crate) enum Ending {
 /// A talker whose lines wait for longer than this is told so, once.
 const UNTOLD_WAIT_MAX: Duration = Duration::from_secs(2);
 
+/// A room that has not been behind for a talker in this many seconds has caught up: next time they are told again.
+const SPELL_SECONDS: u16 = 30;
+
 /// Pauses with less than this between them are one.
 const PAUSES_APART_MAX: Duration = Duration::from_millis(100);
 
@@ -154,8 +157,9 @@ pub(super) struct Session<T> {
     pub(super) is_slow: bool,
     /// Where it comes from.
     pub(super) from: Origin,
-    /// How often the room had fallen behind when it was last told of that.
-    pub(super) room_told: u16,
+    /// When its lines last waited for its room, in seconds from 1 on; 0 if they never did. After 18 hours the count begins
+    /// anew, and who waits just then is told once more, or once less.
+    pub(super) room_waited: u16,
     /// The number that the ledger gave it.
     pub(super) number: u64,
     pub(super) phase: Phase,
@@ -203,7 +207,7 @@ impl<T> Session<T> {
             muted: false,
             is_slow: false,
             from,
-            room_told: 0,
+            room_waited: 0,
             number,
             phase: Phase::Open,
             name: Name::guest(number),
@@ -283,6 +287,14 @@ impl<T> Session<T> {
     /// It says a line to all, which in a room that is behind costs it the time until `paid_at`.
     pub(super) fn say_line(&mut self, paid_at: Instant) {
         self.line_paid_micros = self.micros(paid_at);
+    }
+
+    /// Its lines wait for its room, which is behind; gives whether they have not done so for a while. So a talker is told
+    /// once, though a room that is told too much is behind now and caught up then.
+    pub(super) fn begins_to_wait_for_room(&mut self, now: Instant) -> bool {
+        let second = (self.micros(now) / 1_000_000 + 1) as u16;
+        let before = std::mem::replace(&mut self.room_waited, second);
+        before == 0 || second.wrapping_sub(before) >= SPELL_SECONDS
     }
 
     /// A time as it is kept.

@@ -7,6 +7,9 @@ use slab::Slab;
 use crate::hub::session::Session;
 use crate::id::SessionId;
 
+/// With no more slots than this none are given back.
+const SLOTS_KEPT_MAX: usize = 1024;
+
 /// The sessions that hold a slot.
 #[derive(Debug)]
 pub(super) struct Sessions<T> {
@@ -37,6 +40,13 @@ impl<T> Sessions<T> {
     pub(super) fn remove(&mut self, id: SessionId) -> Option<Session<T>> {
         self.get(id)?;
         self.slab.try_remove(id.slot())
+    }
+
+    /// Gives back the slots behind the last session where most of all slots are free. That may cost a look at all.
+    pub(super) fn give_back_memory(&mut self) {
+        if self.slab.capacity() > SLOTS_KEPT_MAX.max(4 * self.slab.len()) {
+            self.slab.shrink_to_fit();
+        }
     }
 
     pub(super) fn get(&self, id: SessionId) -> Option<&Session<T>> {

@@ -686,4 +686,29 @@ mod tests {
         assert_eq!(third, one);
         assert_eq!(third.as_ptr_range().end, all.as_ptr_range().end);
     }
+
+    #[test]
+    fn f128_the_memory_of_a_burst_is_given_back_when_all_is_told() {
+        let mut feed = Feed::default();
+        let words = "x".repeat(4096);
+        let mut cursor = feed.cursor(T);
+        say(&mut feed, "before");
+        for _ in 0..20_000 {
+            let from = feed.end(T);
+            say(&mut feed, "y");
+            feed.skip_since(&mut cursor, T, from);
+            say(&mut feed, "z");
+        }
+        while feed.len() < 4 * KEPT_BYTES_MAX {
+            say(&mut feed, &words);
+        }
+        parts(&mut feed, &mut cursor);
+        let snapshot = feed.snapshot();
+        feed.trim(snapshot);
+        let untold = feed.untold.as_ref().expect("it is kept");
+        let [said, ..] = &untold.said;
+        assert!(said.bytes.capacity() <= KEPT_BYTES_MAX);
+        assert!(untold.lines.capacity() * size_of::<Entry>() <= KEPT_BYTES_MAX);
+        assert_eq!(untold.skips.capacity(), 0);
+    }
 }

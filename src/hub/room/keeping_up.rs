@@ -31,8 +31,6 @@ pub(in crate::hub) struct KeepingUp {
     /// Those whose address is not counted: each is one listener.
     uncounted: Members,
     is_behind: bool,
-    /// How often the room fell behind. So a talker is told once each time.
-    times: u16,
 }
 
 /// Members by their address.
@@ -136,15 +134,12 @@ impl KeepingUp {
     fn judge(&mut self) {
         let slow = self.slow_addresses + self.uncounted.slow as usize;
         let listeners = self.addresses.len() + self.uncounted.all as usize;
-        let was_behind = std::mem::replace(&mut self.is_behind, slow * BEHIND_PART > listeners);
-        self.times = self
-            .times
-            .wrapping_add(u16::from(self.is_behind && !was_behind));
+        self.is_behind = slow * BEHIND_PART > listeners;
     }
 
-    /// How often the room fell behind, if it is.
-    pub(in crate::hub) fn behind(&self) -> Option<u16> {
-        self.is_behind.then_some(self.times)
+    /// Whether talkers wait.
+    pub(in crate::hub) fn is_behind(&self) -> bool {
+        self.is_behind
     }
 
     /// How long a talker waits behind a line of this many bytes if the room is behind by then.
@@ -180,18 +175,18 @@ mod tests {
         let mut keeping_up = KeepingUp::default();
         (0..8).for_each(|number| keeping_up.enter(prefix(number)));
         let mut slow = 0;
-        for (now_slow, times) in [(2, None), (3, Some(1)), (2, None), (0, None), (8, Some(2))] {
+        for (now_slow, is_behind) in [(2, false), (3, true), (2, false), (0, false), (8, true)] {
             (slow..now_slow).for_each(|number| keeping_up.note(prefix(number), true));
             (now_slow..slow).for_each(|number| keeping_up.note(prefix(number), false));
-            assert_eq!(keeping_up.behind(), times, "{now_slow} of 8");
+            assert_eq!(keeping_up.is_behind(), is_behind, "{now_slow} of 8");
             slow = now_slow;
         }
         // A member who comes or goes changes what a quarter is.
         (3..8).for_each(|number| keeping_up.note(prefix(number), false));
         (8..12).for_each(|number| keeping_up.enter(prefix(number)));
-        assert_eq!(keeping_up.behind(), None, "3 of 12");
+        assert!(!keeping_up.is_behind(), "3 of 12");
         keeping_up.leave(prefix(11));
-        assert_eq!(keeping_up.behind(), Some(3), "3 of 11");
+        assert!(keeping_up.is_behind(), "3 of 11");
     }
 
     #[test]
@@ -209,11 +204,11 @@ mod tests {
             keeping_up.enter(prefix(500));
             keeping_up.note(prefix(500), true);
         }
-        assert_eq!(keeping_up.behind(), None);
+        assert!(!keeping_up.is_behind());
         // Those of this machine are not counted by address.
         (0..40).for_each(|_| keeping_up.enter(None));
         (0..40).for_each(|_| keeping_up.note(None, true));
-        assert_eq!(keeping_up.behind(), Some(1));
+        assert!(keeping_up.is_behind());
         for (prefix, count) in [(None, 40), (prefix(500), 64)] {
             (0..count).for_each(|_| keeping_up.note(prefix, false));
             (0..count).for_each(|_| keeping_up.leave(prefix));

@@ -48,6 +48,12 @@ impl<T> Lists<T> {
         self.links.len()
     }
 
+    /// How many links there is memory for.
+    #[cfg(test)]
+    pub(super) fn capacity(&self) -> usize {
+        self.links.capacity()
+    }
+
     /// The last value of a list.
     pub(super) fn last_mut(&mut self, list: List) -> Option<&mut T> {
         let link = self.links.get_mut(list.last as usize);

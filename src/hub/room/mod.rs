@@ -33,8 +33,9 @@ use pace::{Pace, Waiting};
 use presence::{Announced, Departures, Gate, Told};
 use sorted_names::SortedNames;
 
-/// At most this many who spoke last are known, to be offered first where a name is completed.
-const SPEAKERS_MAX: usize = 32;
+/// At most this many who spoke last are known, to be offered first where a name is completed, and to be told first in a
+/// room that is told in many turns.
+const SPEAKERS_MAX: usize = 128;
 
 /// A room with fewer members keeps no buffers while nothing is said in it: there may be thousands.
 const CROWD_MIN: usize = 8;
@@ -407,6 +408,12 @@ impl Room {
             self.round_said_at = self.said_at.take();
             self.round_told = false;
         }
+    }
+
+    /// Whether the member at `place` is this session, and has not heard everything.
+    pub(super) fn has_news_for(&self, id: SessionId, place: u32) -> bool {
+        let member = self.members.get(place).filter(|member| member.id == id);
+        member.is_some_and(|member| self.feed.has_news_for(member.encoding, member.cursor))
     }
 
     /// Goes on to the next member of the round that has not heard everything; `None` when the round is over.

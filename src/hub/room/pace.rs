@@ -112,6 +112,11 @@ impl Pace {
         self.people_within(self.credit.min(TURN_MAX))
     }
 
+    /// Whether a round of this is more than one turn may tell.
+    pub(in crate::hub) fn needs_turns(&self, waiting: Waiting) -> bool {
+        self.round_takes(waiting) > TURN_MAX
+    }
+
     /// How many people can be told in one turn; where nothing is known of what that costs, all.
     fn people_within_a_turn(&self) -> usize {
         if self.cost().is_zero() {

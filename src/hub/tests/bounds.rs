@@ -6,6 +6,7 @@ use crate::hub::rooms::RoomAt;
 use crate::hub::{Limits, Next, SessionId};
 use crate::ledger::CloseReason;
 use crate::rate::Rate;
+use crate::work::Work;
 
 use super::world::{limits, World};
 
@@ -207,12 +208,12 @@ fn at_most_a_hundred_are_ignored_and_who_has_left_makes_place() {
 #[test]
 fn few_of_those_who_spoke_last_are_remembered() {
     let mut world = World::new(limits());
-    let people: Vec<SessionId> = (0..100).map(|_| world.connect()).collect();
+    let people: Vec<SessionId> = (0..200).map(|_| world.connect()).collect();
     for id in &people {
         world.send(*id, "hello\n");
     }
     let speakers = &world.hub.core.rooms.get(RoomAt::LOBBY).speakers;
-    assert!(speakers.iter().eq(&people[100 - 32..]), "{speakers:?}");
+    assert!(speakers.iter().eq(&people[200 - 128..]), "{speakers:?}");
 }
 
 #[test]
@@ -230,8 +231,11 @@ fn who_spoke_before_and_only_asks_now_does_not_wait_in_a_full_room() {
     while !is_full(&world) {
         world.hear(bob, &line);
     }
-    assert!(matches!(world.hub.next(bob), Some(Next::Later)));
-    assert!(matches!(world.hub.next(ann), Some(Next::Read(_))));
+    assert!(matches!(world.hub.next(bob, world.now), Some(Next::Later)));
+    assert!(matches!(
+        world.hub.next(ann, world.now),
+        Some(Next::Read(_))
+    ));
 }
 
 /// Else its end would not be seen, and it would be waited for.
@@ -249,7 +253,10 @@ fn who_is_closed_within_a_long_reply_is_read_again() {
     world.enter(bob, "/history");
     assert!(world.is_paused(bob), "it takes its reply first");
     world.hub.begin_close(bob, CloseReason::Idle, world.now);
-    assert!(matches!(world.hub.next(bob), Some(Next::Read(_))));
+    assert!(matches!(
+        world.hub.next(bob, world.now),
+        Some(Next::Read(_))
+    ));
 }
 
 /// Its socket has room of which no edge tells, and the last write before its close for time takes all that waits: what
@@ -283,7 +290,7 @@ fn who_takes_its_long_reply_with_a_line_of_the_room_is_heard_again() {
     world.enter(bob, "is ann there?");
     for _ in 0..MEMBERS {
         world.turn();
-        if matches!(world.hub.next(ann), Some(Next::Resume)) {
+        if matches!(world.hub.next(ann, world.now), Some(Next::Resume)) {
             world.hub.resume(ann, world.now);
         }
     }
@@ -294,4 +301,162 @@ fn who_takes_its_long_reply_with_a_line_of_the_room_is_heard_again() {
     assert!(told.contains("<bob> is ann there?"));
     let heard = String::from_utf8(world.read(bob)).unwrap();
     assert!(heard.contains("<ann> hello"), "{heard}");
+}
+
+/// So others are served in between, however fast the asker takes it.
+#[test]
+fn f126_a_few_steps_of_a_long_reply_are_made_in_one_turn() {
+    const MEMBERS: usize = 5000;
+    const STEP_BYTES_MAX: usize = 20 * 1024;
+    let mut world = World::new(limits());
+    let ann = world.join("ann");
+    for number in 0..MEMBERS {
+        let id = world.connect();
+        world.say(id, &format!("/name member-{number:017}"));
+    }
+    world.pass(Duration::from_secs(2));
+    world.read(ann);
+    world.say(ann, "/who");
+    let mut turns = Vec::new();
+    while turns.is_empty() || world.is_paused(ann) {
+        world.turn();
+        turns.push(world.read(ann).len());
+        assert!(turns.len() < 100, "it never ends");
+    }
+    let all: usize = turns.iter().sum();
+    assert!(all > MEMBERS * 24, "{turns:?}");
+    let most = turns.iter().max();
+    assert!(most <= Some(&(5 * STEP_BYTES_MAX)), "{turns:?}");
+}
+
+#[test]
+fn f119_what_a_request_was_beside_its_line_is_paid_for() {
+    let line_rate = Rate {
+        per_second: 1,
+        burst: 3,
+    };
+    let mut world = World::new(Limits {
+        line_rate,
+        ..limits()
+    });
+    let (ann, bob) = (world.connect(), world.connect());
+    // Each letter stands for others, so that to look for such a name is more than one line.
+    let dear = "\u{e9}".repeat(64);
+    for (id, name, pauses) in [(ann, "x", false), (bob, dear.as_str(), true)] {
+        world.enter(id, &format!("/whois {name}"));
+        world.enter(id, &format!("/whois {name}"));
+        assert_eq!(world.is_paused(id), pauses, "{name}");
+    }
+}
+
+#[test]
+fn f119_what_single_sessions_are_told_ends_the_reading_of_a_turn() {
+    let mut world = World::new(limits());
+    let ann = world.join("ann");
+    let mut asked = 0;
+    while !world.hub.has_done_enough() {
+        world.say(ann, "/help");
+        asked += 1;
+        assert!(asked < 1000, "no more is told than fits into a turn");
+    }
+    assert!(world.hub.core.work < Work::TURN_MAX, "it is not the work");
+    world.turn();
+    let told = world.read(ann).len();
+    assert!((64 * 1024..80 * 1024).contains(&told), "{told}");
+    assert!(!world.hub.has_done_enough());
+}
+
+/// Tells a room that is behind from one that is not; nobody hears of it.
+fn set_behind(world: &mut World, is_behind: bool) {
+    let lobby = world.hub.core.rooms.get_mut(RoomAt::LOBBY);
+    lobby.keeping_up.note(None, is_behind);
+}
+
+#[test]
+fn f122_a_talker_is_told_once_of_a_room_that_is_behind_again_and_again() {
+    let line_rate = Rate {
+        per_second: 10,
+        burst: 40,
+    };
+    let mut world = World::new(Limits {
+        line_rate,
+        ..limits()
+    });
+    let ann = world.join("ann");
+    let told_of_spell = |world: &mut World| {
+        let mut told = 0;
+        for _ in 0..40 {
+            set_behind(world, true);
+            world.hear(ann, "one\ntwo\n");
+            world.turn();
+            set_behind(world, false);
+            wait(world);
+            world.pass(Duration::from_secs(2));
+            let lines = world.lines(ann);
+            told += lines
+                .iter()
+                .filter(|it| it.contains("room is slow"))
+                .count();
+        }
+        assert!(!world.is_paused(ann));
+        told
+    };
+    assert_eq!(told_of_spell(&mut world), 1);
+    world.pass(Duration::from_secs(60));
+    assert_eq!(told_of_spell(&mut world), 1, "it had caught up");
+}
+
+#[test]
+fn f122_where_those_who_say_much_have_filled_a_room_there_is_room_for_the_others() {
+    let line_rate = Rate {
+        per_second: 10,
+        burst: 41,
+    };
+    let mut world = World::new(Limits {
+        line_rate,
+        line_bytes_max: 4096,
+        ..limits()
+    });
+    let line = [&[b'x'; 4000], b"\n".as_slice()].concat();
+    let ann = world.join("ann");
+    world.hear(ann, "hello\n");
+    let fed = |world: &World| world.hub.core.rooms.get(RoomAt::LOBBY).feed.len();
+    let heavy: Vec<SessionId> = (0..4).map(|_| world.connect()).collect();
+    for id in &heavy {
+        (0..5).for_each(|_| world.hear(*id, &line));
+    }
+    assert!(fed(&world) >= 64 * 1024);
+    assert!(matches!(
+        world.hub.next(heavy[0], world.now),
+        Some(Next::Later)
+    ));
+    assert!(matches!(
+        world.hub.next(ann, world.now),
+        Some(Next::Read(_))
+    ));
+    while fed(&world) < 128 * 1024 {
+        let id = world.connect();
+        (0..2).for_each(|_| world.hear(id, &line));
+        assert!(!world.hub.says_much(id, world.now));
+    }
+    assert!(matches!(world.hub.next(ann, world.now), Some(Next::Later)));
+}
+
+#[test]
+fn f128_the_slots_of_those_who_have_left_are_given_back() {
+    let mut world = World::new(limits());
+    let people: Vec<SessionId> = (0..15_000).map(|_| world.connect()).collect();
+    let (few, many) = people.split_at(10);
+    assert!(world.hub.sessions.slots() >= 15_000);
+    for id in many {
+        world.hub.handle_reset(*id, world.now);
+    }
+    world.turn();
+    world.check();
+    assert_eq!(world.hub.census().open, few.len());
+    assert!(world.hub.sessions.slots() <= 1024);
+    for _ in 0..100 {
+        world.connect();
+    }
+    world.check();
 }

@@ -658,7 +658,7 @@ fn what_waits_in_all_feeds_counts_and_talkers_wait_before_anybody_is_closed_for_
     let line = "x".repeat(4000);
     for id in &talkers {
         for _ in 0..10 {
-            if matches!(world.hub.next(*id), Some(Next::Read(_))) {
+            if matches!(world.hub.next(*id, world.now), Some(Next::Read(_))) {
                 world.say(*id, &line);
             }
         }

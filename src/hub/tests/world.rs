@@ -224,7 +224,7 @@ impl World {
 
     /// Whether the session has been heard enough for now.
     pub(crate) fn is_paused(&mut self, id: SessionId) -> bool {
-        matches!(self.hub.next(id), Some(Next::Wait))
+        matches!(self.hub.next(id, self.now), Some(Next::Wait))
     }
 
     /// The rest of a turn, behind all reading.

@@ -20,7 +20,8 @@ impl<N: Network> EventLoop<N> {
     pub(super) fn read(&mut self, now: Instant) {
         // Who goes from one list to the other has had its turn.
         let leaving = self.leaving.len().min(TURN_LEAVES_MAX);
-        for read in 0..self.ready.len() {
+        let ready = self.sort_ready(now);
+        for read in 0..ready {
             if read >= TURN_READS_MIN && self.hub.has_done_enough() {
                 break;
             }
@@ -34,6 +35,18 @@ impl<N: Network> EventLoop<N> {
             let next = self.leaving.pop_front();
             self.read_next(next, now);
         }
+    }
+
+    /// Those who have said little are read before those who have said much, in the order in which they came; gives how
+    /// many there are. Each of those who say much stays no longer behind others than these say little.
+    fn sort_ready(&mut self, now: Instant) -> usize {
+        let ready = self.ready.len();
+        if ready > TURN_READS_MIN {
+            let hub = &self.hub;
+            let says_much = |id: &SessionId| hub.says_much(*id, now);
+            self.ready.make_contiguous().sort_by_key(says_much);
+        }
+        ready
     }
 
     fn read_next(&mut self, next: Option<SessionId>, now: Instant) {
@@ -56,7 +69,7 @@ impl<N: Network> EventLoop<N> {
     /// Reads once from a session, or goes on with what was read before. It stays to be read while there may be more, of
     /// which no edge will tell.
     fn read_session(&mut self, id: SessionId, now: Instant) {
-        let then = match self.hub.next(id) {
+        let then = match self.hub.next(id, now) {
             None | Some(Next::Later) => return,
             Some(Next::Wait) => Then::Wait,
             Some(Next::Resume) => self.hub.resume(id, now),

@@ -1,6 +1,7 @@
 //! A crowded room under load.
 
 use super::*;
+use crate::rate::Rate;
 
 const CROWD: usize = 200;
 /// What one write takes; so to tell everybody takes 8 ms.
@@ -156,4 +157,84 @@ fn a_storm_of_newcomers_is_no_reason_to_tell_the_room_more_often() {
     }
     assert!(turns > 30, "{turns}");
     assert!(rounds <= 20, "{rounds} rounds in {turns} turns");
+}
+
+#[test]
+fn who_leaves_seldom_leaves_alone_so_those_who_stay_are_told_when_all_have_gone() {
+    let (mut bench, crowd) = crowded(LIMITS);
+    for client in &crowd {
+        bench.send(*client, format!("/name n{client}\n"));
+        bench.pass(ms(300));
+    }
+    bench.pass(ms(2000));
+    who_hears(&mut bench, &crowd);
+    let (leavers, stayers) = crowd.split_at(5);
+    for client in leavers {
+        bench.end(*client);
+        bench.pass(ms(50));
+        assert!(who_hears(&mut bench, stayers).is_empty(), "too soon");
+    }
+    bench.pass(ms(100));
+    assert_eq!(who_hears(&mut bench, stayers), stayers);
+}
+
+#[test]
+fn who_talks_with_others_does_not_wait_for_a_crowd_that_only_listens() {
+    let line_rate = Rate {
+        per_second: 10,
+        burst: 40,
+    };
+    let limits = Limits {
+        line_rate,
+        ..LIMITS
+    };
+    let (mut bench, crowd) = crowded(limits);
+    bench.network().write_cost = 10 * WRITE_COST;
+    // Those who were there first are told last. Two of them talk, and one says much more than they do.
+    let [ann, bob, loud, ..] = crowd[..] else {
+        unreachable!()
+    };
+    for client in [ann, bob] {
+        bench.send(client, "hello\n");
+        bench.pass(ms(2000));
+    }
+    bench.send(loud, "loud\n".repeat(25));
+    bench.pass(ms(100));
+    bench.send(loud, "loud\n");
+    bench.turn();
+    who_hears(&mut bench, &crowd);
+    bench.send(ann, "how are you?\n");
+    let mut turns = 0;
+    while !bench.screen(bob).contains("how are you?") {
+        bench.turn();
+        turns += 1;
+        assert!(turns < 100, "nobody is told");
+    }
+    let others: Vec<usize> = crowd[2..].to_vec();
+    let told = |bench: &mut Bench, client: usize| bench.screen(client).contains("how are you?");
+    let before = others.iter().filter(|it| told(&mut bench, **it)).count();
+    assert!(before < CROWD / 2, "{before} were told before them");
+    assert!(!told(&mut bench, loud), "it is one of those");
+    bench.pass(ms(2000));
+    let after = others.iter().filter(|it| told(&mut bench, **it)).count();
+    assert_eq!(before + after, others.len());
+}
+
+/// Nobody knows before how long a first line, a long one after short ones, or those with an editor take.
+#[test]
+fn f119_a_round_that_takes_longer_than_the_last_ones_is_told_in_several_turns() {
+    let (mut bench, crowd) = crowded(LIMITS);
+    bench.network().write_cost = 10 * WRITE_COST;
+    bench.send(crowd[0], "a line\n");
+    let mut turns = Vec::new();
+    while turns.iter().sum::<usize>() < CROWD - 1 {
+        bench.turn();
+        turns.push(who_hears(&mut bench, &crowd).len());
+        for client in &crowd {
+            bench.screen(*client);
+        }
+        assert!(turns.len() < CROWD, "{turns:?}");
+    }
+    // Ten milliseconds are 25 of them, and the clock is looked at for every sixteenth.
+    assert!(turns.iter().all(|told| *told <= 25 + 16), "{turns:?}");
 }

@@ -250,3 +250,59 @@ fn f124_a_connection_that_owes_is_not_heard_before_it_has_paid() {
     let heard = bench.screen(witness).matches("> hello\r\n").count();
     assert!((1..=most).contains(&heard), "{heard} lines and not {most}");
 }
+
+#[test]
+fn f119_newcomers_wait_when_those_before_them_were_told_enough_for_a_turn() {
+    let limits = Limits {
+        history_lines: 20,
+        ..LIMITS
+    };
+    let mut bench = Bench::with(limits, ADMISSION);
+    let talker = bench.join();
+    for _ in 0..20 {
+        bench.send(talker, "x".repeat(4000) + "\n");
+        bench.turn();
+    }
+    bench.settle();
+    let before = bench.opened();
+    for _ in 0..64 {
+        bench.knock();
+    }
+    bench.turn();
+    let first = bench.opened() - before;
+    assert!((1..10).contains(&first), "{first} in one turn");
+    bench.settle();
+    assert_eq!(bench.opened() - before, 64);
+}
+
+#[test]
+fn f119_who_says_little_is_read_before_those_who_say_much() {
+    let line_rate = Rate {
+        per_second: 10,
+        burst: 40,
+    };
+    let limits = Limits {
+        line_rate,
+        ..LIMITS
+    };
+    let (mut bench, attackers) = crowded(limits, false);
+    let other = bench.join();
+    for client in &attackers {
+        bench.send(*client, "/whois n00500\r\n".repeat(25));
+    }
+    bench.settle();
+    // Each of these is two lines' worth of work, and all of them are that of ten turns.
+    let dear = format!("/whois {}\r\n", "\u{e9}".repeat(64));
+    for client in &attackers {
+        bench.send(*client, dear.repeat(7));
+    }
+    bench.send(other, "/whois n00000\r\n");
+    bench.turn();
+    assert!(bench.screen(other).contains("-- n00000: "));
+    let mut more = 0;
+    while bench.server.wakes_at() == Some(bench.now()) {
+        bench.turn();
+        more += 1;
+    }
+    assert!(more > 3, "{more} turns more: it is too little");
+}
