@@ -102,7 +102,7 @@ fn one_command_goes_to_each_of_several_servers() {
         assert_eq!(*line, format!("{path}:"));
     }
     for line in [lines[1], lines[4]] {
-        assert!(line.starts_with("-- 192.0.2.1/32 is banned "), "{line}");
+        assert!(line.starts_with("-- ban 1: 192.0.2.1 until "), "{line}");
     }
     assert!(
         stderr.starts_with(&format!("chatd: cannot reach {missing}: ")),

@@ -4,6 +4,7 @@
 mod decoded;
 pub(crate) mod editor;
 mod hygiene;
+mod relay;
 mod room;
 mod settings;
 mod slow;
@@ -19,6 +20,7 @@ pub(super) fn check(target: &str, input: &[u8]) {
         "settings" => settings::check(input),
         "http_head" => web::check_head(input),
         "ws_frames" => web::check_frames(input),
+        "relay" => relay::check(input),
         "slow" => slow::check(input),
         "editor" => editor::check(input),
         _ => panic!("there is no target {target}"),
