@@ -35,8 +35,11 @@ impl Core {
         | relay::Event::Name { who, .. } = &event
         {
             let id = SessionId::from_bits(who.session as usize);
-            *relayed.unreturned.entry(id).or_default() += 1;
-            relayed.unsettled.insert(id);
+            match relayed.unreturned.get_mut(id) {
+                Some(count) => *count += 1,
+                None => _ = relayed.unreturned.insert(id, 1),
+            }
+            relayed.unsettled.insert(id, ());
         }
         let to = None;
         relayed.outgoing.push(Outgoing { to, event, digest });
@@ -58,13 +61,13 @@ impl Core {
     /// Whether the other nodes were told of a session.
     pub(super) fn crosses(&self, id: SessionId) -> bool {
         self.others()
-            .is_some_and(|others| others.crossing.contains(&id))
+            .is_some_and(|others| others.crossing.contains(id))
     }
 
     /// The other nodes are told of a session from now on; gives whether they were not.
     pub(super) fn let_cross(&mut self, id: SessionId) -> bool {
         let relayed = self.relayed.as_mut();
-        relayed.is_some_and(|relayed| relayed.crossing.insert(id))
+        relayed.is_some_and(|relayed| relayed.crossing.insert(id, ()))
     }
 
     /// It is settled at all nodes that somebody here is called so, if they still are.
@@ -72,14 +75,14 @@ impl Core {
         let id = SessionId::from_bits(who.session as usize);
         let is_still_so = session.is_none_or(|session| session.name == who.name);
         if let Some(relayed) = self.relayed.as_mut().filter(|_| is_still_so) {
-            relayed.unsettled.remove(&id);
+            relayed.unsettled.remove(id);
         }
     }
 
     /// The other nodes are told that a session has left; gives whether they knew of it.
     pub(super) fn end_crossing(&mut self, id: SessionId) -> bool {
         let relayed = self.relayed.as_mut();
-        relayed.is_some_and(|relayed| relayed.crossing.remove(&id))
+        relayed.is_some_and(|relayed| relayed.crossing.remove(id).is_some())
     }
 
     /// Lets all nodes know of a session, if they were not told of it before.

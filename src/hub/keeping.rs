@@ -72,7 +72,7 @@ impl<T> Hub<T> {
             session.set_owned(before);
         }
         let relayed = self.core.relayed.as_mut();
-        if let Some(wanted) = relayed.and_then(|it| it.naming.get_mut(&id)) {
+        if let Some(wanted) = relayed.and_then(|it| it.naming.get_mut(id)) {
             wanted.owned_before = before;
         }
         taken

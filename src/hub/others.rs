@@ -312,7 +312,7 @@ impl<T> Hub<T> {
             let holders = self.core.roster.all_like(&name);
             for holder in holders {
                 let others = self.core.others();
-                if others.is_some_and(|others| others.unsettled.contains(&holder)) {
+                if others.is_some_and(|others| others.unsettled.contains(holder)) {
                     self.lose_name(holder, now);
                 }
             }

@@ -3,8 +3,10 @@
 //! What is said, who comes, goes, moves or takes a name is told to all nodes first ([`Hub::take_outgoing`]), and happens
 //! when it comes back ([`Hub::relayed`]), in the one order that all share.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
+
+use slab::Slab;
 
 use crate::hub::abroad::Abroad;
 use crate::hub::kept::Number;
@@ -72,25 +74,75 @@ struct Claim {
     until: Instant,
 }
 
+/// Something for some of the sessions. Whatever it is, the map is the same, so that there is one in the program.
+#[derive(Debug)]
+pub(super) struct BySession<V> {
+    places: HashMap<SessionId, usize>,
+    values: Slab<V>,
+}
+
+impl<V> Default for BySession<V> {
+    fn default() -> Self {
+        Self {
+            places: HashMap::new(),
+            values: Slab::new(),
+        }
+    }
+}
+
+impl<V> BySession<V> {
+    pub(super) fn contains(&self, id: SessionId) -> bool {
+        self.places.contains_key(&id)
+    }
+
+    pub(super) fn get_mut(&mut self, id: SessionId) -> Option<&mut V> {
+        let place = self.places.get(&id)?;
+        self.values.get_mut(*place)
+    }
+
+    /// Gives whether there was nothing before.
+    pub(super) fn insert(&mut self, id: SessionId, value: V) -> bool {
+        if let Some(before) = self.get_mut(id) {
+            *before = value;
+            return false;
+        }
+        let place = self.values.insert(value);
+        self.places.insert(id, place);
+        true
+    }
+
+    pub(super) fn remove(&mut self, id: SessionId) -> Option<V> {
+        let place = self.places.remove(&id)?;
+        if self.places.is_empty() {
+            self.places = HashMap::new();
+        }
+        let value = self.values.try_remove(place);
+        if self.values.is_empty() {
+            self.values = Slab::new();
+        }
+        value
+    }
+}
+
 /// What is kept.
 #[derive(Debug)]
 pub(super) struct Relayed {
     pub(super) abroad: Abroad,
     pub(super) outgoing: Vec<Outgoing>,
     /// The sessions of which the others were told.
-    pub(super) crossing: HashSet<SessionId>,
+    pub(super) crossing: BySession<()>,
     /// What the engine's memory is called.
     pub(super) epoch: Box<str>,
-    pub(super) naming: HashMap<SessionId, Wanted>,
-    pub(super) moving: HashMap<SessionId, Going>,
-    pub(super) departing: HashMap<SessionId, Departed>,
+    pub(super) naming: BySession<Wanted>,
+    pub(super) moving: BySession<Going>,
+    pub(super) departing: BySession<Departed>,
     /// How often the others were told who this is, and it has not come back.
-    pub(super) unreturned: HashMap<SessionId, u32>,
+    pub(super) unreturned: BySession<u32>,
     claims: Vec<Claim>,
     /// The sessions of which it is not settled at all nodes what they are called.
-    pub(super) unsettled: HashSet<SessionId>,
+    pub(super) unsettled: BySession<()>,
     /// Rooms that have a key and that nobody is in yet.
-    pub(super) opens: HashMap<Box<str>, Digest>,
+    pub(super) opens: Vec<(Box<str>, Digest)>,
     pub(super) is_alone: bool,
     pub(super) backlog: Backlog,
     /// A claim counts for so long as somebody who has the name.
@@ -104,15 +156,15 @@ impl Relayed {
         Self {
             abroad: Abroad::default(),
             outgoing: Vec::new(),
-            crossing: HashSet::new(),
+            crossing: BySession::default(),
             epoch: "".into(),
-            naming: HashMap::new(),
-            moving: HashMap::new(),
-            departing: HashMap::new(),
-            unreturned: HashMap::new(),
+            naming: BySession::default(),
+            moving: BySession::default(),
+            departing: BySession::default(),
+            unreturned: BySession::default(),
             claims: Vec::new(),
-            unsettled: HashSet::new(),
-            opens: HashMap::new(),
+            unsettled: BySession::default(),
+            opens: Vec::new(),
             is_alone: false,
             backlog: Backlog::default(),
             claimed_for,
@@ -152,17 +204,17 @@ impl Relayed {
 
     /// What the others were told of a session has come back.
     pub(super) fn note_returned(&mut self, id: SessionId) {
-        if let Some(count) = self.unreturned.get_mut(&id) {
+        if let Some(count) = self.unreturned.get_mut(id) {
             *count -= 1;
             if *count == 0 {
-                self.unreturned.remove(&id);
+                self.unreturned.remove(id);
             }
         }
     }
 
     /// Whether a session has asked something of all nodes that has not come back.
     pub(super) fn asks(&self, id: SessionId) -> bool {
-        self.naming.contains_key(&id) || self.unreturned.contains_key(&id)
+        self.naming.contains(id) || self.unreturned.contains(id)
     }
 
     /// Numbers of guests that are left.

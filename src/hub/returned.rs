@@ -83,7 +83,7 @@ impl<T> Hub<T> {
         let Self { sessions, core } = self;
         let going = core.relayed.as_mut().map(|relayed| {
             relayed.note_returned(id);
-            relayed.moving.remove(&id).unwrap_or_default()
+            relayed.moving.remove(id).unwrap_or_default()
         });
         let going = going.unwrap_or_default();
         let Some(session) = sessions.get_mut(id).filter(|session| session.is_open()) else {
@@ -116,10 +116,7 @@ impl<T> Hub<T> {
     fn left_back(&mut self, who: &Who, words: &str, now: Instant) {
         let id = id_of(who);
         let core = &mut self.core;
-        let departed = core
-            .relayed
-            .as_mut()
-            .and_then(|it| it.departing.remove(&id));
+        let departed = core.relayed.as_mut().and_then(|it| it.departing.remove(id));
         let Some(departed) = departed else { return };
         if core.rooms.by_id(departed.room).is_none() {
             return;
@@ -137,7 +134,7 @@ impl<T> Hub<T> {
         let Some(relayed) = &mut core.relayed else {
             return;
         };
-        let Some(wanted) = relayed.naming.remove(&id) else {
+        let Some(wanted) = relayed.naming.remove(id) else {
             return;
         };
         let is_claimed = relayed.is_claimed(&wanted.name, now);
@@ -204,13 +201,22 @@ impl Core {
         if relayed.opens.len() >= OPENS_MAX {
             relayed.opens.clear();
         }
-        relayed.opens.insert(room.text().into(), digest);
+        relayed.opens.push((room.text().into(), digest));
     }
 
     /// The room of this name, which is made if it is not there; `key` is what was typed by who goes there.
     pub(super) fn find_or_make(&mut self, name: RoomName, key: Option<&str>) -> (RoomAt, Made) {
         let relayed = self.relayed.as_mut();
-        let opened = relayed.and_then(|it| it.opens.remove(name.text()));
+        let opened = relayed.and_then(|it| {
+            // The latest counts.
+            let place = it
+                .opens
+                .iter()
+                .rposition(|(room, _)| **room == *name.text())?;
+            let (_, digest) = it.opens.remove(place);
+            it.opens.retain(|(room, _)| **room != *name.text());
+            Some(digest)
+        });
         let epoch = self
             .others()
             .map_or_else(Box::default, |others| others.epoch.clone());

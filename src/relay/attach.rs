@@ -69,9 +69,7 @@ impl Relay {
     pub(super) fn go_on_attaching(&mut self, due: Asked, answer: Answer, now: Instant) {
         match (due, answer) {
             (Asked::Format, Answer::One(format)) if &*format == FORMAT => {}
-            (Asked::Format, answer) => {
-                self.lose(&format!("another format of its data: {answer:?}"), now);
-            }
+            (Asked::Format, _) => self.lose("its data has another format", now),
             (Asked::Epoch, Answer::One(epoch)) => self.note_epoch(epoch),
             (Asked::Epoch, _) => self.lose("the engine's memory has no name", now),
             (Asked::LastRead | Asked::Oldest, _) => {}
@@ -89,7 +87,7 @@ impl Relay {
                 self.news.push_back(News::Past(past));
                 self.settle(now);
             }
-            (due, _) => self.lose(&format!("an answer of another kind: {due:?}"), now),
+            _ => self.lose("an answer is of another kind", now),
         }
     }
 
@@ -143,7 +141,7 @@ impl Relay {
         for (node, label) in pairs {
             let node = NodeId::parse(node).filter(|node| *node != self.node);
             if let Some(node) = node.filter(|node| !self.dead.contains(node)) {
-                self.nodes.entry(node).or_default().label = label.into();
+                self.nodes.of(node).label = label.into();
             }
         }
         if cursor != "0" {

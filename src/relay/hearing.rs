@@ -166,7 +166,7 @@ impl Relay {
     }
 
     fn hear_other(&mut self, node: NodeId, number: u64, event: &[u8], now: Instant) {
-        let turn = self.nodes.entry(node).or_default().take(number, now);
+        let turn = self.nodes.of(node).take(number, now);
         if turn == Turn::Again {
             self.figures.dropped_again += 1;
             return;
@@ -174,7 +174,7 @@ impl Relay {
         match Event::parse(event) {
             // What others rely on is true in its order only.
             Ok(event) if turn == Turn::Late && !event.is_said() => {}
-            Ok(Event::Up { label, .. }) => self.nodes.entry(node).or_default().label = label,
+            Ok(Event::Up { label, .. }) => self.nodes.of(node).label = label,
             Ok(Event::Down) => self.forget(node),
             Ok(Event::Dead(dead)) => self.bury(dead, now),
             Err(Unread::Unknown | Unread::Malformed)
@@ -191,15 +191,11 @@ impl Relay {
         let Some((node, first)) = self.author(fields) else {
             return;
         };
-        if !self.nodes.contains_key(&node) {
+        if self.nodes.get_mut(node).is_none() {
             return;
         }
         for (number, event) in (first..).zip(events(fields)) {
-            let turn = self
-                .nodes
-                .entry(node)
-                .or_default()
-                .take_private(number, now);
+            let turn = self.nodes.of(node).take_private(number, now);
             if turn == Turn::Again {
                 self.figures.dropped_again += 1;
                 continue;
@@ -216,7 +212,7 @@ impl Relay {
 
     /// A node is gone: its people have left.
     fn forget(&mut self, node: NodeId) {
-        if self.nodes.remove(&node).is_some() {
+        if self.nodes.remove(node) {
             self.ring.forget_node(node);
             self.news.push_back(News::NodeGone(node));
         }

@@ -50,14 +50,14 @@ impl Relay {
 
     /// Asks for the leases of all nodes; gives whether there are any.
     pub(super) fn ask_for_leases(&mut self, due: Asked, now: Instant) -> bool {
-        self.leases.asked = self.nodes.keys().copied().collect();
+        self.leases.asked = self.nodes.iter().map(|(node, _)| *node).collect();
         if self.leases.asked.is_empty() {
             return false;
         }
         let keys: Vec<String> = self
             .nodes
-            .keys()
-            .map(|node| self.key_of("lease", *node))
+            .iter()
+            .map(|(node, _)| self.key_of("lease", *node))
             .collect();
         let words = keys.iter().map(String::as_bytes);
         let words: Vec<&[u8]> = std::iter::once(&b"MGET"[..]).chain(words).collect();
@@ -88,7 +88,7 @@ impl Relay {
             .into_iter()
             .zip(leases)
         {
-            let Some(node) = self.nodes.get_mut(&id) else {
+            let Some(node) = self.nodes.get_mut(id) else {
                 continue;
             };
             let has_spoken = std::mem::take(&mut node.has_spoken);

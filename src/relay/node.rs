@@ -1,6 +1,6 @@
 //! One of several servers: its connections, its state, and what it is asked for.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use log::{info, warn};
@@ -11,7 +11,7 @@ use crate::relay::data::{
 };
 use crate::relay::link::{Answer, Link, Step};
 use crate::relay::numbers::Numbers;
-use crate::relay::record::{Entry, Event, NodeId};
+use crate::relay::record::{ByNode, Entry, Event, NodeId};
 use crate::relay::ring::Ring;
 
 /// The pen is silent if an answer takes longer than this.
@@ -57,12 +57,12 @@ pub(crate) struct Relay {
     /// An entry is on its way.
     pub(super) is_adding: bool,
     /// The people of this node of whom the others know, by their sessions.
-    pub(super) people: BTreeMap<u64, Entry>,
+    pub(super) people: HashMap<u64, Entry>,
     /// Those of them whose entry in the hash is not as it was.
-    pub(super) changed: BTreeSet<u64>,
+    pub(super) changed: Vec<u64>,
     /// Facts were given up, so that the others are to be told anew who is here.
     pub(super) tells_all: bool,
-    pub(super) nodes: BTreeMap<NodeId, Node>,
+    pub(super) nodes: ByNode<Node>,
     pub(super) dead: VecDeque<NodeId>,
     pub(super) leases: Leases,
     pub(super) news: VecDeque<News>,
@@ -95,10 +95,10 @@ impl Relay {
             ring: Ring::default(),
             own_numbers: Numbers::default(),
             is_adding: false,
-            people: BTreeMap::new(),
-            changed: BTreeSet::new(),
+            people: HashMap::new(),
+            changed: Vec::new(),
             tells_all: false,
-            nodes: BTreeMap::new(),
+            nodes: ByNode::default(),
             dead: VecDeque::new(),
             leases: Leases::default(),
             news: VecDeque::new(),
@@ -127,7 +127,7 @@ impl Relay {
 
     /// How many numbers of the others are waited for.
     pub(crate) fn missing(&self) -> usize {
-        self.nodes.values().map(Node::missing).sum()
+        self.nodes.iter().map(|(_, node)| node.missing()).sum()
     }
 
     /// How many events wait to come back, and all that is kept of what was sent, in bytes.

@@ -1,6 +1,6 @@
 //! Which events of one node have come: what is sent twice is taken once.
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 /// At most so many numbers below the highest are waited for.
@@ -24,8 +24,8 @@ pub(crate) enum Turn {
 #[derive(Debug, Default)]
 pub(crate) struct Numbers {
     highest: Option<u64>,
-    /// Those below it that have not come, each with when that was seen.
-    missing: BTreeMap<u64, Instant>,
+    /// Those below it that have not come, in their order, each with when that was seen.
+    missing: VecDeque<(u64, Instant)>,
 }
 
 impl Numbers {
@@ -38,13 +38,17 @@ impl Numbers {
             self.missing
                 .extend((first..number).map(|missing| (missing, now)));
             while self.missing.len() > MISSING_MAX {
-                self.missing.pop_first();
+                self.missing.pop_front();
             }
             self.highest = Some(number);
             return Turn::New;
         };
         debug_assert!(number <= highest);
-        match self.missing.remove(&number) {
+        let found = self
+            .missing
+            .binary_search_by_key(&number, |(missing, _)| *missing);
+        let missing = found.ok().and_then(|index| self.missing.remove(index));
+        match missing.map(|(_, since)| since) {
             Some(since) if now.saturating_duration_since(since) <= MISSING_FOR => Turn::Late,
             _ => Turn::Again,
         }

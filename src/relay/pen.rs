@@ -66,6 +66,7 @@ impl Relay {
     /// Writes what has changed in the hash of this node's people.
     pub(super) fn write_changed(&mut self, now: Instant) {
         let key = self.key_of("people", self.node);
+        // To say the same twice does no harm.
         for session in std::mem::take(&mut self.changed) {
             let field = session.to_string();
             if let Some(entry) = self.people.get(&session) {

@@ -3,10 +3,10 @@
 //! Invariants: `log` is numbered without a gap; `waiting_bytes` is the sum of what has not returned, `returned_bytes` of
 //! what has.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use crate::relay::record::{Event, NodeId, ENTRY_BYTES_MAX, ENTRY_EVENTS_MAX};
+use crate::relay::record::{ByNode, Event, NodeId, ENTRY_BYTES_MAX, ENTRY_EVENTS_MAX};
 
 /// What has returned is kept for this long, for an engine that loses it afterwards …
 const RETURNED_FOR: Duration = Duration::from_secs(30);
@@ -76,7 +76,7 @@ pub(crate) struct Ring {
     /// What goes to one node each.
     private: VecDeque<Sent>,
     last_in_log: u64,
-    last_to: BTreeMap<NodeId, u64>,
+    last_to: ByNode<u64>,
     waiting_bytes: usize,
     returned_bytes: usize,
 }
@@ -111,7 +111,7 @@ impl Ring {
     fn next_number(&mut self, stream: Stream) -> u64 {
         let last = match stream {
             None => &mut self.last_in_log,
-            Some(node) => self.last_to.entry(node).or_default(),
+            Some(node) => self.last_to.of(node),
         };
         *last += 1;
         *last
@@ -209,7 +209,7 @@ impl Ring {
     /// A node is gone: nothing goes to it any more.
     pub(crate) fn forget_node(&mut self, node: NodeId) {
         self.note_taken(node, u64::MAX);
-        self.last_to.remove(&node);
+        self.last_to.remove(node);
     }
 
     /// What waits and was not heard here is heard now, because nobody else can be reached.
@@ -270,7 +270,7 @@ impl Ring {
     /// This node begins anew under another name: what has never come back is numbered from 1.
     pub(crate) fn renumber(&mut self) {
         self.last_in_log = 0;
-        self.last_to.clear();
+        self.last_to = ByNode::default();
         let waiting_bytes = &mut self.waiting_bytes;
         self.log.retain(|sent| {
             // Under the new name nobody would know that they have had it.

@@ -21,7 +21,7 @@ impl Relay {
 
     /// Something is for the people of one other node.
     pub(crate) fn submit_to(&mut self, node: NodeId, event: Event, now: Instant) {
-        if self.nodes.contains_key(&node) {
+        if self.nodes.get_mut(node).is_some() {
             self.ring.push(Some(node), event, false, now);
         }
     }
@@ -78,7 +78,7 @@ impl Relay {
             }
             _ => return,
         };
-        self.changed.insert(session);
+        self.changed.push(session);
     }
 
     /// This node says that it is there.

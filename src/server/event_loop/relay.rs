@@ -305,11 +305,11 @@ impl<N: Network> EventLoop<N> {
         let figures = state.figures;
         info!(
             target: LOG_TARGET,
-            "report relay={word} nodes={} people={} lag_ms={:.1} waiting={} ring_bytes={} resent={} dropped={} missing={} \
+            "report relay={word} nodes={} people={} lag_us={} waiting={} ring_bytes={} resent={} dropped={} missing={} \
              unread={} verdicts={} errors={} lost={}",
             state.nodes,
             state.people,
-            figures.lag.as_secs_f64() * 1000.0,
+            figures.lag.as_micros(),
             state.waiting,
             state.ring_bytes,
             figures.resent,

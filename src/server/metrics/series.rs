@@ -18,7 +18,11 @@ impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Count(count) => count.fmt(f),
-            Self::Seconds(time) => time.as_secs_f64().fmt(f),
+            Self::Seconds(time) => {
+                let (seconds, micros) = (time.as_secs(), time.subsec_micros());
+                let digits = format!("{seconds}.{micros:06}");
+                f.write_str(digits.trim_end_matches('0').trim_end_matches('.'))
+            }
         }
     }
 }
