@@ -16,7 +16,7 @@ use crate::client::backoff::Backoff;
 use crate::client::event::{Leave, SendError, Why};
 use crate::client::id::ClientId;
 use crate::client::options::{Options, Target};
-use crate::client::queue::{Outgoing, Queue, What};
+use crate::client::queue::{Keyed, Outgoing, Queue, What};
 use crate::client::unanswered::Unanswered;
 use crate::dialect::line::LineBuffer;
 use crate::dialect::message::{has_text, Ask, Message};
@@ -60,7 +60,9 @@ pub struct Counters {
 /// What was asked for last, on any connection, and is asked for again on the next one.
 #[derive(Debug, Default)]
 pub(super) struct Wanted {
-    pub(super) name: Option<Box<str>>,
+    pub(super) name: Option<Keyed>,
+    /// The room that it was in last, if that is not the lobby.
+    pub(super) room: Option<Keyed>,
     /// To be told who comes and goes.
     pub(super) watch: bool,
 }
@@ -135,6 +137,8 @@ pub struct Connection {
     /// The name that messages carry, which the server does not believe.
     pub(super) asked_name: Box<str>,
     pub(super) wanted: Wanted,
+    /// The room that it is in, as far as the server has said.
+    pub(super) room: Box<str>,
     pub(super) counters: Counters,
     pub(super) memory: Option<Box<Memory>>,
     pub(super) local_address: Option<SocketAddr>,
@@ -177,8 +181,12 @@ impl Connection {
     /// # Errors
     /// If the request is not accepted.
     pub fn set_name(&mut self, name: &str) -> Result<(), SendError> {
+        self.ask_name(name, None)
+    }
+
+    pub(super) fn ask_name(&mut self, name: &str, key: Option<&str>) -> Result<(), SendError> {
         self.check(name)?;
-        self.request(Ask::Name(name), What::Name(name.into()))?;
+        self.request(Ask::Name { name, key }, What::Name(Keyed::new(name, key)))?;
         self.asked_name = if name.len() <= NAME_BYTES_MAX {
             name.into()
         } else {
@@ -258,14 +266,14 @@ impl Connection {
         self.readiness.look_for_end();
     }
 
-    fn check_open(&self) -> Result<(), SendError> {
+    pub(super) fn check_open(&self) -> Result<(), SendError> {
         match self.phase {
             Phase::Open => Ok(()),
             _ => Err(SendError::Closed),
         }
     }
 
-    fn check(&self, words: &str) -> Result<(), SendError> {
+    pub(super) fn check(&self, words: &str) -> Result<(), SendError> {
         self.check_open()?;
         if words.is_empty() {
             return Err(SendError::Empty);
@@ -309,7 +317,7 @@ impl Connection {
         number
     }
 
-    fn request(&mut self, ask: Ask<'_>, what: What) -> Result<(), SendError> {
+    pub(super) fn request(&mut self, ask: Ask<'_>, what: What) -> Result<(), SendError> {
         let line = self.line(ask)?;
         if !self.queue.has_room(false) {
             return Err(SendError::Dropped);

@@ -17,9 +17,9 @@ use crate::client::event::{Event, Leave, Why};
 use crate::client::id::ClientId;
 use crate::client::options::{Options, Target};
 use crate::client::queue::{Outgoing, Queue, What};
-use crate::client::unanswered::Unanswered;
+use crate::client::unanswered::{Unanswered, LOBBY};
 use crate::dialect::line::LineBuffer;
-use crate::dialect::message::{Ask, Message};
+use crate::dialect::message::Message;
 use crate::settings::Listen;
 use crate::stream::{Edge, Read, Readiness, Socket, Write};
 
@@ -65,6 +65,7 @@ impl Connection {
             unanswered: Unanswered::default(),
             name: Box::default(),
             asked_name: Box::default(),
+            room: LOBBY.into(),
             wanted: Wanted::default(),
             counters: Counters::default(),
             local_address: None,
@@ -128,7 +129,7 @@ impl Connection {
             Link::Down(at) => at.is_none(),
             Link::Dialing(_) => self.flow == Flow::Ready,
             Link::Up(_) => {
-                let may_write = self.flow == Flow::Ready && !self.queue.is_empty();
+                let may_write = self.flow == Flow::Ready && self.queue.may_write();
                 let reads = !self.paused || leaving || self.readiness.may_have_ended();
                 may_write || (self.readiness.is_readable() && reads)
             }
@@ -394,10 +395,17 @@ impl Connection {
                 self.name = Cow::clone(name).into();
                 self.unanswered.handle_named();
             }
+            Message::Entered(room) => self.handle_entered(room),
+            Message::Rooms(_) => self.unanswered.handle_rooms(),
+            Message::Kept { name, key } => self.handle_kept(name, Some(key)),
+            Message::KeptNoMore(name) => self.handle_kept(name, None),
             Message::Pong(_) => self.unanswered.handle_pong(),
             Message::Watching(_) => self.unanswered.handle_watching(),
             Message::Here(_) => self.unanswered.handle_listed(),
-            Message::Refused(refusal) => refusal.request = self.unanswered.handle_refusal(refusal),
+            Message::Refused(refusal) => {
+                refusal.request = self.unanswered.handle_refusal(refusal);
+                self.handle_refusal(&refusal.request);
+            }
             Message::Unknown(_) => self.counters.unknown += 1,
             Message::TooLong(_) => self.counters.too_long += 1,
             Message::Joined { .. }
@@ -407,6 +415,7 @@ impl Connection {
             | Message::MoreLeft { .. }
             | Message::MoreRenamed { .. }
             | Message::Listed(_)
+            | Message::Room { .. }
             | Message::Goodbye(_)
             | Message::Note(_) => {}
         }
@@ -416,7 +425,12 @@ impl Connection {
         while let Some((what, line_bytes)) = self.queue.take_written() {
             self.unanswered.push(&what, line_bytes);
             match what {
-                What::Ping | What::Who | What::Quit => {}
+                What::Ping
+                | What::Who
+                | What::Join(_)
+                | What::Rooms
+                | What::Keep(_)
+                | What::Quit => {}
                 What::Watch(on) => self.wanted.watch = on,
                 What::Name(name) => self.wanted.name = Some(name),
                 What::Message(Outgoing { number, kept, .. }) => {
@@ -446,13 +460,7 @@ impl Connection {
         self.link = Link::Down(Some(now + retry_in));
         self.moved = self.target.name.is_some();
         self.unanswered.clear();
-        let name = self.wanted.name.clone();
-        let name =
-            name.and_then(|name| Some((self.line(Ask::Name(&name)).ok()?, What::Name(name))));
-        let watch = self.line(Ask::Watch(true)).ok();
-        let watch = watch.filter(|_| self.wanted.watch);
-        let watch = watch.map(|line| (line, What::Watch(true)));
-        self.queue.rewind(name.into_iter().chain(watch));
+        self.rewind();
         handler(self, Event::Interrupted { why, retry_in });
     }
 
@@ -468,7 +476,7 @@ impl Connection {
                 self.remember(|memory| &mut memory.dropped, || words);
             }
         }
-        self.counters.unsent = unsent as u64;
+        self.counters.unsent += unsent as u64;
         handler(self, Event::Closed { why, unsent });
     }
 }

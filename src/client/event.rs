@@ -103,8 +103,10 @@ pub enum SendError {
     TooLong,
     /// The dialect has no such request.
     WrongDialect,
-    /// Nobody can have such a name.
+    /// Nobody can have such a name, or no room.
     MalformedName,
+    /// It is not 1 to 64 characters without white space.
+    MalformedKey,
     /// It is not 1 to 64 printable ASCII characters.
     MalformedToken,
 }
@@ -119,6 +121,7 @@ impl fmt::Display for SendError {
             Self::TooLong => "the message is too long",
             Self::WrongDialect => "this dialect has no such request",
             Self::MalformedName => "nobody can have such a name",
+            Self::MalformedKey => "a key is 1 to 64 characters without white space",
             Self::MalformedToken => "a token is 1 to 64 printable ASCII characters",
         })
     }
@@ -131,6 +134,7 @@ impl From<Inexpressible> for SendError {
         match why {
             Inexpressible::NoSuchRequest => Self::WrongDialect,
             Inexpressible::MalformedName => Self::MalformedName,
+            Inexpressible::MalformedKey => Self::MalformedKey,
             Inexpressible::MalformedToken => Self::MalformedToken,
         }
     }

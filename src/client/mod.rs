@@ -59,6 +59,11 @@
 //! A program hears who comes and goes, and asks who is here, after [`Client::watch`] and [`Client::who`]; over telnet it
 //! hears the one always, and cannot ask for the other.
 //!
+//! # Rooms and kept names
+//! A client is in one room at a time, at first in the `lobby`; [`Client::join`] goes to another. A name that
+//! [`Connection::keep_name`] keeps is taken with its key, by [`Connection::take_name`]. A client that dials again
+//! ([`Options::reconnect`]) comes back to its room under its name.
+//!
 //! The `examples` of the package are whole programs: a bot that greets, and one that bridges two rooms.
 //!
 //! # The parts
@@ -78,6 +83,7 @@ mod event;
 mod id;
 mod options;
 mod queue;
+mod rooms;
 #[cfg(test)]
 mod transcripts;
 mod unanswered;
@@ -151,6 +157,22 @@ impl Client {
     /// See there.
     pub fn who(&mut self) -> Result<(), SendError> {
         self.connection_mut().who()
+    }
+
+    /// As [`Connection::join`].
+    ///
+    /// # Errors
+    /// See there.
+    pub fn join(&mut self, room: &str, key: Option<&str>) -> Result<(), SendError> {
+        self.connection_mut().join(room, key)
+    }
+
+    /// As [`Connection::rooms`].
+    ///
+    /// # Errors
+    /// See there.
+    pub fn rooms(&mut self) -> Result<(), SendError> {
+        self.connection_mut().rooms()
     }
 
     /// As [`Connection::close`].

@@ -25,16 +25,38 @@ struct Waiting {
 pub(super) enum What {
     /// Words to all or to one.
     Message(Outgoing),
-    /// The request for a name.
-    Name(Box<str>),
+    /// The request for a name, which may want its key.
+    Name(Keyed),
     /// To be told who comes and goes, or no more.
     Watch(bool),
     /// Who is here.
     Who,
+    /// The request for a room, which may want its key.
+    Join(Keyed),
+    /// Which rooms there are.
+    Rooms,
+    /// To keep the name, or no more.
+    Keep(bool),
     /// The request to close.
     Quit,
     /// The request for a sign of life, which is worth nothing on another connection.
     Ping,
+}
+
+/// The name of a person or of a room, and the key that it may want.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Keyed {
+    pub(super) name: Box<str>,
+    pub(super) key: Option<Box<str>>,
+}
+
+impl Keyed {
+    pub(super) fn new(name: &str, key: Option<&str>) -> Self {
+        Self {
+            name: name.into(),
+            key: key.map(Into::into),
+        }
+    }
 }
 
 /// A message on its way out.
@@ -66,6 +88,8 @@ pub(super) struct Queue {
     staged: usize,
     /// How many bytes of the first line are not taken yet, if that is in the outbox.
     front_left: usize,
+    /// Nothing from the first message on is written: the room that it is for may not be the one that the client is in.
+    held: bool,
     /// What was taken whole, and the length of its line, for the caller to look after.
     written: VecDeque<(What, usize)>,
 }
@@ -98,13 +122,47 @@ impl Queue {
 
     /// Puts all that waits into the outbox.
     pub(super) fn stage(&mut self, now: Instant) {
+        let was_empty = self.staged == 0;
         for waiting in self.waiting.range(self.staged..) {
+            if self.held && waiting.what.is_message() {
+                break;
+            }
             self.outbox.push_copy(&waiting.line, now);
+            self.staged += 1;
         }
-        if self.staged == 0 {
+        if was_empty {
             self.front_left = self.waiting.front().map_or(0, |front| front.line.len());
         }
-        self.staged = self.waiting.len();
+    }
+
+    /// Whether there is something that may be written now.
+    pub(super) fn may_write(&self) -> bool {
+        let next = self.waiting.get(self.staged);
+        self.staged > 0 || next.is_some_and(|next| !(self.held && next.what.is_message()))
+    }
+
+    /// Messages need not wait any longer.
+    pub(super) fn release(&mut self) {
+        self.held = false;
+    }
+
+    /// As [`Queue::release`], but for what was to be said to all in the room, if messages were held: that is given back.
+    pub(super) fn release_without_words(&mut self) -> Vec<Outgoing> {
+        let mut words = Vec::new();
+        if std::mem::take(&mut self.held) {
+            let mut is_for_room = true;
+            for waiting in self.waiting.split_off(self.staged) {
+                is_for_room &= !matches!(waiting.what, What::Join(_));
+                match waiting.what {
+                    What::Message(message) if is_for_room && message.to.is_none() => {
+                        words.push(message);
+                    }
+                    _ => self.waiting.push_back(waiting),
+                }
+            }
+        }
+        self.messages -= words.len();
+        words
     }
 
     /// Whether nothing of what was staged waits any more.
@@ -140,16 +198,23 @@ impl Queue {
     }
 
     /// The connection is lost: what was not taken whole is to be written again, behind what brings back what the server
-    /// knew, `first`; without the request for a name in that, if such a request is what comes first anyway.
+    /// knew, `first`. Messages wait for the answer to the request for a room in that. Left out is what is asked for
+    /// anew anyway: a name, if that is what comes first; a room, before any message.
     pub(super) fn rewind(&mut self, first: impl DoubleEndedIterator<Item = (Vec<u8>, What)>) {
         self.outbox.clear();
         self.staged = 0;
+        self.held = false;
         self.waiting.retain(|waiting| waiting.what != What::Ping);
-        let front = self.waiting.front().map(|waiting| &waiting.what);
-        let names_itself = matches!(front, Some(What::Name(_)));
+        let mut asked = self.waiting.iter().map(|waiting| &waiting.what);
+        let names_itself = matches!(asked.clone().next(), Some(What::Name(_)));
+        let first_move = asked.find(|what| what.is_message() || matches!(what, What::Join(_)));
+        let moves_itself = matches!(first_move, Some(What::Join(_)));
         for (line, what) in first.rev() {
-            if names_itself && matches!(what, What::Name(_)) {
-                continue;
+            match what {
+                What::Name(_) if names_itself => continue,
+                What::Join(_) if moves_itself => continue,
+                What::Join(_) => self.held = true,
+                _ => {}
             }
             self.waiting.push_front(Waiting {
                 line: line.into(),
@@ -213,12 +278,15 @@ mod tests {
         assert_eq!(queue.take_written(), Some((message(0), 5)));
         assert_eq!(queue.take_written(), None);
         queue.push(b"PING\n".to_vec(), What::Ping);
-        let name = (b"NAME\n".to_vec(), What::Name("ann".into()));
+        let name = (b"NAME\n".to_vec(), What::Name(Keyed::new("ann", None)));
         let watch = (b"WATCH on\n".to_vec(), What::Watch(true));
         queue.rewind([name, watch].into_iter());
         queue.stage(now);
         assert_eq!(staged(&queue), b"NAME\nWATCH on\nline1\nline2\n");
-        let name = (b"NAME again\n".to_vec(), What::Name("eve".into()));
+        let name = (
+            b"NAME again\n".to_vec(),
+            What::Name(Keyed::new("eve", None)),
+        );
         queue.rewind([name].into_iter());
         queue.stage(now);
         assert_eq!(staged(&queue), b"NAME\nWATCH on\nline1\nline2\n");
@@ -228,6 +296,42 @@ mod tests {
             [outgoing(1), outgoing(2)]
         );
         assert!(queue.is_empty() && queue.is_flushed());
+    }
+
+    #[test]
+    fn what_is_held_waits_and_words_for_a_room_are_given_back() {
+        let (mut queue, now) = (Queue::default(), outset());
+        let private = Outgoing {
+            to: Some("bob".into()),
+            ..outgoing(1)
+        };
+        let join = || What::Join(Keyed::new("den", None));
+        queue.rewind([(b"JOIN\n".to_vec(), join())].into_iter());
+        queue.push(b"line0\n".to_vec(), message(0));
+        queue.push(b"private1\n".to_vec(), What::Message(private));
+        queue.push(b"line2\n".to_vec(), message(2));
+        queue.push(b"JOIN again\n".to_vec(), join());
+        queue.push(b"line3\n".to_vec(), message(3));
+        assert!(queue.may_write());
+        queue.stage(now);
+        assert_eq!(staged(&queue), b"JOIN\n");
+        queue.advance(5, now);
+        assert!(!queue.may_write());
+        queue.stage(now);
+        assert!(queue.is_flushed());
+        assert_eq!(queue.release_without_words(), [outgoing(0), outgoing(2)]);
+        assert_eq!(queue.messages(), 2);
+        assert!(queue.may_write());
+        queue.stage(now);
+        assert_eq!(staged(&queue), b"private1\nJOIN again\nline3\n");
+        // Nothing is held any more, so nothing is given back.
+        queue.push(b"line4\n".to_vec(), message(4));
+        assert_eq!(queue.release_without_words(), []);
+        // A room that is asked for before anything is said is asked for alone, and nothing is held for it.
+        queue.advance(9, now);
+        queue.rewind([(b"JOIN\n".to_vec(), join())].into_iter());
+        queue.stage(now);
+        assert_eq!(staged(&queue), b"JOIN again\nline3\nline4\n");
     }
 
     #[test]

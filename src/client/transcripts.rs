@@ -4,6 +4,7 @@ mod bounds;
 mod closing;
 mod dialling;
 mod losing;
+mod rooms;
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};

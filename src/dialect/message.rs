@@ -5,6 +5,9 @@ use std::fmt;
 
 use crate::hygiene;
 
+/// The key of a room or a name has at most this many characters.
+const KEY_CHARS_MAX: usize = 64;
+
 /// One line of a server, understood. It borrows from the bytes that were read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -82,6 +85,28 @@ pub enum Message<'a> {
     Here(usize),
     /// The name that was asked for is ours.
     Named(Cow<'a, str>),
+    /// This client is in this room from now on: the answer to [`Connection::join`](crate::client::Connection::join), or
+    /// an operator closed the room that it was in.
+    Entered(Cow<'a, str>),
+    /// There is this room: the answer to [`Connection::rooms`](crate::client::Connection::rooms), one for each. Only
+    /// the wire dialect has it.
+    Room {
+        /// The room's name.
+        name: Cow<'a, str>,
+        /// How many are in it.
+        here: usize,
+    },
+    /// The end of that answer: this many rooms were listed. Only the wire dialect has it.
+    Rooms(usize),
+    /// The name is kept: whoever knows the key takes it, and nobody else. The server shows the key once.
+    Kept {
+        /// The name.
+        name: Cow<'a, str>,
+        /// Its key.
+        key: Cow<'a, str>,
+    },
+    /// The name is kept no more.
+    KeptNoMore(Cow<'a, str>),
     /// The token of a `PING` came back. Only the wire dialect has it.
     Pong(Cow<'a, str>),
     /// The server has not understood or not obeyed a request.
@@ -133,6 +158,17 @@ impl Message<'_> {
             Self::Listed(name) => Message::Listed(own(name)),
             Self::Here(count) => Message::Here(count),
             Self::Named(name) => Message::Named(own(name)),
+            Self::Entered(room) => Message::Entered(own(room)),
+            Self::Room { name, here } => Message::Room {
+                name: own(name),
+                here,
+            },
+            Self::Rooms(count) => Message::Rooms(count),
+            Self::Kept { name, key } => Message::Kept {
+                name: own(name),
+                key: own(key),
+            },
+            Self::KeptNoMore(name) => Message::KeptNoMore(own(name)),
             Self::Pong(token) => Message::Pong(own(token)),
             Self::Refused(refusal) => Message::Refused(refusal.into_owned()),
             Self::Goodbye(words) => Message::Goodbye(own(words)),
@@ -215,6 +251,12 @@ pub enum Request {
     Watch(bool),
     /// Who is here.
     Who,
+    /// To go to this room.
+    Join(Box<str>),
+    /// Which rooms there are.
+    Rooms,
+    /// To keep the name, or no more.
+    Keep(bool),
     /// It cannot be told which.
     Unknown,
 }
@@ -227,7 +269,7 @@ pub enum Reason {
     NameTaken,
     /// Nobody can take the name.
     NameReserved,
-    /// That is not a name.
+    /// That is not a name, nor one of a room.
     MalformedName,
     /// The server has no such request.
     UnknownRequest,
@@ -245,8 +287,12 @@ pub enum Reason {
     Yourself,
     /// An operator has muted this client.
     Muted,
-    /// A key is missing or wrong.
+    /// A key is missing or wrong: of a room, or of a name that is kept.
     Key,
+    /// This client is in that room already.
+    InRoomAlready,
+    /// There are as many rooms as there may be, or none are made.
+    NoMoreRooms,
     /// Something else; the words tell.
     Other,
 }
@@ -281,6 +327,14 @@ impl Reason {
             _ if words == "you are muted" || words.starts_with("you are muted ") => Self::Muted,
             _ if words.starts_with("you are muted: ") => Self::Muted,
             _ if words.starts_with("a name is ") => Self::MalformedName,
+            _ if words.starts_with("a room's name is ") => Self::MalformedName,
+            _ if words.starts_with("you are in ") && words.contains(" already") => {
+                Self::InRoomAlready
+            }
+            _ if words.starts_with("no rooms are made here") => Self::NoMoreRooms,
+            _ if words.ends_with(" rooms already; /rooms lists them") => Self::NoMoreRooms,
+            _ if words.starts_with("that is not the key of ") => Self::Key,
+            _ if is_about_key(words) => Self::Key,
             _ if words.starts_with("no such command: ") => Self::UnknownRequest,
             _ if words.starts_with("usage: ") => Self::Usage,
             _ if words.starts_with("line too long: ") => Self::TooLong,
@@ -293,6 +347,13 @@ impl Reason {
     }
 }
 
+/// Whether a server asks in these words for the key of a room, or of a name that is kept.
+fn is_about_key(words: &str) -> bool {
+    let asks = [" has a key: /join ", " is kept: /name "];
+    let asked = asks.iter().find_map(|ask| words.split_once(ask));
+    asked.is_some_and(|(name, _)| is_one_word(name))
+}
+
 /// Whether a server finds something to say in these words. Only what is said to all can be an action.
 pub(crate) fn has_text(words: &str, is_private: bool) -> bool {
     let clean = hygiene::clean(words.as_bytes()).text;
@@ -303,6 +364,11 @@ pub(crate) fn has_text(words: &str, is_private: bool) -> bool {
 pub(super) fn may_be_name(text: &str) -> bool {
     let clean = hygiene::clean(text.as_bytes());
     !clean.altered && is_one_word(&clean.text)
+}
+
+/// Whether a key can be so: 1 to 64 characters without white space, which cleaning leaves as they are.
+pub(super) fn may_be_key(text: &str) -> bool {
+    may_be_name(text) && text.chars().count() <= KEY_CHARS_MAX
 }
 
 /// Whether it can be a name in a line of the server: one word.
@@ -323,8 +389,8 @@ pub(super) fn is_goodbye(words: &str) -> bool {
 /// What a client asks of a server, one line each. Nothing in it has a line end.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Ask<'a> {
-    /// To have this name.
-    Name(&'a str),
+    /// To have this name, which may want its key.
+    Name { name: &'a str, key: Option<&'a str> },
     /// To say these words to all, under `name`, which the server does not believe.
     Words { name: &'a str, words: &'a str },
     /// To say these words to one person only.
@@ -333,6 +399,12 @@ pub(crate) enum Ask<'a> {
     Watch(bool),
     /// Who is here.
     Who,
+    /// To go to this room, which may want its key.
+    Join { room: &'a str, key: Option<&'a str> },
+    /// Which rooms there are.
+    Rooms,
+    /// To keep the name that one has, or no more.
+    Keep(bool),
     /// To send this token back.
     Ping(&'a str),
     /// To close.
@@ -346,6 +418,8 @@ pub(crate) enum Inexpressible {
     NoSuchRequest,
     /// Nobody can have such a name.
     MalformedName,
+    /// No key is so.
+    MalformedKey,
     /// The token has characters that it must not have, or too many.
     MalformedToken,
 }
@@ -386,6 +460,15 @@ mod tests {
             (Refused::Unreadable, Reason::Other),
             (Refused::IgnoresTooMany(9), Reason::Other),
             (Refused::NoEditing, Reason::Other),
+            (Refused::MalformedRoom, Reason::MalformedName),
+            (Refused::KeyWanted(ann()), Reason::Key),
+            (Refused::WrongKey(ann()), Reason::Key),
+            (Refused::Kept(ann()), Reason::Key),
+            (Refused::InRoomAlready(ann()), Reason::InRoomAlready),
+            (Refused::InLobbyAlready, Reason::InRoomAlready),
+            (Refused::TooManyRooms(200), Reason::NoMoreRooms),
+            (Refused::NoRoomsMade, Reason::NoMoreRooms),
+            (Refused::NotKept(ann()), Reason::Other),
         ] {
             let words = refusal.to_string();
             assert_eq!(

@@ -351,3 +351,59 @@ fn closes_one_that_reads_nothing_and_that_is_seen() {
     );
     assert_eq!(deaf.connection().counters().heard, 0);
 }
+
+#[test]
+fn goes_to_rooms_and_keeps_a_name() {
+    let server = InProcess::start(&[]);
+    for dialect in DIALECTS {
+        let mut ann = join(&server, dialect, "ann");
+        let mut bob = join(&server, Dialect::Wire, "bob");
+        let entered = |room: &'static str| Event::Message(Message::Entered(room.into()));
+        ann.join("Den", Some("k")).unwrap();
+        until(&mut ann, |events| events.contains(&entered("Den")));
+        assert_eq!(ann.connection().room(), "Den");
+        bob.join("#den", None).unwrap();
+        let refusal = until_refused(&mut bob);
+        assert_eq!(refusal.reason, Reason::Key);
+        assert_eq!(refusal.request, Request::Join("#den".into()));
+        bob.join("#den", Some("k")).unwrap();
+        until(&mut bob, |events| events.contains(&entered("Den")));
+        bob.send("here").unwrap();
+        until(&mut bob, |events| events.contains(&Event::Written(0)));
+        until(&mut ann, |events| events.contains(&said("bob", "here")));
+        bob.join("Games", None).unwrap();
+        bob.rooms().unwrap();
+        let listed = until(&mut bob, |events| {
+            events.contains(&Event::Message(Message::Rooms(2)))
+        });
+        let games = Message::Room {
+            name: "Games".into(),
+            here: 1,
+        };
+        assert!(listed.contains(&Event::Message(games)), "{listed:?}");
+
+        ann.connection_mut().keep_name(true).unwrap();
+        let mut key = None;
+        until(&mut ann, |events| {
+            key = events.iter().find_map(|event| match event {
+                Event::Message(Message::Kept { key, .. }) => Some(key.to_string()),
+                _ => None,
+            });
+            key.is_some()
+        });
+        let key = key.unwrap();
+        bob.set_name("Ann").unwrap();
+        let refusal = until_refused(&mut bob);
+        assert_eq!(refusal.reason, Reason::Key);
+        assert_eq!(refusal.request, Request::Name("Ann".into()));
+        bob.connection_mut().take_name("ann", &key).unwrap();
+        let named = Event::Message(Message::Named("ann".into()));
+        until(&mut bob, |events| events.contains(&named));
+        until_closed(&mut ann);
+        bob.connection_mut().keep_name(false).unwrap();
+        let no_more = Event::Message(Message::KeptNoMore("ann".into()));
+        until(&mut bob, |events| events.contains(&no_more));
+        bob.close();
+        until_closed(&mut bob);
+    }
+}

@@ -7,18 +7,29 @@ use std::borrow::Cow;
 
 use crate::dialect::commands::find_slash;
 use crate::dialect::message::{
-    is_goodbye, is_one_word, may_be_name, Ask, Inexpressible, Message, Refusal,
+    is_goodbye, is_one_word, may_be_key, may_be_name, Ask, Inexpressible, Message, Refusal,
 };
 use crate::hygiene;
 
 /// Adds the line that asks for this.
 pub(in crate::dialect) fn encode(ask: Ask<'_>, out: &mut Vec<u8>) -> Result<(), Inexpressible> {
     match ask {
-        Ask::Name(name) => {
+        Ask::Join { key, .. } | Ask::Name { key, .. } if !key.is_none_or(may_be_key) => {
+            return Err(Inexpressible::MalformedKey);
+        }
+        Ask::Name { name, key } => {
             // A name with a control character in it is none, and nor is one with this.
             let name = name.replace(char::is_control, "\u{fffd}");
-            push(out, &["/name ", &name]);
+            // What stands behind a blank would be its key.
+            if key.is_some() && !may_be_name(&name) {
+                return Err(Inexpressible::MalformedName);
+            }
+            push_with_key(out, "/name ", &name, key);
         }
+        Ask::Join { room, .. } if !may_be_name(room) => return Err(Inexpressible::MalformedName),
+        Ask::Join { room, key } => push_with_key(out, "/join ", room, key),
+        Ask::Keep(true) => push(out, &["/keep"]),
+        Ask::Keep(false) => push(out, &["/unkeep"]),
         Ask::Words { words, .. } => {
             let clean = hygiene::clean(words.as_bytes()).text;
             // To a program's words only `/me ` is a command.
@@ -35,11 +46,20 @@ pub(in crate::dialect) fn encode(ask: Ask<'_>, out: &mut Vec<u8>) -> Result<(), 
             let words = hygiene::clean(words.as_bytes()).text;
             push(out, &["/msg ", &to.text, " ", &words]);
         }
-        // Who comes and goes is always told, and a list of those who are here is for people.
-        Ask::Ping(_) | Ask::Watch(_) | Ask::Who => return Err(Inexpressible::NoSuchRequest),
+        // Who comes and goes is always told, and the lists of people and of rooms are for people.
+        Ask::Ping(_) | Ask::Watch(_) | Ask::Who | Ask::Rooms => {
+            return Err(Inexpressible::NoSuchRequest)
+        }
         Ask::Quit => push(out, &["/quit"]),
     }
     Ok(())
+}
+
+fn push_with_key(out: &mut Vec<u8>, command: &str, name: &str, key: Option<&str>) {
+    match key {
+        Some(key) => push(out, &[command, name, " ", key]),
+        None => push(out, &[command, name]),
+    }
 }
 
 fn push(out: &mut Vec<u8>, parts: &[&str]) {
@@ -84,7 +104,43 @@ fn parse_note(text: &str) -> Message<'_> {
     if let Some(name) = name.filter(|name| is_one_word(name)) {
         return Message::Named(name.into());
     }
-    parse_presence(text).unwrap_or_else(|| Message::Note(text.into()))
+    let known = parse_room(text)
+        .or_else(|| parse_kept(text))
+        .or_else(|| parse_presence(text));
+    known.unwrap_or_else(|| Message::Note(text.into()))
+}
+
+/// The room that this client is in from now on.
+fn parse_room(text: &str) -> Option<Message<'_>> {
+    if let Some((closed, _)) = text.split_once(" is closed").filter(|(_, why)| {
+        why.ends_with("; you are in lobby") && (why.starts_with(": ") || why.starts_with(';'))
+    }) {
+        return is_one_word(closed).then(|| Message::Entered("lobby".into()));
+    }
+    let (from, to) = text.strip_prefix("you left ")?.split_once(" and are in ")?;
+    let (to, made) = to.split_once(',').unwrap_or((to, ""));
+    let is_whole = matches!(made, "" | " a new room" | " a new room with a key");
+    let are_names = is_one_word(from) && is_one_word(to);
+    (is_whole && are_names).then(|| Message::Entered(to.into()))
+}
+
+/// A name that is kept from now on, or no more.
+fn parse_kept(text: &str) -> Option<Message<'_>> {
+    let (name, what) = text.split_once(" is ")?;
+    if !is_one_word(name) {
+        return None;
+    }
+    if what == "kept no more" {
+        return Some(Message::KeptNoMore(name.into()));
+    }
+    let how = what.strip_prefix("yours")?;
+    let how = how.strip_prefix(" while this server runs").unwrap_or(how);
+    let taken = how.strip_prefix(": /name ")?.strip_prefix(name)?;
+    let (key, _) = taken.strip_prefix(' ')?.split_once(" takes it; ")?;
+    is_one_word(key).then(|| Message::Kept {
+        name: name.into(),
+        key: key.into(),
+    })
 }
 
 /// Who came, went, or has another name.

@@ -71,6 +71,17 @@ fn what_only_one_dialect_has_is_read_back() {
         (&b"PONG t0"[..], Message::Pong("t0".into())),
         (b"WATCH on", Message::Watching(true)),
         (b"WATCH off", Message::Watching(false)),
+        (b"JOIN Z2FtZXM=", Message::Entered("games".into())),
+        (
+            b"ROOM Z2FtZXM= 4",
+            Message::Room {
+                name: "games".into(),
+                here: 4,
+            },
+        ),
+        (b"ROOMS 3", Message::Rooms(3)),
+        (b"KEPT YW5u k7fq-2p9m", kept("k7fq-2p9m")),
+        (b"UNKEPT YW5u", Message::KeptNoMore("ann".into())),
     ] {
         assert_eq!(parse(Dialect::Wire, line), Some(message));
     }
@@ -85,6 +96,53 @@ fn what_only_one_dialect_has_is_read_back() {
         parse(Dialect::Telnet, b"[to ann] psst"),
         Some(Message::Note("[to ann] psst".into()))
     );
+}
+
+fn kept(key: &str) -> Message<'_> {
+    Message::Kept {
+        name: "ann".into(),
+        key: key.into(),
+    }
+}
+
+#[test]
+fn rooms_and_kept_names_are_read_as_people_read_them() {
+    let entered = |room: &'static str| Message::Entered(room.into());
+    for (line, message) in [
+        ("you left lobby and are in games", entered("games")),
+        ("you left lobby and are in 老罗, a new room", entered("老罗")),
+        (
+            "you left lobby and are in den, a new room with a key",
+            entered("den"),
+        ),
+        ("games is closed; you are in lobby", entered("lobby")),
+        ("games is closed: too loud; you are in lobby", entered("lobby")),
+        (
+            "ann is yours: /name ann k7fq-2p9m takes it; write that down, it is shown once",
+            kept("k7fq-2p9m"),
+        ),
+        (
+            "ann is yours while this server runs: /name ann k7fq takes it; write that down, it is shown once",
+            kept("k7fq"),
+        ),
+        ("ann is kept no more", Message::KeptNoMore("ann".into())),
+    ] {
+        let line = format!("-- {line}");
+        assert_eq!(parse(Dialect::Telnet, line.as_bytes()), Some(message));
+    }
+    for note in [
+        "you are in games",
+        "you left lobby and are in games, and that is good",
+        "you left lobby and are in no room",
+        "the shop in games is closed; you are in lobby",
+        "games is closed for good; you are in lobby",
+        "ann is yours: /name bob k7fq takes it; write that down",
+        "ann and bob is kept no more",
+    ] {
+        let line = format!("-- {note}");
+        let expected = Some(Message::Note(note.into()));
+        assert_eq!(parse(Dialect::Telnet, line.as_bytes()), expected);
+    }
 }
 
 #[test]

@@ -2,14 +2,40 @@
 
 use std::borrow::Cow;
 
-use crate::dialect::message::{is_goodbye, may_be_name, Ask, Inexpressible, Message, Refusal};
+use crate::dialect::message::{
+    is_goodbye, may_be_key, may_be_name, Ask, Inexpressible, Message, Refusal,
+};
 use crate::dialect::wire;
 use crate::ledger::CloseReason;
 
 /// Adds the line that asks for this.
 pub(in crate::dialect) fn encode(ask: Ask<'_>, out: &mut Vec<u8>) -> Result<(), Inexpressible> {
     match ask {
-        Ask::Name(name) => wire::line(out, "NAME", &[name]),
+        Ask::Join { key, .. } | Ask::Name { key, .. } if !key.is_none_or(may_be_key) => {
+            return Err(Inexpressible::MalformedKey);
+        }
+        Ask::Name { name, key: None } => wire::line(out, "NAME", &[name]),
+        Ask::Name {
+            name,
+            key: Some(key),
+        } => {
+            // The key of a name stands there as it is.
+            if !key.is_ascii() {
+                return Err(Inexpressible::MalformedKey);
+            }
+            wire::line(out, "NAME", &[name]);
+            out.pop();
+            out.extend_from_slice(format!(" {key}\n").as_bytes());
+        }
+        Ask::Join { room, .. } if !may_be_name(room) => return Err(Inexpressible::MalformedName),
+        Ask::Join { room, key: None } => wire::line(out, "JOIN", &[room]),
+        Ask::Join {
+            room,
+            key: Some(key),
+        } => wire::line(out, "JOIN", &[room, key]),
+        Ask::Rooms => wire::line(out, "ROOMS", &[]),
+        Ask::Keep(true) => wire::line(out, "KEEP", &[]),
+        Ask::Keep(false) => wire::line(out, "UNKEEP", &[]),
         Ask::Words { name, words } => wire::line(out, "CHAT", &[name, words]),
         Ask::Tell { to, words } if may_be_name(to) => wire::line(out, "TELL", &[to, words]),
         Ask::Tell { .. } => return Err(Inexpressible::MalformedName),
@@ -63,6 +89,17 @@ pub(in crate::dialect) fn parse<'a>(
             Message::Listed(text(name, scratch)?)
         }
         (b"HERE", count, [None, None, None]) => Message::Here(number(count)?),
+        (b"JOIN", room, [None, None, None]) => Message::Entered(text(room, scratch)?),
+        (b"ROOM", name, [Some(here), None, None]) => Message::Room {
+            name: text(name, scratch)?,
+            here: number(here)?,
+        },
+        (b"ROOMS", count, [None, None, None]) => Message::Rooms(number(count)?),
+        (b"KEPT", name, [Some(key), None, None]) => Message::Kept {
+            name: text(name, scratch)?,
+            key: std::str::from_utf8(key).ok()?.into(),
+        },
+        (b"UNKEPT", name, [None, None, None]) => Message::KeptNoMore(text(name, scratch)?),
         (b"CAME" | b"WENT" | b"NOW", ..) => return parse_presence(verb, first, rest, scratch),
         _ => return None,
     })

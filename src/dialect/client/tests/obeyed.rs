@@ -144,7 +144,7 @@ fn a_name_is_taken_or_refused_and_never_obeyed() {
     ] {
         let mut line = Vec::new();
         Dialect::Telnet
-            .encode_ask(Ask::Name(name), &mut line)
+            .encode_ask(Ask::Name { name, key: None }, &mut line)
             .unwrap();
         obeyed(Dialect::Telnet, &line, |input| {
             assert_eq!(
@@ -154,6 +154,55 @@ fn a_name_is_taken_or_refused_and_never_obeyed() {
             );
         });
     }
+}
+
+#[test]
+fn a_room_a_name_and_a_key_are_asked_for_as_they_are() {
+    let asked = |dialect: Dialect, ask: Ask<'_>| {
+        let mut line = Vec::new();
+        dialect.encode_ask(ask, &mut line)?;
+        Ok(obeyed(dialect, &line, |input| match input {
+            Input::Request(Request::Join { room, key }) => format!("join {room} {key:?}"),
+            Input::Request(Request::TakeKept { name, key }) => format!("name {name} {key:?}"),
+            Input::Request(Request::Rooms) => "rooms".to_owned(),
+            Input::Request(Request::Keep) => "keep".to_owned(),
+            Input::Request(Request::Unkeep) => "unkeep".to_owned(),
+            obeyed => panic!("{obeyed:?}"),
+        }))
+    };
+    for dialect in Dialect::OF_CLIENTS {
+        let join = |room, key| asked(dialect, Ask::Join { room, key });
+        assert_eq!(join("games", None), Ok("join games None".into()));
+        let with_key = r#"join 老罗 Some("k/é")"#;
+        assert_eq!(join("#老罗", Some("k/é")), Ok(with_key.into()));
+        let name = |name, key| asked(dialect, Ask::Name { name, key });
+        assert_eq!(name("ann", Some("k-1")), Ok(r#"name ann "k-1""#.into()));
+        assert_eq!(asked(dialect, Ask::Keep(true)), Ok("keep".into()));
+        assert_eq!(asked(dialect, Ask::Keep(false)), Ok("unkeep".into()));
+        for room in ["", " ", "two rooms", "\x15/quit", "a\u{200b}"] {
+            assert_eq!(
+                join(room, None),
+                Err(Inexpressible::MalformedName),
+                "{room:?}"
+            );
+        }
+        let long = "k".repeat(65);
+        for key in ["", "two keys", "k\x15", &long] {
+            assert_eq!(
+                join("games", Some(key)),
+                Err(Inexpressible::MalformedKey),
+                "{key:?}"
+            );
+            assert_eq!(
+                name("ann", Some(key)),
+                Err(Inexpressible::MalformedKey),
+                "{key:?}"
+            );
+        }
+    }
+    assert_eq!(asked(Dialect::Wire, Ask::Rooms), Ok("rooms".into()));
+    let nowhere = Err(Inexpressible::NoSuchRequest);
+    assert_eq!(asked(Dialect::Telnet, Ask::Rooms), nowhere);
 }
 
 /// Words of one line, most of them with something in them that a server could obey.
