@@ -7,6 +7,8 @@ mod support;
 mod certificate;
 #[path = "tls/clients.rs"]
 mod clients;
+#[path = "tls/dialled.rs"]
+mod dialled;
 #[path = "tls/door.rs"]
 mod door;
 #[path = "tls/renewing.rs"]
@@ -40,6 +42,13 @@ fn main() {
         ("behind haproxy", "haproxy", clients::behind_haproxy),
         ("behind stunnel", "stunnel4", clients::behind_stunnel),
         ("nothing old is spoken", "sslscan", clients::nothing_old),
+        ("the library talks", "", dialled::a_talk as fn()),
+        ("the library trusts what it is told to", "", dialled::trust),
+        (
+            "the library takes what openssl makes",
+            "openssl",
+            dialled::by_openssl,
+        ),
         ("a person without tls is told so", "", door::in_clear),
         ("handshakes that stop leave room", "", door::half_open),
         ("a header may come in any pieces", "", door::pieces),

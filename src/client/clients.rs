@@ -8,7 +8,6 @@
 //! first deadline; a connection that is busy is on the work list when a poll ends.
 
 use std::io;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token};
@@ -19,7 +18,8 @@ use crate::client::drive::{Buffers, Handler};
 use crate::client::event::Event;
 use crate::client::id::ClientId;
 use crate::client::options::{Options, Target};
-use crate::stream::{Edge, Stream};
+use crate::client::socket::ClientSocket;
+use crate::stream::Edge;
 
 /// At most this many events are taken from the kernel at once.
 const EVENTS_MAX: usize = 1024;
@@ -45,7 +45,7 @@ pub struct Clients {
 #[derive(Debug)]
 struct Slot {
     connection: Connection,
-    stream: Option<Stream>,
+    stream: Option<ClientSocket>,
     /// It is on the work list.
     listed: bool,
 }
@@ -252,7 +252,7 @@ impl Slot {
             connection.handle_addresses(name.place.resolve(), now, handler);
         }
         if let Some(address) = connection.wants_dial(now) {
-            match driver.connect(address, connection) {
+            match ClientSocket::dial(address, connection, driver.poll.registry()) {
                 Ok(dialled) => {
                     *stream = Some(dialled);
                     connection.handle_dialing(now);
@@ -267,15 +267,6 @@ impl Slot {
                 stream => drop(stream),
             }
         }
-    }
-}
-
-impl Driver {
-    fn connect(&self, address: SocketAddr, connection: &Connection) -> io::Result<Stream> {
-        let mut stream = Stream::connect(address, connection.receive_buffer_bytes())?;
-        let token = Token(connection.id().slot);
-        stream.register(self.poll.registry(), token, false)?;
-        Ok(stream)
     }
 }
 

@@ -110,10 +110,6 @@ impl Connection {
         self.abrupt
     }
 
-    pub(super) fn receive_buffer_bytes(&self) -> Option<usize> {
-        self.options.receive_buffer_bytes
-    }
-
     /// Whether there is something to do of which no edge and no deadline will tell.
     pub(super) fn is_busy(&self) -> bool {
         let leaving = match self.phase {
@@ -194,7 +190,9 @@ impl Connection {
     /// Notes what an event hints at.
     pub(super) fn note(&mut self, edge: Edge) {
         self.readiness.note(edge);
-        if (edge.writable || edge.closed) && self.flow == Flow::Blocked {
+        // A handshake waits for what the server says.
+        let is_answer = edge.readable && matches!(self.link, Link::Dialing(_));
+        if (edge.writable || edge.closed || is_answer) && self.flow == Flow::Blocked {
             self.flow = Flow::Ready;
         }
     }
@@ -253,22 +251,33 @@ impl Connection {
         let read = stream.read(input);
         self.readiness.handle_read(read, input.len());
         match (read, self.flow) {
-            (Read::Bytes(length), _) => {
-                self.counters.reads += 1;
-                self.counters.bytes_in += length as u64;
-                self.heard_at = Some(now);
-                self.understand(&input[..length], scratch, handler);
-            }
-            (Read::Ended, _) => self.lose(Why::Ended, now, handler),
-            // A client speaks no TLS.
             #[cfg(feature = "tls")]
-            (Read::Records { .. } | Read::Truncated, _) => self.lose(Why::Ended, now, handler),
+            (Read::Records { bytes: length, .. }, _) => {
+                self.handle_input(&input[..length], scratch, now, handler);
+            }
+            (Read::Bytes(length), _) => self.handle_input(&input[..length], scratch, now, handler),
+            (Read::Ended, _) => self.lose(Why::Ended, now, handler),
+            #[cfg(feature = "tls")]
+            (Read::Truncated, _) => self.lose(Why::Ended, now, handler),
             // Nothing more can be written, and all was read.
             (Read::Blocked, Flow::Dead(kind)) | (Read::Broken(kind), _) => {
                 self.lose(Why::Broken(kind), now, handler);
             }
             (Read::Blocked, _) => {}
         }
+    }
+
+    fn handle_input(
+        &mut self,
+        bytes: &[u8],
+        scratch: &mut Vec<u8>,
+        now: Instant,
+        handler: &mut Handler<'_>,
+    ) {
+        self.counters.reads += 1;
+        self.counters.bytes_in += bytes.len() as u64;
+        self.heard_at = Some(now);
+        self.understand(bytes, scratch, handler);
     }
 
     /// Writes what waits, as far as the kernel takes it, and ends the stream where that is what remains to be done.

@@ -64,6 +64,10 @@
 //! [`Connection::keep_name`] keeps is taken with its key, by [`Connection::take_name`]. A client that dials again
 //! ([`Options::reconnect`]) comes back to its room under its name.
 //!
+//! # TLS
+//! With the feature `tls`, a `Target` that was resolved by `Target::resolve_in_tls` is dialled in TLS, and must prove who
+//! it is by `Roots` from a PEM file.
+//!
 //! The `examples` of the package are whole programs: a bot that greets, and one that bridges two rooms.
 //!
 //! # The parts
@@ -84,6 +88,7 @@ mod id;
 mod options;
 mod queue;
 mod rooms;
+mod socket;
 #[cfg(test)]
 mod transcripts;
 mod unanswered;
@@ -93,6 +98,8 @@ use std::time::Duration;
 
 pub use crate::dialect::message::{Message, Reason, Refusal, Request};
 pub use crate::dialect::Dialect;
+#[cfg(feature = "tls")]
+pub use crate::stream::tls::Roots;
 pub use clients::Clients;
 pub use connection::{Connection, Counters};
 pub use event::{Event, Leave, SendError, Why};
@@ -113,9 +120,16 @@ impl Client {
     /// # Errors
     /// As [`Target::resolve`], or if the system gives no poll.
     pub fn dial(address: &str, options: Options) -> io::Result<Self> {
-        let target = Target::resolve(address)?;
+        Self::dial_target(&Target::resolve(address)?, options)
+    }
+
+    /// As [`Client::dial`], to a server that was looked up.
+    ///
+    /// # Errors
+    /// If the system gives no poll.
+    pub fn dial_target(target: &Target, options: Options) -> io::Result<Self> {
         let mut clients = Clients::new()?;
-        let id = clients.dial(&target, options);
+        let id = clients.dial(target, options);
         Ok(Self { clients, id })
     }
 

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use crate::dialect::Dialect;
 use crate::settings::Listen;
+#[cfg(feature = "tls")]
+use crate::stream::tls::{Proof, Roots};
 
 /// Where a server listens: a dialect, and addresses that are tried in turn.
 ///
@@ -18,6 +20,9 @@ pub struct Target {
     /// What is looked up before dialling again; `None` where that gives the same for ever.
     pub(super) name: Option<Arc<Listen>>,
     pub(super) addresses: Arc<[SocketAddr]>,
+    /// What the server must prove that it is, if it is to speak TLS.
+    #[cfg(feature = "tls")]
+    pub(super) proof: Option<Proof>,
 }
 
 impl Target {
@@ -38,7 +43,31 @@ impl Target {
             dialect: listen.dialect,
             name: (!is_address).then(|| Arc::new(listen)),
             addresses: addresses.into(),
+            #[cfg(feature = "tls")]
+            proof: None,
         })
+    }
+
+    /// As [`Target::resolve`], for `telnets://HOST:PORT` and `wires://HOST:PORT`, which are the same dialects in TLS. The
+    /// server must prove that it is HOST by a certificate for which one of `roots` stands.
+    ///
+    /// A server that does not, or speaks no TLS, is told of as
+    /// [`Why::Unreachable`](crate::client::Why::Unreachable) with [`io::ErrorKind::InvalidData`].
+    ///
+    /// # Errors
+    /// As [`Target::resolve`]; if the dialect is none in TLS; or if no certificate can name the host.
+    #[cfg(feature = "tls")]
+    pub fn resolve_in_tls(address: &str, roots: &Roots) -> io::Result<Self> {
+        let invalid = |why: &str| {
+            let text = format!("{address}: {why}");
+            io::Error::new(io::ErrorKind::InvalidInput, text)
+        };
+        let plain = address.split_once("s://");
+        let (word, place) = plain.ok_or_else(|| invalid("not DIALECTs://HOST:PORT"))?;
+        let mut target = Self::resolve(&format!("{word}://{place}"))?;
+        let host = place.rsplit_once(':').map_or(place, |(host, _)| host);
+        target.proof = Some(Proof::new(roots, host)?);
+        Ok(target)
     }
 
     /// A server whose address is known.
@@ -48,6 +77,8 @@ impl Target {
             dialect,
             name: None,
             addresses: [address].into(),
+            #[cfg(feature = "tls")]
+            proof: None,
         }
     }
 

@@ -1,4 +1,4 @@
-//! TLS between a stream and its socket, on the side of the server. This file and what lies below it alone know rustls.
+//! TLS between a stream and its socket, here on the side of the server. This file and what lies below it alone know rustls.
 //!
 //! A [`Tls`] owns no buffer while it is idle: what is read and what is written passes through a scratch buffer of the
 //! thread. What comes as half a record waits in `partial`, and what the socket does not take in `stuck`.
@@ -28,10 +28,14 @@ use rustls::{AlertDescription, Error, ProtocolVersion};
 
 use super::{Read, Write};
 
+mod dialled;
 mod identity;
 mod not_after;
 
+pub(crate) use dialled::{Dialled, Proof};
 pub(crate) use identity::{Identity, Unfit};
+
+pub use dialled::Roots;
 
 /// A record has at most 16 KiB of plaintext (RFC 8446, section 5.1) …
 const PLAINTEXT_MAX: usize = 16 * 1024;

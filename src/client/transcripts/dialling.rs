@@ -22,11 +22,8 @@ fn an_unreachable_server_is_told_of() {
 #[test]
 fn every_address_is_tried() {
     let addresses = [1, 2].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
-    let target = Target {
-        dialect: Dialect::Wire,
-        name: None,
-        addresses: addresses.into(),
-    };
+    let mut target = Target::new(Dialect::Wire, addresses[0]);
+    target.addresses = addresses.into();
     let mut talk = Talk::new(Dialect::Wire, Options::default());
     talk.connection = Connection::new(ClientId::any(), &target, Options::default());
     assert_eq!(talk.connection.wants_dial(talk.now), Some(addresses[0]));
@@ -53,11 +50,8 @@ fn every_address_is_tried() {
 fn f134_a_name_is_looked_up_anew_before_it_is_dialled_anew() {
     let [old, new] = [1, 2].map(|host| SocketAddr::from(([127, 0, 0, host], 1)));
     let listen: Listen = "wire://chat.example:1".parse().unwrap();
-    let target = Target {
-        dialect: Dialect::Wire,
-        name: Some(listen.clone().into()),
-        addresses: [old].into(),
-    };
+    let mut target = Target::new(Dialect::Wire, old);
+    target.name = Some(listen.clone().into());
     let mut talk = Talk::new(Dialect::Wire, again());
     talk.connection = Connection::new(ClientId::any(), &target, again());
     assert_eq!(talk.connection.wants_addresses(talk.now), None);
