@@ -1,4 +1,4 @@
-//! chatload: many clients talk in one room of a chatd, and nothing may be lost or left over.
+//! chatload: many clients talk in the rooms of a chatd, and nothing may be lost or left over.
 //!
 //! ```text
 //! options      what to do                  plan         who does what when, from a seed
@@ -8,6 +8,7 @@
 //! verdict      why a round did not pass    report       text, JSON, CSV
 //! progress     a bar or a line             heap         dhat, where it is built in
 //! figures      how they are written        load         what the bench over loopback has as well
+//! rooms        who belongs where
 //! ```
 //!
 //! A round is: look at what the server holds, [`play`](crowd::Crowd::play), wait until it is at rest, look again.
@@ -23,6 +24,7 @@ mod options;
 mod plan;
 mod progress;
 mod report;
+mod rooms;
 mod server_log;
 mod subject;
 mod tally;

@@ -33,6 +33,8 @@ pub(crate) struct Options {
     pub(crate) interval_max: Duration,
     /// Bytes of each message.
     pub(crate) message_bytes: usize,
+    /// Over this many rooms they are spread.
+    pub(crate) rooms: usize,
     pub(crate) rounds: u32,
     pub(crate) seed: u64,
     /// How many of the clients never read.
@@ -90,6 +92,7 @@ impl Options {
             interval_min,
             interval_max,
             message_bytes: number(&matches, "message-bytes", MESSAGE_BYTES)?.unwrap_or(64),
+            rooms: number(&matches, "rooms", 1..=CLIENTS_MAX)?.unwrap_or(1),
             rounds: number(&matches, "rounds", 1..=ROUNDS_MAX)?.unwrap_or(1),
             seed: number(&matches, "seed", 0..=u64::MAX)?.unwrap_or(1),
             stall: number(&matches, "stall", 0..=CLIENTS_MAX)?.unwrap_or(0),
@@ -106,6 +109,12 @@ impl Options {
         if self.pid.is_some() && self.target.is_none() {
             return Err("--pid: the server of our own is watched anyway; name a target".to_owned());
         }
+        if self.rooms > self.clients {
+            return Err(format!(
+                "--rooms: {} rooms are more than {} clients",
+                self.rooms, self.clients
+            ));
+        }
         if self.stall + self.abort + 2 > self.clients {
             return Err(format!(
                 "--stall and --abort: of {} clients two must be left to talk",
@@ -119,19 +128,20 @@ impl Options {
 const BRIEF: &str = "\
 Usage: chatload [OPTIONS] [DIALECT://HOST:PORT]
 
-Lets many clients talk in one room, checks that everybody hears everything once and in order, and that nothing is left
-over when they have gone. Without a target it starts a server of its own in this process, on a free port. A target is
-wire:// or telnet://, on this machine only.
+Lets many clients talk in one room or in several, checks that everybody hears everything that is said in their room once
+and in order and nothing else, and that nothing is left over when they have gone. Without a target it starts a server of
+its own in this process, on a free port. A target is wire:// or telnet://, on this machine only.
 
 Exit status: 0 if every round passed, 1 if not, 2 for wrong usage. The report goes to standard output, progress and the
 server's warnings to standard error.";
 
 #[rustfmt::skip]
-const OPTIONS: [(&str, &str, &str); 13] = [
+const OPTIONS: [(&str, &str, &str); 14] = [
     ("clients", "N", "clients at a time (500)"),
     ("messages", "N", "messages of each client in a round (11)"),
     ("interval", "MIN-MAX", "seconds between the messages of a client; each has its own interval between these, or all this one (1-3)"),
     ("message-bytes", "N", "bytes of each message (64)"),
+    ("rooms", "N", "rooms over which the clients are spread, the lobby and others that they make; whoever hears another room than their own is a failure (1)"),
     ("rounds", "N", "rounds; the first warms up, and memory is judged from the third on (1)"),
     ("seed", "N", "the same seed gives the same intervals, and the same clients stall and leave (1)"),
     ("stall", "K", "how many of the clients say nothing and never read (0)"),
@@ -190,14 +200,15 @@ mod tests {
     fn the_defaults_are_those_of_the_story() {
         let options = options("");
         assert_eq!(
-            (options.clients, options.messages, options.rounds),
+            (options.clients, options.messages, options.rooms),
             (500, 11, 1)
         );
         assert_eq!(
             (options.interval_min, options.interval_max),
             (Duration::from_secs(1), Duration::from_secs(3))
         );
-        assert_eq!((options.target, options.format), (None, Format::Text));
+        assert_eq!((options.target, options.rounds), (None, 1));
+        assert_eq!(options.format, Format::Text);
     }
 
     #[test]
@@ -221,6 +232,9 @@ mod tests {
             ("--interval 0", "--interval"),
             ("--interval nan", "--interval"),
             ("--message-bytes 10", "--message-bytes"),
+            ("--rooms 0", "--rooms"),
+            ("--rooms some", "--rooms"),
+            ("--clients 10 --rooms 11", "--rooms"),
             ("--clients 10 --stall 5 --abort 4", "--stall"),
             ("--pid 1", "--pid"),
             ("--json --csv", "--csv"),

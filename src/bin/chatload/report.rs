@@ -61,8 +61,12 @@ impl Report<'_> {
     fn text(&self) -> String {
         let options = self.options;
         let mut out = format!(
-            "{} clients, {} messages of {} bytes each, every {} to {} s, seed {}\nagainst {}\n",
+            "{} clients{}, {} messages of {} bytes each, every {} to {} s, seed {}\nagainst {}\n",
             grouped(options.clients as u64),
+            match options.rooms {
+                1 => String::new(),
+                rooms => format!(" in {} rooms", grouped(rooms as u64)),
+            },
             options.messages,
             options.message_bytes,
             options.interval_min.as_secs_f64(),
@@ -75,7 +79,7 @@ impl Report<'_> {
         }
         for round in self.rounds {
             let _ = writeln!(out, "\nround {} of {}", round.number, options.rounds);
-            round.describe(&mut out);
+            round.describe(options.rooms, &mut out);
         }
         let _ = writeln!(out, "\n{}\n", legend(options.rounds));
         let faults = self.faults();
@@ -95,6 +99,7 @@ impl Report<'_> {
             "server": self.address,
             "not_watched": self.blind,
             "clients": options.clients,
+            "rooms": options.rooms,
             "messages": options.messages,
             "message_bytes": options.message_bytes,
             "interval_seconds": [options.interval_min.as_secs_f64(), options.interval_max.as_secs_f64()],
@@ -132,7 +137,7 @@ impl Round {
         self.outcome.received * 1000 / milliseconds
     }
 
-    fn describe(&self, out: &mut String) {
+    fn describe(&self, rooms: usize, out: &mut String) {
         let outcome = &self.outcome;
         let connected = [outcome.connected, outcome.seats].map(|count| grouped(count as u64));
         let [expected, received, lost, duplicated, out_of_order] = [
@@ -143,6 +148,10 @@ impl Round {
             outcome.out_of_order,
         ]
         .map(grouped);
+        let leaked = match rooms {
+            1 => String::new(),
+            _ => format!(", {} in a wrong room", grouped(outcome.leaked)),
+        };
         let latency: Vec<String> = QUANTILES
             .iter()
             .zip(outcome.latency_us)
@@ -168,7 +177,7 @@ impl Round {
             (
                 "deliveries",
                 format!(
-                    "{expected} expected, {received} received: {lost} lost, {duplicated} duplicated, {out_of_order} out of order"
+                    "{expected} expected, {received} received: {lost} lost, {duplicated} duplicated, {out_of_order} out of order{leaked}"
                 ),
             ),
             ("latency", latency.join(", ")),
@@ -226,6 +235,7 @@ impl Round {
             "lost": outcome.lost,
             "duplicated": outcome.duplicated,
             "out_of_order": outcome.out_of_order,
+            "leaked": outcome.leaked,
             "latency_us": latency_us,
             "seconds": outcome.talk.as_secs_f64(),
             "deliveries_per_second": self.deliveries_per_second(),

@@ -290,6 +290,7 @@ fn settings(options: &Options) -> io::Result<Settings> {
     };
     let limits = &mut settings.limits;
     limits.history_lines = 0;
+    limits.rooms_max = limits.rooms_max.max(options.rooms);
     let rate = f64::from(limits.line_rate.per_second);
     if options.interval_min.as_secs_f64() * rate < 2.0 {
         limits.line_rate = Rate::UNLIMITED;

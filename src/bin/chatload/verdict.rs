@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::closed_loop::ClosedLoop;
 use crate::crowd::Outcome;
+use crate::rooms;
 use crate::subject::Holdings;
 
 /// Of the rounds after the first, half at least must leave memory no further above the round before than this. One that
@@ -117,6 +118,13 @@ impl Outcome {
                 faults.push(format!("{count} deliveries {what}"));
             }
         }
+        if let Some(leak) = self.first_leak {
+            let [said, heard] = leak.map(|room| rooms::name(room).unwrap_or("lobby".to_owned()));
+            let count = self.leaked;
+            faults.push(format!(
+                "{count} heard in a wrong room, the first one said in {said} and heard in {heard}"
+            ));
+        }
         let troubles = self.troubles.iter();
         faults.extend(troubles.map(|(what, count)| format!("{count} x {what}")));
         faults
@@ -150,6 +158,8 @@ mod tests {
                 lost: 0,
                 duplicated: 0,
                 out_of_order: 0,
+                leaked: 0,
+                first_leak: None,
                 latency_us: [1; 4],
                 talk: Duration::from_secs(1),
                 troubles: BTreeMap::new(),
@@ -213,6 +223,18 @@ mod tests {
         round.closed_loop.there = Some(ServersBook::default());
         round.judge(&[]);
         assert_eq!(round.faults, ["the server did not report what it holds"]);
+    }
+
+    #[test]
+    fn a_leak_between_rooms_is_named() {
+        let mut round = round(1, MIB);
+        round.outcome.leaked = 2;
+        round.outcome.first_leak = Some([1, rooms::LOBBY]);
+        round.judge(&[]);
+        let named = rooms::name(1).expect("it is not the lobby");
+        let leak =
+            format!("2 heard in a wrong room, the first one said in {named} and heard in lobby");
+        assert_eq!(round.faults, [leak]);
     }
 
     #[test]
