@@ -348,6 +348,9 @@ fn wrong_usage_is_one_line() {
         &["--pid", "1"],
         &["--rooms", "0"],
         &["--clients", "10", "--rooms", "11"],
+        &["--pid", "1", "--pid", "2", "wire://127.0.0.1:1"],
+        &["--clients", "2", "wire://h:1", "wire://h:2", "wire://h:3"],
+        &["wire://127.0.0.1:1", "wire://127.0.0.1:1"],
     ] {
         complaint(chatload().args(arguments), 2);
     }

@@ -32,7 +32,7 @@ const UNDIALLED: &str = "a client that did not dial, for those before it did not
 /// The clients of one round, and what is known of them.
 pub(crate) struct Crowd<'a> {
     clients: Clients,
-    target: &'a Target,
+    targets: &'a [Target],
     storm: bool,
     join_max: Duration,
     scene: Scene<'a>,
@@ -42,12 +42,12 @@ impl<'a> Crowd<'a> {
     pub(crate) fn new(
         options: &Options,
         plan: &'a Plan,
-        target: &'a Target,
+        targets: &'a [Target],
         round: u32,
     ) -> io::Result<Self> {
         Ok(Self {
             clients: Clients::new()?,
-            target,
+            targets,
             storm: options.storm,
             join_max: JOIN_MAX,
             scene: Scene::new(plan, Words::new(round, options.message_bytes), clock())?,
@@ -191,7 +191,8 @@ impl<'a> Crowd<'a> {
         } else {
             Ending::None
         };
-        let id = clients.dial(self.target, options);
+        let target = &self.targets[scene.plan.rooms.server(seat)];
+        let id = clients.dial(target, options);
         scene.seat(seat, id, ending);
     }
 
@@ -225,8 +226,8 @@ mod tests {
         };
         let plan = Plan::new(&options);
         let mut progress = Progress::new(1, plan.messages(), clock());
-        let target = Target::resolve(&format!("wire://{address}")).expect("an address");
-        let mut crowd = Crowd::new(&options, &plan, &target, 1).expect("the system gives a poll");
+        let targets = [Target::resolve(&format!("wire://{address}")).expect("an address")];
+        let mut crowd = Crowd::new(&options, &plan, &targets, 1).expect("the system gives a poll");
         crowd.join_max = Duration::from_millis(1);
         crowd.join(&mut progress).expect("the kernel lets it wait");
         assert_eq!(crowd.scene.visits.len(), GROUP);

@@ -81,7 +81,7 @@ impl Plan {
         });
         Self {
             seats: seats.collect(),
-            rooms: Rooms::new(options.clients, options.rooms),
+            rooms: options.seating(),
             messages: options.messages,
         }
     }

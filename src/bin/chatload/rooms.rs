@@ -1,4 +1,5 @@
-//! Which seat belongs to which room: seat by seat in turn, so that rooms differ in size by one at most.
+//! Which seat belongs to which room: seat by seat in turn, so that rooms differ in size by one at most. And to which
+//! server its client comes, where several share the chat: those of a room are spread over all of them.
 //!
 //! The first room is the lobby, where everybody comes in; whoever belongs to another one goes there before they talk.
 
@@ -11,36 +12,49 @@ pub(crate) const LOBBY: usize = 0;
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Rooms {
     seats: usize,
-    rooms: usize,
+    count: usize,
+    servers: usize,
 }
 
 impl Rooms {
-    /// `seats` in this many rooms, of which there is one at least.
-    pub(crate) fn new(seats: usize, rooms: usize) -> Self {
+    /// `seats` in this many rooms at this many servers, of each of which there is one at least.
+    pub(crate) fn new(seats: usize, rooms: usize, servers: usize) -> Self {
         Self {
             seats,
-            rooms: rooms.max(1),
+            count: rooms.max(1),
+            servers: servers.max(1),
         }
     }
 
     /// The room of a seat.
     pub(crate) fn of(self, seat: usize) -> usize {
-        seat % self.rooms
+        seat % self.count
     }
 
     /// How many seats of its room stand before this one.
     pub(crate) fn place(self, seat: usize) -> usize {
-        seat / self.rooms
+        seat / self.count
+    }
+
+    /// The server to which the client of a seat comes.
+    pub(crate) fn server(self, seat: usize) -> usize {
+        // Each room begins at another one, so that small rooms come to all of them.
+        (self.of(seat) + self.place(seat)) % self.servers
+    }
+
+    /// Whether somebody comes to each server.
+    pub(crate) fn reach_all_servers(self) -> bool {
+        (0..self.servers).all(|server| (0..self.seats).any(|seat| self.server(seat) == server))
     }
 
     /// How many seats the largest room has.
     pub(crate) fn largest(self) -> usize {
-        self.seats.div_ceil(self.rooms)
+        self.seats.div_ceil(self.count)
     }
 
     /// All seats of the room of this one, in order.
     pub(crate) fn mates(self, seat: usize) -> impl Iterator<Item = usize> {
-        (self.of(seat)..self.seats).step_by(self.rooms)
+        (self.of(seat)..self.seats).step_by(self.count)
     }
 }
 
@@ -55,7 +69,7 @@ mod tests {
 
     #[test]
     fn every_seat_is_in_one_room_and_has_a_place_there() {
-        let rooms = Rooms::new(10, 4);
+        let rooms = Rooms::new(10, 4, 1);
         let of_all = [0, 1, 2, 3].map(|room| rooms.mates(room).collect::<Vec<_>>());
         assert_eq!(
             of_all,
@@ -67,7 +81,21 @@ mod tests {
             }
         }
         assert_eq!(rooms.largest(), 3);
-        assert_eq!(Rooms::new(10, 1).mates(7).count(), 10);
+        assert_eq!(Rooms::new(10, 1, 1).mates(7).count(), 10);
+    }
+
+    #[test]
+    fn those_of_a_room_are_spread_over_all_servers() {
+        let rooms = Rooms::new(12, 4, 3);
+        for room in 0..4 {
+            let mut servers: Vec<_> = rooms.mates(room).map(|seat| rooms.server(seat)).collect();
+            servers.sort_unstable();
+            assert_eq!(servers, [0, 1, 2], "room {room}");
+        }
+        // Two in each room still come to all of three.
+        assert!(Rooms::new(8, 4, 3).reach_all_servers());
+        assert!(!Rooms::new(3, 2, 3).reach_all_servers());
+        assert!(!Rooms::new(2, 1, 3).reach_all_servers());
     }
 
     #[test]

@@ -37,7 +37,15 @@ pub(crate) struct Tally {
     pub(crate) leaked: u64,
     /// The first of these: the room in which it was said, and that in which it was heard.
     pub(crate) first_leak: Option<[usize; 2]>,
-    lost_for_good: u64,
+    lost_for_good: Lost,
+}
+
+/// How many deliveries never came.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Lost {
+    pub(crate) all: u64,
+    /// Those whose sender is at another server than their receiver.
+    pub(crate) between_servers: u64,
 }
 
 /// What a message is to its receiver.
@@ -49,8 +57,10 @@ pub(crate) enum Heard {
     Again,
     /// What was said in another room than that in which it was heard.
     Leaked,
-    /// What it may hear and need not: it passes through the lobby, or has left.
+    /// What it may hear and need not: it passes through the lobby, is not seated yet, or has left.
     Besides,
+    /// What was said from its own seat since it has been there.
+    Own,
 }
 
 impl Tally {
@@ -79,9 +89,11 @@ impl Tally {
     /// Somebody leaves. What it has missed until now is lost; what comes later is not for it.
     pub(crate) fn leave(&mut self, seat: usize) {
         self.present[seat] = false;
-        let missed = self.missing.len();
-        self.missing.retain(|(receiver, ..)| *receiver != seat);
-        self.lost_for_good += (missed - self.missing.len()) as u64;
+        let rooms = self.rooms;
+        let missed = self.missing.extract_if(|(receiver, ..)| *receiver == seat);
+        for (receiver, sender, _) in missed {
+            self.lost_for_good.add(rooms, receiver, sender, 1);
+        }
     }
 
     /// The number of the message that is sent next from this seat.
@@ -117,6 +129,9 @@ impl Tally {
         if !self.present[receiver] || self.rooms.of(receiver) != room {
             return Heard::Besides;
         }
+        if sender == receiver {
+            return Heard::Own;
+        }
         let place = self.row(receiver) + self.rooms.place(sender);
         let next = &mut self.next[place];
         let due = *next & !OPEN;
@@ -146,7 +161,11 @@ impl Tally {
     /// Whether everybody who is there has heard everything that was sent. Nothing more may be sent then.
     pub(crate) fn is_complete(&mut self) -> bool {
         while self.incomplete_from < self.seats {
-            if self.missing_at_the_end(self.incomplete_from) > 0 {
+            let receiver = self.incomplete_from;
+            if self
+                .missing_at_the_end(receiver)
+                .any(|(_, count)| count > 0)
+            {
                 return false;
             }
             self.incomplete_from += 1;
@@ -155,16 +174,22 @@ impl Tally {
     }
 
     /// How many deliveries never came.
-    pub(crate) fn lost(&self) -> u64 {
-        let tails: u64 = (0..self.seats)
-            .map(|receiver| self.missing_at_the_end(receiver))
-            .sum();
-        self.lost_for_good + self.missing.len() as u64 + tails
+    pub(crate) fn lost(&self) -> Lost {
+        let mut lost = self.lost_for_good;
+        for (receiver, sender, _) in &self.missing {
+            lost.add(self.rooms, *receiver, *sender, 1);
+        }
+        for receiver in 0..self.seats {
+            for (sender, count) in self.missing_at_the_end(receiver) {
+                lost.add(self.rooms, receiver, sender, count);
+            }
+        }
+        lost
     }
 
     /// How many deliveries there should have been.
     pub(crate) fn expected(&self) -> u64 {
-        self.received + self.lost()
+        self.received + self.lost().all
     }
 
     fn sent_from(&self, seat: usize) -> u16 {
@@ -175,22 +200,31 @@ impl Tally {
         }
     }
 
-    /// How many of the last messages of all senders a receiver has not heard.
-    fn missing_at_the_end(&self, receiver: usize) -> u64 {
-        if !self.present[receiver] {
-            return 0;
-        }
+    /// How many of the last messages of each sender a receiver has not heard.
+    fn missing_at_the_end(&self, receiver: usize) -> impl Iterator<Item = (usize, u64)> + '_ {
         let row = &self.next[self.row(receiver)..];
         let pairs = self.rooms.mates(receiver).zip(row);
+        let is_present = self.present[receiver];
         pairs
-            .filter(|(sender, _)| *sender != receiver)
-            .map(|(sender, next)| u64::from(self.sent_from(sender).saturating_sub(next & !OPEN)))
-            .sum()
+            .filter(move |(sender, _)| is_present && *sender != receiver)
+            .map(|(sender, next)| {
+                let unheard = self.sent_from(sender).saturating_sub(next & !OPEN);
+                (sender, u64::from(unheard))
+            })
     }
 
     /// Where the row of a receiver begins.
     fn row(&self, receiver: usize) -> usize {
         receiver * self.rooms.largest()
+    }
+}
+
+impl Lost {
+    fn add(&mut self, rooms: Rooms, receiver: usize, sender: usize, count: u64) {
+        self.all += count;
+        if rooms.server(receiver) != rooms.server(sender) {
+            self.between_servers += count;
+        }
     }
 }
 
@@ -204,7 +238,11 @@ mod tests {
     }
 
     fn in_rooms(seats: usize, rooms: usize) -> Tally {
-        let mut tally = Tally::new(seats, Rooms::new(seats, rooms));
+        at_servers(seats, rooms, 1)
+    }
+
+    fn at_servers(seats: usize, rooms: usize, servers: usize) -> Tally {
+        let mut tally = Tally::new(seats, Rooms::new(seats, rooms, servers));
         (0..seats).for_each(|seat| tally.join(seat));
         tally
     }
@@ -220,7 +258,7 @@ mod tests {
         [
             tally.expected(),
             tally.received,
-            tally.lost(),
+            tally.lost().all,
             tally.duplicated,
             tally.out_of_order,
         ]
@@ -272,12 +310,12 @@ mod tests {
         tally.join(1);
         assert!(tally.is_complete());
         assert_eq!(tally.hear_there(1, 0, 4), Heard::New);
-        assert_eq!(tally.lost(), 0);
+        assert_eq!(tally.lost().all, 0);
         tally.leave(1);
         tally.join(1);
         (0..3).for_each(|_| tally.send(0));
         tally.hear_there(1, 0, 6);
-        assert_eq!(tally.lost(), 2, "the sixth and the eighth");
+        assert_eq!(tally.lost().all, 2, "the sixth and the eighth");
     }
 
     #[test]
@@ -300,7 +338,7 @@ mod tests {
         tally.hear_there(1, 0, 1);
         tally.hear_there(2, 0, 0);
         assert_eq!(tally.sent(), 2);
-        assert_eq!(tally.lost(), 1);
+        assert_eq!(tally.lost().all, 1);
     }
 
     #[test]
@@ -342,6 +380,41 @@ mod tests {
         assert_eq!(tally.hear(3, LOBBY, 0, 0), Heard::Besides);
         tally.join(3);
         assert_eq!(tally.hear(3, 1, 0, 0), Heard::Leaked);
+    }
+
+    #[test]
+    fn who_takes_a_seat_may_hear_who_had_it_and_never_itself() {
+        let mut tally = tally(2);
+        tally.send(0);
+        tally.leave(0);
+        assert_eq!(tally.hear_there(0, 0, 0), Heard::Besides);
+        tally.join(0);
+        tally.send(0);
+        assert_eq!(tally.hear_there(0, 0, 1), Heard::Own);
+        assert_eq!(counts(&tally), [2, 0, 2, 0, 0]);
+    }
+
+    #[test]
+    fn what_is_lost_on_its_way_to_another_server_is_told_apart() {
+        // 0 and 2 are at one server, 1 and 3 at the other.
+        let mut tally = at_servers(4, 1, 2);
+        (0..3).for_each(|_| tally.send(0));
+        for (receiver, number) in [(1, 0), (1, 2), (2, 0), (2, 1), (3, 0), (3, 2)] {
+            tally.hear_there(receiver, 0, number);
+        }
+        let lost = |all, between_servers| Lost {
+            all,
+            between_servers,
+        };
+        assert_eq!(
+            tally.lost(),
+            lost(3, 2),
+            "a gap each, and the last one of 2"
+        );
+        tally.leave(3);
+        assert_eq!(tally.lost(), lost(3, 2));
+        tally.hear_there(1, 0, 1);
+        assert_eq!((tally.lost(), tally.out_of_order), (lost(2, 1), 1));
     }
 
     #[test]

@@ -23,7 +23,10 @@ pub(crate) struct Round {
     pub(crate) number: u32,
     pub(crate) outcome: Outcome,
     pub(crate) closed_loop: ClosedLoop,
-    pub(crate) cpu: Option<Duration>,
+    /// Of each process that is watched.
+    pub(crate) cpu: Option<Vec<Duration>>,
+    /// How many these are.
+    pub(crate) processes: usize,
     pub(crate) before: Holdings,
     pub(crate) after: Holdings,
     /// The reasons why it did not pass; none if it did.
@@ -78,6 +81,7 @@ impl Round {
         let faults = bounds.filter_map(|(kind, most)| {
             let levels: Option<Vec<u64>> = held.iter().map(|memory| memory[kind].1).collect();
             let growth = median_growth(&levels?);
+            let most = most * self.processes as u64;
             let (what, _) = self.after.memory()[kind];
             (growth > most).then(|| {
                 format!("{what} memory grows by {growth} bytes a round; {most} are allowed")
@@ -109,8 +113,14 @@ impl Outcome {
                 self.connected, self.seats
             ));
         }
+        if self.lost.all > 0 {
+            let between = match self.lost.between_servers {
+                0 => String::new(),
+                count => format!(", {count} of them from one server to another"),
+            };
+            faults.push(format!("{} deliveries lost{between}", self.lost.all));
+        }
         for (count, what) in [
-            (self.lost, "lost"),
             (self.duplicated, "duplicated"),
             (self.out_of_order, "out of order"),
         ] {
@@ -137,6 +147,7 @@ mod tests {
 
     use super::*;
     use crate::closed_loop::ServersBook;
+    use crate::tally::Lost;
 
     const MIB: u64 = 1024 * 1024;
 
@@ -155,7 +166,7 @@ mod tests {
                 sent: 2,
                 expected: 2,
                 received: 2,
-                lost: 0,
+                lost: Lost::default(),
                 duplicated: 0,
                 out_of_order: 0,
                 leaked: 0,
@@ -166,6 +177,7 @@ mod tests {
             },
             closed_loop: ClosedLoop::default(),
             cpu: None,
+            processes: 1,
             before: held.clone(),
             after: held,
             faults: Vec::new(),
@@ -197,6 +209,18 @@ mod tests {
             ["resident memory grows by 2097152 bytes a round; 1048576 are allowed"]
         );
         assert_eq!(judged(&[4 * MIB, 3 * MIB, 2 * MIB]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn of_several_processes_each_may_grow_as_much_as_one() {
+        let mut rounds = [round(1, MIB), round(2, 3 * MIB), round(3, 5 * MIB)];
+        let [first, second, third] = &mut rounds;
+        third.processes = 2;
+        third.judge(&[first.clone(), second.clone()]);
+        assert_eq!(third.faults, Vec::<String>::new());
+        third.processes = 1;
+        third.judge(&[first.clone(), second.clone()]);
+        assert_eq!(third.faults.len(), 1);
     }
 
     #[test]
@@ -240,7 +264,7 @@ mod tests {
     #[test]
     fn what_went_wrong_with_deliveries_and_clients_is_named() {
         let mut round = round(1, MIB);
-        round.outcome.lost = 3;
+        round.outcome.lost.all = 3;
         round.outcome.connected = 1;
         round
             .outcome
@@ -255,5 +279,9 @@ mod tests {
                 "2 x lost its connection: left"
             ]
         );
+        round.outcome.lost.between_servers = 2;
+        round.judge(&[]);
+        let lost = "3 deliveries lost, 2 of them from one server to another";
+        assert_eq!(round.faults[1], lost);
     }
 }

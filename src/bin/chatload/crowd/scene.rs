@@ -15,7 +15,7 @@ use chatd::client::{
 use crate::load::latency::Latencies;
 use crate::plan::Plan;
 use crate::rooms::{self, LOBBY};
-use crate::tally::{Heard, Tally};
+use crate::tally::{Heard, Lost, Tally};
 
 /// When all is said and nothing was heard for this long, what is missing is lost.
 const SILENCE_MAX: Duration = Duration::from_secs(10);
@@ -65,7 +65,7 @@ pub(crate) struct Outcome {
     pub(crate) sent: u64,
     pub(crate) expected: u64,
     pub(crate) received: u64,
-    pub(crate) lost: u64,
+    pub(crate) lost: Lost,
     pub(crate) duplicated: u64,
     pub(crate) out_of_order: u64,
     /// How many were heard in a wrong room, and of the first one where it was said and where heard.
@@ -282,14 +282,13 @@ impl Scene<'_> {
         let Some((sender, number)) = self.words.read(words) else {
             return;
         };
-        if sender == receiver {
-            return self.trouble(NOT_FOR_IT);
-        }
         if sender >= self.seats.len() || number >= self.tally.next_number(sender) {
             return self.trouble(NOT_SAID);
         }
-        if self.tally.hear(receiver, room, sender, number) != Heard::New {
-            return;
+        match self.tally.hear(receiver, room, sender, number) {
+            Heard::New => {}
+            Heard::Own => return self.trouble(NOT_FOR_IT),
+            Heard::Again | Heard::Leaked | Heard::Besides => return,
         }
         if let Some(heard_at) = heard_at {
             let due_at = self.began_at + self.plan.due(sender, number);
@@ -424,7 +423,7 @@ mod tests {
     #[track_caller]
     fn assert_found(outcome: &Outcome, wrong: [u64; 4], troubles: &[(&str, u64)]) {
         let found = [
-            outcome.lost,
+            outcome.lost.all,
             outcome.duplicated,
             outcome.out_of_order,
             outcome.leaked,
