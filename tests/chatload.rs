@@ -144,6 +144,143 @@ fn a_running_server_is_loaded_in_either_dialect_and_watched() {
 }
 
 #[test]
+fn rooms_are_kept_apart_by_a_server_that_is_well() {
+    let server = Server::start(&["rooms-max=10"]);
+    // The second one has rooms for all, and newcomers pass through the lobby while others talk there.
+    for target in [
+        vec!["--rooms", "300", "--storm"],
+        vec!["--rooms", "11", &format!("wire://{}", server.wire())],
+        vec!["--rooms", "11", &format!("telnet://{}", server.telnet())],
+    ] {
+        let report = report(
+            chatload()
+                .args(["--clients", "600", "--interval", "0.02-0.06"])
+                .args(["--churn", "--abort", "30"])
+                .args(&target),
+        );
+        assert_eq!(report["verdict"], "PASS", "{report:#}");
+        let round = &report["rounds"][0];
+        assert_eq!(round["connected"], 600, "{round:#}");
+        assert_eq!(round["leaked"], 0);
+        assert!(round["received"].as_u64() > Some(0), "{round:#}");
+    }
+}
+
+#[test]
+fn rooms_that_are_refused_fail() {
+    let server = Server::start(&["rooms-max=2"]);
+    let report = report(
+        chatload()
+            .args(["--clients", "20", "--rooms", "5", "--messages", "2"])
+            .args(["--interval", "0.01", &format!("wire://{}", server.wire())]),
+    );
+    assert_fails_for(&report, "12 of 20 clients connected");
+    assert_fails_for(&report, "8 x refused: there are 2 rooms already");
+}
+
+#[test]
+fn lines_in_wrong_rooms_twice_or_late_fail() {
+    let address = careless::serve();
+    let report = report(
+        chatload()
+            .args(["--clients", "20", "--rooms", "5", "--messages", "12"])
+            .args(["--interval", "0.01", &format!("wire://{address}")]),
+    );
+    let round = &report["rounds"][0];
+    assert_eq!(round["lost"], 0, "{round:#}");
+    // Of twelve messages three each, to the three others of the room or to the sixteen of other rooms.
+    assert_fails_for(&report, &format!("{} deliveries duplicated", 20 * 3 * 3));
+    assert_fails_for(&report, &format!("{} deliveries out of order", 20 * 3 * 3));
+    assert_fails_for(&report, &format!("{} heard in a wrong room", 20 * 3 * 16));
+}
+
+/// A server of the wire dialect that is careless with every fourth message of each client.
+mod careless {
+    use std::io::{BufRead, BufReader, Write};
+    use std::net::{SocketAddr, TcpListener, TcpStream};
+    use std::sync::{Arc, Mutex};
+    use std::thread;
+
+    /// Who is there: the room, and where to write.
+    type Members = Arc<Mutex<Vec<(String, TcpStream)>>>;
+
+    pub(super) fn serve() -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("it is bound");
+        let members = Members::default();
+        thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let members = Arc::clone(&members);
+                thread::spawn(move || attend(stream, &members));
+            }
+        });
+        address
+    }
+
+    fn attend(stream: TcpStream, members: &Members) {
+        let own = stream.peer_addr().expect("it is connected");
+        let lines = BufReader::new(stream.try_clone().expect("a descriptor")).lines();
+        members
+            .lock()
+            .expect("no poison")
+            .push((String::new(), stream));
+        let mut chats = Vec::new();
+        // Until it asks to leave, or is gone.
+        for line in lines.map_while(Result::ok) {
+            let mut members = members.lock().expect("no poison");
+            let Some(at) = place_of(own, &members) else {
+                return;
+            };
+            match line.split(' ').next() {
+                Some("NAME") => answer(&members[at].1, &line),
+                Some("JOIN") => {
+                    members[at].0.clone_from(&line);
+                    answer(&members[at].1, &line);
+                }
+                Some("CHAT") => {
+                    chats.push(line);
+                    say(&chats, at, &members);
+                }
+                _ => break,
+            }
+        }
+        let mut members = members.lock().expect("no poison");
+        if let Some(at) = place_of(own, &members) {
+            members.swap_remove(at);
+        }
+    }
+
+    fn place_of(own: SocketAddr, members: &[(String, TcpStream)]) -> Option<usize> {
+        let is_own = |stream: &TcpStream| stream.peer_addr().is_ok_and(|address| address == own);
+        members.iter().position(|(_, stream)| is_own(stream))
+    }
+
+    /// Of four, the first goes to everybody, the second comes behind the third, and the fourth comes twice.
+    fn say(chats: &[String], author: usize, members: &[(String, TcpStream)]) {
+        let (last, before) = chats.split_last().expect("one was said");
+        let told: &[&String] = match before.len() % 4 {
+            0 => &[last],
+            1 => &[],
+            2 => &[last, &before[before.len() - 1]],
+            _ => &[last, last],
+        };
+        for (at, (room, stream)) in members.iter().enumerate() {
+            let is_for_it = *room == members[author].0 || before.len() % 4 == 0;
+            if at != author && is_for_it {
+                for line in told {
+                    answer(stream, line);
+                }
+            }
+        }
+    }
+
+    fn answer(mut stream: &TcpStream, line: &str) {
+        // Who has gone does not hear it.
+        let _ = stream.write_all(format!("{line}\n").as_bytes());
+    }
+}
+
+#[test]
 fn a_leak_in_its_own_server_fails() {
     let leak = planted::leak().expect(NO_COMPILER);
     let report = report(
@@ -209,6 +346,11 @@ fn wrong_usage_is_one_line() {
         &["--no-such-option"],
         &["udp://127.0.0.1:1"],
         &["--pid", "1"],
+        &["--rooms", "0"],
+        &["--clients", "10", "--rooms", "11"],
+        &["--pid", "1", "--pid", "2", "wire://127.0.0.1:1"],
+        &["--clients", "2", "wire://h:1", "wire://h:2", "wire://h:3"],
+        &["wire://127.0.0.1:1", "wire://127.0.0.1:1"],
     ] {
         complaint(chatload().args(arguments), 2);
     }

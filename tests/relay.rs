@@ -9,6 +9,9 @@ mod crowd;
 mod engine;
 #[path = "relay/failing.rs"]
 mod failing;
+#[cfg(feature = "load")]
+#[path = "relay/load.rs"]
+mod load;
 #[path = "relay/talking.rs"]
 mod talking;
 
@@ -84,6 +87,11 @@ fn main() {
         ("all is heard once: the engine is emptied", crowd::emptied),
         ("all is heard once: connections are cut", crowd::cut),
         ("all is heard once: a server is slow", crowd::slow_server),
+        #[cfg(feature = "load")]
+        (
+            "a load over two servers hears all of its rooms",
+            load::two_servers,
+        ),
     ] {
         let run = move || {
             test();

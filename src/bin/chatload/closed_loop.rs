@@ -104,6 +104,7 @@ mod tests {
     use chatd::client::Why;
 
     use super::*;
+    use crate::rooms::LOBBY;
 
     fn address(port: u16) -> SocketAddr {
         SocketAddr::from(([127, 0, 0, 1], port))
@@ -115,6 +116,8 @@ mod tests {
             address: Some(address),
             ending,
             named: true,
+            room: LOBBY,
+            seated: true,
             closed,
         }
     }

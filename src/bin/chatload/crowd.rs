@@ -2,7 +2,6 @@
 
 mod scene;
 
-use std::collections::BTreeMap;
 use std::io;
 use std::mem;
 use std::time::Duration;
@@ -10,14 +9,12 @@ use std::time::Duration;
 use chatd::client::{self, ClientId, Clients, Connection, Target};
 
 use crate::clock;
-use crate::load::latency::Latencies;
 use crate::options::Options;
 use crate::plan::{Agenda, Conduct, Deed, Plan};
 use crate::progress::Progress;
-use crate::tally::Tally;
 
 pub(crate) use scene::{Ending, Outcome, Visit, QUANTILES};
-use scene::{Scene, Seat, Words, ECHO_MAX};
+use scene::{Scene, Words, ECHO_MAX};
 
 /// How many join or leave together, where it is no storm.
 const GROUP: usize = 50;
@@ -35,7 +32,7 @@ const UNDIALLED: &str = "a client that did not dial, for those before it did not
 /// The clients of one round, and what is known of them.
 pub(crate) struct Crowd<'a> {
     clients: Clients,
-    target: &'a Target,
+    targets: &'a [Target],
     storm: bool,
     join_max: Duration,
     scene: Scene<'a>,
@@ -45,29 +42,15 @@ impl<'a> Crowd<'a> {
     pub(crate) fn new(
         options: &Options,
         plan: &'a Plan,
-        target: &'a Target,
+        targets: &'a [Target],
         round: u32,
     ) -> io::Result<Self> {
-        let now = clock();
         Ok(Self {
             clients: Clients::new()?,
-            target,
+            targets,
             storm: options.storm,
             join_max: JOIN_MAX,
-            scene: Scene {
-                plan,
-                words: Words::new(round, options.message_bytes),
-                tally: Tally::new(plan.seats.len()),
-                latencies: Latencies::new()?,
-                seats: vec![Seat::default(); plan.seats.len()],
-                visits: Vec::new(),
-                joining: 0,
-                vacant: Vec::new(),
-                began_at: now,
-                said_at: now,
-                heard_at: now,
-                troubles: BTreeMap::new(),
-            },
+            scene: Scene::new(plan, Words::new(round, options.message_bytes), clock())?,
         })
     }
 
@@ -85,7 +68,7 @@ impl<'a> Crowd<'a> {
         Ok((outcome, self.scene.visits))
     }
 
-    /// Everybody connects and takes a name, in groups or all at once. A group that is overdue is the last one: a server
+    /// Everybody connects, takes a name and goes to their room, in groups or all at once. A group that is overdue is the last one: a server
     /// that does not answer would keep each of them waiting.
     fn join(&mut self, progress: &mut Progress) -> io::Result<()> {
         let seats: Vec<usize> = (0..self.scene.seats.len()).collect();
@@ -208,7 +191,8 @@ impl<'a> Crowd<'a> {
         } else {
             Ending::None
         };
-        let id = clients.dial(self.target, options);
+        let target = &self.targets[scene.plan.rooms.server(seat)];
+        let id = clients.dial(target, options);
         scene.seat(seat, id, ending);
     }
 
@@ -242,8 +226,8 @@ mod tests {
         };
         let plan = Plan::new(&options);
         let mut progress = Progress::new(1, plan.messages(), clock());
-        let target = Target::resolve(&format!("wire://{address}")).expect("an address");
-        let mut crowd = Crowd::new(&options, &plan, &target, 1).expect("the system gives a poll");
+        let targets = [Target::resolve(&format!("wire://{address}")).expect("an address")];
+        let mut crowd = Crowd::new(&options, &plan, &targets, 1).expect("the system gives a poll");
         crowd.join_max = Duration::from_millis(1);
         crowd.join(&mut progress).expect("the kernel lets it wait");
         assert_eq!(crowd.scene.visits.len(), GROUP);

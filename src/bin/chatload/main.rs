@@ -1,4 +1,4 @@
-//! chatload: many clients talk in one room of a chatd, and nothing may be lost or left over.
+//! chatload: many clients talk in the rooms of a chatd, and nothing may be lost or left over.
 //!
 //! ```text
 //! options      what to do                  plan         who does what when, from a seed
@@ -8,6 +8,7 @@
 //! verdict      why a round did not pass    report       text, JSON, CSV
 //! progress     a bar or a line             heap         dhat, where it is built in
 //! figures      how they are written        load         what the bench over loopback has as well
+//! rooms        who belongs where
 //! ```
 //!
 //! A round is: look at what the server holds, [`play`](crowd::Crowd::play), wait until it is at rest, look again.
@@ -23,6 +24,7 @@ mod options;
 mod plan;
 mod progress;
 mod report;
+mod rooms;
 mod server_log;
 mod subject;
 mod tally;
@@ -61,27 +63,28 @@ fn main() -> ExitCode {
         Ok(Request::Print(text)) => return write(&text, true),
         Err(wrong) => return complain(&format!("{wrong}; --help lists the options"), USAGE),
     };
-    let target = match options.target.as_deref().map(find).transpose() {
-        Ok(target) => target,
+    let targets: Result<Vec<_>, _> = options.targets.iter().map(|it| find(it)).collect();
+    let targets = match targets {
+        Ok(targets) => targets,
         Err((why, status)) => return complain(&why, status),
     };
-    match run(&options, target) {
+    match run(&options, targets) {
         Ok((report, passed)) => write(&report, passed),
         Err(error) => complain(&error.to_string(), 1),
     }
 }
 
 /// Plays all rounds; gives the report, and whether they passed.
-fn run(options: &Options, target: Option<Target>) -> io::Result<(String, bool)> {
-    raise_descriptor_limit(options, target.is_none())?;
-    let _profile = target.is_none().then(heap::Profile::begin);
+fn run(options: &Options, targets: Vec<Target>) -> io::Result<(String, bool)> {
+    raise_descriptor_limit(options, targets.is_empty())?;
+    let _profile = targets.is_empty().then(heap::Profile::begin);
     let plan = Plan::new(options);
     let mut progress = Progress::new(options.rounds, plan.messages(), clock());
-    let subject = Subject::new(options, target)?;
+    let subject = Subject::new(options, targets)?;
     let mut rounds: Vec<Round> = Vec::new();
     for number in 1..=options.rounds {
         progress.begin(number, clock());
-        let crowd = || Crowd::new(options, &plan, &subject.target, number);
+        let crowd = || Crowd::new(options, &plan, &subject.targets, number);
         let mut round = play(number, &subject, crowd, &mut progress)?;
         round.judge(&rounds);
         rounds.push(round);
@@ -122,7 +125,12 @@ fn play<'a>(
         number,
         closed_loop: ClosedLoop::compare(&visits, log.as_deref()),
         outcome,
-        cpu: cpu.map(|(after, before)| after.saturating_sub(before)),
+        cpu: cpu.map(|(after, before)| {
+            let each = after.into_iter().zip(before);
+            each.map(|(after, before)| after.saturating_sub(before))
+                .collect()
+        }),
+        processes: subject.processes(),
         before,
         after,
         faults: Vec::new(),

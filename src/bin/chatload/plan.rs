@@ -9,11 +9,13 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use crate::options::Options;
+use crate::rooms::Rooms;
 
 /// What every round does.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
     pub(crate) seats: Vec<Seat>,
+    pub(crate) rooms: Rooms,
     messages: u16,
 }
 
@@ -79,6 +81,7 @@ impl Plan {
         });
         Self {
             seats: seats.collect(),
+            rooms: options.seating(),
             messages: options.messages,
         }
     }

@@ -18,7 +18,7 @@ const UNSEEN: &str = "not seen";
 /// All rounds and what became of them.
 pub(crate) struct Report<'a> {
     pub(crate) options: &'a Options,
-    /// Where the server listened.
+    /// Where the servers listened.
     pub(crate) address: String,
     /// What could not be watched, and why.
     pub(crate) blind: Option<&'static str>,
@@ -61,8 +61,12 @@ impl Report<'_> {
     fn text(&self) -> String {
         let options = self.options;
         let mut out = format!(
-            "{} clients, {} messages of {} bytes each, every {} to {} s, seed {}\nagainst {}\n",
+            "{} clients{}, {} messages of {} bytes each, every {} to {} s, seed {}\nagainst {}\n",
             grouped(options.clients as u64),
+            match options.rooms {
+                1 => String::new(),
+                rooms => format!(" in {} rooms", grouped(rooms as u64)),
+            },
             options.messages,
             options.message_bytes,
             options.interval_min.as_secs_f64(),
@@ -75,9 +79,9 @@ impl Report<'_> {
         }
         for round in self.rounds {
             let _ = writeln!(out, "\nround {} of {}", round.number, options.rounds);
-            round.describe(&mut out);
+            round.describe(options.rooms, &mut out);
         }
-        let _ = writeln!(out, "\n{}\n", legend(options.rounds));
+        let _ = writeln!(out, "\n{}\n", legend(options));
         let faults = self.faults();
         for fault in &faults {
             let _ = writeln!(out, "{fault}");
@@ -95,6 +99,7 @@ impl Report<'_> {
             "server": self.address,
             "not_watched": self.blind,
             "clients": options.clients,
+            "rooms": options.rooms,
             "messages": options.messages,
             "message_bytes": options.message_bytes,
             "interval_seconds": [options.interval_min.as_secs_f64(), options.interval_max.as_secs_f64()],
@@ -132,24 +137,31 @@ impl Round {
         self.outcome.received * 1000 / milliseconds
     }
 
-    fn describe(&self, out: &mut String) {
+    fn describe(&self, rooms: usize, out: &mut String) {
         let outcome = &self.outcome;
         let connected = [outcome.connected, outcome.seats].map(|count| grouped(count as u64));
         let [expected, received, lost, duplicated, out_of_order] = [
             outcome.expected,
             outcome.received,
-            outcome.lost,
+            outcome.lost.all,
             outcome.duplicated,
             outcome.out_of_order,
         ]
         .map(grouped);
+        let leaked = match rooms {
+            1 => String::new(),
+            _ => format!(", {} in a wrong room", grouped(outcome.leaked)),
+        };
         let latency: Vec<String> = QUANTILES
             .iter()
             .zip(outcome.latency_us)
             .map(|((what, _), us)| format!("{what} {:.1} ms", us as f64 / 1000.0))
             .collect();
         let rate = grouped(self.deliveries_per_second());
-        let cpu = self.cpu.map(|cpu| format!("{:.2} s", cpu.as_secs_f64()));
+        let cpu = self.cpu.as_ref().map(|cpu| {
+            let each = cpu.iter().map(|cpu| format!("{:.2} s", cpu.as_secs_f64()));
+            each.collect::<Vec<_>>().join(" and ")
+        });
         let book = &self.closed_loop;
         let [opens, closes] = [book.opens_here, book.closes_here].map(grouped);
         let there = book.there.as_ref().map(|there| {
@@ -168,7 +180,7 @@ impl Round {
             (
                 "deliveries",
                 format!(
-                    "{expected} expected, {received} received: {lost} lost, {duplicated} duplicated, {out_of_order} out of order"
+                    "{expected} expected, {received} received: {lost} lost, {duplicated} duplicated, {out_of_order} out of order{leaked}"
                 ),
             ),
             ("latency", latency.join(", ")),
@@ -211,6 +223,7 @@ impl Round {
         let book = &self.closed_loop;
         let there = book.there.as_ref();
         let closes = there.map(|there| there.closes.values().sum::<u64>());
+        let cpu = self.cpu.as_ref().map(|cpu| cpu.iter().sum::<Duration>());
         let latency_us: Map<String, Value> = QUANTILES
             .iter()
             .zip(outcome.latency_us)
@@ -223,13 +236,15 @@ impl Round {
             "sent": outcome.sent,
             "expected": outcome.expected,
             "received": outcome.received,
-            "lost": outcome.lost,
+            "lost": outcome.lost.all,
+            "lost_between_servers": outcome.lost.between_servers,
             "duplicated": outcome.duplicated,
             "out_of_order": outcome.out_of_order,
+            "leaked": outcome.leaked,
             "latency_us": latency_us,
             "seconds": outcome.talk.as_secs_f64(),
             "deliveries_per_second": self.deliveries_per_second(),
-            "server_cpu_seconds": self.cpu.as_ref().map(Duration::as_secs_f64),
+            "server_cpu_seconds": cpu.map(|cpu| cpu.as_secs_f64()),
             "client_opens": book.opens_here,
             "client_closes": book.closes_here,
             "server_opens": there.map(|there| there.opens),
@@ -281,14 +296,15 @@ fn flatten(outer: &str, value: &Value, columns: &mut Vec<(String, String)>) {
 }
 
 /// What the report cannot say beside its numbers.
-fn legend(rounds: u32) -> String {
-    let memory = if rounds < FIRST_JUDGED_ROUND {
+fn legend(options: &Options) -> String {
+    let memory = if options.rounds < FIRST_JUDGED_ROUND {
         format!("Memory is judged from round {FIRST_JUDGED_ROUND} on.")
     } else {
         format!(
-            "Memory may grow by {} resident and {} of heap a round, in the median of those after the first.",
+            "Memory may grow by {} resident and {} of heap a round{}, in the median of those after the first.",
             kibibytes(RESIDENT_GROWTH_MAX),
-            kibibytes(HEAP_GROWTH_MAX)
+            kibibytes(HEAP_GROWTH_MAX),
+            if options.pids.len() > 1 { " and process" } else { "" }
         )
     };
     format!("Latency is counted from the moment at which a message was due. {memory}")

@@ -1,4 +1,4 @@
-//! The server under load, and what can be seen of it: one of our own in this process, or another process from outside.
+//! The servers under load, and what can be seen of them: one of our own in this process, or other processes from outside.
 
 use std::fs;
 use std::io;
@@ -27,14 +27,14 @@ const REST_MAX: Duration = Duration::from_secs(5);
 /// The states of `/proc/net/tcp` (the kernel's `tcp_states.h`).
 const CLOSE_WAIT: &str = "08";
 
-/// The server and how it is watched.
+/// The server, or those that share a chat, and how they are watched.
 #[derive(Debug)]
 pub(crate) struct Subject {
-    /// Where it listens.
-    pub(crate) target: Target,
+    /// Where they listen.
+    pub(crate) targets: Vec<Target>,
     own: Option<OwnServer>,
-    /// The process to look at; `None`: there is nothing to see.
-    pid: Option<u32>,
+    /// The processes to look at; none: there is nothing to see.
+    pids: Vec<u32>,
 }
 
 /// A server in a thread of this process.
@@ -47,7 +47,7 @@ struct OwnServer {
     log: SharedLog,
 }
 
-/// What is held at one moment. `None` could not be seen.
+/// What is held at one moment, by all processes together. `None` could not be seen.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Holdings {
     pub(crate) descriptors: Option<u64>,
@@ -61,15 +61,15 @@ pub(crate) struct Holdings {
 }
 
 impl Subject {
-    /// Starts a server, or finds the one that is named.
+    /// Starts a server, or finds those that are named.
     ///
     /// # Errors
     /// One line that says why there is none.
-    pub(crate) fn new(options: &Options, target: Option<Target>) -> io::Result<Self> {
-        let Some(target) = target else {
+    pub(crate) fn new(options: &Options, targets: Vec<Target>) -> io::Result<Self> {
+        if targets.is_empty() {
             return Self::start(options);
-        };
-        if let Some(pid) = options.pid {
+        }
+        for pid in &options.pids {
             if Process::of(&pid.to_string()).descriptors.is_empty() {
                 return Err(io::Error::other(format!(
                     "cannot look at the descriptors of process {pid}"
@@ -77,9 +77,9 @@ impl Subject {
             }
         }
         Ok(Self {
-            target,
+            targets,
             own: None,
-            pid: options.pid,
+            pids: options.pids.clone(),
         })
     }
 
@@ -95,7 +95,7 @@ impl Subject {
             .addresses()
             .first()
             .ok_or_else(|| io::Error::other("the server listens nowhere"))?;
-        let target = Target::resolve(&format!("wire://{address}"))?;
+        let targets = vec![Target::resolve(&format!("wire://{address}"))?];
         let shutdown_handle = server.shutdown_handle();
         let core = cores::split();
         let (sender, task) = mpsc::channel();
@@ -109,9 +109,9 @@ impl Subject {
             log,
         };
         Ok(Self {
-            target,
+            targets,
             own: Some(own),
-            pid: Some(process::id()),
+            pids: vec![process::id()],
         })
     }
 
@@ -120,39 +120,55 @@ impl Subject {
         self.own.as_ref().map(|own| &own.log)
     }
 
-    /// The server in words.
+    /// The servers in words.
     pub(crate) fn describe(&self) -> String {
-        let addresses = self.target.addresses().iter();
-        let addresses: Vec<String> = addresses
-            .map(|address| format!("{}://{address}", self.target.dialect()))
-            .collect();
+        let of = |target: &Target| {
+            let dialect = target.dialect();
+            let addresses = target.addresses().iter();
+            let addresses = addresses.map(|address| format!("{dialect}://{address}"));
+            addresses.collect::<Vec<_>>().join(" ")
+        };
+        let addresses: Vec<String> = self.targets.iter().map(of).collect();
         let addresses = addresses.join(" ");
-        match (&self.own, self.pid) {
+        let pids: Vec<String> = self.pids.iter().map(u32::to_string).collect();
+        match (&self.own, &pids[..]) {
             (Some(_), _) => format!("a server of its own on {addresses}"),
-            (None, Some(pid)) => format!("process {pid} on {addresses}"),
-            (None, None) => addresses,
+            (None, []) => addresses,
+            (None, [pid]) => format!("process {pid} on {addresses}"),
+            (None, pids) => format!("processes {} on {addresses}", pids.join(" ")),
         }
+    }
+
+    /// How many processes are watched, or one.
+    pub(crate) fn processes(&self) -> usize {
+        self.pids.len().max(1)
     }
 
     /// What cannot be watched, if anything; a sentence.
     pub(crate) fn blind(&self) -> Option<&'static str> {
-        match (&self.own, self.pid) {
-            (Some(_), _) => None,
-            (None, Some(_)) => Some(
-                "Its log cannot be seen from here: sessions, names, queued bytes and its opens and closes are not \
-                 judged.",
-            ),
-            (None, None) => Some(
-                "Only the clients, and sockets in CLOSE_WAIT, are judged: its log cannot be seen from here, and without \
-                 --pid nor can its process.",
-            ),
+        if self.own.is_some() {
+            return None;
         }
+        Some(match (self.pids.len(), self.targets.len()) {
+            (0, _) => {
+                "Only the clients, and sockets in CLOSE_WAIT, are judged: no log can be seen from here, and without \
+                 --pid no process."
+            }
+            (pids, targets) if pids < targets => {
+                "No log can be seen from here: sessions, names, queued bytes and opens and closes there are not judged. \
+                 Nor are processes without a --pid of their own."
+            }
+            _ => {
+                "No log can be seen from here: sessions, names, queued bytes and opens and closes there are not judged."
+            }
+        })
     }
 
     /// What is held now.
     pub(crate) fn holdings(&self) -> Holdings {
-        let process = self.pid.map(|pid| Process::of(&pid.to_string()));
-        let mut holdings = process.map_or_else(Holdings::default, |of| Holdings::of(&of));
+        let processes = self.pids.iter().map(|pid| Process::of(&pid.to_string()));
+        let each = processes.map(|process| Holdings::of(&process));
+        let mut holdings = each.reduce(|all, one| all.with(&one)).unwrap_or_default();
         holdings.close_wait = self.close_wait();
         if let Some(own) = &self.own {
             let ask = || own.shutdown_handle.report().is_ok();
@@ -180,13 +196,18 @@ impl Subject {
         }
     }
 
-    /// The CPU time of the server so far.
-    pub(crate) fn cpu(&self) -> Option<Duration> {
-        let time = match &self.own {
-            Some(own) => CoreTime::of_thread(&own.task),
-            None => CoreTime::of_process(self.pid?),
+    /// The CPU time of each server that is watched so far.
+    pub(crate) fn cpu(&self) -> Option<Vec<Duration>> {
+        let times: io::Result<Vec<_>> = match &self.own {
+            Some(own) => CoreTime::of_thread(&own.task).map(|time| vec![time]),
+            None if self.pids.is_empty() => return None,
+            None => {
+                let pids = self.pids.iter();
+                pids.map(|pid| CoreTime::of_process(*pid)).collect()
+            }
         };
-        time.ok().map(|time| time.ran)
+        let times = times.ok()?;
+        Some(times.into_iter().map(|time| time.ran).collect())
     }
 
     /// Ends a server of our own.
@@ -202,12 +223,10 @@ impl Subject {
         outcome.unwrap_or_else(|_| Err(io::Error::other("the server has panicked")))
     }
 
-    /// Sockets between the server and its clients that one side has closed and the other has forgotten.
+    /// Sockets between the servers and their clients that one side has closed and the other has forgotten.
     fn close_wait(&self) -> Option<u64> {
-        let ports: Vec<String> = self
-            .target
-            .addresses()
-            .iter()
+        let addresses = self.targets.iter().flat_map(Target::addresses);
+        let ports: Vec<String> = addresses
             .map(|address| format!(":{:04X}", address.port()))
             .collect();
         let mut found = None;
@@ -240,6 +259,17 @@ impl Holdings {
             descriptors: Some(process.open_descriptors() as u64),
             threads: Some(process.threads as u64),
             resident_bytes: Some(process.resident_bytes),
+            ..Self::default()
+        }
+    }
+
+    /// What these and others hold together.
+    fn with(&self, other: &Self) -> Self {
+        let sum = |one: Option<u64>, other: Option<u64>| Some(one? + other?);
+        Self {
+            descriptors: sum(self.descriptors, other.descriptors),
+            threads: sum(self.threads, other.threads),
+            resident_bytes: sum(self.resident_bytes, other.resident_bytes),
             ..Self::default()
         }
     }
@@ -290,6 +320,7 @@ fn settings(options: &Options) -> io::Result<Settings> {
     };
     let limits = &mut settings.limits;
     limits.history_lines = 0;
+    limits.rooms_max = limits.rooms_max.max(options.rooms);
     let rate = f64::from(limits.line_rate.per_second);
     if options.interval_min.as_secs_f64() * rate < 2.0 {
         limits.line_rate = Rate::UNLIMITED;
@@ -315,5 +346,10 @@ mod tests {
             ..Process::default()
         };
         assert_eq!(Holdings::of(&process).descriptors, Some(0));
+        let both = Holdings::of(&process).with(&Holdings::of(&process));
+        assert_eq!((both.descriptors, both.threads), (Some(0), Some(2)));
+        // One that has died is not taken for one that holds nothing.
+        let one = Holdings::of(&process).with(&Holdings::default());
+        assert_eq!(one, Holdings::default());
     }
 }

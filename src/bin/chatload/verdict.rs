@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::closed_loop::ClosedLoop;
 use crate::crowd::Outcome;
+use crate::rooms;
 use crate::subject::Holdings;
 
 /// Of the rounds after the first, half at least must leave memory no further above the round before than this. One that
@@ -22,7 +23,10 @@ pub(crate) struct Round {
     pub(crate) number: u32,
     pub(crate) outcome: Outcome,
     pub(crate) closed_loop: ClosedLoop,
-    pub(crate) cpu: Option<Duration>,
+    /// Of each process that is watched.
+    pub(crate) cpu: Option<Vec<Duration>>,
+    /// How many these are.
+    pub(crate) processes: usize,
     pub(crate) before: Holdings,
     pub(crate) after: Holdings,
     /// The reasons why it did not pass; none if it did.
@@ -77,6 +81,7 @@ impl Round {
         let faults = bounds.filter_map(|(kind, most)| {
             let levels: Option<Vec<u64>> = held.iter().map(|memory| memory[kind].1).collect();
             let growth = median_growth(&levels?);
+            let most = most * self.processes as u64;
             let (what, _) = self.after.memory()[kind];
             (growth > most).then(|| {
                 format!("{what} memory grows by {growth} bytes a round; {most} are allowed")
@@ -108,14 +113,27 @@ impl Outcome {
                 self.connected, self.seats
             ));
         }
+        if self.lost.all > 0 {
+            let between = match self.lost.between_servers {
+                0 => String::new(),
+                count => format!(", {count} of them from one server to another"),
+            };
+            faults.push(format!("{} deliveries lost{between}", self.lost.all));
+        }
         for (count, what) in [
-            (self.lost, "lost"),
             (self.duplicated, "duplicated"),
             (self.out_of_order, "out of order"),
         ] {
             if count > 0 {
                 faults.push(format!("{count} deliveries {what}"));
             }
+        }
+        if let Some(leak) = self.first_leak {
+            let [said, heard] = leak.map(|room| rooms::name(room).unwrap_or("lobby".to_owned()));
+            let count = self.leaked;
+            faults.push(format!(
+                "{count} heard in a wrong room, the first one said in {said} and heard in {heard}"
+            ));
         }
         let troubles = self.troubles.iter();
         faults.extend(troubles.map(|(what, count)| format!("{count} x {what}")));
@@ -129,6 +147,7 @@ mod tests {
 
     use super::*;
     use crate::closed_loop::ServersBook;
+    use crate::tally::Lost;
 
     const MIB: u64 = 1024 * 1024;
 
@@ -147,15 +166,18 @@ mod tests {
                 sent: 2,
                 expected: 2,
                 received: 2,
-                lost: 0,
+                lost: Lost::default(),
                 duplicated: 0,
                 out_of_order: 0,
+                leaked: 0,
+                first_leak: None,
                 latency_us: [1; 4],
                 talk: Duration::from_secs(1),
                 troubles: BTreeMap::new(),
             },
             closed_loop: ClosedLoop::default(),
             cpu: None,
+            processes: 1,
             before: held.clone(),
             after: held,
             faults: Vec::new(),
@@ -190,6 +212,18 @@ mod tests {
     }
 
     #[test]
+    fn of_several_processes_each_may_grow_as_much_as_one() {
+        let mut rounds = [round(1, MIB), round(2, 3 * MIB), round(3, 5 * MIB)];
+        let [first, second, third] = &mut rounds;
+        third.processes = 2;
+        third.judge(&[first.clone(), second.clone()]);
+        assert_eq!(third.faults, Vec::<String>::new());
+        third.processes = 1;
+        third.judge(&[first.clone(), second.clone()]);
+        assert_eq!(third.faults.len(), 1);
+    }
+
+    #[test]
     fn what_is_left_over_is_named() {
         let mut round = round(1, MIB);
         round.after.descriptors = Some(11);
@@ -216,9 +250,21 @@ mod tests {
     }
 
     #[test]
+    fn a_leak_between_rooms_is_named() {
+        let mut round = round(1, MIB);
+        round.outcome.leaked = 2;
+        round.outcome.first_leak = Some([1, rooms::LOBBY]);
+        round.judge(&[]);
+        let named = rooms::name(1).expect("it is not the lobby");
+        let leak =
+            format!("2 heard in a wrong room, the first one said in {named} and heard in lobby");
+        assert_eq!(round.faults, [leak]);
+    }
+
+    #[test]
     fn what_went_wrong_with_deliveries_and_clients_is_named() {
         let mut round = round(1, MIB);
-        round.outcome.lost = 3;
+        round.outcome.lost.all = 3;
         round.outcome.connected = 1;
         round
             .outcome
@@ -233,5 +279,9 @@ mod tests {
                 "2 x lost its connection: left"
             ]
         );
+        round.outcome.lost.between_servers = 2;
+        round.judge(&[]);
+        let lost = "3 deliveries lost, 2 of them from one server to another";
+        assert_eq!(round.faults[1], lost);
     }
 }

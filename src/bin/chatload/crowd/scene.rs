@@ -1,22 +1,30 @@
 //! What the clients of a round do and hear: who sits where, what was said and heard, and what went wrong.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::iter;
 use std::mem;
 use std::net::SocketAddr;
 use std::process;
 use std::time::{Duration, Instant};
 
-use chatd::client::{ClientId, Connection, Event, Leave, Message, Refusal, SendError, Why};
+use chatd::client::{
+    ClientId, Connection, Event, Leave, Message, Refusal, Request, SendError, Why,
+};
 
 use crate::load::latency::Latencies;
 use crate::plan::Plan;
-use crate::tally::Tally;
+use crate::rooms::{self, LOBBY};
+use crate::tally::{Heard, Lost, Tally};
 
 /// When all is said and nothing was heard for this long, what is missing is lost.
 const SILENCE_MAX: Duration = Duration::from_secs(10);
 /// Who left by a reset may still be heard for this long.
 pub(super) const ECHO_MAX: Duration = Duration::from_millis(100);
+/// Troubles.
+const NOT_SAID: &str = "a message came that nobody had said";
+const NOT_FOR_IT: &str = "a message came that was not for this client";
+const MOVED: &str = "was sent to a room that it had not asked for";
 /// The latencies that are told.
 pub(crate) const QUANTILES: [(&str, f64); 4] =
     [("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999), ("max", 1.0)];
@@ -30,6 +38,10 @@ pub(crate) struct Visit {
     pub(crate) ending: Ending,
     /// The server has confirmed its name.
     pub(crate) named: bool,
+    /// The room that it is in, as far as the server has said.
+    pub(crate) room: usize,
+    /// It has a name, is in the room of its seat, and may talk.
+    pub(crate) seated: bool,
     pub(crate) closed: Option<Why>,
 }
 
@@ -53,9 +65,12 @@ pub(crate) struct Outcome {
     pub(crate) sent: u64,
     pub(crate) expected: u64,
     pub(crate) received: u64,
-    pub(crate) lost: u64,
+    pub(crate) lost: Lost,
     pub(crate) duplicated: u64,
     pub(crate) out_of_order: u64,
+    /// How many were heard in a wrong room, and of the first one where it was said and where heard.
+    pub(crate) leaked: u64,
+    pub(crate) first_leak: Option<[usize; 2]>,
     /// Those of [`QUANTILES`], in microseconds.
     pub(crate) latency_us: [u64; QUANTILES.len()],
     /// From the beginning of the talk to the last delivery.
@@ -73,7 +88,7 @@ pub(super) struct Scene<'a> {
     pub(super) seats: Vec<Seat>,
     /// By the index of the client, for none is removed.
     pub(super) visits: Vec<Visit>,
-    /// Connections that are not named or closed yet.
+    /// Connections that are not seated or closed yet.
     pub(super) joining: usize,
     /// Seats that somebody else is to take.
     pub(super) vacant: Vec<usize>,
@@ -87,7 +102,7 @@ pub(super) struct Scene<'a> {
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Seat {
     pub(super) client: Option<ClientId>,
-    /// It has a name and may talk.
+    /// It has a name, is in its room, and may talk.
     pub(super) ready: bool,
     /// How many messages were due while nobody could say them.
     pub(super) owed: u16,
@@ -122,6 +137,26 @@ impl Words {
     }
 }
 
+impl<'a> Scene<'a> {
+    /// Before anybody has come.
+    pub(super) fn new(plan: &'a Plan, words: Words, now: Instant) -> io::Result<Self> {
+        Ok(Self {
+            plan,
+            words,
+            tally: Tally::new(plan.seats.len(), plan.rooms),
+            latencies: Latencies::new()?,
+            seats: vec![Seat::default(); plan.seats.len()],
+            visits: Vec::new(),
+            joining: 0,
+            vacant: Vec::new(),
+            began_at: now,
+            said_at: now,
+            heard_at: now,
+            troubles: BTreeMap::new(),
+        })
+    }
+}
+
 impl Scene<'_> {
     /// What has come of the round until now, but for the troubles.
     pub(super) fn outcome(&self, connected: usize) -> Outcome {
@@ -135,6 +170,8 @@ impl Scene<'_> {
             lost: tally.lost(),
             duplicated: tally.duplicated,
             out_of_order: tally.out_of_order,
+            leaked: tally.leaked,
+            first_leak: tally.first_leak,
             latency_us: QUANTILES
                 .map(|(_, share)| self.latencies.quantile(share).as_micros() as u64),
             talk: self.heard_at.saturating_duration_since(self.began_at),
@@ -163,6 +200,8 @@ impl Scene<'_> {
             address: None,
             ending,
             named: false,
+            room: LOBBY,
+            seated: false,
             closed: None,
         });
         self.seats[seat].client = Some(id);
@@ -193,16 +232,19 @@ impl Scene<'_> {
 
     pub(super) fn handle(&mut self, connection: &mut Connection, event: Event<'_>) {
         match event {
-            Event::Connected => {
-                let name = format!("load{}-{}", process::id(), connection.id().index());
-                self.visit(connection.id()).address = connection.local_address();
-                if let Err(error) = connection.set_name(&name) {
-                    self.trouble(format!("no name could be asked for: {error}"));
-                }
+            Event::Connected => self.ask(connection),
+            Event::Message(Message::Said { words, .. }) => {
+                let visit = self.visit(connection.id());
+                let (seat, room) = (visit.seat, visit.room);
+                self.hear(seat, room, &words, connection.heard_at());
             }
-            Event::Message(Message::Said { words, .. }) => self.hear(connection, &words),
-            Event::Message(Message::Named(_)) => self.take_seat(connection),
-            Event::Message(Message::Refused(Refusal { words, .. }) | Message::Goodbye(words))
+            Event::Message(Message::Named(_)) => {
+                self.visit(connection.id()).named = true;
+                self.take_seat(connection);
+            }
+            Event::Message(Message::Entered(room)) => self.enter(connection, &room),
+            Event::Message(Message::Refused(refusal)) => self.be_refused(connection, &refusal),
+            Event::Message(Message::Goodbye(words))
                 if self.visit(connection.id()).ending != Ending::Stalled =>
             {
                 self.trouble(format!("refused: {words}"));
@@ -215,32 +257,73 @@ impl Scene<'_> {
         }
     }
 
-    fn hear(&mut self, connection: &Connection, words: &str) {
-        let id = connection.id();
-        let receiver = self.visit(id).seat;
-        if !self.seats[receiver].ready {
-            // What a newcomer is shown of the past.
-            return;
+    /// A name, and where it belongs.
+    fn ask(&mut self, connection: &mut Connection) {
+        let visit = self.visit(connection.id());
+        visit.address = connection.local_address();
+        let room = self.room_of(connection.id());
+        let name = format!("load{}-{}", process::id(), connection.id().index());
+        let mut asked = connection.set_name(&name);
+        if let Some(room) = rooms::name(room) {
+            asked = asked.and_then(|()| connection.join(&room, None));
         }
+        if let Err(error) = asked {
+            self.trouble(format!("no name or room could be asked for: {error}"));
+        }
+    }
+
+    /// The room in which a client belongs.
+    fn room_of(&self, id: ClientId) -> usize {
+        self.plan.rooms.of(self.visits[id.index()].seat)
+    }
+
+    /// Words came, to a client that is in this room.
+    fn hear(&mut self, receiver: usize, room: usize, words: &str, heard_at: Option<Instant>) {
         let Some((sender, number)) = self.words.read(words) else {
             return;
         };
-        if sender >= self.seats.len() || sender == receiver {
-            return self.trouble("a message came that was not for this client");
+        if sender >= self.seats.len() || number >= self.tally.next_number(sender) {
+            return self.trouble(NOT_SAID);
         }
-        if !self.tally.hear(receiver, sender, number) {
-            return;
+        match self.tally.hear(receiver, room, sender, number) {
+            Heard::New => {}
+            Heard::Own => return self.trouble(NOT_FOR_IT),
+            Heard::Again | Heard::Leaked | Heard::Besides => return,
         }
-        if let Some(heard_at) = connection.heard_at() {
+        if let Some(heard_at) = heard_at {
             let due_at = self.began_at + self.plan.due(sender, number);
             self.latencies.record(due_at, heard_at);
             self.heard_at = heard_at;
         }
     }
 
+    /// The server says that a client is in a room from now on.
+    fn enter(&mut self, connection: &mut Connection, room: &str) {
+        let own = self.room_of(connection.id());
+        let is_own = rooms::name(own).is_some_and(|name| name == room);
+        if !is_own {
+            self.trouble(MOVED);
+        }
+        self.visit(connection.id()).room = if is_own { own } else { LOBBY };
+        self.take_seat(connection);
+    }
+
+    /// Who is refused the room in which it belongs does not stay.
+    fn be_refused(&mut self, connection: &mut Connection, refusal: &Refusal<'_>) {
+        if self.visit(connection.id()).ending == Ending::Stalled {
+            return;
+        }
+        self.trouble(format!("refused: {refusal}"));
+        if matches!(refusal.request, Request::Join(_)) {
+            self.depart(connection, Ending::Quit);
+        }
+    }
+
+    /// Sits down, as soon as it has a name and is where it belongs.
     fn take_seat(&mut self, connection: &mut Connection) {
+        let room = self.room_of(connection.id());
         let visit = self.visit(connection.id());
-        if mem::replace(&mut visit.named, true) {
+        if !visit.named || visit.room != room || mem::replace(&mut visit.seated, true) {
             return;
         }
         let seat = visit.seat;
@@ -262,10 +345,10 @@ impl Scene<'_> {
         let Visit {
             seat,
             ending,
-            named,
+            seated,
             ..
         } = *visit;
-        if !named {
+        if !seated {
             self.joining -= 1;
         }
         match ending {
@@ -299,7 +382,88 @@ impl Scene<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
+
     use super::*;
+    use crate::clock;
+    use crate::options::{Options, Request as Asked};
+
+    /// What is found where four sit in two rooms, 0 and 2 in the lobby, each has said three messages, and these lines
+    /// come besides what is to come: to whom, in which room, by whom, of which number.
+    fn found(lines: &[(usize, usize, usize, u16)], kept_back: &[(usize, usize, u16)]) -> Outcome {
+        let arguments = ["--clients", "4", "--rooms", "2"].map(OsString::from);
+        let Ok(Asked::Run(options)) = Options::parse(arguments) else {
+            panic!("wrong usage");
+        };
+        let plan = Plan::new(&options);
+        let mut scene = Scene::new(&plan, Words::new(1, 48), clock()).expect("a histogram");
+        (0..4).for_each(|seat| scene.tally.join(seat));
+        for sender in 0..4 {
+            (0..3).for_each(|_| scene.tally.send(sender));
+            let mate = (sender + 2) % 4;
+            for number in (0..3).filter(|number| !kept_back.contains(&(mate, sender, *number))) {
+                scene.hear_line(mate, sender % 2, sender, number);
+            }
+        }
+        for (receiver, room, sender, number) in lines {
+            scene.hear_line(*receiver, *room, *sender, *number);
+        }
+        let mut outcome = scene.outcome(4);
+        outcome.troubles = scene.troubles;
+        outcome
+    }
+
+    impl Scene<'_> {
+        fn hear_line(&mut self, receiver: usize, room: usize, sender: usize, number: u16) {
+            let words = self.words.of(sender, number);
+            self.hear(receiver, room, &words, Some(clock()));
+        }
+    }
+
+    #[track_caller]
+    fn assert_found(outcome: &Outcome, wrong: [u64; 4], troubles: &[(&str, u64)]) {
+        let found = [
+            outcome.lost.all,
+            outcome.duplicated,
+            outcome.out_of_order,
+            outcome.leaked,
+        ];
+        assert_eq!(found, wrong, "lost, duplicated, out of order, leaked");
+        let named = outcome.troubles.iter();
+        let named: Vec<_> = named.map(|(what, count)| (&**what, *count)).collect();
+        assert_eq!(named, troubles);
+    }
+
+    #[test]
+    fn of_what_is_right_nothing_is_found() {
+        let outcome = found(&[], &[]);
+        assert_found(&outcome, [0; 4], &[]);
+        assert_eq!((outcome.expected, outcome.received), (12, 12));
+    }
+
+    #[test]
+    fn wrong_lines_are_found_each_for_what_it_is() {
+        assert_found(&found(&[], &[(3, 1, 1)]), [1, 0, 0, 0], &[]);
+        assert_found(&found(&[(3, 1, 1, 2)], &[]), [0, 1, 0, 0], &[]);
+        assert_found(&found(&[(3, 1, 1, 1)], &[(3, 1, 1)]), [0, 0, 1, 0], &[]);
+        let leak = found(&[(2, 0, 1, 2)], &[]);
+        assert_found(&leak, [0, 0, 0, 1], &[]);
+        assert_eq!(leak.first_leak, Some([1, 0]));
+        // One that goes astray is missing where it should have come.
+        assert_found(&found(&[(2, 0, 1, 2)], &[(3, 1, 2)]), [1, 0, 0, 1], &[]);
+    }
+
+    #[test]
+    fn lines_that_nobody_said_are_found() {
+        assert_found(&found(&[(2, 0, 0, 3)], &[]), [0; 4], &[(NOT_SAID, 1)]);
+        assert_found(
+            &found(&[(2, 0, 0, u16::MAX)], &[]),
+            [0; 4],
+            &[(NOT_SAID, 1)],
+        );
+        assert_found(&found(&[(2, 0, 4, 0)], &[]), [0; 4], &[(NOT_SAID, 1)]);
+        assert_found(&found(&[(2, 0, 2, 0)], &[]), [0; 4], &[(NOT_FOR_IT, 1)]);
+    }
 
     #[test]
     fn words_say_who_said_them_and_are_as_long_as_wanted() {

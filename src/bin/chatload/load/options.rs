@@ -28,12 +28,15 @@ pub(crate) fn number<T: FromStr + PartialOrd + Display>(
     }
 }
 
-/// The options of a command line, each a name, its value, and what it is for; those without a value are flags.
+/// The options of a command line, each a name, its value, and what it is for; those without a value are flags, and those
+/// whose value ends in `...` may be given several times.
 pub(crate) fn grammar(rows: &[(&str, &str, &str)]) -> getopts::Options {
     let mut options = getopts::Options::new();
     for (name, value, what) in rows {
         if value.is_empty() {
             options.optflag("", name, what);
+        } else if value.ends_with("...") {
+            options.optmulti("", name, what, value);
         } else {
             options.optopt("", name, what, value);
         }
