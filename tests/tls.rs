@@ -61,6 +61,12 @@ fn main() {
     ] {
         add(name.to_owned(), program, Box::new(test));
     }
+    #[cfg(feature = "load")]
+    add(
+        "the load test passes".to_owned(),
+        "",
+        Box::new(dialled::load),
+    );
     libtest_mimic::run(&arguments, trials).exit();
 }
 

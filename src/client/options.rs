@@ -82,6 +82,14 @@ impl Target {
         }
     }
 
+    /// The same server at this address alone.
+    #[must_use]
+    pub fn at(mut self, address: SocketAddr) -> Self {
+        self.name = None;
+        self.addresses = [address].into();
+        self
+    }
+
     /// The way of talking there.
     pub fn dialect(&self) -> Dialect {
         self.dialect

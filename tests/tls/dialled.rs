@@ -149,3 +149,21 @@ pub(crate) fn by_openssl() {
     let invalid = Why::Unreachable(io::ErrorKind::InvalidData);
     assert_eq!(refused(&mut other), invalid);
 }
+
+#[cfg(feature = "load")]
+pub(crate) fn load() {
+    let certificate = Certificate::new();
+    let server = server(&certificate, &["wires", "telnets"], &[]);
+    for dialect in ["wires", "telnets"] {
+        let target = format!("{dialect}://localhost:{}", server.address(dialect).port());
+        let mut command = Command::new(env!("CARGO_BIN_EXE_chatload"));
+        command.args(["--clients", "50", "--rooms", "3", "--interval", "0.02-0.06"]);
+        let pid = server.pid().to_string();
+        command.args(["--pid", &pid, &target]);
+        let without = command.output().expect("it is built");
+        assert_eq!(without.status.code(), Some(2), "{without:?}");
+        let passed = command.args(["--roots", &certificate.path("cert.pem")]);
+        let passed = passed.output().expect("it is built");
+        assert!(passed.status.success(), "{passed:?}");
+    }
+}

@@ -63,7 +63,8 @@ fn main() -> ExitCode {
         Ok(Request::Print(text)) => return write(&text, true),
         Err(wrong) => return complain(&format!("{wrong}; --help lists the options"), USAGE),
     };
-    let targets: Result<Vec<_>, _> = options.targets.iter().map(|it| find(it)).collect();
+    let targets = options.targets.iter().map(|it| find(it, &options));
+    let targets: Result<Vec<_>, _> = targets.collect();
     let targets = match targets {
         Ok(targets) => targets,
         Err((why, status)) => return complain(&why, status),
@@ -146,8 +147,8 @@ fn is_own(address: IpAddr) -> bool {
 ///
 /// # Errors
 /// What to complain of, and the exit status: 2 if it must not be loaded, 1 if it is not there.
-fn find(address: &str) -> Result<Target, (String, u8)> {
-    let target = Target::resolve(address).map_err(|error| match error.kind() {
+fn find(address: &str, options: &Options) -> Result<Target, (String, u8)> {
+    let target = resolve(address, options).map_err(|error| match error.kind() {
         io::ErrorKind::InvalidInput => (error.to_string(), USAGE),
         _ => (error.to_string(), 1),
     })?;
@@ -162,12 +163,43 @@ fn find(address: &str) -> Result<Target, (String, u8)> {
             // The server writes that down as one more session.
             Ok(probe) => {
                 take_leave(probe);
-                return Ok(Target::new(target.dialect(), *to));
+                return Ok(target.clone().at(*to));
             }
             Err(error) => why = error.to_string(),
         }
     }
     Err((format!("{address}: nobody is there: {why}"), 1))
+}
+
+/// The target, in TLS if its address says so.
+#[cfg(feature = "tls")]
+fn resolve(address: &str, options: &Options) -> io::Result<Target> {
+    use std::fs;
+
+    use chatd::client::Roots;
+
+    let is_in_tls = address
+        .split_once("://")
+        .is_some_and(|(word, _)| word.ends_with('s'));
+    match &options.roots {
+        Some(file) if is_in_tls => {
+            let of_file =
+                |error: io::Error| io::Error::new(error.kind(), format!("{file}: {error}"));
+            let roots = fs::read(file).and_then(|pem| Roots::from_pem(&pem));
+            Target::resolve_in_tls(address, &roots.map_err(of_file)?)
+        }
+        None if is_in_tls => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("{address}: --roots must name the certificates to trust"),
+        )),
+        _ => Target::resolve(address),
+    }
+}
+
+/// The target.
+#[cfg(not(feature = "tls"))]
+fn resolve(address: &str, _: &Options) -> io::Result<Target> {
+    Target::resolve(address)
 }
 
 /// Closes the connection and sees the server do the same, lest it is counted among what is held before the first round.

@@ -25,6 +25,8 @@ pub(crate) struct Options {
     pub(crate) targets: Vec<String>,
     /// The processes of these servers.
     pub(crate) pids: Vec<u32>,
+    /// The file of the certificates that are trusted, for targets in TLS.
+    pub(crate) roots: Option<String>,
     /// Clients at a time.
     pub(crate) clients: usize,
     /// Messages that each of them says in a round.
@@ -88,6 +90,7 @@ impl Options {
         let options = Self {
             targets: matches.free.clone(),
             pids: pids(&matches)?,
+            roots: matches.opt_str("roots"),
             clients: number(&matches, "clients", 2..=CLIENTS_MAX)?.unwrap_or(500),
             messages: number(&matches, "messages", 1..=MESSAGES_MAX)?.unwrap_or(11),
             interval_min,
@@ -112,6 +115,9 @@ impl Options {
         }
         if let Some(pid) = twice(&self.pids) {
             return Err(format!("--pid: {pid} is there twice"));
+        }
+        if self.roots.is_some() && cfg!(not(feature = "tls")) {
+            return Err("--roots: this chatload was built without tls".to_owned());
         }
         let [pids, targets] = [self.pids.len(), self.targets.len()];
         if pids > 0 && targets == 0 {
@@ -174,7 +180,7 @@ Exit status: 0 if every round passed, 1 if not, 2 for wrong usage. The report go
 server's warnings to standard error.";
 
 #[rustfmt::skip]
-const OPTIONS: [(&str, &str, &str); 14] = [
+const OPTIONS: [(&str, &str, &str); 15] = [
     ("clients", "N", "clients at a time (500)"),
     ("messages", "N", "messages of each client in a round (11)"),
     ("interval", "MIN-MAX", "seconds between the messages of a client; each has its own interval between these, or all this one (1-3)"),
@@ -187,6 +193,7 @@ const OPTIONS: [(&str, &str, &str); 14] = [
     ("churn", "", "every other client leaves in the middle of a round, and another one takes its place and says the rest"),
     ("storm", "", "all clients join at once and leave at once"),
     ("pid", "PID...", "watch this process, which is the target, through /proc; of several targets, once for each"),
+    ("roots", "FILE", "the certificates to trust, in PEM, for targets in TLS: wires:// or telnets:// (where chatload was built with tls)"),
     ("json", "", "write the report as JSON"),
     ("csv", "", "write the report as CSV, a line for each round"),
 ];
