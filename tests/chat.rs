@@ -40,17 +40,17 @@ transcripts! {
     reply away ignore quiet short wire_tell wire_watch
 }
 
-/// The conversation in the README, with the settings that a reader of it has.
+/// The conversations in the README, with the settings that a reader of it has.
 #[test]
 fn readme() {
     let readme = include_str!("../README.md");
-    let conversation = readme
-        .split("```chat\n")
-        .nth(1)
-        .and_then(|rest| rest.split("```").next())
-        .expect("a block of chat");
-    let server = Server::spawn(chatd().args(["-l", "127.0.0.1:0"]));
-    transcript::play("README.md, its chat", conversation, &server);
+    let conversations: Vec<_> = readme.split("```chat\n").skip(1).collect();
+    assert_eq!(conversations.len(), 2);
+    for conversation in conversations {
+        let conversation = conversation.split("```").next().expect("a block of chat");
+        let server = Server::spawn(chatd().args(["-l", "127.0.0.1:0"]));
+        transcript::play("README.md, its chat", conversation, &server);
+    }
 }
 
 /// A newcomer is shown the last lines, each with its time; who asks for them, too; a program is not.
