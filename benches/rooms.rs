@@ -36,7 +36,6 @@ fn main() {
 
 #[cfg(target_os = "linux")]
 mod rooms {
-    use std::fs;
     use std::io::{self, Read, Write};
     use std::net::{SocketAddr, TcpStream};
     use std::sync::atomic::{AtomicBool, Ordering};
@@ -93,14 +92,6 @@ mod rooms {
         command.args(["-l", "telnet://127.0.0.1:0", "-o", "lines-per-second=0"]);
         command.args(["-o", "rooms-max=20000", "-o", "history-lines=0"]);
         Process::start(&mut command, "rooms-server.log")
-    }
-
-    /// Resident memory in bytes.
-    fn resident(server: &Process) -> io::Result<usize> {
-        let status = fs::read_to_string(format!("/proc/{}/status", server.child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<usize>().ok());
-        Ok(kib.ok_or_else(|| io::Error::other("no VmRSS"))? * 1024)
     }
 
     fn name(number: usize) -> String {
@@ -291,9 +282,9 @@ mod rooms {
     fn memory(size: &Size) -> io::Result<bool> {
         let server = start()?;
         let mut people = people(server.address, size.people)?;
-        let before = resident(&server)?;
+        let before = server.resident_bytes()?;
         spread(&mut people, size.people)?;
-        let grown = resident(&server)?.saturating_sub(before) / size.people;
+        let grown = server.resident_bytes()?.saturating_sub(before) as usize / size.people;
         println!("a room with one person in it: {grown} B, at most {ROOM_BYTES_MOST}");
         Ok(grown <= ROOM_BYTES_MOST)
     }

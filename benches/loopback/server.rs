@@ -99,11 +99,7 @@ impl ServerProcess {
 
     /// Resident memory, in bytes.
     pub(super) fn resident_bytes(&self) -> io::Result<u64> {
-        let pid = self.process.child.id().to_string();
-        match chatd::server::Process::of(&pid).resident_bytes {
-            0 => Err(io::Error::other("the system tells no memory of the server")),
-            bytes => Ok(bytes),
-        }
+        self.process.resident_bytes()
     }
 
     /// Asks it to stop and waits for it; one that does not is killed, and that is an error.

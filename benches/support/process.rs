@@ -68,6 +68,15 @@ impl Process {
         CoreTime::of_process(self.child.id())
     }
 
+    /// Resident memory, in bytes.
+    #[allow(dead_code, reason = "not every bench asks for it")]
+    pub(crate) fn resident_bytes(&self) -> io::Result<u64> {
+        match chatd::server::Process::of(&self.child.id().to_string()).resident_bytes {
+            0 => Err(io::Error::other("the system tells no memory of the server")),
+            bytes => Ok(bytes),
+        }
+    }
+
     pub(crate) fn signal(&self, signal: Signal) -> io::Result<()> {
         Ok(kill_process(Pid::from_child(&self.child), signal)?)
     }

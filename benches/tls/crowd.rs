@@ -82,10 +82,7 @@ impl Server {
 
     /// Resident memory in bytes.
     pub(crate) fn resident(&self) -> io::Result<usize> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.process.child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<usize>().ok());
-        Ok(kib.ok_or_else(|| io::Error::other("no VmRSS"))? * 1024)
+        Ok(self.process.resident_bytes()? as usize)
     }
 
     pub(crate) fn address(&self, kind: Kind) -> SocketAddr {

@@ -40,7 +40,7 @@ impl Connection {
         self.request(Ask::Rooms, What::Rooms)
     }
 
-    /// Asks for a name that is kept, with its key; takes it from whoever has it now. The server answers as to
+    /// Asks for a name that is kept, with its key; another session that has it now is closed. The server answers as to
     /// [`Connection::set_name`].
     ///
     /// # Errors

@@ -130,6 +130,15 @@ impl Unanswered {
             Reason::MalformedName if refusal.words.starts_with("a room's ") => {
                 self.take_first(Sent::is_for_room)
             }
+            Reason::Other if is_about_keeping(&refusal.words) => {
+                self.take_first(|sent| sent.kind == Kind::Keep)
+            }
+            // Nothing else is left that it could answer: a room's name may be forbidden, or whatever a later server says.
+            Reason::NameReserved | Reason::Other
+                if self.0.front().is_some_and(Sent::is_for_room) =>
+            {
+                self.take_first(Sent::is_for_room)
+            }
             Reason::NameTaken | Reason::NameReserved | Reason::MalformedName => {
                 self.take_first(Sent::is_for_name)
             }
@@ -138,9 +147,6 @@ impl Unanswered {
             }
             Reason::InRoomAlready | Reason::NoMoreRooms => self.take_first(Sent::is_for_room),
             Reason::Key => self.take_first(|sent| sent.wants_key(&refusal.words)),
-            Reason::Other if is_about_keeping(&refusal.words) => {
-                self.take_first(|sent| sent.kind == Kind::Keep)
-            }
             // One that reached its person is not answered in words that tell, so the name decides.
             Reason::Nobody => self.take_first(|sent| {
                 let to = sent.to().map(str::to_lowercase);
@@ -380,6 +386,8 @@ mod tests {
                 "games is kept: /name games KEY takes it",
                 Request::Name("games".into()),
             ),
+            ("games is reserved", join("Games")),
+            ("no rooms today", join("Games")),
             ("eve is not kept", Request::Keep(false)),
             ("take a name first: /name NAME", Request::Keep(false)),
             ("that is not the key of eve", Request::Unknown),

@@ -98,7 +98,7 @@ pub enum Message<'a> {
     },
     /// The end of that answer: this many rooms were listed. Only the wire dialect has it.
     Rooms(usize),
-    /// The name is kept: whoever knows the key takes it, and nobody else. The server shows the key once.
+    /// The name is kept: only who knows the key takes it. The server shows the key once.
     Kept {
         /// The name.
         name: Cow<'a, str>,

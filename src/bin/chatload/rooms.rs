@@ -1,7 +1,7 @@
 //! Which seat belongs to which room: seat by seat in turn, so that rooms differ in size by one at most. And to which
 //! server its client comes, where several share the chat: those of a room are spread over all of them.
 //!
-//! The first room is the lobby, where everybody comes in; whoever belongs to another one goes there before they talk.
+//! The first room is the lobby, where all clients come in; a client that belongs to another one goes there before it talks.
 
 use std::process;
 
