@@ -185,6 +185,14 @@ impl<T> Hub<T> {
         self.core.settle_name(self.sessions.get(id), who);
     }
 
+    /// The others are told anew what a session is called, so that it may have to give way.
+    pub(crate) fn unsettle_name(&mut self, session: u64) {
+        let id = SessionId::from_bits(session as usize);
+        if let Some(relayed) = &mut self.core.relayed {
+            relayed.unsettled.insert(id, ());
+        }
+    }
+
     /// What is to be told to the others.
     pub(crate) fn take_outgoing(&mut self) -> Vec<Outgoing> {
         let relayed = self.core.relayed.as_mut();

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use log::warn;
 
-use crate::relay::data::{Asked, Attach, Id, News, State};
+use crate::relay::data::{Asked, Attach, Debts, Id, News, State};
 use crate::relay::hearing;
 use crate::relay::link::Answer;
 use crate::relay::node::Relay;
@@ -28,7 +28,10 @@ const PAST_EVENTS_MAX: usize = 4000;
 impl Relay {
     /// Asks for all that says how things stand.
     pub(super) fn begin_attach(&mut self, now: Instant) {
-        self.attach = Attach::default();
+        self.attach = Attach {
+            number: self.attach.number + 1,
+            ..Attach::default()
+        };
         let (format, epoch, log) = (self.key("format"), self.key("epoch"), self.key("log"));
         let random = NodeId::new(self.chance.next()).to_string();
         let pen = &mut self.pen;
@@ -43,7 +46,6 @@ impl Relay {
         if let Some(position) = self.position.filter(|position| *position != Id::default()) {
             let position = position.to_string();
             ask(Asked::LastRead, &["XRANGE", &log, &position, &position]);
-            ask(Asked::Oldest, &["XRANGE", &log, "-", "+", "COUNT", "1"]);
         }
         ask(Asked::Newest, &["XREVRANGE", &log, "+", "-", "COUNT", "1"]);
     }
@@ -52,7 +54,6 @@ impl Relay {
     pub(super) fn handle_looked_up(&mut self, due: Asked, id: Id, fields: &[Box<[u8]>]) {
         match due {
             Asked::LastRead => self.attach.last_read_is_there = true,
-            Asked::Oldest => self.attach.oldest = Some(id),
             Asked::Newest => self.attach.newest = Some(id),
             Asked::Past => {
                 let events = hearing::events(fields).rev();
@@ -70,9 +71,9 @@ impl Relay {
         match (due, answer) {
             (Asked::Format, Answer::One(format)) if &*format == FORMAT => {}
             (Asked::Format, _) => self.lose("its data has another format", now),
-            (Asked::Epoch, Answer::One(epoch)) => self.note_epoch(epoch),
+            (Asked::Epoch, Answer::One(epoch)) => self.attach.epoch = Some(epoch),
             (Asked::Epoch, _) => self.lose("the engine's memory has no name", now),
-            (Asked::LastRead | Asked::Oldest, _) => {}
+            (Asked::LastRead, _) => {}
             (Asked::Newest, _) => self.begin_roster(now),
             (Asked::Nodes, Answer::Many(texts)) => self.note_nodes(&texts, now),
             (Asked::LeasesAtFirst, Answer::Many(leases)) => {
@@ -84,50 +85,40 @@ impl Relay {
             (Asked::Past, _) => {
                 let mut past = std::mem::take(&mut self.attach.past);
                 past.reverse();
-                self.news.push_back(News::Past(past));
+                // What was heard here meanwhile stands behind what was said before.
+                if self.debts.past {
+                    self.news.push_back(News::Past(past));
+                }
                 self.settle(now);
             }
             _ => self.lose("an answer is of another kind", now),
         }
     }
 
-    fn note_epoch(&mut self, epoch: Box<str>) {
-        let before = self.epoch.replace(epoch.clone());
-        if before.as_ref() != Some(&epoch) {
-            self.attach.is_other_memory = before.is_some();
-            self.news.push_back(News::Epoch(epoch));
-        }
-    }
-
     /// All is known of the log: looks at the nodes, if there is need.
     fn begin_roster(&mut self, now: Instant) {
-        let Attach { newest, oldest, .. } = self.attach;
-        let is_gone = |position: Id| {
-            // What was trimmed is older than all that is there.
-            position != Id::default()
-                && !self.attach.last_read_is_there
-                && oldest.is_none_or(|oldest| oldest <= position)
-        };
-        let has_lost = self.attach.is_other_memory || self.position.is_some_and(is_gone);
-        self.attach.is_first = self.position.is_none();
-        if self.state == State::Alone {
-            self.attach.was_alone = true;
-            let lost_lines = std::mem::take(&mut self.lost_lines);
-            self.news.push_back(News::Back { lost_lines });
-            self.change_state(State::Waiting { since: now });
+        // Whether the engine has lost it, or it was too old to be kept, facts were missed.
+        let is_gone = |position: Id| position != Id::default() && !self.attach.last_read_is_there;
+        let is_other_memory = self.epoch != self.attach.epoch;
+        let has_lost = is_other_memory || self.position.is_some_and(is_gone);
+        if is_other_memory {
+            self.epoch.clone_from(&self.attach.epoch);
+            self.news.extend(self.epoch.clone().map(News::Epoch));
         }
-        if self.attach.is_first {
-            self.position = Some(newest.unwrap_or_default());
-        } else if has_lost {
-            self.attach.has_lost = true;
+        if self.position.is_some() && has_lost {
             warn!("relay: the engine has lost something; it is told again");
             self.position = Some(Id::default());
             self.position_to = Id::default();
             self.ring.send_all_again();
-        } else {
-            return self.settle(now);
+            self.debts.roster = true;
+            // What others have seen of the engine meanwhile may have been half of it.
+            self.debts.telling = true;
         }
-        self.ask_for_nodes("0", now);
+        if self.debts.roster {
+            self.ask_for_nodes("0", now);
+        } else {
+            self.settle(now);
+        }
     }
 
     fn ask_for_nodes(&mut self, cursor: &str, now: Instant) {
@@ -158,8 +149,7 @@ impl Relay {
             self.news.push_back(News::RosterBegins(node));
             return self.ask_for_people(node, "0", now);
         }
-        // What was heard here meanwhile stands behind what was said before.
-        if !self.attach.is_first || self.attach.was_alone {
+        if !self.debts.past {
             return self.settle(now);
         }
         let key = self.key("log");
@@ -207,13 +197,20 @@ impl Relay {
         self.write_changed(now);
         self.begin_leases(now);
         self.pen.ask(Asked::Done, &[b"EXEC"], now);
-        // What others have seen of the engine meanwhile may have been half of it.
-        if std::mem::take(&mut self.tells_all) || self.attach.has_lost {
+        if self.debts.telling {
             self.tell_all(now);
+        }
+        self.debts = Debts::default();
+        if self.state == State::Alone {
+            let lost_lines = std::mem::take(&mut self.lost_lines);
+            self.news.push_back(News::Back { lost_lines });
         }
         self.pen.note_success();
         self.ear.note_success();
         self.attach.is_done = true;
+        // Who comes hears what is said from when they began to look.
+        let newest = self.attach.newest.unwrap_or_default();
+        self.position.get_or_insert(newest);
         self.change_state(State::Attached);
         self.read_at = now;
         self.read_on(now);
@@ -235,6 +232,9 @@ impl Relay {
         for event in events {
             self.ring.push(None, event, true, now);
         }
+        let sessions = self.people.keys();
+        self.news
+            .extend(sessions.map(|session| News::Unsettled(*session)));
     }
 }
 

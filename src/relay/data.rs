@@ -87,6 +87,8 @@ pub(crate) enum News {
     },
     /// It is settled at all nodes what one of this node's own people is called.
     Settled(Who),
+    /// It is no more: this session's name is told anew, and who is told of first has it.
+    Unsettled(u64),
     /// All people of a node follow; who is not among them has left.
     RosterBegins(NodeId),
     Person(NodeId, Entry),
@@ -139,7 +141,6 @@ pub(super) enum Asked {
     Format,
     Epoch,
     LastRead,
-    Oldest,
     Newest,
     Nodes,
     LeasesAtFirst,
@@ -152,14 +153,15 @@ pub(super) enum Asked {
     /// An entry for a node was added, up to this number.
     AddedTo(NodeId, u64),
     EarEpoch,
-    Read,
+    /// What is new in the log since the attach of this number.
+    Read(u64),
 }
 
 impl Due for Asked {
     fn entries_depth(self) -> Option<usize> {
         match self {
-            Self::Read => Some(3),
-            Self::LastRead | Self::Oldest | Self::Newest | Self::Past => Some(1),
+            Self::Read(_) => Some(3),
+            Self::LastRead | Self::Newest | Self::Past => Some(1),
             _ => None,
         }
     }
@@ -259,27 +261,29 @@ impl Leases {
     }
 }
 
-/// How far it has come.
-#[allow(
-    clippy::struct_excessive_bools,
-    reason = "each is about something of its own"
-)]
+/// How far one attach has come. What must outlast it, should the connection break, is in [`Debts`].
 #[derive(Debug, Default)]
 pub(super) struct Attach {
-    /// The engine's memory is not the one that it was.
-    pub(super) is_other_memory: bool,
+    /// Which it is, from 1 on.
+    pub(super) number: u64,
+    /// What the engine's memory is called.
+    pub(super) epoch: Option<Box<str>>,
     pub(super) last_read_is_there: bool,
-    pub(super) oldest: Option<Id>,
     pub(super) newest: Option<Id>,
-    /// Something of what was in it is gone.
-    pub(super) has_lost: bool,
-    /// It was never attached before.
-    pub(super) is_first: bool,
-    /// What was said meanwhile was heard here.
-    pub(super) was_alone: bool,
     /// The nodes whose people are to be looked at; the first is being.
     pub(super) to_look_at: VecDeque<NodeId>,
     /// What was said before, the latest first.
     pub(super) past: Vec<(Event, u64)>,
     pub(super) is_done: bool,
+}
+
+/// What is still to be done before all is shared, however often the connection breaks meanwhile.
+#[derive(Debug, Default)]
+pub(super) struct Debts {
+    /// All nodes and their people are to be looked at.
+    pub(super) roster: bool,
+    /// So is what was said before this node came; not if it has heard something of its own by then.
+    pub(super) past: bool,
+    /// The others are to be told anew who is here.
+    pub(super) telling: bool,
 }

@@ -62,7 +62,8 @@ impl Relay {
             &position,
             &position_to,
         ];
-        self.ear.ask(Asked::Read, &words.map(str::as_bytes), now);
+        let due = Asked::Read(self.attach.number);
+        self.ear.ask(due, &words.map(str::as_bytes), now);
     }
 
     /// A reading is over.
@@ -95,12 +96,13 @@ impl Relay {
             return self.lose("an entry without a place", now);
         };
         match due {
-            Some(Asked::Read) if !self.attach.is_done => {}
-            Some(Asked::Read) if stream == self.key("log") => {
+            // It was asked for at a place from which nothing is read any more.
+            Some(Asked::Read(attach)) if attach != self.attach.number || !self.attach.is_done => {}
+            Some(Asked::Read(_)) if stream == self.key("log") => {
                 self.position = Some(id);
                 self.hear(fields, now);
             }
-            Some(Asked::Read) => {
+            Some(Asked::Read(_)) => {
                 self.position_to = id;
                 self.hear_alone_for(fields, now);
             }

@@ -7,7 +7,8 @@ use log::{info, warn};
 
 use crate::fields::{Value, LOG_TARGET};
 use crate::relay::data::{
-    Asked, Attach, Chance, Figures, Id, Leases, Leaving, Line, News, Node, Options, State, To,
+    Asked, Attach, Chance, Debts, Figures, Id, Leases, Leaving, Line, News, Node, Options, State,
+    To,
 };
 use crate::relay::link::{Answer, Link, Step};
 use crate::relay::numbers::Numbers;
@@ -44,9 +45,10 @@ pub(crate) struct Relay {
     /// Where a sentinel has said that the engine is.
     pub(super) master: Option<(Box<str>, u16)>,
     pub(super) attach: Attach,
+    pub(super) debts: Debts,
     /// What the engine's memory was called when it was last looked at.
     pub(super) epoch: Option<Box<str>>,
-    /// Up to here the log was read; `None` before the first time.
+    /// Up to here the log was read; `None` before it was attached for the first time.
     pub(super) position: Option<Id>,
     /// The same of what goes to this node alone.
     pub(super) position_to: Id,
@@ -60,8 +62,6 @@ pub(crate) struct Relay {
     pub(super) people: HashMap<u64, Entry>,
     /// Those of them whose entry in the hash is not as it was.
     pub(super) changed: Vec<u64>,
-    /// Facts were given up, so that the others are to be told anew who is here.
-    pub(super) tells_all: bool,
     pub(super) nodes: ByNode<Node>,
     pub(super) dead: VecDeque<NodeId>,
     pub(super) leases: Leases,
@@ -88,6 +88,11 @@ impl Relay {
             sentinel: 0,
             master: None,
             attach: Attach::default(),
+            debts: Debts {
+                roster: true,
+                past: true,
+                telling: false,
+            },
             epoch: None,
             position: None,
             position_to: Id::default(),
@@ -97,7 +102,6 @@ impl Relay {
             is_adding: false,
             people: HashMap::new(),
             changed: Vec::new(),
-            tells_all: false,
             nodes: ByNode::default(),
             dead: VecDeque::new(),
             leases: Leases::default(),
@@ -254,7 +258,7 @@ impl Relay {
             }
             Asked::Leases => self.judge(&answer, now),
             Asked::EarEpoch => self.look_at_epoch(&answer, now),
-            Asked::Read => self.note_read(now),
+            Asked::Read(_) => self.note_read(now),
             _ => self.go_on_attaching(due, answer, now),
         }
     }
@@ -308,7 +312,7 @@ impl Relay {
             self.master = None;
             self.sentinel = (self.sentinel + 1) % self.options.sentinels;
         }
-        self.attach = Attach::default();
+        self.attach.is_done = false;
         self.is_adding = false;
         self.ring.begin_again();
         if self.state == State::Attached {
@@ -368,6 +372,7 @@ impl Relay {
     /// The others cannot be reached: what waits is heard here now.
     pub(super) fn go_on_alone(&mut self, now: Instant) {
         self.change_state(State::Alone);
+        self.debts.past = false;
         for event in self.ring.hear_alone() {
             self.news.push_back(News::Heard { node: None, event });
         }
@@ -380,7 +385,7 @@ impl Relay {
         let said = given_up.iter().filter(|event| event.is_said()).count();
         self.lost_lines += said as u64;
         self.figures.lost_lines += said as u64;
-        self.tells_all |= said < given_up.len();
+        self.debts.telling |= said < given_up.len();
     }
 
     /// When something is to be done, if nothing comes before.
@@ -402,3 +407,6 @@ impl Relay {
         times.into_iter().flatten().min()
     }
 }
+
+#[cfg(test)]
+mod tests;

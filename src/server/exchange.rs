@@ -60,6 +60,7 @@ fn apply<T>(news: News, hub: &mut Hub<T>, now: Instant) {
     match news {
         News::Heard { node, event } => hub.relayed(node, event, now),
         News::Settled(who) => hub.settle_name(&who),
+        News::Unsettled(session) => hub.unsettle_name(session),
         News::RosterBegins(node) => hub.begin_roster(node),
         News::Person(node, entry) => hub.note_in_roster(node, entry, now),
         News::RosterEnds(node) => hub.end_roster(node, now),

@@ -5,12 +5,13 @@ mod engine;
 mod node;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Duration;
 
 use engine::{Engine, Memory};
 use node::Node;
 
-/// So many seeds are tried, unless `CHATD_SEEDS` says otherwise.
+/// How many seeds are tried, unless `CHATD_SEEDS` says otherwise.
 const SEEDS: u64 = 60;
 
 /// How many servers there are.
@@ -72,7 +73,10 @@ impl Run {
                 Kind::Hasty | Kind::Worst => (Duration::from_millis(500), Duration::from_secs(1)),
                 Kind::Exact | Kind::Lossy => (Duration::from_secs(3600), Duration::from_secs(3600)),
             };
-            run.nodes.push(Node::new(index, seed, patience, lease));
+            // In the worst case, who was away for a while finds that what they would read next is gone.
+            let log_entries = if kind == Kind::Worst { 30 } else { 10_000 };
+            let limits = (patience, lease, log_entries);
+            run.nodes.push(Node::new(index, seed, limits));
         }
         run
     }
@@ -236,13 +240,18 @@ impl Run {
     }
 }
 
-fn seeds() -> u64 {
-    let wanted = std::env::var("CHATD_SEEDS").ok();
-    wanted.map_or(SEEDS, |seeds| seeds.parse().expect("a number of seeds"))
+/// The seeds that are tried: as many as `CHATD_SEEDS` says, from `CHATD_SEED` on.
+fn seeds() -> Range<u64> {
+    let wanted = |name| {
+        let text = std::env::var(name).ok()?;
+        Some(text.parse().expect("a number"))
+    };
+    let first = wanted("CHATD_SEED").unwrap_or(0);
+    first..first + wanted("CHATD_SEEDS").unwrap_or(SEEDS)
 }
 
 fn run(kind: Kind) {
-    for seed in 0..seeds() {
+    for seed in seeds() {
         let outcome = std::panic::catch_unwind(|| {
             let mut run = Run::new(kind, seed);
             run.go();

@@ -376,7 +376,6 @@ impl Engine {
         let entries = self.stream(&words[1]);
         let chosen: Vec<&Entry> = match (&*words[0], &*words[2]) {
             (b"XREVRANGE", _) => entries.iter().rev().take(count).collect(),
-            (_, b"-") => entries.iter().take(count).collect(),
             (_, id) => {
                 let id = parse(&String::from_utf8_lossy(id));
                 entries.iter().filter(|entry| entry.0 == id).collect()

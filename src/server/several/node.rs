@@ -39,7 +39,11 @@ pub(super) struct Node {
 }
 
 impl Node {
-    pub(super) fn new(index: usize, seed: u64, patience: Duration, lease: Duration) -> Self {
+    pub(super) fn new(
+        index: usize,
+        seed: u64,
+        (patience, lease, log_entries): (Duration, Duration, usize),
+    ) -> Self {
         let mut world = World::new(limits());
         let outset = world.now;
         let options = Options {
@@ -48,7 +52,7 @@ impl Node {
             user: None,
             password: None,
             prefix: "chatd".into(),
-            log_entries: 10_000,
+            log_entries,
             patience,
             lease,
             queue_bytes_max: 1024 * 1024,
