@@ -10,6 +10,8 @@ struct Talk {
     relay: Relay,
     now: Instant,
     asked: [VecDeque<Vec<String>>; 2],
+    /// Who was told of in the log, each time.
+    joins: usize,
 }
 
 impl Talk {
@@ -31,6 +33,7 @@ impl Talk {
             relay: Relay::new(options, 1, now),
             now,
             asked: Default::default(),
+            joins: 0,
         };
         talk.connect();
         talk
@@ -77,7 +80,9 @@ impl Talk {
                 ("HSCAN", _) => "*2\r\n$1\r\n0\r\n*0\r\n".to_owned(),
                 _ => "+OK\r\n".to_owned(),
             };
-            self.answer(Line::Pen, &answer);
+            let asked = self.answer(Line::Pen, &answer);
+            let joins = asked.iter().filter(|word| word.starts_with("join\t"));
+            self.joins += joins.count();
         }
     }
 
@@ -141,6 +146,11 @@ fn who_is_cut_off_while_it_looks_at_the_others_looks_again() {
 fn a_memory_that_was_lost_is_told_again_though_the_connection_breaks_meanwhile() {
     let mut talk = Talk::new();
     talk.serve("one", "");
+    let join = Event::parse(b"join\tlobby\t1\tann").unwrap();
+    talk.relay.submit(join, None, talk.now);
+    talk.look();
+    talk.serve("one", "");
+    assert_eq!(talk.joins, 1);
     talk.news();
     for cut_at in ["XREVRANGE", "HSCAN"] {
         talk.relay.handle_lost(Line::Pen, "cut", talk.now);
@@ -150,11 +160,10 @@ fn a_memory_that_was_lost_is_told_again_though_the_connection_breaks_meanwhile()
         talk.serve("two", cut_at);
     }
     talk.serve("two", "");
-    let epochs = talk.news().into_iter();
-    let epochs = epochs.filter(|news| matches!(news, News::Epoch(_)));
-    assert_eq!(epochs.collect::<Vec<_>>(), [News::Epoch("two".into())]);
+    let told = [News::Epoch("two".into()), News::Unsettled(1)];
+    assert_eq!(talk.news(), told);
     assert_eq!(talk.reads_from(), ["0-0", "0-0"]);
-    assert_eq!(talk.relay.figures().resent, 1, "that it is there");
+    assert_eq!(talk.joins, 3, "it has not come back, and is told anew");
 }
 
 #[test]
