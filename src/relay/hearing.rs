@@ -127,22 +127,32 @@ impl Relay {
         let Some((node, first)) = self.author(fields) else {
             return;
         };
+        if self.dead.contains(&node) {
+            return self.condemn_again(node, now);
+        }
+        let mut is_ahead = false;
         for (number, event) in (first..).zip(events(fields)) {
-            if node == self.node {
-                self.hear_own(number, event, now);
-            } else if !self.dead.contains(&node) {
-                self.hear_other(node, number, event, now);
-            }
+            let turn = if node == self.node {
+                self.hear_own(number, event, now)
+            } else {
+                self.hear_other(node, number, event, now)
+            };
+            is_ahead |= turn == Turn::Ahead;
+        }
+        if is_ahead {
+            // The log has gone on without this node for longer than it keeps anything.
+            self.debts.roster = true;
+            self.lose("a part of the log was missed", now);
         }
     }
 
     /// Something that this node has sent has come back.
-    fn hear_own(&mut self, number: u64, event: &[u8], now: Instant) {
+    fn hear_own(&mut self, number: u64, event: &[u8], now: Instant) -> Turn {
         let turn = self.own_numbers.take(number, now);
         if turn == Turn::Again {
             self.figures.dropped_again += 1;
             self.ring.note_returned(number);
-            return;
+            return turn;
         }
         let sent = self.ring.note_returned(number);
         let was_heard = sent.is_some_and(|sent| sent.was_heard);
@@ -151,7 +161,7 @@ impl Relay {
         }
         let Ok(event) = Event::parse(event) else {
             self.figures.unread += 1;
-            return;
+            return turn;
         };
         if let Event::Join { who, .. } | Event::Move { who, .. } | Event::Name { who, .. } = &event
         {
@@ -165,13 +175,14 @@ impl Relay {
             _ if was_heard => {}
             event => self.news.push_back(News::Heard { node: None, event }),
         }
+        turn
     }
 
-    fn hear_other(&mut self, node: NodeId, number: u64, event: &[u8], now: Instant) {
+    fn hear_other(&mut self, node: NodeId, number: u64, event: &[u8], now: Instant) -> Turn {
         let turn = self.nodes.of(node).take(number, now);
         if turn == Turn::Again {
             self.figures.dropped_again += 1;
-            return;
+            return turn;
         }
         match Event::parse(event) {
             // What others rely on is true in its order only.
@@ -185,6 +196,19 @@ impl Relay {
                 let node = Some(node);
                 self.news.push_back(News::Heard { node, event });
             }
+        }
+        turn
+    }
+
+    /// A node speaks that all hold for dead. What it had sent before it read the verdict comes within a lease; later, the
+    /// verdict has never reached it.
+    fn condemn_again(&mut self, node: NodeId, now: Instant) {
+        if self
+            .condemned_at
+            .is_none_or(|at| at + self.options.lease <= now)
+        {
+            self.condemned_at = Some(now);
+            self.ring.push(None, Event::Dead(node), true, now);
         }
     }
 
@@ -222,6 +246,7 @@ impl Relay {
 
     /// A verdict has come, which takes effect in this place at all nodes.
     fn bury(&mut self, node: NodeId, now: Instant) {
+        self.condemned_at = Some(now);
         if node == self.node {
             return self.begin_anew(now);
         }

@@ -64,6 +64,8 @@ pub(crate) struct Relay {
     pub(super) changed: Vec<u64>,
     pub(super) nodes: ByNode<Node>,
     pub(super) dead: VecDeque<NodeId>,
+    /// When the last verdict came, or was told again.
+    pub(super) condemned_at: Option<Instant>,
     pub(super) leases: Leases,
     pub(super) news: VecDeque<News>,
     /// Whether the node goes down, and how far that is.
@@ -104,6 +106,7 @@ impl Relay {
             changed: Vec::new(),
             nodes: ByNode::default(),
             dead: VecDeque::new(),
+            condemned_at: None,
             leases: Leases::default(),
             news: VecDeque::new(),
             leaving: Leaving::Stays,

@@ -14,6 +14,8 @@ const MISSING_FOR: Duration = Duration::from_secs(60);
 pub(crate) enum Turn {
     /// It comes in its order.
     New,
+    /// It comes, and some before it have not.
+    Ahead,
     /// Later ones have come before it.
     Late,
     /// It has been here.
@@ -32,16 +34,20 @@ impl Numbers {
     /// An event with this number has come. Below the first one of a node nothing is missing.
     pub(crate) fn take(&mut self, number: u64, now: Instant) -> Turn {
         let Some(highest) = self.highest.filter(|highest| number <= *highest) else {
-            let first = self.highest.map_or(number, |highest| highest + 1);
+            let next = self.highest.map_or(number, |highest| highest + 1);
             // A gap of more than is waited for is not walked through.
-            let first = first.max(number.saturating_sub(MISSING_MAX as u64));
+            let first = next.max(number.saturating_sub(MISSING_MAX as u64));
             self.missing
                 .extend((first..number).map(|missing| (missing, now)));
             while self.missing.len() > MISSING_MAX {
                 self.missing.pop_front();
             }
             self.highest = Some(number);
-            return Turn::New;
+            return if number == next {
+                Turn::New
+            } else {
+                Turn::Ahead
+            };
         };
         debug_assert!(number <= highest);
         let found = self
@@ -77,7 +83,7 @@ mod tests {
             Turn::Again,
             "nothing is missing below the first"
         );
-        assert_eq!(take(10, 0), Turn::New);
+        assert_eq!(take(10, 0), Turn::Ahead);
         assert_eq!(take(9, 1), Turn::Late);
         assert_eq!(take(9, 1), Turn::Again);
         assert_eq!(take(8, 61), Turn::Again, "it was waited for long enough");
@@ -89,7 +95,7 @@ mod tests {
     fn a_great_gap_costs_no_more_than_is_waited_for() {
         let (mut numbers, outset) = (Numbers::default(), outset());
         assert_eq!(numbers.take(1, outset), Turn::New);
-        assert_eq!(numbers.take(u64::MAX - 1, outset), Turn::New);
+        assert_eq!(numbers.take(u64::MAX - 1, outset), Turn::Ahead);
         assert_eq!(numbers.missing(), MISSING_MAX);
         assert_eq!(numbers.take(u64::MAX - 2, outset), Turn::Late);
         assert_eq!(numbers.take(2, outset), Turn::Again);

@@ -304,7 +304,89 @@ mod tests {
         prop::collection::vec(piece, 0..20).prop_map(|pieces| pieces.concat())
     }
 
+    /// A reply as a tree, which is what the reader never makes of it.
+    #[derive(Debug, Clone)]
+    enum Tree {
+        Status(String),
+        Error(String),
+        Number(i64),
+        Text(Vec<u8>),
+        NoText,
+        NoArray,
+        Array(Vec<Tree>),
+    }
+
+    impl Tree {
+        fn write(&self, out: &mut Vec<u8>) {
+            match self {
+                Self::Status(words) => out.extend(format!("+{words}\r\n").bytes()),
+                Self::Error(words) => out.extend(format!("-{words}\r\n").bytes()),
+                Self::Number(number) => out.extend(format!(":{number}\r\n").bytes()),
+                Self::Text(text) => add_word(out, text),
+                Self::NoText => out.extend(b"$-1\r\n"),
+                Self::NoArray => out.extend(b"*-1\r\n"),
+                Self::Array(items) => {
+                    out.extend(format!("*{}\r\n", items.len()).bytes());
+                    items.iter().for_each(|item| item.write(out));
+                }
+            }
+        }
+
+        /// What a reader tells of it at this place, as if it did not end the reply.
+        fn tell(&self, depth: usize, index: usize, told: &mut Vec<String>) {
+            let token = match self {
+                Self::Status(words) => Token::Status(words.as_bytes()),
+                Self::Error(words) => Token::Error(words.as_bytes()),
+                Self::Number(number) => Token::Number(*number),
+                Self::Text(text) => Token::Text(text),
+                Self::NoText | Self::NoArray => Token::Null,
+                Self::Array(items) => Token::Array(items.len()),
+            };
+            let ends = false;
+            told.push(format!(
+                "{:?}",
+                Item {
+                    depth,
+                    index,
+                    token,
+                    ends
+                }
+            ));
+            if let Self::Array(items) = self {
+                for (index, item) in items.iter().enumerate() {
+                    item.tell(depth + 1, index, told);
+                }
+            }
+        }
+    }
+
+    fn any_tree() -> impl Strategy<Value = Tree> {
+        let leaf = prop_oneof![
+            "[a-zA-Z ]{0,9}".prop_map(Tree::Status),
+            "[A-Z]{1,5} [a-z *$:]{0,9}".prop_map(Tree::Error),
+            any::<i64>().prop_map(Tree::Number),
+            prop::collection::vec(any::<u8>(), 0..20).prop_map(Tree::Text),
+            Just(Tree::NoText),
+            Just(Tree::NoArray),
+        ];
+        leaf.prop_recursive(NESTING_MAX as u32, 40, 6, |item| {
+            prop::collection::vec(item, 0..6).prop_map(Tree::Array)
+        })
+    }
+
     proptest! {
+        #[test]
+        fn what_is_told_is_the_tree_that_was_written(trees in prop::collection::vec(any_tree(), 0..4)) {
+            let (mut bytes, mut expected) = (Vec::new(), Vec::new());
+            for tree in &trees {
+                tree.write(&mut bytes);
+                tree.tell(0, 0, &mut expected);
+                let last = expected.last_mut().expect("at least one item is told");
+                *last = last.replace("ends: false", "ends: true");
+            }
+            prop_assert_eq!(told(&[&bytes]), expected);
+        }
+
         #[test]
         fn every_split_equals_unsplit(
             bytes in any_bytes(),
