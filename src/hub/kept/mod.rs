@@ -142,10 +142,10 @@ impl KeptNames {
     /// Lets exactly these be kept, of which no two look alike. One that stays keeps its number, if its key is the same.
     pub(in crate::hub) fn replace(&mut self, wanted: Vec<Kept>) {
         let mut old = std::mem::take(&mut self.by_number);
-        let by_name: BTreeMap<Box<str>, Number> = old
-            .iter()
-            .map(|(number, kept)| (kept.name.clone(), *number))
-            .collect();
+        let mut by_name: BTreeMap<Box<str>, Number> = BTreeMap::new();
+        for (number, kept) in &old {
+            by_name.insert(kept.name.clone(), *number);
+        }
         self.by_name = LookAlikes::default();
         for kept in wanted {
             let same = by_name.get(&kept.name).copied();
