@@ -15,6 +15,10 @@ use crate::name::{Name, RoomName};
 use crate::relay::record::{Entry, Event, NodeId, Who};
 use crate::work::Work;
 
+/// At most this many people of another node leave in one turn, so that the death of one with thousands keeps nobody here
+/// waiting.
+pub(super) const LEAVING_MAX: usize = 128;
+
 /// How somebody leaves a room.
 #[derive(Debug, Clone, Copy)]
 enum Way<'a> {
@@ -116,23 +120,27 @@ impl<T> Hub<T> {
         self.sort_names();
     }
 
-    /// These were all: who was not among them has left.
-    pub(crate) fn end_roster(&mut self, node: NodeId, now: Instant) {
-        self.remove_people(|person| person.node == node && !person.is_seen, now);
+    /// These were all: who was not among them has left. Gives whether there are more than leave in one turn.
+    pub(crate) fn end_roster(&mut self, node: NodeId, now: Instant) -> bool {
+        self.remove_people(|person| person.node == node && !person.is_seen, now)
     }
 
-    /// All people of a node have left at once.
-    pub(crate) fn lose_node(&mut self, node: NodeId, now: Instant) {
-        self.remove_people(|person| person.node == node, now);
+    /// All people of a node have left at once. Gives whether there are more than leave in one turn.
+    pub(crate) fn lose_node(&mut self, node: NodeId, now: Instant) -> bool {
+        self.remove_people(|person| person.node == node, now)
     }
 
-    fn remove_people(&mut self, which: impl Fn(&Person) -> bool, now: Instant) {
+    fn remove_people(&mut self, which: impl Fn(&Person) -> bool, now: Instant) -> bool {
         let others = self.core.others();
         let people = others.into_iter().flat_map(|others| others.abroad.iter());
-        let ids: Vec<SessionId> = people.filter(|it| which(it)).map(|it| it.id).collect();
-        for id in ids {
-            self.remove_person(id, "", now);
+        let leaving = people
+            .filter(|person| which(person))
+            .map(|person| person.id);
+        let ids: Vec<SessionId> = leaving.take(LEAVING_MAX).collect();
+        for id in &ids {
+            self.remove_person(*id, "", now);
         }
+        ids.len() == LEAVING_MAX
     }
 
     fn person(&self, node: NodeId, session: u64) -> Option<SessionId> {

@@ -156,6 +156,11 @@ impl Relay {
         self.news.pop_front()
     }
 
+    /// A part of this is left for the next turn, before all else.
+    pub(crate) fn put_back(&mut self, news: News) {
+        self.news.push_front(news);
+    }
+
     /// Whether the hub is to know something.
     pub(crate) fn has_news(&self) -> bool {
         !self.news.is_empty()

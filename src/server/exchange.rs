@@ -28,7 +28,7 @@ impl Exchange {
     /// Goes on with all that is due: once in each turn.
     pub(super) fn go_on<T>(&mut self, hub: &mut Hub<T>, now: Instant) {
         self.relay.tick(now);
-        loop {
+        'news: loop {
             for it in hub.take_outgoing() {
                 match it.to {
                     None => self.relay.submit(it.event, it.digest, now),
@@ -39,7 +39,10 @@ impl Exchange {
                 break;
             }
             while let Some(news) = self.relay.take_news() {
-                apply(news, hub, now);
+                if let Some(rest) = apply(news, hub, now) {
+                    self.relay.put_back(rest);
+                    break 'news;
+                }
             }
         }
         hub.set_backlog(match self.relay.waiting_share() {
@@ -56,15 +59,17 @@ impl Exchange {
     }
 }
 
-fn apply<T>(news: News, hub: &mut Hub<T>, now: Instant) {
+/// Lets something happen; gives what of it is left for the next turn.
+fn apply<T>(news: News, hub: &mut Hub<T>, now: Instant) -> Option<News> {
     match news {
         News::Heard { node, event } => hub.relayed(node, event, now),
         News::Settled(who) => hub.settle_name(&who),
         News::Unsettled(session) => hub.unsettle_name(session),
         News::RosterBegins(node) => hub.begin_roster(node),
         News::Person(node, entry) => hub.note_in_roster(node, entry, now),
-        News::RosterEnds(node) => hub.end_roster(node, now),
-        News::NodeGone(node) => hub.lose_node(node, now),
+        News::RosterEnds(node) if hub.end_roster(node, now) => return Some(news),
+        News::NodeGone(node) if hub.lose_node(node, now) => return Some(news),
+        News::RosterEnds(_) | News::NodeGone(_) => {}
         News::Past(past) => hub.set_past(&past),
         News::Epoch(epoch) => hub.set_epoch(epoch),
         News::Guests { first, count } => hub.add_guests(first, count),
@@ -84,4 +89,5 @@ fn apply<T>(news: News, hub: &mut Hub<T>, now: Instant) {
             }
         }
     }
+    None
 }

@@ -16,6 +16,7 @@ mod moderators;
 mod muting;
 mod negotiation;
 mod operators;
+mod others;
 mod pages;
 mod recording;
 mod rooms;
