@@ -33,6 +33,7 @@ impl Relay {
             ..Attach::default()
         };
         let (format, epoch, log) = (self.key("format"), self.key("epoch"), self.key("log"));
+        let lease = self.key_of("lease", self.node);
         let random = NodeId::new(self.chance.next()).to_string();
         let pen = &mut self.pen;
         let mut ask = |due, words: &[&str]| {
@@ -43,6 +44,7 @@ impl Relay {
         ask(Asked::Format, &["GET", &format]);
         ask(Asked::Done, &["SET", &epoch, &random, "NX"]);
         ask(Asked::Epoch, &["GET", &epoch]);
+        ask(Asked::OwnLease, &["GET", &lease]);
         if let Some(position) = self.position.filter(|position| *position != Id::default()) {
             let position = position.to_string();
             ask(Asked::LastRead, &["XRANGE", &log, &position, &position]);
@@ -73,7 +75,9 @@ impl Relay {
             (Asked::Format, _) => self.lose("its data has another format", now),
             (Asked::Epoch, Answer::One(epoch)) => self.attach.epoch = Some(epoch),
             (Asked::Epoch, _) => self.lose("the engine's memory has no name", now),
-            (Asked::LastRead, _) => {}
+            // A node that has looked at all people meanwhile has not seen those of this one.
+            (Asked::OwnLease, Answer::Null) => self.debts.telling |= self.position.is_some(),
+            (Asked::LastRead | Asked::OwnLease, _) => {}
             (Asked::Newest, _) => self.begin_roster(now),
             (Asked::Nodes, Answer::Many(texts)) => self.note_nodes(&texts, now),
             (Asked::LeasesAtFirst, Answer::Many(leases)) => {
@@ -217,7 +221,7 @@ impl Relay {
     }
 
     /// The others are told anew of all people of this node. Whom they know already they know then as well.
-    pub(super) fn tell_all(&mut self, now: Instant) {
+    fn tell_all(&mut self, now: Instant) {
         let mut events = Vec::new();
         for entry in self.people.values() {
             events.push(Event::Join {

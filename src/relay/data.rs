@@ -140,6 +140,8 @@ pub(super) enum Asked {
     Done,
     Format,
     Epoch,
+    /// Whether this node's own lease has outlasted the time without a connection.
+    OwnLease,
     LastRead,
     Newest,
     Nodes,

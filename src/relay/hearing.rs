@@ -273,8 +273,8 @@ impl Relay {
         self.position_to = Id::default();
         self.ring.renumber();
         self.say_up(now);
-        self.tell_all(now);
-        // As for who comes: what this node says of itself in the engine is under its name.
+        // As for who comes: what this node says of itself in the engine is under its name. It has no lease yet, so that it
+        // tells of all its people.
         self.change_state(State::Waiting { since: now });
         self.begin_attach(now);
     }
