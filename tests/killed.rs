@@ -11,6 +11,7 @@ use std::path::Path;
 use std::process::Command;
 
 use libtest_mimic::{Arguments, Trial};
+use support::eventually;
 use support::operator::{is_last, Operator, Place};
 use support::person::Person;
 use support::planted;
@@ -251,15 +252,11 @@ fn words(n: usize) -> String {
 
 /// Somebody talks, until the server dies; gives how many lines were heard, or `None` if it did not even begin.
 fn talk(server: &Server) -> Option<usize> {
-    let listening = server
-        .output
-        .wait_until("where it listens, or the end", |lines| {
-            let listening = lines
-                .iter()
-                .any(|line| line.starts_with("listening wire://"));
-            (listening || !server.log.matching("dies ").is_empty()).then_some(listening)
-        });
-    if !listening {
+    let listens = || !server.output.matching("listening wire://").is_empty();
+    eventually("it listens, or has died", || {
+        listens() || !server.log.matching("dies ").is_empty()
+    });
+    if !listens() {
         return None;
     }
     let (mut ann, mut bob) = (server.join("ann"), server.join("bob"));
