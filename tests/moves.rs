@@ -19,8 +19,8 @@ use support::DEADLINE;
 /// Who comes back to the lobby is shown only what was said there meanwhile.
 const ROOMS: [&str; 3] = ["lobby", "games", "attic"];
 
-/// How many there are of each. There is an audience, so that those who are slow are never more than a quarter of a room:
-/// for such a room talkers would wait.
+/// How many there are of each. There is an audience, so that those who are slow are never more than a quarter of a
+/// room: for such a room talkers would wait.
 const CROWD: [(Kind, usize); 5] = [
     (Kind::Witness, ROOMS.len()),
     (Kind::Audience, 18),
@@ -91,7 +91,9 @@ fn play(settings: &[&str]) -> usize {
         all.collect::<Vec<_>>()
     });
     let mut crowd: Vec<Person> = crowd.collect();
-    crowd.iter_mut().for_each(|it| it.read_until("ready"));
+    for person in &mut crowd {
+        person.read_until("ready");
+    }
     let (tell, tidings) = mpsc::channel();
     let is_over = AtomicBool::new(false);
     let awaited = crowd.iter().filter_map(Person::last_words).collect();
@@ -122,7 +124,9 @@ fn play(settings: &[&str]) -> usize {
         }
         (crowd, said)
     });
-    crowd.iter().for_each(|person| person.check(&said));
+    for person in &crowd {
+        person.check(&said);
+    }
     let closed: Vec<&Person> = crowd.iter().filter(|it| it.is_closed).collect();
     assert!(closed.iter().all(|it| it.kind == Kind::Slow), "{closed:?}");
     let told = server.log.matching("reason=slow-consumer");
@@ -179,8 +183,8 @@ impl Person {
         let mut stream = TcpStream::connect(server.telnet()).expect("the server listens");
         let deadline = stream.set_read_timeout(Some(DEADLINE));
         deadline.expect("more than nothing");
-        // What the kernel keeps for the slow ones is little beside what is said; for the others it may keep all, so that
-        // nobody else is slow on a busy machine.
+        // What the kernel keeps for the slow ones is little beside what is said; for the others it may keep all, so
+        // that nobody else is slow on a busy machine.
         let bytes = if kind == Kind::Slow { 4096 } else { 200 * 1024 };
         let sized = SockRef::from(&stream).set_recv_buffer_size(bytes);
         sized.expect("it can be set");
@@ -202,24 +206,18 @@ impl Person {
         self.stream.try_clone().expect("a socket")
     }
 
-    /// A line, as it is said in a room. Those who move say one before they go (the number is odd), and one when they have
-    /// come (it is even).
-    fn line(&self, number: usize, room: usize) -> String {
-        format!("{number} {} {FILLER}\r\n", ROOMS[room])
-    }
-
     /// What takes it to the place `n` of its route.
     fn packet(&self, n: usize) -> String {
         let (from, to) = (self.route[n - 1], self.route[n]);
         let go = format!("/join {}\r\n", ROOMS[to]);
-        self.line(2 * n - 1, from) + &go + &self.line(2 * n, to)
+        line(2 * n - 1, from) + &go + &line(2 * n, to)
     }
 
     /// What it sends when the talk begins.
     fn at_once(&self) -> String {
         match self.kind {
             Kind::Witness | Kind::Audience => String::new(),
-            Kind::Talker => (0..LINES).map(|n| self.line(n, self.route[0])).collect(),
+            Kind::Talker => (0..LINES).map(|n| line(n, self.route[0])).collect(),
             Kind::Mover => self.packet(1),
             Kind::Slow => (1..=MOVES).map(|n| self.packet(n)).collect(),
         }
@@ -381,6 +379,12 @@ impl Person {
         }
         stays
     }
+}
+
+/// A line, as it is said in a room. Those who move say one before they go (the number is odd), and one when they have
+/// come (it is even).
+fn line(number: usize, room: usize) -> String {
+    format!("{number} {} {FILLER}\r\n", ROOMS[room])
 }
 
 /// What was heard from coming to a room until going to the next one.
