@@ -111,6 +111,9 @@ fn come_back() {
     bob.expect("<ann> two");
     window.wait_for(SAID, &json!(["one", "two"]));
     let [telnet, http] = [first.telnet(), first.address("http")];
+    // What the server never reads is lost.
+    first.signal(Signal::STOP);
+    window.press(&format!("lost{ENTER}"));
     first.signal(Signal::KILL);
     first.wait();
     window.wait_for(
@@ -123,9 +126,18 @@ fn come_back() {
     window.wait_for("return state", &json!("here"));
     window.wait_for("return you", &json!("ann"));
     assert_eq!(window.run("return text.value"), json!("typed meanwhile"));
+    let unsent = "return pending.map(line => [line.x, line.isLost])";
+    window.wait_for(unsent, &json!([["lost", true]]));
     let mut bob = second.join("bob");
     bob.say("three");
     window.wait_for(SAID, &json!(["one", "two", "three"]));
+    window.press(ENTER);
+    bob.skip_until("<ann> typed meanwhile");
+    window.wait_for(unsent, &json!([["lost", true]]));
+    window.run("write('x'.repeat(5000))");
+    window.press(ENTER);
+    let refused = "return pending.map(line => [line.x.length, line.isLost])";
+    window.wait_for(refused, &json!([[4, true], [5000, true]]));
     assert_eq!(
         window.run("return document.getElementById('bar').hidden"),
         json!(true)

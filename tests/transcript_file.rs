@@ -11,6 +11,7 @@ use libtest_mimic::{Arguments, Trial};
 use rustix::process::Signal;
 use support::person::Person;
 use support::server::{chatd, Server};
+use support::small_disk::SmallDisk;
 
 fn main() {
     let mut arguments = Arguments::from_args();
@@ -49,7 +50,13 @@ fn main() {
         "a_full_disk_stops_nobody_and_all_that_is_lost_is_counted",
         fills_the_disk,
     ));
-    trials.push(full_disk.with_ignored_flag(!may_mount()));
+    let names = trial((
+        "a_full_disk_frees_no_name_and_what_was_kept_meanwhile_is_written_later",
+        frees_no_name_on_a_full_disk,
+    ));
+    let is_forbidden = !may_mount();
+    let both = [full_disk, names].map(|it| it.with_ignored_flag(is_forbidden));
+    trials.extend(both);
     libtest_mimic::run(&arguments, trials).exit();
 }
 
@@ -217,51 +224,49 @@ fn is_replaced_by_a_pipe() {
     server.stop();
 }
 
-/// A command that runs a program beside a file system of 64 kB in this folder, which is mounted for it alone.
-fn beside_a_small_disk(folder: &Path, program: &str) -> Command {
-    let mut command = Command::new("unshare");
-    command
-        .args(["-rm", "sh", "-c"])
-        .arg("mount -t tmpfs -o size=64k none \"$0\" && exec \"$@\"")
-        .arg(folder)
-        .arg(program);
-    command
-}
-
 fn may_mount() -> bool {
     let place = Place::new("mount");
-    let tried = beside_a_small_disk(&place.0, "true").output();
-    tried.is_ok_and(|output| output.status.success())
+    let disk = SmallDisk::mount(&place.0);
+    let tried = disk.map(|disk| disk.command("true").output());
+    tried.is_some_and(|tried| tried.is_ok_and(|output| output.status.success()))
 }
+
+/// A server on a small disk, with these files there.
+fn on_a_small_disk(disk: &SmallDisk, settings: &[&str]) -> Server {
+    let mut command = disk.command(env!("CARGO_BIN_EXE_chatd"));
+    command
+        .args(["-l", "telnet://127.0.0.1:0", "-l", "wire://127.0.0.1:0"])
+        .args(["-o", "lines-per-second=0", "-o", "history-lines=0"])
+        .env_remove("RUST_LOG");
+    for setting in settings {
+        command.args(["-o", setting]);
+    }
+    let server = Server::spawn(&mut command);
+    server.output.wait_for("listening wire://");
+    server
+}
+
+const TRANSCRIPT_FULL: &str = "transcript: cannot write: No space left on device; lines are lost";
 
 fn fills_the_disk() {
     const LINES: usize = 60;
     let place = Place::new("disk");
-    let mut command = beside_a_small_disk(&place.0, env!("CARGO_BIN_EXE_chatd"));
-    command
-        .args(["-l", "telnet://127.0.0.1:0", "-l", "wire://127.0.0.1:0"])
-        .args(["-o", "lines-per-second=0", "-o", "history-lines=0"])
-        .args(["-o", &place.setting()])
-        .env_remove("RUST_LOG");
-    let mut server = Server::spawn(&mut command);
+    let disk = SmallDisk::mount(&place.0).expect("not run where that is forbidden");
+    let mut server = on_a_small_disk(&disk, &[&place.setting()]);
     let (mut ann, mut bob) = (server.join("ann"), server.join("bob"));
-    // The server sees the file there, and nobody else.
-    let seen = place.file("said");
-    let seen = seen.strip_prefix("/").expect("an absolute path");
-    let said = Path::new("/proc")
-        .join(server.pid().to_string())
-        .join("root")
-        .join(seen);
+    let said = disk.path("said");
     let long = "x".repeat(2000);
     for n in 0..LINES {
         ann.say(&format!("{n} {long}"));
         bob.skip_until(&format!("<ann> {n} {long}"));
     }
-    let told = "transcript: cannot write: No space left on device; lines are lost";
-    server.log.wait_for(told);
+    server.log.wait_for(TRANSCRIPT_FULL);
     let text = fs::read_to_string(&said).expect("it is full of text");
     let whole = text.matches('\n').count();
     assert!((20..LINES).contains(&whole), "{whole} lines fit into 64 kB");
+    for (n, line) in text.split_inclusive('\n').take(whole).enumerate() {
+        assert_eq!(words_of(line.trim_end()), format!("{n} {long}"));
+    }
     let file = fs::OpenOptions::new().write(true).open(&said);
     file.and_then(|file| file.set_len(0))
         .expect("there is space again");
@@ -272,6 +277,75 @@ fn fills_the_disk() {
     let text = fs::read_to_string(&said).expect("it is there");
     let behind = text.strip_prefix(" \n").unwrap_or(&text);
     assert_eq!(words_of(behind.trim_end_matches('\n')), "again");
-    assert_eq!(server.log.matching(told).len(), 1, "it is told of once");
+    let told = server.log.matching(TRANSCRIPT_FULL);
+    assert_eq!(told.len(), 1, "it is told of once");
     server.stop();
+}
+
+/// Also where the server dies while the disk is full.
+fn frees_no_name_on_a_full_disk() {
+    let place = Place::new("full-names");
+    let disk = SmallDisk::mount(&place.0).expect("not run where that is forbidden");
+    let names_file = format!("names-file={}", place.file("names").display());
+    let start = || on_a_small_disk(&disk, &[&names_file, &place.setting()]);
+    let text = |file| fs::read_to_string(disk.path(file)).expect("it is there");
+    let keep = |person: &mut Person, name: &str| {
+        person.say("/keep");
+        let mut told = String::new();
+        while !told.starts_with(&format!("-- {name} is yours: ")) {
+            told = person.read_line().expect("an answer");
+        }
+    };
+    let mut server = start();
+    let mut ann = server.join("ann");
+    keep(&mut ann, "ann");
+    ann.say("line 0");
+    ann.expect_silence();
+    server.stop();
+    let [names, said] = ["names", "said"].map(text);
+    assert!(names.starts_with("ann sha256:") && names.lines().count() == 1);
+    disk.fill("filler");
+
+    // What is shorter than a page finds room in the last one.
+    let long = "x".repeat(4000);
+    for round in 0..2 {
+        let mut server = start();
+        let (mut bob, mut cleo) = (server.join("bob"), server.join("cleo"));
+        keep(&mut bob, "bob");
+        let told = format!(
+            "names-file {} is not saved, trying again in a minute: No space left on device",
+            place.file("names").display()
+        );
+        server.log.wait_for(&told);
+        for n in 0..3 {
+            bob.say(&format!("{n} {long}"));
+            cleo.skip_until(&format!("<bob> {n} {long}"));
+        }
+        server.log.wait_for(TRANSCRIPT_FULL);
+        for told in [&*told, TRANSCRIPT_FULL] {
+            assert_eq!(server.log.matching(told).len(), 1, "{told}");
+        }
+        assert_eq!(text("names"), names);
+        assert!(text("said").starts_with(&said));
+        if round == 0 {
+            server.signal(Signal::KILL);
+            server.wait();
+            continue;
+        }
+        fs::remove_file(disk.path("filler")).expect("it is there");
+        bob.say("again");
+        cleo.skip_until("<bob> again");
+        server.log.wait_for("transcript: written again, ");
+        assert!(text("said").ends_with("Z lobby <bob> again\n"));
+        server.stop();
+    }
+    let kept = text("names");
+    let added = kept.strip_prefix(&names).expect("ann is kept as before");
+    assert!(added.starts_with("bob sha256:") && added.lines().count() == 1);
+    let server = start();
+    let mut eve = server.connect();
+    for name in ["ann", "bob"] {
+        eve.say(&format!("/name {name}"));
+        eve.skip_until(&format!("!! {name} is kept: /name {name} KEY takes it"));
+    }
 }

@@ -24,9 +24,6 @@ const WAITING_BYTES_MAX: usize = 256 * 1024;
 /// At most this much of the buffer is kept from one turn to the next.
 const KEPT_BYTES_MAX: usize = 64 * 1024;
 
-/// A time is so long: `2026-11-25T14:05:33Z`.
-const TIME_BYTES: usize = 20;
-
 /// What was said in rooms without a key since it was last written.
 #[derive(Debug, Default)]
 pub(crate) struct Transcript {
@@ -98,7 +95,8 @@ impl<'a> Line<'a> {
             Some(line) => line.split_once(' ')?,
             None => line.strip_prefix('<')?.split_once("> ")?,
         };
-        let wall_seconds = Moment::parse(time).filter(|_| time.len() == TIME_BYTES)?;
+        // Nothing else is read as this time: no fraction, and no second that a leap puts behind the 59th.
+        let wall_seconds = Moment::parse(time).filter(|it| Moment(*it).to_string() == time)?;
         // Whoever has edited the file cannot let it do to a terminal what nobody may say.
         let is_said = !words.is_empty() && !words.ends_with(' ') && !words.contains(is_forbidden);
         let said = Past {
@@ -226,6 +224,7 @@ mod tests {
             "2026-11-25T14:05:33Z lobby ann hello",
             "2026-11-25T14:05:33.5Z lobby <ann> hello",
             "2026-13-25T14:05:33Z lobby <ann> hello",
+            "2026-11-25T14:05:60Z lobby <ann> hello",
             "2026-11-25 14:05:33 lobby <ann> hello",
             " 2026-11-25T14:05:33Z lobby <ann> hello",
         ] {

@@ -21,6 +21,7 @@ pub(crate) mod random;
 pub(crate) mod server;
 pub(crate) mod session;
 pub(crate) mod settings_table;
+pub(crate) mod small_disk;
 pub(crate) mod terminal;
 pub(crate) mod transcript;
 pub(crate) mod webdriver;

@@ -1,4 +1,4 @@
-//! A leak planted into a process from outside, so that nothing of it is in the program that is tested.
+//! What is planted into a process from outside, so that nothing of it is in the program that is tested.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,20 +10,28 @@ use super::server::chatd;
 /// once, so that no test runs with what another one is just writing.
 pub(crate) fn leak() -> Option<PathBuf> {
     static LEAK: OnceLock<Option<PathBuf>> = OnceLock::new();
-    LEAK.get_or_init(build_leak).clone()
+    LEAK.get_or_init(|| build("forgetful_close")).clone()
 }
 
-fn build_leak() -> Option<PathBuf> {
-    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/forgetful_close.c");
-    let name = format!("forgetful_close.{}.so", std::process::id());
+/// What has to be preloaded so that the server dies at a step of what it does with a file, as `DIES_AT` and `DIES_NEAR`
+/// say. `None` without a C compiler.
+pub(crate) fn sudden_death() -> Option<PathBuf> {
+    static DEATH: OnceLock<Option<PathBuf>> = OnceLock::new();
+    DEATH.get_or_init(|| build("sudden_death")).clone()
+}
+
+fn build(what: &str) -> Option<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers");
+    let source = folder.join(what).with_extension("c");
+    let name = format!("{what}.{}.so", std::process::id());
     let library = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
     let built = Command::new("cc")
         .args(["-shared", "-fPIC", "-Wall", "-Werror", "-O1", "-o"])
         .arg(&library)
-        .arg(source)
+        .arg(&source)
         .status()
         .ok()?;
-    assert!(built.success(), "it is not C: {source}");
+    assert!(built.success(), "it is not C: {what}");
     Some(library)
 }
 

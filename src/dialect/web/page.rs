@@ -15,7 +15,7 @@ const TELNET_PORT: &str = "TELNET_PORT";
 /// the tests works the digests out anew.
 pub(super) const POLICY: &str = concat!(
     "default-src 'none'; ",
-    "script-src 'sha256-WCNyFba6l/TAQMDNHlQmkzCWJco1gKL+uxJqGQ6O3pY='; ",
+    "script-src 'sha256-gBzSA8eOIMcHSQo8G+EKjSiGsG2qgKnFvVPGPtmNjb8='; ",
     "style-src 'sha256-wVIw1xrWh7CztXiy3R9oHxfnJyyc3AJJHtHtKY/uU24='; ",
     "img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 );
