@@ -1,4 +1,4 @@
-//! A leak planted into a process from outside, so that nothing of it is in the program that is tested.
+//! Faults planted into a process from outside, so that nothing of them is in the program that is tested.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,17 +10,23 @@ use super::server::chatd;
 /// once, so that no test runs with what another one is just writing.
 pub(crate) fn leak() -> Option<PathBuf> {
     static LEAK: OnceLock<Option<PathBuf>> = OnceLock::new();
-    LEAK.get_or_init(build_leak).clone()
+    LEAK.get_or_init(|| build("forgetful_close")).clone()
 }
 
-fn build_leak() -> Option<PathBuf> {
-    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/forgetful_close.c");
-    let name = format!("forgetful_close.{}.so", std::process::id());
+/// What has to be preloaded so that a server dies at a point of saving a file. `None` without a C compiler.
+pub(crate) fn death() -> Option<PathBuf> {
+    static DEATH: OnceLock<Option<PathBuf>> = OnceLock::new();
+    DEATH.get_or_init(|| build("dies_while_saving")).clone()
+}
+
+fn build(peer: &str) -> Option<PathBuf> {
+    let source = format!("{}/tests/peers/{peer}.c", env!("CARGO_MANIFEST_DIR"));
+    let name = format!("{peer}.{}.so", std::process::id());
     let library = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
     let built = Command::new("cc")
         .args(["-shared", "-fPIC", "-Wall", "-Werror", "-O1", "-o"])
         .arg(&library)
-        .arg(source)
+        .arg(&source)
         .status()
         .ok()?;
     assert!(built.success(), "it is not C: {source}");
