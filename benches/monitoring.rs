@@ -1,5 +1,5 @@
-//! What it costs to be asked: a scrape of all that is measured, a report, and a list that its reader takes slowly, beside
-//! many sessions.
+//! What it costs to be asked: a scrape of all that is measured, a report, a rule and a reload where there are almost as many
+//! rules as there may be, and a list that its reader takes slowly, beside many sessions.
 //!
 //! The server tells itself how long its loop worked for operators (`chatd_phase_seconds_total`), so what is measured is
 //! the time that everybody else waited. People come from the loopback range, which no limit by address is for.
@@ -53,6 +53,8 @@ mod monitoring {
     const TEST_SESSIONS: usize = 20;
     /// Each thing is asked for this often, and the dearest counts.
     const TIMES: usize = 10;
+    /// There may be 10,000.
+    const RULES: usize = 9_990;
     /// A scrape and a report may each take so much of the loop.
     const MOST: Duration = Duration::from_millis(2);
     /// What the slow reader takes of a list, in bytes, before each private line.
@@ -149,6 +151,15 @@ mod monitoring {
         Ok([times[times.len() / 2], times[times.len() - 1]])
     }
 
+    /// A file of so many rules that meet nobody.
+    fn rules(count: usize) -> String {
+        let rule = |n| {
+            let (kind, high, low) = (["ban", "mute"][n % 2], n / 256, n % 256);
+            format!("{kind} 10.{high}.{low}.0/24 forever by=alice at=2026-11-26T00:00:00Z spam\n")
+        };
+        (0..count).map(rule).collect()
+    }
+
     pub(crate) fn bench(arguments: &[String]) -> io::Result<bool> {
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let is_test = arguments.contains(&"--test");
@@ -157,6 +168,9 @@ mod monitoring {
         let path = target_path("monitoring.sock")?.display().to_string();
         let mut command = launcher(None, &chatd_path())?;
         command.args(["-l", "telnet://127.0.0.1:0", "-l", &format!("ops://{path}")]);
+        let bans = target_path("monitoring.bans")?;
+        fs::write(&bans, rules(if is_test { TEST_SESSIONS } else { RULES }))?;
+        command.args(["-o", &format!("bans-file={}", bans.display())]);
         let server = Process::start(&mut command, "monitoring-server.log")?;
         let begun = Instant::now();
         // It is made behind the other listeners.
@@ -196,6 +210,30 @@ mod monitoring {
             Ok(())
         })?;
         println!("  a report      {:8.3} ms", report.as_secs_f64() * 1e3);
+        let rule = dearest(&mut operator, |operator| {
+            operator.ask("ban 198.51.100.7 1h spam")?;
+            operator.ask("unban 198.51.100.7").map(drop)
+        })?;
+        let count = operator.ask("bans")?.len();
+        println!("beside {count} rules in a file, of the loop:");
+        println!(
+            "  one more, and its end {:8.3} ms",
+            rule.as_secs_f64() * 1e3
+        );
+        let reload = dearest(&mut operator, |operator| operator.ask("reload").map(drop))?;
+        println!(
+            "  a reload              {:8.3} ms",
+            reload.as_secs_f64() * 1e3
+        );
+        let edited = dearest(&mut operator, |operator| {
+            let text = fs::read_to_string(&bans)?;
+            fs::write(&bans, text + "# by hand\n")?;
+            operator.ask("reload").map(drop)
+        })?;
+        println!(
+            "  a reload of a new file{:8.3} ms",
+            edited.as_secs_f64() * 1e3
+        );
         let lines = if is_test { 3 } else { 100 };
         let [first, second] = &mut pair;
         let [median, latest] = beside_a_slow_reader(&path, [first, second], lines)?;

@@ -28,6 +28,28 @@ pub(crate) fn read_regular(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
     Ok(content)
 }
 
+/// What a file says beside what is known of it.
+pub(crate) enum Seen {
+    /// There is none.
+    Absent,
+    /// What is known.
+    Known,
+    Other(Vec<u8>),
+}
+
+/// Reads a file again of which this much is known. Where it is as it was, nobody needs to understand it again.
+///
+/// # Errors
+/// As [`read_regular`], but for a file that is not there.
+pub(crate) fn read_again(path: &Path, bytes_max: u64, known: &[u8]) -> io::Result<Seen> {
+    match read_regular(path, bytes_max) {
+        Ok(bytes) if bytes == known => Ok(Seen::Known),
+        Ok(bytes) => Ok(Seen::Other(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Seen::Absent),
+        Err(error) => Err(error),
+    }
+}
+
 /// A regular file to be appended to, and read. Where there is none it is made, for its owner alone, if `make` says so.
 ///
 /// # Errors

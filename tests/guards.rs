@@ -37,6 +37,10 @@ fn main() {
         ("an ipv6 address stands for its /64", ipv6_is_met_by_64),
         ("exempt addresses are met by force alone", exempt_are_spared),
         ("rules hold over a restart", rules_hold_over_a_restart),
+        (
+            "who follows the page for the night gets rid of each and hurts nobody else",
+            the_page_for_the_night,
+        ),
     ];
     libtest_mimic::run(&arguments, own_network::trials(tests)).exit();
 }
@@ -274,4 +278,91 @@ fn rules_hold_over_a_restart() {
     while !is_told(eve.read_line().expect("it is told")) {}
     ann.expect_silence();
     assert_eq!(scene.operator.ask("bans").len(), 3);
+}
+
+/// What `docs/operators.md` shows for the night, to the letter: a troll with three addresses, one of which others share, a
+/// scanner, and a flood of connects.
+fn the_page_for_the_night() {
+    let page = include_str!("../docs/operators.md");
+    let place = Place::new();
+    let file = place.path().with_extension("bans").display().to_string();
+    let setting = format!("bans-file={file}");
+    let mut scene = Scene::new(&[&setting]);
+    let nobody = "2001:db8:9::1/128";
+    let added = Command::new("ip")
+        .args(["addr", "add", nobody, "dev", "lo", "nodad"])
+        .status();
+    assert!(added.expect("it is installed").success());
+    let [mut ann, mut bob] = ["ann", "bob"].map(|name| scene.join(name, SHARED));
+    let mut cy = scene.join("cy", "203.0.113.9");
+    let trolls = [SHARED, "203.0.113.5", "2001:db8:9::1"];
+    let names = ["troll", "troll2", "troll3"];
+    let mut trolls: Vec<Person> = (names.iter().zip(trolls))
+        .map(|(name, from)| scene.join(name, from))
+        .collect();
+    scene.operator.order("as alice", "-- as alice");
+    let (mut shown, mut happened) = (Vec::new(), Vec::new());
+    for block in page.split("```console night\n").skip(1) {
+        let block = block.split("```").next().expect("the block");
+        for line in block.lines() {
+            shown.push(without_numbers(line));
+            let Some(command) = line.strip_prefix("$ chatd ctl ") else {
+                continue;
+            };
+            if command.starts_with("lift ") {
+                // Before it is undone: they are kept out, all of them, and nobody else.
+                for from in [
+                    "203.0.113.5",
+                    "2001:db8:9::1",
+                    "203.0.113.66",
+                    "203.0.113.100",
+                ] {
+                    scene.expect_banned(from);
+                }
+                let _dan = scene.join("dan", "203.0.113.9");
+                scene.connect(SHARED).skip_greeting();
+            }
+            happened.push(without_numbers(line));
+            let told = scene.operator.ask(command);
+            happened.extend(told.iter().map(|line| without_numbers(line)));
+        }
+    }
+    assert!(shown.len() > 20, "{shown:#?}");
+    assert_eq!(happened, shown);
+    for troll in &mut trolls {
+        let told = String::from_utf8_lossy(&troll.read_to_end()).into_owned();
+        assert!(told.contains("!! goodbye: you "), "{told}");
+    }
+    // Those who share an address with one of them, or its network, are there and are heard.
+    for (speaker, name) in [(&mut bob, "bob"), (&mut cy, "cy")] {
+        speaker.say("good morning");
+        ann.skip_until(&format!("<{name}> good morning"));
+    }
+    // The log tells who did it, when and why, and what was done holds over the night.
+    let log = &scene.server.log;
+    log.wait_for("as=alice command=\"kick troll advertising\" outcome=done");
+    log.wait_for("rule n=2 kind=ban target=203.0.113.5 until=");
+    log.wait_for(" by=alice sessions=1 reason=advertising");
+    log.wait_for("rule-end n=6 why=lifted by=alice");
+    scene.server.signal(rustix::process::Signal::KILL);
+    scene.server.wait();
+    scene.server = start(&scene.place, &[&setting]);
+    scene.expect_banned("203.0.113.5");
+    scene.expect_banned("2001:db8:9::1");
+    let mut scanner = scene.join("eve", "203.0.113.66");
+    scanner.say("/name troll");
+    scanner.skip_until("!! troll is not allowed here");
+}
+
+/// Numbers, and the moments made of them, are other ones each time.
+fn without_numbers(text: &str) -> String {
+    let mut without = String::new();
+    for char in text.chars() {
+        match char {
+            '0'..='9' if without.ends_with('#') => {}
+            '0'..='9' => without.push('#'),
+            _ => without.push(char),
+        }
+    }
+    without
 }

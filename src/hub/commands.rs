@@ -250,9 +250,10 @@ impl<T> Hub<T> {
         }
     }
 
+    /// Answers a session, unless it has ended by what it asked for, or meanwhile.
     pub(super) fn reply(&mut self, id: SessionId, reply: &Reply<'_>, now: Instant) {
         let Self { sessions, core } = self;
-        if let Some(session) = sessions.get_mut(id) {
+        if let Some(session) = sessions.get_mut(id).filter(|it| it.is_open()) {
             core.reply(session, reply, now);
         }
     }

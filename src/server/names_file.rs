@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use log::{info, warn};
 
-use crate::file::read_regular;
+use crate::file::{read_again, read_regular, Seen};
 use crate::hub::kept::{lines, Kept};
 use crate::hub::Hub;
 use crate::server::save::{reason, save, Step};
@@ -39,12 +39,6 @@ pub(super) struct NamesFile {
     pub(super) failing: Option<Step>,
 }
 
-/// What a file says.
-struct Content {
-    bytes: Vec<u8>,
-    names: Vec<Kept>,
-}
-
 impl NamesFile {
     pub(super) fn new(path: Option<PathBuf>) -> Self {
         Self {
@@ -62,7 +56,10 @@ impl NamesFile {
     /// # Errors
     /// If it cannot be read, or a line is wrong. The message names the file.
     pub(super) fn check(path: &Path) -> Result<(), SettingsError> {
-        read(path).map(drop)
+        match read(path, b"")? {
+            Seen::Other(bytes) => names_in(path, &bytes).map(drop),
+            _ => Ok(()),
+        }
     }
 
     /// Reads the names at the start; makes the file where there is none.
@@ -73,12 +70,13 @@ impl NamesFile {
         let Some(path) = self.path.clone() else {
             return Ok(());
         };
-        match read(&path).map_err(io::Error::other)? {
-            Some(content) => {
-                hub.set_kept(content.names);
-                self.text = content.bytes;
+        match read(&path, &self.text).map_err(io::Error::other)? {
+            Seen::Known => {}
+            Seen::Other(bytes) => {
+                hub.set_kept(names_in(&path, &bytes).map_err(io::Error::other)?);
+                self.text = bytes;
             }
-            None => save(&path, b"", |step| self.allows(step)).map_err(|error| {
+            Seen::Absent => save(&path, b"", |step| self.allows(step)).map_err(|error| {
                 let what = format!("names-file {}: {error}", path.display());
                 io::Error::new(error.kind(), what)
             })?,
@@ -88,7 +86,8 @@ impl NamesFile {
         Ok(())
     }
 
-    /// What the file says now, with what was changed here since it was read; `None` if there is no file.
+    /// What the file says now, with what was changed here since it was read; `None` if there is no file, or it says what it
+    /// said.
     ///
     /// # Errors
     /// If it cannot be read, or a line is wrong. The message names the file.
@@ -96,21 +95,26 @@ impl NamesFile {
         let Some(path) = &self.path else {
             return Ok(None);
         };
-        let content = read(path).map_err(|error| error.to_string())?;
-        Ok(content.map(|content| {
-            let before = lines::parse(&self.text).unwrap_or_default();
-            let ours: Vec<Kept> = hub.kept().cloned().collect();
-            let names = lines::merge(&before, &ours, content.names);
-            let bytes = content.bytes;
-            Reread(Content { bytes, names })
-        }))
+        match read(path, &self.text).map_err(|error| error.to_string())? {
+            Seen::Other(bytes) => self.merged(path, bytes, hub).map(Some),
+            Seen::Known | Seen::Absent => Ok(None),
+        }
+    }
+
+    /// What a file says that was changed, with what was changed here.
+    fn merged<T>(&self, path: &Path, bytes: Vec<u8>, hub: &Hub<T>) -> Result<Reread, String> {
+        let theirs = names_in(path, &bytes).map_err(|error| error.to_string())?;
+        let before = lines::parse(&self.text).unwrap_or_default();
+        let ours: Vec<Kept> = hub.kept().cloned().collect();
+        let names = lines::merge(&before, &ours, theirs);
+        Ok(Reread { bytes, names })
     }
 
     /// Lets the names be kept that were read again.
     pub(super) fn follow<T>(&mut self, reread: Option<Reread>, hub: &mut Hub<T>) {
-        if let Some(Reread(content)) = reread {
-            hub.set_kept(content.names);
-            self.text = content.bytes;
+        if let Some(Reread { bytes, names }) = reread {
+            hub.set_kept(names);
+            self.text = bytes;
         }
     }
 
@@ -146,14 +150,14 @@ impl NamesFile {
     }
 
     fn write<T>(&mut self, path: &Path, hub: &mut Hub<T>) -> Result<(), String> {
-        match read_regular(path, BYTES_MAX) {
-            Ok(bytes) if bytes == self.text => {}
+        match read(path, &self.text).map_err(|error| error.to_string())? {
+            Seen::Known => {}
             // That somebody took it away frees no name.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => self.text.clear(),
-            _ => {
-                let reread = self.read_again(hub)?;
+            Seen::Absent => self.text.clear(),
+            Seen::Other(bytes) => {
+                let reread = self.merged(path, bytes, hub)?;
                 info!("names-file {} was changed, and is followed", path.display());
-                self.follow(reread, hub);
+                self.follow(Some(reread), hub);
             }
         }
         let text = String::from_utf8_lossy(&self.text);
@@ -190,23 +194,22 @@ impl NamesFile {
 }
 
 /// What a file says that was read again.
-pub(super) struct Reread(Content);
+pub(super) struct Reread {
+    bytes: Vec<u8>,
+    names: Vec<Kept>,
+}
 
-/// What a file says; `None` if there is none.
-fn read(path: &Path) -> Result<Option<Content>, SettingsError> {
-    let shown = path.display();
-    let bytes = match read_regular(path, BYTES_MAX) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => {
-            return Err(SettingsError::Unreadable(format!(
-                "names-file {shown}: {error}"
-            )))
-        }
-    };
-    let names = lines::parse(&bytes);
-    let names = names.map_err(|error| SettingsError::Wrong(format!("{shown}, {error}")))?;
-    Ok(Some(Content { bytes, names }))
+/// What a file says beside what is known of it.
+fn read(path: &Path, known: &[u8]) -> Result<Seen, SettingsError> {
+    read_again(path, BYTES_MAX, known).map_err(|error| {
+        SettingsError::Unreadable(format!("names-file {}: {error}", path.display()))
+    })
+}
+
+/// The names that a file says.
+fn names_in(path: &Path, bytes: &[u8]) -> Result<Vec<Kept>, SettingsError> {
+    lines::parse(bytes)
+        .map_err(|error| SettingsError::Wrong(format!("{}, {error}", path.display())))
 }
 
 #[cfg(test)]

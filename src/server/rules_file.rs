@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use log::{info, warn};
 
-use crate::file::read_regular;
+use crate::file::{read_again, read_regular, Seen};
 use crate::hub::operators::outcome::Kept;
 use crate::hub::rules::lines;
 use crate::hub::rules::rule::Terms;
@@ -37,20 +37,6 @@ pub(super) struct RulesFile {
     /// Lets steps of saving fail, for tests.
     #[cfg(test)]
     pub(super) failing: Option<Step>,
-}
-
-/// What a file says.
-struct Content {
-    bytes: Vec<u8>,
-    rules: Vec<Terms>,
-}
-
-/// Why a file is not read.
-enum Unread {
-    /// It cannot be.
-    Io(io::Error),
-    /// Something in it is wrong.
-    Wrong(String),
 }
 
 impl RulesFile {
@@ -81,14 +67,14 @@ impl RulesFile {
             let what = format!("bans-file {}: {error}", path.display());
             io::Error::new(error.kind(), what)
         };
-        match read(&path) {
-            Ok(Some(content)) => {
-                hub.set_rules(content.rules);
-                self.text = content.bytes;
+        match read_again(&path, BYTES_MAX, &self.text).map_err(explain)? {
+            Seen::Known => {}
+            Seen::Other(bytes) => {
+                let rules = rules_in(&path, &bytes);
+                hub.set_rules(rules.map_err(|what| io::Error::other(SettingsError::Wrong(what)))?);
+                self.text = bytes;
             }
-            Ok(None) => save(&path, b"", |step| self.allows(step)).map_err(explain)?,
-            Err(Unread::Io(error)) => return Err(explain(error)),
-            Err(Unread::Wrong(what)) => return Err(io::Error::other(SettingsError::Wrong(what))),
+            Seen::Absent => save(&path, b"", |step| self.allows(step)).map_err(explain)?,
         }
         hub.keep_rules();
         Ok(())
@@ -99,13 +85,15 @@ impl RulesFile {
     /// # Errors
     /// If it cannot be read, or a line is wrong. The message names the file.
     pub(super) fn check(path: &Path) -> Result<(), SettingsError> {
-        match read(path) {
-            Ok(_) => Ok(()),
-            Err(Unread::Io(error)) => Err(SettingsError::Unreadable(format!(
-                "bans-file {}: {error}",
-                path.display()
-            ))),
-            Err(Unread::Wrong(what)) => Err(SettingsError::Wrong(what)),
+        let seen = read_again(path, BYTES_MAX, b"").map_err(|error| {
+            SettingsError::Unreadable(format!("bans-file {}: {error}", path.display()))
+        })?;
+        match seen {
+            Seen::Other(bytes) => {
+                let rules = rules_in(path, &bytes);
+                rules.map(drop).map_err(SettingsError::Wrong)
+            }
+            _ => Ok(()),
         }
     }
 
@@ -118,10 +106,10 @@ impl RulesFile {
         let Some(path) = self.path.clone() else {
             return Ok(());
         };
-        match read(&path).map_err(Unread::shown)? {
-            Some(content) => self.take_over(content, hub, now),
+        match self.read_again(&path)? {
+            Seen::Other(bytes) => self.take_over(&path, bytes, hub, now),
             // It is made anew with the next change.
-            None => Ok(()),
+            Seen::Known | Seen::Absent => Ok(()),
         }
     }
 
@@ -150,14 +138,14 @@ impl RulesFile {
 
     fn write<T>(&mut self, path: &Path, hub: &mut Hub<T>, now: Instant) -> Result<(), String> {
         hub.drop_old_rules();
-        match read(path).map_err(Unread::shown)? {
-            Some(content) if content.bytes != self.text => {
+        match self.read_again(path)? {
+            Seen::Other(bytes) => {
                 info!("bans-file {} was changed, and is followed", path.display());
-                self.take_over(content, hub, now)?;
+                self.take_over(path, bytes, hub, now)?;
             }
-            Some(_) => {}
+            Seen::Known => {}
             // That somebody took it away lifts nothing.
-            None => self.text.clear(),
+            Seen::Absent => self.text.clear(),
         }
         let text = String::from_utf8_lossy(&self.text);
         let edited = lines::edit(&text, hub.rules().durable()).into_bytes();
@@ -175,18 +163,24 @@ impl RulesFile {
         Ok(())
     }
 
+    fn read_again(&self, path: &Path) -> Result<Seen, String> {
+        read_again(path, BYTES_MAX, &self.text).map_err(|error| reason(&error))
+    }
+
     /// Follows what somebody else has made of the file, with what was changed here since.
     fn take_over<T>(
         &mut self,
-        content: Content,
+        path: &Path,
+        bytes: Vec<u8>,
         hub: &mut Hub<T>,
         now: Instant,
     ) -> Result<(), String> {
+        let theirs = rules_in(path, &bytes)?;
         let before = lines::parse(&self.text).unwrap_or_default();
         let ours: Vec<Terms> = hub.rules().durable().cloned().collect();
-        let wanted = lines::merge(&before, &ours, content.rules)?;
+        let wanted = lines::merge(&before, &ours, theirs)?;
         hub.replace_rules(wanted, now);
-        self.text = content.bytes;
+        self.text = bytes;
         Ok(())
     }
 
@@ -226,26 +220,9 @@ impl RulesFile {
     }
 }
 
-impl Unread {
-    /// Why, as an operator is told.
-    fn shown(self) -> String {
-        match self {
-            Self::Io(error) => reason(&error),
-            Self::Wrong(what) => what,
-        }
-    }
-}
-
-/// What a file says; `None` if there is none.
-fn read(path: &Path) -> Result<Option<Content>, Unread> {
-    let bytes = match read_regular(path, BYTES_MAX) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(Unread::Io(error)),
-    };
-    let wrong = |error: lines::WrongLine| Unread::Wrong(format!("{}, {error}", path.display()));
-    let rules = lines::parse(&bytes).map_err(wrong)?;
-    Ok(Some(Content { bytes, rules }))
+/// The rules that a file says, or what is wrong with it.
+fn rules_in(path: &Path, bytes: &[u8]) -> Result<Vec<Terms>, String> {
+    lines::parse(bytes).map_err(|error| format!("{}, {error}", path.display()))
 }
 
 #[cfg(test)]

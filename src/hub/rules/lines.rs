@@ -187,12 +187,11 @@ pub(crate) fn line(terms: &Terms) -> String {
 /// A file with other rules in it: those of `wanted`. Comments, order, and the lines of rules that stay are kept as they
 /// are; lines of rules that are not wanted go, and new ones stand at the end.
 pub(crate) fn edit<'a>(text: &str, wanted: impl Iterator<Item = &'a Terms>) -> String {
+    // How often each is missing.
     let mut missing: BTreeMap<String, isize> = BTreeMap::new();
-    let mut order = Vec::new();
-    for terms in wanted {
-        let line = line(terms);
-        order.push(line.clone());
-        *missing.entry(line).or_default() += 1;
+    let order: Vec<String> = wanted.map(line).collect();
+    for line in &order {
+        *missing.entry(line.clone()).or_default() += 1;
     }
     let mut take = |line: &str| match missing.get_mut(line) {
         Some(count) if *count > 0 => {
@@ -203,10 +202,12 @@ pub(crate) fn edit<'a>(text: &str, wanted: impl Iterator<Item = &'a Terms>) -> S
     };
     let mut edited = String::with_capacity(text.len());
     for old in text.split_inclusive('\n') {
-        let stays = match parse_line(old) {
-            Ok(Some(terms)) => take(&line(&terms)),
-            Ok(None) | Err(_) => true,
-        };
+        // Most lines are as they would be written, and need not be read for that.
+        let stays = take(old.trim_end_matches('\n'))
+            || match parse_line(old) {
+                Ok(Some(terms)) => take(&line(&terms)),
+                Ok(None) | Err(_) => true,
+            };
         if stays {
             edited.push_str(old);
         }

@@ -1,6 +1,7 @@
 //! Operators in the chat, and everybody else, to whom their commands are none.
 
 use crate::dialect::commands::OPERATOR_COMMANDS;
+use crate::dialect::Dialect;
 use crate::hub::operators::outcome::Kept;
 use crate::hub::tests::operators::{told, who};
 use crate::hub::tests::world::{limits, World, AFTERNOON};
@@ -149,4 +150,27 @@ fn where_a_file_keeps_the_rules_the_answer_tells_whether_it_does() {
     world.hub.note_saved(&Kept::Saved, now);
     world.turn();
     assert_eq!(world.lines(ann), ["-- mute 1 lifted: bob"]);
+}
+
+/// What has ended is told nothing behind its farewell, at once or when the rule is saved.
+#[test]
+fn an_operator_who_bans_their_own_address_is_told_nothing_more() {
+    for is_kept in [false, true] {
+        let mut world = World::new(limits());
+        // Who has chosen no name shares an address with nobody.
+        let guest = world.connect_at(Dialect::Telnet, HERE);
+        let bob = world.join_at("bob", HERE);
+        let done = world.hub.set_operator(&who("guest1"), true);
+        assert_eq!(told(done), "-- guest1 is an operator");
+        if is_kept {
+            world.hub.keep_rules();
+        }
+        world.enter(guest, "/ban bob 1h");
+        let now = world.now;
+        world.hub.note_saved(&Kept::Saved, now);
+        world.turn();
+        let farewell = "!! goodbye: you are banned until 2024-10-04 15:05 UTC";
+        assert_eq!(world.lines(guest).last().unwrap(), farewell, "{is_kept}");
+        assert_eq!(world.lines(bob).last().unwrap(), farewell, "{is_kept}");
+    }
 }

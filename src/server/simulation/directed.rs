@@ -13,6 +13,7 @@ mod settings;
 mod work;
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use super::network::{Clock, SimulatedNetwork};
@@ -23,6 +24,7 @@ use crate::ledger::{CloseReason, Entry};
 use crate::limits::QueueLimits;
 use crate::server::admission::AdmissionLimits;
 use crate::server::network::{Network, Owner, Wakeup};
+use crate::settings::Settings;
 use crate::stream::Edge;
 
 const LIMITS: Limits = Limits::WIDE;
@@ -62,6 +64,25 @@ impl Bench {
         };
         Self {
             server: Server::new(network, &terms, None),
+            is_checked: true,
+            reasons: Vec::new(),
+        }
+    }
+
+    /// One whose rules are kept in this file.
+    fn keeping(bans_file: &Path) -> Self {
+        let network = SimulatedNetwork::new(Clock::new(), 1, LISTENERS_ALL);
+        let terms = Terms {
+            limits: LIMITS,
+            admission: ADMISSION,
+            rooms: &[],
+        };
+        let settings = Settings {
+            bans_file: Some(bans_file.to_owned()),
+            ..terms.settings()
+        };
+        Self {
+            server: Server::with(network, &settings),
             is_checked: true,
             reasons: Vec::new(),
         }

@@ -89,6 +89,7 @@ pub(super) const EXPECTED_HITS: &[&str] = &[
     "all encodings have a line",
     "list for a program",
     "watch",
+    "whois",
     // Operators.
     "ninth operator",
     "list for an operator",
@@ -105,6 +106,11 @@ pub(super) const EXPECTED_HITS: &[&str] = &[
     "named by an operator",
     "announcement",
     "sent to the lobby",
+    "operator in the chat",
+    "no command for everybody",
+    "moderates in the chat",
+    "moderates themselves",
+    "setting is set",
     "closed by an operator before all is heard",
     "closed by an operator before all is said",
     // Kept names.

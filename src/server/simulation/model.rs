@@ -12,6 +12,7 @@ mod input;
 mod jobs;
 mod kept;
 mod limits;
+mod moderators;
 mod operators;
 mod orders;
 mod prefs;

@@ -7,6 +7,7 @@ pub(crate) mod typed;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use base64::Engine;
 
+use self::orders::ChatOrder;
 use crate::dialect::Dialect;
 use crate::random::Random;
 
@@ -71,6 +72,9 @@ pub(crate) enum Item {
     Rooms,
     WhoIn(&'static str),
     Tell(String, String),
+    Whois(String),
+    /// What only those may do whom an operator lets moderate.
+    Order(ChatOrder),
     Help,
     Quit(String),
     Empty,
@@ -157,6 +161,7 @@ impl Item {
             | Self::TakeKept(..)
             | Self::Keep
             | Self::Tell(..)
+            | Self::Order(_)
             | Self::Answer(_) => true,
             _ => false,
         }
@@ -218,6 +223,8 @@ impl Item {
             Self::Rooms => "/rooms".to_owned(),
             Self::WhoIn(room) => format!("/who {room}"),
             Self::Tell(to, words) => format!("/msg {to} {words}"),
+            Self::Whois(name) => format!("/whois {name}"),
+            Self::Order(order) => order.spell(),
             Self::Help => "/help".to_owned(),
             Self::Quit(words) => format!("/quit {words}"),
             Self::TooLong(bytes) => "x".repeat(*bytes),
@@ -380,8 +387,9 @@ impl Author {
             (69..=70, _) => Item::NoText,
             (71, _) => Item::Quit(self.last_words(random)),
             (72..=75, Dialect::Telnet) | (89..=91, Dialect::Wire) => Item::Who,
-            (76..=77, Dialect::Telnet) => Item::Help,
-            (78..=80, Dialect::Telnet) => Item::Unknown,
+            (76, Dialect::Telnet) => Item::Help,
+            (77..=78, Dialect::Telnet) => Item::Whois(any_name(opened, random)),
+            (79..=80, Dialect::Telnet) => Item::Unknown,
             (81..=82, Dialect::Telnet) => Item::AreYouThere,
             (83, Dialect::Telnet) => Item::TimingMark,
             (84, Dialect::Telnet) => Item::DataMark,
@@ -424,7 +432,7 @@ impl Author {
 }
 
 /// A name that somebody may have.
-fn any_name(opened: u64, random: &mut Random) -> String {
+pub(crate) fn any_name(opened: u64, random: &mut Random) -> String {
     if random.percent(50) {
         format!("guest{}", random.within(1..=opened as usize + 1))
     } else {

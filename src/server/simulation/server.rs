@@ -50,6 +50,14 @@ impl Server {
         terms: &Terms,
         motd_file: Option<PathBuf>,
     ) -> Self {
+        let settings = Settings {
+            motd_file,
+            ..terms.settings()
+        };
+        Self::with(network, &settings)
+    }
+
+    pub(super) fn with(network: SimulatedNetwork, settings: &Settings) -> Self {
         let clock = network.clock.clone();
         let chat = |dialect| Service::Chat {
             tls: false,
@@ -59,14 +67,10 @@ impl Server {
         let services = LISTENERS.into_iter().map(chat);
         let services = services.chain([Service::Operators]);
         let services = services.chain(DOORS.into_iter().map(chat)).collect();
-        let settings = Settings {
-            motd_file,
-            ..terms.settings()
-        };
-        let configuration = Configuration::from(&settings);
+        let configuration = Configuration::from(settings);
         let event_loop = EventLoop::new(network, services, configuration, usize::MAX);
         Self {
-            event_loop: event_loop.expect("the message can be read"),
+            event_loop: event_loop.expect("its files can be read"),
             clock,
         }
     }

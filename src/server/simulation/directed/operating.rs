@@ -1,11 +1,16 @@
 //! Operators: what they are told by and by, how long they may be silent, and what they cannot do to the chat.
 
+use std::collections::BTreeSet;
+use std::fs;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use super::super::{OPERATORS, WAITING_MAX};
 use super::{ms, Bench};
 use crate::hub::SessionId;
+use crate::random::Random;
+use crate::test_folder::Folder;
 
 const IDLE: Duration = Duration::from_secs(600);
 
@@ -236,4 +241,151 @@ fn a_stop_is_answered_before_people_are_told() {
     bench.end(ann);
     while bench.turn() {}
     assert_eq!(bench.sessions(), 0);
+}
+
+/// Those who talk, by the last part of their address.
+const HOSTS: std::ops::RangeInclusive<usize> = 1..=6;
+/// The operator makes rules for these, and the others are in the file by hand.
+const BY_ORDER: usize = 3;
+
+/// A rule for an address: `ban` or `mute`, and the last part of it.
+type Ruled = (&'static str, usize);
+
+/// A server with a file of rules that are changed by an operator and by hand, people whom they meet, and one whom none
+/// meets.
+struct Ruling {
+    bench: Bench,
+    operator: usize,
+    listener: usize,
+    people: [Option<usize>; 6],
+    /// The rules that must be in force.
+    in_force: BTreeSet<Ruled>,
+    /// Those that stand in the file.
+    written: BTreeSet<Ruled>,
+    said: usize,
+}
+
+impl Ruling {
+    fn new(file: &Path, in_force: BTreeSet<Ruled>) -> Self {
+        let mut bench = Bench::keeping(file);
+        let (listener, operator) = (bench.join(), bench.operator(None));
+        Self {
+            bench,
+            operator,
+            listener,
+            people: [None; 6],
+            written: in_force.clone(),
+            in_force,
+            said: 0,
+        }
+    }
+
+    /// The operator makes a rule or ends it: then what was changed by hand holds, too, if it can be understood.
+    fn order(&mut self, (verb, host): Ruled, is_broken: bool) {
+        let ruled = (verb, host);
+        let is_new = self.in_force.insert(ruled);
+        if !is_new {
+            self.in_force.remove(&ruled);
+        }
+        let (verb, span) = match (is_new, verb) {
+            (true, verb) => (verb, " forever"),
+            (false, "ban") => ("unban", ""),
+            (false, _) => ("unmute", ""),
+        };
+        let command = format!("{verb} 192.0.2.{host}{span}");
+        let answer = self.bench.ask(self.operator, &command);
+        assert!(answer.starts_with("-- "), "{command}: {answer}");
+        assert_eq!(answer.contains("; not saved: "), is_broken, "{answer}");
+        let ours = self.in_force.iter().filter(|ruled| ruled.1 <= BY_ORDER);
+        let theirs = self.written.iter().filter(|ruled| ruled.1 > BY_ORDER);
+        if !is_broken {
+            self.in_force = ours.chain(theirs).copied().collect();
+            self.written = self.in_force.clone();
+        }
+    }
+
+    /// Somebody adds a line to the file, or takes it away.
+    fn edit(&mut self, file: &Path, ruled: Ruled) {
+        let line = format!("{} 192.0.2.{}\n", ruled.0, ruled.1);
+        let text = fs::read_to_string(file).unwrap();
+        let text = if self.written.insert(ruled) {
+            text + &line
+        } else {
+            self.written.remove(&ruled);
+            text.replace(&line, "")
+        };
+        fs::write(file, text).unwrap();
+    }
+
+    fn reload(&mut self) {
+        assert_eq!(self.bench.ask(self.operator, "reload"), "-- reloaded\n");
+        self.in_force = self.written.clone();
+    }
+
+    /// Who is banned is closed, or turned away; all others say something, and who is muted is not heard.
+    fn look(&mut self) {
+        self.bench.settle();
+        for host in HOSTS {
+            let is_banned = self.in_force.contains(&("ban", host));
+            let client = match self.people[host - 1] {
+                Some(client) => client,
+                None => self.bench.knock_from([192, 0, 2, host as u8], None),
+            };
+            self.bench.settle();
+            self.people[host - 1] = Some(client).filter(|_| !is_banned);
+            let told = self.bench.screen(client);
+            let is_told = told.contains("!! goodbye: you are banned");
+            assert_eq!(is_told, is_banned, "{host} is told {told:?}");
+            if is_banned {
+                self.bench.end(client);
+                continue;
+            }
+            self.said += 1;
+            let words = format!("words {}.", self.said);
+            self.bench.send(client, format!("{words}\n"));
+            self.bench.settle();
+            let is_heard = self.bench.screen(self.listener).contains(&words);
+            let is_muted = self.in_force.contains(&("mute", host));
+            assert_eq!(is_heard, !is_muted, "{host} says {words}");
+        }
+    }
+}
+
+/// Whatever an operator and a hand at the file do, in any order: who may be heard is known, and after a restart, too.
+#[test]
+fn a_file_of_rules_in_the_middle_of_everything_lets_nobody_be_heard_who_is_muted() {
+    for seed in 0..20 {
+        let mut random = Random::new(seed);
+        let folder = Folder::new("ruling");
+        let file = folder.path().join("bans");
+        fs::write(&file, "# ours\n").unwrap();
+        let mut ruling = Ruling::new(&file, BTreeSet::new());
+        for _ in 0..25 {
+            let verb = random.pick(&["ban", "mute", "mute"]);
+            match random.within(0..=9) {
+                0..=2 => ruling.order((verb, random.within(1..=BY_ORDER)), false),
+                3..=6 => ruling.edit(&file, (verb, random.within(BY_ORDER + 1..=6))),
+                7..=8 => ruling.reload(),
+                _ => {
+                    // Broken by hand: all stays as it is, and what is ordered is in force, and not saved.
+                    let text = fs::read_to_string(&file).unwrap();
+                    fs::write(&file, text.clone() + "ban everybody\n").unwrap();
+                    let answer = ruling.bench.ask(ruling.operator, "reload");
+                    assert!(answer.starts_with("!! reload: "), "{answer}");
+                    let ruled = (verb, random.within(1..=BY_ORDER));
+                    ruling.order(ruled, true);
+                    ruling.look();
+                    fs::write(&file, text).unwrap();
+                    // The next one saves both.
+                    let other = (verb, ruled.1 % BY_ORDER + 1);
+                    ruling.order(other, false);
+                }
+            }
+            ruling.look();
+        }
+        // Killed, and started anew: what stands in the file holds.
+        let written = ruling.written.clone();
+        drop(ruling);
+        Ruling::new(&file, written).look();
+    }
 }

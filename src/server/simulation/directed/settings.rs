@@ -5,7 +5,7 @@ use crate::settings::{Change, Source};
 
 /// A server with the settings that a user gets, but for the pace.
 fn bench() -> Bench {
-    let settings = crate::settings::Settings::default();
+    let settings = Settings::default();
     Bench::with(settings.limits, ADMISSION)
 }
 

@@ -56,6 +56,11 @@ impl Model {
         }
     }
 
+    pub(super) fn has_jobs(&mut self) -> bool {
+        self.drop_jobs();
+        !self.jobs.is_empty()
+    }
+
     /// Nothing that was begun is left to be done.
     pub(crate) fn check_jobs_are_done(&mut self) {
         self.drop_jobs();

@@ -104,6 +104,9 @@ impl Model {
                 self.begin_job(ids, Task::SendToLobby(room, reason.clone()));
                 format!("{} sent to lobby", sessions(count))
             }
+            Order::Op(whom) => self.let_moderate(whom, true)?,
+            Order::Deop(whom) => self.let_moderate(whom, false)?,
+            Order::Set(key, value) => self.set_by_operator(key, *value)?,
             Order::Drain => {
                 self.operators.drains = true;
                 "newcomers are turned away".to_owned()
@@ -120,7 +123,7 @@ impl Model {
         })
     }
 
-    fn sessions_of(&self, whom: &Whom) -> Result<Vec<u64>, String> {
+    pub(super) fn sessions_of(&self, whom: &Whom) -> Result<Vec<u64>, String> {
         Ok(match whom {
             Whom::Name(name) => vec![self.find_or_say(name)?],
             Whom::Id(number) => {
@@ -195,7 +198,7 @@ impl Model {
         ))
     }
 
-    fn ban(&mut self, measure: &Measure) -> Result<String, String> {
+    pub(super) fn ban(&mut self, measure: &Measure) -> Result<String, String> {
         let one = self.one_of(&measure.whom)?;
         let target = self.target_of(&measure.whom, one);
         self.guard(target, measure.force, one)?;
@@ -210,7 +213,7 @@ impl Model {
         ))
     }
 
-    fn mute(&mut self, measure: &Measure) -> Result<String, String> {
+    pub(super) fn mute(&mut self, measure: &Measure) -> Result<String, String> {
         let one = self.one_of(&measure.whom)?;
         let target = self.target_of(&measure.whom, one);
         if let Some(number) = one {
@@ -313,7 +316,7 @@ impl Model {
         })
     }
 
-    fn unmute(&mut self, whom: &Whom) -> Result<String, String> {
+    pub(super) fn unmute(&mut self, whom: &Whom) -> Result<String, String> {
         let one = self.one_of(whom)?;
         let target = self.target_of(whom, one);
         let address = match target {

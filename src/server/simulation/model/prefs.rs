@@ -68,12 +68,13 @@ impl Model {
     /// A name in a list.
     pub(crate) fn listing(&self, number: u64) -> String {
         let it = &self.sessions[&number];
-        let away = if it.prefs.away.is_some() {
-            " (away)"
-        } else {
-            ""
+        let beside = match (it.moderates, it.prefs.away.is_some()) {
+            (false, false) => "",
+            (false, true) => " (away)",
+            (true, false) => " (op)",
+            (true, true) => " (op, away)",
         };
-        format!("{}{away}", it.name)
+        format!("{}{beside}", it.name)
     }
 
     /// Does what concerns one person alone.

@@ -41,6 +41,10 @@ pub(crate) enum Leaving<'a> {
 }
 
 impl Room {
+    pub(crate) fn has_key(&self) -> bool {
+        self.key.is_some()
+    }
+
     pub(crate) fn new(name: &str, key: Option<&str>, history_lines: usize) -> Self {
         Self {
             name: name.to_owned(),

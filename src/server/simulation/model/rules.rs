@@ -223,8 +223,13 @@ impl Model {
 
     /// What is left of what a session asks for if it is muted.
     pub(crate) fn hear_muted(&mut self, number: u64, item: &Item) -> Result<Item, String> {
-        let dialect = self.sessions[&number].dialect;
-        if self.sessions[&number].muted && item.is_understood(dialect) {
+        let it = &self.sessions[&number];
+        let is_understood = match item {
+            // To everybody else it is no command.
+            Item::Order(_) => it.moderates,
+            item => item.is_understood(it.dialect),
+        };
+        if it.muted && is_understood {
             self.judge(number);
             if self.sessions[&number].muted {
                 match item {

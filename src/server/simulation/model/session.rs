@@ -66,6 +66,8 @@ pub(crate) struct Session {
     pub(crate) room: u64,
     /// It was judged not to be heard.
     pub(crate) muted: bool,
+    /// An operator lets it moderate in the chat.
+    pub(crate) moderates: bool,
     /// The place of its slot, in whose order many are looked at.
     pub(crate) slot: usize,
     /// Which kept name it has by right.
@@ -133,6 +135,7 @@ impl Session {
             name: format!("guest{number}"),
             room: LOBBY,
             muted: false,
+            moderates: false,
             slot: 0,
             owned: None,
             secrets: Secrets::default(),

@@ -40,6 +40,14 @@ const HELP: &[&str] = &[
     "/quit [TEXT]   leave, with a last word if you like",
 ];
 
+/// What those are told beside who may moderate.
+const MODERATORS_HELP: &[&str] = &[
+    "/kick NAME [REASON]   close somebody's session",
+    "/mute NAME TIME [REASON]   let nobody hear somebody for a while",
+    "/unmute NAME   let them be heard again",
+    "/ban NAME TIME [REASON]   close somebody's session and keep their address out for a while",
+];
+
 /// What is said.
 impl Model {
     pub(crate) fn obey(&mut self, number: u64, item: &Item) {
@@ -341,8 +349,15 @@ pub(crate) fn outcome(
         | Item::MalformedRoom(_) => model.travel(number, item)?,
         Item::Watch(on) => watch(model, number, *on),
         Item::Tell(to, words) => tell(model, number, to, words)?,
+        Item::Whois(name) => model.describe(number, name)?,
+        Item::Order(order) => model.moderate(number, order)?,
         Item::Help => {
-            for line in HELP {
+            let more = if model.sessions[&number].moderates {
+                MODERATORS_HELP
+            } else {
+                &[]
+            };
+            for line in HELP.iter().chain(more) {
                 model.tell(number, &format!("-- {line}"));
             }
         }

@@ -5,8 +5,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use super::{People, Person, Role};
 use crate::dialect::Dialect;
 use crate::server::simulation::network::SimulatedNetwork;
-use crate::server::simulation::script::orders::{Order, Whom};
+use crate::server::simulation::script::orders::{ChatOrder, Order, Whom};
 use crate::server::simulation::script::typed::Typed;
+use crate::server::simulation::script::{any_name, Item};
 use crate::server::simulation::OPERATORS;
 
 impl People {
@@ -47,6 +48,7 @@ impl People {
                 }
             }
             8..=10 => self.strike_down(network, &operators),
+            11..=12 => self.moderate_in_chat(network, &operators),
             _ => {
                 if let Some(client) = self.anybody(&operators) {
                     for _ in 0..self.random.within(1..=4) {
@@ -87,6 +89,47 @@ impl People {
         self.order(network, operator, order);
         network.deliver(operator, usize::MAX);
         self.say_much(network, client, 3);
+    }
+
+    /// Somebody whom an operator lets moderate does so, or somebody tries who may not. They go on, and so do those whom
+    /// they meant.
+    fn moderate_in_chat(&mut self, network: &mut SimulatedNetwork, operators: &[usize]) {
+        let mut talkers = self.talkers(network);
+        talkers.retain(|client| self.all[*client].dialect == Dialect::Telnet);
+        let may = |client: &usize| {
+            let held = self.model.of_client(*client);
+            held.is_some_and(|(_, it)| it.moderates)
+        };
+        let moderators: Vec<usize> = talkers.iter().copied().filter(may).collect();
+        let Some(client) = self
+            .anybody(&moderators)
+            .filter(|_| self.random.percent(90))
+            .or_else(|| self.anybody(&talkers))
+        else {
+            return;
+        };
+        if moderators.is_empty() {
+            if let (Some(operator), Some((number, _))) =
+                (self.anybody(operators), self.model.of_client(client))
+            {
+                self.order(network, operator, Order::Op(Whom::Id(number)));
+                network.deliver(operator, usize::MAX);
+            }
+        }
+        for _ in 0..self.random.within(1..=3) {
+            // Most likely somebody who is there.
+            let meant = self.anybody(&talkers).filter(|_| self.random.percent(80));
+            let meant = meant.and_then(|meant| self.model.of_client(meant));
+            let name = match meant {
+                Some((_, it)) => it.name.clone(),
+                None => any_name(self.model.opened, &mut self.random),
+            };
+            let words = self.author.words(&mut self.random);
+            let order = ChatOrder::any(name, words, &mut self.random);
+            self.send(network, client, Item::Order(order));
+            self.send_words(network, client);
+        }
+        network.deliver(client, usize::MAX);
     }
 
     fn connect_operator(&mut self, network: &mut SimulatedNetwork) {

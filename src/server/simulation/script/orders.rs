@@ -48,6 +48,18 @@ const LISTS: [List; 4] = [
     ("names", "name=", "name"),
 ];
 
+/// What is set. Of long lines no more than three are kept, by their bytes.
+const SETTINGS: [(&str, u64); 8] = [
+    ("history-lines", 0),
+    ("history-lines", 3),
+    ("rooms-max", 0),
+    ("rooms-max", 3),
+    ("rooms-max", 200),
+    ("idle-seconds", 0),
+    ("idle-seconds", 20),
+    ("idle-seconds", 60),
+];
+
 /// A rule that is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Measure {
@@ -72,12 +84,47 @@ pub(crate) enum Order {
     Say(Option<String>, String),
     Tell(Whom, String),
     Close(String, String),
+    /// Somebody may moderate in the chat, or may no more.
+    Op(Whom),
+    Deop(Whom),
+    /// Sets a setting.
+    Set(&'static str, u64),
     Drain,
     Accept,
     List(List),
     Nonsense,
     /// The beginning of a line, behind which nothing comes.
     Half,
+}
+
+/// What somebody asks for in the chat whom an operator lets moderate there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ChatOrder {
+    /// `kick`, `mute`, `unmute` or `ban`.
+    pub(crate) verb: &'static str,
+    pub(crate) name: String,
+    pub(crate) span: Span,
+    pub(crate) reason: String,
+}
+
+impl ChatOrder {
+    pub(crate) fn any(name: String, reason: String, random: &mut Random) -> Self {
+        Self {
+            verb: random.pick(&["kick", "mute", "mute", "mute", "unmute", "ban"]),
+            name,
+            span: random.pick(&SPANS),
+            reason,
+        }
+    }
+
+    pub(crate) fn spell(&self) -> String {
+        let (verb, name, reason) = (self.verb, &self.name, &self.reason);
+        match verb {
+            "unmute" => format!("/unmute {name}"),
+            "kick" => format!("/kick {name} {reason}"),
+            _ => format!("/{verb} {name} {} {reason}", self.span.0),
+        }
+    }
 }
 
 impl Whom {
@@ -117,6 +164,9 @@ impl Order {
             Self::Say(Some(room), text) => format!("say room={room} {text}"),
             Self::Tell(whom, text) => format!("tell {} {text}", whom.spell()),
             Self::Close(room, reason) => format!("close {room} {reason}"),
+            Self::Op(whom) => format!("op {}", whom.spell()),
+            Self::Deop(whom) => format!("deop {}", whom.spell()),
+            Self::Set(key, value) => format!("set {key} {value}"),
             Self::Drain => "drain".to_owned(),
             Self::Accept => "accept".to_owned(),
             Self::List((verb, ..)) => (*verb).to_owned(),
@@ -130,7 +180,7 @@ impl Order {
         let whom = any_whom(opened, random);
         let any_room = |random: &mut Random| random.pick(&ROOMS).0.to_owned();
         let any_span = |random: &mut Random| random.pick(&SPANS);
-        match random.within(0..=39) {
+        match random.within(0..=44) {
             0..=4 => Self::Kick(whom, words),
             5..=7 => Self::Ban(any_measure(whom, words, random)),
             8..=14 => Self::Mute(any_measure(whom, words, random)),
@@ -155,7 +205,13 @@ impl Order {
             36 if random.percent(20) => Self::Drain,
             36 => Self::Accept,
             37 => Self::Nonsense,
-            _ => Self::List(random.pick(&LISTS)),
+            38..=39 => Self::List(random.pick(&LISTS)),
+            40 => Self::Deop(whom),
+            41..=42 => {
+                let (key, value) = random.pick(&SETTINGS);
+                Self::Set(key, value)
+            }
+            _ => Self::Op(whom),
         }
     }
 
