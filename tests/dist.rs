@@ -353,6 +353,11 @@ fn package_brings_what_is_there() {
         let path = format!("dist/{wanted}");
         assert!(assets.contains(&path.as_str()), "{wanted}");
     }
+    for page in fs::read_dir(root.join("docs")).expect("the pages") {
+        let page = page.expect("it can be listed").file_name();
+        let path = format!("docs/{}", page.to_string_lossy());
+        assert!(assets.contains(&path.as_str()), "{path}");
+    }
     for asset in assets.iter().filter(|asset| !asset.starts_with("target/")) {
         assert!(root.join(asset).is_file(), "{asset}");
     }

@@ -56,7 +56,11 @@ fn main() {
     add("by the client's menu", TELNET, by_the_menu);
     add("comes once only", BUSYBOX, comes_once_only);
     add("slowly in a flood", TELNET, slowly_in_a_flood);
-    add("the picture in the README", TELNET, the_picture_in_the_readme);
+    add(
+        "the picture in the README",
+        TELNET,
+        the_picture_in_the_readme,
+    );
     for client in PIPES {
         add("no byte of telnet", client, no_byte_of_telnet);
     }
@@ -471,8 +475,7 @@ fn the_picture_in_the_readme(client: Call) {
     let rows = picture
         .lines()
         .map(|row| row.split_once('│').expect("two screens"));
-    let (anns, bobs): (Vec<&str>, Vec<&str>) =
-        rows.map(|(ann, bob)| (ann.trim_end(), bob)).unzip();
+    let (anns, bobs): (Vec<&str>, Vec<&str>) = rows.map(|(ann, bob)| (ann.trim_end(), bob)).unzip();
     let typed = anns.last().and_then(|row| row.strip_prefix("> "));
     let (before, behind) = typed.expect("she types").split_at("I am".len());
 

@@ -22,7 +22,7 @@ use chatd::client::{Client, Dialect, Event, Message, Options};
 use greeter::Greeter;
 use in_process::{InProcess, DEADLINE};
 
-/// Whoever talks to a bot, and what they have heard others say: `ann: hello`.
+/// A person who talks to a bot, and what they have heard others say: `ann: hello`.
 struct Person {
     client: Client,
     heard: Vec<String>,

@@ -219,7 +219,7 @@ fn f103_the_lines_of_five_hundred_who_come_and_go_at_once_are_all_there() {
     assert_eq!(missed(&lines), 0);
 }
 
-/// Names, last words and noise that would forge a line of the log, or drive the terminal of whoever reads it.
+/// Names, last words and noise that would forge a line of the log, or drive the terminal of its reader.
 #[test]
 fn f102_nothing_that_anybody_sends_breaks_a_line_of_the_log() {
     let mut command = chatd();

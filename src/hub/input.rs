@@ -418,7 +418,7 @@ mod tests {
         shown(&world.read(id))
     }
 
-    /// Whether what a session sends is a sign of whoever has it.
+    /// Whether what a session sends shows that somebody is there, so that it is not idle.
     fn is_a_sign(dialect: Dialect, bytes: &[u8]) -> bool {
         let idle = Duration::from_secs(10);
         let limits = Limits {

@@ -99,7 +99,7 @@ impl<'a> Line<'a> {
             None => line.strip_prefix('<')?.split_once("> ")?,
         };
         let wall_seconds = Moment::parse(time).filter(|_| time.len() == TIME_BYTES)?;
-        // Whoever has edited the file cannot let it do to a terminal what nobody may say.
+        // The file may have been edited: nothing of it may do to a terminal what nobody may say.
         let is_said = !words.is_empty() && !words.ends_with(' ') && !words.contains(is_forbidden);
         let said = Past {
             // Its room counts it when it is restored there.

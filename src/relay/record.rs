@@ -171,7 +171,7 @@ pub(crate) enum Event {
     Back {
         session: u64,
     },
-    /// The room has a key, which makes this digest; whoever goes there next makes it.
+    /// The room has a key, which makes this digest; the next who goes there makes the room.
     Open {
         room: RoomName,
         digest: Digest,

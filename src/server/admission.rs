@@ -141,7 +141,7 @@ impl Admission {
         }
     }
 
-    /// Newcomers are held to these limits from now on. Whoever is in stays.
+    /// Newcomers are held to these limits from now on. Sessions that are in stay.
     pub(super) fn set_limits(&mut self, limits: AdmissionLimits) {
         self.limits = limits;
     }

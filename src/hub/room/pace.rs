@@ -26,7 +26,7 @@ const WORTH_WAITING: Duration = Duration::from_millis(1);
 /// At most this many steps make a round, and none of them takes less than `WORTH_WAITING`: the loop goes on in between.
 const STEPS: u32 = 16;
 
-/// Nor is more told in one turn: whoever has something to say or to ask is not to wait for all of a huge room.
+/// At most this much time per turn goes into telling a room, so that input does not wait for all of a huge room.
 pub(in crate::hub) const TURN_MAX: Duration = Duration::from_millis(10);
 
 /// At most this long presence waits for those who leave to be gone.

@@ -13,7 +13,7 @@ use crate::server::simulation::network::SimulatedNetwork;
 /// Deadlines of sessions are looked at together, at most this much late.
 const TICK: Duration = Duration::from_millis(50);
 
-/// More than this waits for whoever is behind.
+/// More than this waits for a session that is behind.
 const BEHIND_BYTES: usize = 64 * 1024;
 
 impl Model {
@@ -231,7 +231,7 @@ impl Model {
     }
 
     /// Whether more than a quarter of the listeners of a room may be behind, so that those who talk may have to wait: those of
-    /// one address are one listener. That whoever takes next to nothing is not behind, the directed tests say.
+    /// one address are one listener. That a session which takes next to nothing is not behind, the directed tests say.
     pub(super) fn room_may_be_behind(&self, room: u64) -> bool {
         let is_in = |it: &Session| it.is_open() && it.room == room;
         let open = || self.sessions.iter().filter(|(_, it)| is_in(it));

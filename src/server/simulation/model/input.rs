@@ -103,7 +103,7 @@ impl Model {
         it.paid_at = it.paid_at.max(now) + token * item.lines();
     }
 
-    /// Whoever's lines wait is told so, behind what was said of them: once for each long pause, and once each time the
+    /// A talker whose lines wait is told so, behind what was said of them: once for each long pause, and once each time the
     /// room falls behind. When exactly a pause began and ended the model does not know.
     fn tell_of_waiting(&mut self, number: u64, kept: usize) {
         let now = self.now;
