@@ -276,7 +276,7 @@ fn newcomers_are_turned_away_and_let_in_again() {
     );
     program.expect_end();
     server.log.wait_for_count(" reason=drain ", 2);
-    // Who is there stays.
+    // Ann, who is in, stays.
     ann.expect_silence();
     operator.order("accept", "-- newcomers are let in");
     let _cleo = server.join("cleo");
@@ -539,7 +539,7 @@ fn who_watches_sees_the_server_end() {
     operator.expect_end();
 }
 
-/// Who watches and does not read misses lines, is told how many, and keeps nobody waiting.
+/// An operator who watches and does not read misses lines, is told how many, and keeps nobody waiting.
 #[test]
 fn a_watcher_who_does_not_read_is_told_what_they_missed() {
     let place = Place::new();

@@ -459,7 +459,7 @@ fn no_byte_of_telnet(client: Call) {
     // How long that is depends on the machine.
     let is_of_bob = |line: &str| line.starts_with("-- bob: here ") && line.ends_with(", telnet");
     assert!(text.lines().any(is_of_bob), "{text}");
-    // Who asks for it gets it, once, and then hears that it was in vain.
+    // A client that asks for the editor is asked once by telnet, and then told that it cannot have it.
     let shown = pipe(client, server.telnet(), "/edit\n/edit\nhello\n").stdout;
     let asked = b"\xff\xfb\x01\xff\xfb\x03".as_slice();
     let refused = b"!! your client does not speak telnet; staying in line mode\r\n".as_slice();

@@ -108,7 +108,7 @@ fn the_greeter_greets_once_who_joins_or_speaks() {
     while greeter.name() != "greeter" {
         assert!(greeter.turn(Some(DEADLINE)).unwrap());
     }
-    // Who was there before it is greeted when they speak.
+    // A person who was there before the bot is greeted when they speak.
     ann.say("hello");
     assert_eq!(
         heard(|timeout| greeter.turn(timeout), &mut ann, 1),

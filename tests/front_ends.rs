@@ -463,7 +463,7 @@ fn behind_haproxy() {
         if !looks.is_empty() {
             server.log.wait_for(" said nothing");
         }
-        // Who waited for it to listen came from the front end's own machine.
+        // The probe that waited for it to listen came from the front end's own machine.
         let opens = server.log.matching(" open id=");
         let others = opens
             .iter()

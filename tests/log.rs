@@ -170,7 +170,7 @@ fn f104_a_server_without_standard_error_serves() {
 fn rush(address: SocketAddr, count: usize) {
     let visit = |_| {
         let mut stream = TcpStream::connect(address).expect("it listens");
-        // Who goes before they are greeted may be one whom the kernel has never told the server of.
+        // Of a client that goes before it is greeted the kernel may never have told the server.
         stream.read_exact(&mut [0]).expect("a greeting");
         reset(stream);
     };

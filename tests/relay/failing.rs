@@ -119,7 +119,7 @@ pub(crate) fn names_are_settled() {
     for person in [&mut ann, &mut bob] {
         person.expect("-- the other servers cannot be reached; 1 here hears you");
     }
-    // Who is known elsewhere keeps their name; one that nobody has can be taken twice.
+    // A name that somebody is known to have elsewhere stays taken; one that nobody has can be taken twice.
     bob.say("/name ann");
     bob.expect("!! ann is taken");
     ann.say("/name zoe");

@@ -7,7 +7,7 @@
 //! people at a time, and each hears at once all that was said since the last round. The more lines are to share a round,
 //! the larger is the share, for then there is less to be won by waiting for another one.
 //!
-//! Who talks is not slowed here: for that see `rate` and [`keeping_up`](super::keeping_up).
+//! Talkers are not slowed here: for that see `rate` and [`keeping_up`](super::keeping_up).
 
 use std::time::{Duration, Instant};
 
@@ -219,7 +219,7 @@ impl Pace {
         })
     }
 
-    /// Who leaves seldom leaves alone, and those who leave need not be told who else does.
+    /// People seldom leave alone, and those who leave need not be told who else does.
     fn presence_until(&self, waiting: Waiting, delay_max: Duration, now: Instant) -> Instant {
         match self.somebody_left_at.filter(|_| waiting.is_presence) {
             None => now,

@@ -1,4 +1,4 @@
-//! Who is muted hears and is not heard, whatever they try, and knows it.
+//! People who are muted hear and are not heard, whatever they try, and are told so.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

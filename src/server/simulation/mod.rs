@@ -286,7 +286,7 @@ impl Simulation {
             let connection = &network.connections[*client];
             let reads = connection.window.is_none() && !connection.is_broken();
             let is_told = !matches!(reason, CloseReason::Reset | CloseReason::SlowConsumer);
-            // Who stops a server twice wants no words.
+            // A server that is stopped twice ends at once, without words.
             if reads && is_told && connection.ever_registered && people.stops < 2 {
                 assert_eq!(
                     connection.end,

@@ -280,7 +280,7 @@ impl Model {
             CloseReason::ConnectRate => self.connect_seconds,
             _ => now.saturating_sub(it.heard_at).as_secs(),
         };
-        // Who is heard slowly is not silent meanwhile.
+        // A session whose input is paused is not silent meanwhile.
         let pause = if is_paced && reason == CloseReason::Idle {
             PAUSE_SECONDS_MAX
         } else {

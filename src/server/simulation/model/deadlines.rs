@@ -287,7 +287,7 @@ impl Model {
         let soft_at = it.above_soft[1].map(|since| (since + queue.soft, "the soft limit"));
         let stall = queue.stall.filter(|_| it.surely_waits > 0);
         let stall_at = stall.map(|stall| (it.taken_at[1] + stall, "the stall"));
-        // Who is heard slowly is not silent meanwhile.
+        // A session whose input is paused is not silent meanwhile.
         let idle = self.terms.limits.idle.filter(|_| !self.past.paced);
         let idle_at = idle.map(|idle| (it.heard_at + idle, "the silence"));
         [soft_at, stall_at, idle_at].into_iter().flatten().min()

@@ -13,7 +13,7 @@ const TURN_LINES_MAX: usize = 64;
 /// A line that never ends ends its session.
 const FLOOD_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// Whose lines wait for longer may be told so.
+/// A talker whose lines wait for longer may be told so.
 const UNTOLD_MAX: Duration = Duration::from_secs(2);
 pub(super) const LINES_WAIT: &str = "slow down: your lines wait";
 pub(super) const ROOM_IS_SLOW: &str = "the room is slow; your lines wait";
@@ -130,7 +130,7 @@ impl Model {
         }
     }
 
-    /// Who speaks another protocol, or never ends a line, must end now.
+    /// A session that speaks another protocol, or never ends a line, must end now.
     fn foresee_end(&self, number: u64, limit: usize) {
         let typed = &self.typed[self.sessions[&number].client];
         let reason = match typed.front() {
