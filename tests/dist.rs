@@ -57,6 +57,11 @@ fn main() {
         ),
         trial("the container is as it is said", "", container_is_as_said),
         trial(
+            "the linter finds nothing in the container",
+            "hadolint",
+            container_is_clean,
+        ),
+        trial(
             "what the package brings is there",
             "",
             package_brings_what_is_there,
@@ -322,6 +327,11 @@ fn container_is_as_said() {
         })
         .collect();
     assert_eq!(ports.join(" "), *how("EXPOSE"));
+}
+
+fn container_is_clean() {
+    let output = run(Command::new("hadolint").arg(dist("Dockerfile")));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "");
 }
 
 fn container_can_be_built() {
