@@ -628,6 +628,8 @@ mod tests {
         assert!(malformed("join\tlobby\t7\tguest007"));
         assert!(malformed("dead\tx"));
         assert!(malformed("open\tgames\tab"));
+        let longer = "x".repeat(WORDS_BYTES_MAX + 1);
+        assert!(malformed(&format!("say\tlobby\t7\tann\t{longer}")));
         assert_eq!(
             Event::parse(b"say\tlobby\t7\tann\t\xff"),
             Err(Unread::Malformed)
