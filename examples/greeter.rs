@@ -1,4 +1,4 @@
-//! A bot that greets whoever speaks or joins for the first time.
+//! A bot that greets everybody who speaks or joins for the first time.
 //!
 //! `cargo run --example greeter -- telnet://127.0.0.1:3333 greeter`
 //!

@@ -8,7 +8,7 @@ use std::time::Instant;
 use crate::origin::Prefix;
 use crate::rate::Rate;
 
-/// At most this many addresses are remembered. Then whoever owes least is forgotten: 64 bytes or so for each.
+/// At most this many addresses are remembered, at 64 bytes or so. Then the one that owes least is forgotten.
 const DEBTS_MAX: usize = 4096;
 
 /// When each address has paid for what it did.

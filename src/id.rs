@@ -1,4 +1,4 @@
-//! What names a session, and whoever is spoken of.
+//! What names a session, and a person who may have left.
 
 /// Names one session, and never another one: the slot is used again, the serial is not for a long time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -61,7 +61,7 @@ impl SessionId {
     }
 }
 
-/// Names whoever is spoken of: an author, somebody who is ignored, whoever wrote last. They may have left.
+/// Names a person: the author of a line, somebody who is ignored, the last who wrote privately. They may have left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct PersonId(SessionId);
 

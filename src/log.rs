@@ -1,6 +1,6 @@
 //! The log on standard error, which can neither stop nor flood the server.
 //!
-//! If a write waited for whoever reads the log, a reader that stalls would stop every session; and many lines in a short
+//! If a write waited for the reader of the log, a reader that stalls would stop every session; and many lines in a short
 //! time would bury what matters. So lines wait in a buffer of 256 KiB, are written as the system takes them without
 //! waiting, and at most 200 in any second: five hundred users who come at once are in the log, every one of them, within
 //! some seconds. Lines that find no room are counted, and the count is logged behind those that found some. A report
@@ -128,7 +128,7 @@ impl StderrLog {
     #[must_use]
     pub fn from_env() -> Self {
         let wanted = env::var("RUST_LOG").unwrap_or_else(|_| DEFAULT_LEVEL.to_owned());
-        // env_logger itself would write to standard error, and wait for whoever reads that.
+        // env_logger itself would write to standard error, and wait for its reader.
         let understood = env_filter::Builder::new().try_parse(&wanted).map(|_| ());
         let complaint = understood.err().map(|error| error.to_string());
         let filters = if complaint.is_some() {
@@ -294,8 +294,8 @@ impl<S: io::Write + IsTerminal + AsFd> Writer for Stream<S> {
     }
 }
 
-/// Writes text to standard output or standard error, which whoever started the process has closed, filled or given to
-/// somebody who does not read: it waits at most for a second.
+/// Writes text to standard output or standard error, which the parent may have closed, filled or given to a reader that
+/// does not read: it waits at most for a second.
 ///
 /// # Errors
 /// If not all of the text can be written.

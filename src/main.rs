@@ -1,5 +1,7 @@
 //! chatd: settings, then a server, then an exit status; or, as `chatd ctl`, an operator's end of a running one.
 
+#![forbid(unsafe_code)]
+
 mod ctl;
 
 use std::fmt::Write as _;
@@ -64,7 +66,7 @@ fn serve(configuration: Configuration) -> io::Result<()> {
     outcome
 }
 
-/// The listeners that whoever started us has opened already (`LISTEN_FDS`, see `sd_listen_fds(3)`). Each is called by the
+/// The listeners that our parent has opened already (`LISTEN_FDS`, see `sd_listen_fds(3)`). Each is called by the
 /// word of what is offered there, and one with another name is for people.
 fn inherited_listeners() -> io::Result<Vec<Listener>> {
     let count = std::env::var("LISTEN_FDS").ok();

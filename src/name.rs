@@ -1,6 +1,6 @@
 //! What a person may be called, and when two names are too alike.
 //!
-//! A [`Name`] is valid because it exists: whoever has one need not check it. Who holds which name
+//! A [`Name`] is valid because it exists: code that has one need not check it. Who holds which name
 //! is not known here, the roster does that with the keys of a name.
 //!
 //! Invariant: a chosen name is in NFC, takes 1 to 24 columns and at most 128 bytes, holds only
@@ -951,7 +951,7 @@ mod tests {
                 prop_assert_eq!(written, printed.as_bytes());
                 prop_assert_eq!(Name::parse(&printed), Ok(name.clone()));
                 prop_assert!(name.is_like(&name));
-                // Whoever prints a name need not clean it.
+                // A name can be printed without being cleaned.
                 let clean = clean(printed.as_bytes());
                 prop_assert_eq!((&*clean.text, clean.altered), (&*printed, false));
             }

@@ -14,10 +14,10 @@ use bytes::{Buf, Bytes};
 use crate::ledger::CloseReason;
 use crate::limits::QueueLimits;
 
-/// More than this waits for whoever is behind: a whole feed and not only the last burst.
+/// More than this waits for a session that is behind: a whole feed and not only the last burst.
 const BEHIND_BYTES: usize = 64 * 1024;
 
-/// Whoever takes less than this in a second takes next to nothing, in bytes: 1 Mbit/s is thirty times as much.
+/// A peer that takes less than this in a second takes next to nothing, in bytes: 1 Mbit/s is thirty times as much.
 const TAKEN_MIN: u64 = 4 * 1024;
 
 /// Copied bytes are gathered into chunks of about this size.
@@ -151,8 +151,8 @@ impl Outbox {
         Ok(soft_at.into_iter().chain(stall_at).min())
     }
 
-    /// Whether its peer takes what it can and is behind all the same. Whoever takes next to nothing is not: that is a
-    /// stall, which ends by itself. In the first second nobody can tell.
+    /// Whether its peer takes what it can and is behind all the same. One that takes next to nothing has stalled, which is
+    /// not this and ends by itself. In the first second nobody can tell.
     pub(crate) fn is_behind(&self, now: Instant) -> bool {
         self.0.as_ref().is_some_and(|backlog| {
             let seconds = now.saturating_duration_since(backlog.since).as_secs();

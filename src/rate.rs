@@ -35,8 +35,8 @@ impl Rate {
     }
 
     /// What is owed as `owed` at this rate, at the rate `to`: as many tokens, but no more than a bucket of that rate
-    /// holds, and what went beyond one of this. So whoever was let to owe much does not wait for all of it where buckets
-    /// are small. Nothing is owed where either has no limit.
+    /// holds, and what went beyond one of this. So a session that was let to owe much does not wait for all of it where
+    /// buckets are small. Nothing is owed where either has no limit.
     pub(crate) fn convert(self, owed: Duration, to: Self) -> Duration {
         if self.is_unlimited() || to.is_unlimited() {
             return Duration::ZERO;

@@ -153,7 +153,7 @@ fn listeners_are_taken_over_with_the_dialects_that_name_them() {
     assert_eq!(server.stop().code(), Some(0));
 }
 
-/// Its file is whoever's who made it.
+/// The file of the socket belongs to the parent, which made it.
 #[test]
 fn a_socket_for_operators_is_taken_over_and_its_file_left_alone() {
     let place = Place::new();
@@ -344,7 +344,7 @@ fn f118_ready_is_told_when_it_listens_and_stopping_while_it_drains() {
     notifications.expect("READY=1");
     let deaf = deafen(&server, 1);
     notifications.expect_none();
-    // Whoever does not read keeps it from ending.
+    // A session that does not read keeps it from ending.
     server.signal(Signal::TERM);
     notifications.expect("STOPPING=1");
     assert!(

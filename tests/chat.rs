@@ -53,6 +53,19 @@ fn readme() {
     }
 }
 
+/// The first two lines of a greeting fit a terminal of 80 columns, whose last one some leave empty.
+#[test]
+fn a_greeting_fits_a_terminal() {
+    let server = Server::start(&[]);
+    let _few = ["ann", "bob", "cleo"].map(|name| server.join(name));
+    let mut dora = server.connect();
+    for _ in 0..2 {
+        let line = dora.read_line().expect("a greeting");
+        assert!(line.starts_with("-- "), "{line}");
+        assert!(line.chars().count() <= 79, "{line}");
+    }
+}
+
 /// A newcomer is shown the last lines, each with its time; who asks for them, too; a program is not.
 #[test]
 fn the_last_lines_are_shown_to_newcomers() {

@@ -275,7 +275,7 @@ mod careless {
     }
 
     fn answer(mut stream: &TcpStream, line: &str) {
-        // Who has gone does not hear it.
+        // A client that has gone does not hear it.
         let _ = stream.write_all(format!("{line}\n").as_bytes());
     }
 }

@@ -297,6 +297,13 @@ fn what_people_say_is_in_no_file() {
         let is_file = fs::metadata(&path).is_ok_and(|it| it.is_file());
         assert!(!is_file, "{:?}", fs::read_link(&path));
     }
+    // Nor was one written that is closed again: `proc(5)` counts what is to go to a disk.
+    let written = fs::read_to_string(format!("/proc/{}/io", server.pid()));
+    let written = written.expect("it runs");
+    assert!(
+        written.lines().any(|line| line == "write_bytes: 0"),
+        "{written}"
+    );
     server.stop();
     assert_eq!(fs::read_dir(&folder).expect("a folder").count(), 0);
     fs::remove_dir(&folder).expect("it is empty");

@@ -189,7 +189,7 @@ fn f028_farewells_arrive_while_the_client_still_sends() {
     assert_eq!(value(&close_line(&server, bob.address()), "reason"), "quit");
 }
 
-/// Who has been bidden farewell and does not close their own side is not waited for.
+/// A client that was told goodbye and does not close its own side is not waited for.
 #[test]
 fn who_does_not_go_is_cut_off() {
     let server = Server::start(&[]);

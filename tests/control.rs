@@ -276,7 +276,7 @@ fn newcomers_are_turned_away_and_let_in_again() {
     );
     program.expect_end();
     server.log.wait_for_count(" reason=drain ", 2);
-    // Who is there stays.
+    // Ann, who is in, stays.
     ann.expect_silence();
     operator.order("accept", "-- newcomers are let in");
     let _cleo = server.join("cleo");
@@ -539,7 +539,7 @@ fn who_watches_sees_the_server_end() {
     operator.expect_end();
 }
 
-/// Who watches and does not read misses lines, is told how many, and keeps nobody waiting.
+/// An operator who watches and does not read misses lines, is told how many, and keeps nobody waiting.
 #[test]
 fn a_watcher_who_does_not_read_is_told_what_they_missed() {
     let place = Place::new();
@@ -721,6 +721,71 @@ fn the_operators_page_shows_what_happens() {
     };
     assert_eq!(without(&happened), without(&shown));
     assert_eq!(server.wait().code(), Some(0));
+}
+
+/// Every setting that waits for the next start is told of as such, by name or as one of the relay's.
+#[test]
+fn the_pages_tell_which_settings_wait() {
+    let place = Place::new();
+    let _server = place.start(&[]);
+    let settings = place.connect().ask("settings");
+    let waiting = settings
+        .iter()
+        .filter(|line| line.ends_with(" change=start"));
+    let keys: Vec<&str> = waiting
+        .filter_map(|line| line.strip_prefix("key=")?.split(' ').next())
+        .map(|key| {
+            if key.starts_with("relay") {
+                "relay"
+            } else {
+                key
+            }
+        })
+        .collect();
+    assert!(keys.len() > 10, "{settings:#?}");
+    for (name, page) in [
+        ("docs/operators.md", include_str!("../docs/operators.md")),
+        ("dist/chatd.1", include_str!("../dist/chatd.1")),
+    ] {
+        let (before, _) = page
+            .split_once("wait for the next start")
+            .expect("it tells");
+        let (_, told) = before.rsplit_once("nobody is dropped").expect("it tells");
+        let told = told.replace('\\', "");
+        for key in &keys {
+            assert!(told.contains(key), "{name} does not tell that {key} waits");
+        }
+    }
+}
+
+/// The log's words for the ends of sessions, and the codes of the wire dialect among them.
+#[test]
+fn the_pages_have_every_reason_to_close() {
+    let place = Place::new();
+    let _server = place.start(&[]);
+    let stats = place.connect().ask("stats");
+    let reasons: Vec<&str> = stats
+        .iter()
+        .filter_map(|line| line.strip_prefix("chatd_closes_total{reason="))
+        .filter_map(|rest| Some(rest.split_once('}')?.0))
+        .collect();
+    assert!(reasons.len() > 10, "{stats:#?}");
+    let operators = include_str!("../docs/operators.md");
+    let (_, table) = operators
+        .split_once("| reason | what happened |")
+        .expect("a table");
+    let (table, _) = table.split_once("\n\n").expect("its end");
+    let wire = include_str!("../docs/wire.md");
+    let (_, codes) = wire
+        .split_once("the code is the reason of the close")
+        .expect("codes");
+    for reason in reasons {
+        let word = format!("`{reason}`");
+        assert!(table.contains(&word), "put {word} into docs/operators.md");
+        // These end without a farewell, or only where a page comes back.
+        let is_told = !matches!(reason, "quit" | "eof" | "reset" | "replaced");
+        assert_eq!(codes.contains(&word), is_told, "{word} in docs/wire.md");
+    }
 }
 
 /// Numbers are other ones each time.

@@ -265,7 +265,7 @@ fn a_ninth_operator_is_refused() {
     assert_eq!(call(&place.path(), &["sessions"]), expected);
 }
 
-/// A socket where whoever connects is given `answer` for the first line that they send, and then the end.
+/// A socket where each client is given `answer` for the first line that it sends, and then the end.
 fn answering(place: &Place, answer: &'static [u8]) -> thread::JoinHandle<()> {
     let listener = UnixListener::bind(place.path()).expect("nothing is there");
     thread::spawn(move || {
@@ -336,7 +336,7 @@ fn a_closed_standard_output_ends_it() {
     assert_eq!(child.wait().expect("our child").code(), Some(3));
 }
 
-/// It is an ordinary program: whoever interrupts it ends it.
+/// It is an ordinary program: an interrupt (Ctrl-C) ends it.
 #[test]
 fn an_interrupt_ends_it() {
     let place = Place::new();

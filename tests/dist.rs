@@ -57,6 +57,11 @@ fn main() {
         ),
         trial("the container is as it is said", "", container_is_as_said),
         trial(
+            "the linter finds nothing in the container",
+            "hadolint",
+            container_is_clean,
+        ),
+        trial(
             "what the package brings is there",
             "",
             package_brings_what_is_there,
@@ -324,6 +329,11 @@ fn container_is_as_said() {
     assert_eq!(ports.join(" "), *how("EXPOSE"));
 }
 
+fn container_is_clean() {
+    let output = run(Command::new("hadolint").arg(dist("Dockerfile")));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "");
+}
+
 fn container_can_be_built() {
     let root = env!("CARGO_MANIFEST_DIR");
     let tag = format!("chatd-test-{}", std::process::id());
@@ -352,6 +362,11 @@ fn package_brings_what_is_there() {
     for wanted in UNITS.iter().chain(&["chatd.1", "chatload.1"]) {
         let path = format!("dist/{wanted}");
         assert!(assets.contains(&path.as_str()), "{wanted}");
+    }
+    for page in fs::read_dir(root.join("docs")).expect("the pages") {
+        let page = page.expect("it can be listed").file_name();
+        let path = format!("docs/{}", page.to_string_lossy());
+        assert!(assets.contains(&path.as_str()), "{path}");
     }
     for asset in assets.iter().filter(|asset| !asset.starts_with("target/")) {
         assert!(root.join(asset).is_file(), "{asset}");

@@ -56,6 +56,11 @@ fn main() {
     add("by the client's menu", TELNET, by_the_menu);
     add("comes once only", BUSYBOX, comes_once_only);
     add("slowly in a flood", TELNET, slowly_in_a_flood);
+    add(
+        "the picture in the README",
+        TELNET,
+        the_picture_in_the_readme,
+    );
     for client in PIPES {
         add("no byte of telnet", client, no_byte_of_telnet);
     }
@@ -454,10 +459,46 @@ fn no_byte_of_telnet(client: Call) {
     // How long that is depends on the machine.
     let is_of_bob = |line: &str| line.starts_with("-- bob: here ") && line.ends_with(", telnet");
     assert!(text.lines().any(is_of_bob), "{text}");
-    // Who asks for it gets it, once, and then hears that it was in vain.
+    // A client that asks for the editor is asked once by telnet, and then told that it cannot have it.
     let shown = pipe(client, server.telnet(), "/edit\n/edit\nhello\n").stdout;
     let asked = b"\xff\xfb\x01\xff\xfb\x03".as_slice();
     let refused = b"!! your client does not speak telnet; staying in line mode\r\n".as_slice();
     let expected = [asked, refused, refused].concat();
     assert!(shown.ends_with(&expected), "{}", shown.escape_ascii());
+}
+
+/// The screens of two who edit, as the README draws them: Ann's on the left, Bob's on the right.
+fn the_picture_in_the_readme(client: Call) {
+    let readme = include_str!("../README.md");
+    let (_, picture) = readme.split_once("```screen\n").expect("a picture");
+    let (picture, _) = picture.split_once("\n```").expect("its end");
+    let rows = picture
+        .lines()
+        .map(|row| row.split_once('│').expect("two screens"));
+    let (anns, bobs): (Vec<&str>, Vec<&str>) = rows.map(|(ann, bob)| (ann.trim_end(), bob)).unzip();
+    let typed = anns.last().and_then(|row| row.strip_prefix("> "));
+    let (before, behind) = typed.expect("she types").split_at("I am".len());
+
+    let server = Server::start(&[]);
+    let ann = Window::open(client, &server);
+    ann.enters("/name ann");
+    ann.wait_for("-- you are ann");
+    let bob = Window::open(client, &server);
+    bob.enters("/name bob");
+    ann.wait_for("-- bob joined (2 here)");
+    for window in [&ann, &bob] {
+        window.enters("/edit");
+        window.wait_for_row("-- editing on", ">", 2);
+    }
+    ann.types(before);
+    for words in bobs.iter().filter_map(|row| row.strip_prefix("<bob> ")) {
+        bob.enters(words);
+    }
+    ann.types(behind);
+    for (window, rows) in [(&ann, &anns), (&bob, &bobs)] {
+        window.wait(&rows.join("\n"), |pane| {
+            let shown: Vec<&str> = pane.lines.iter().map(String::as_str).collect();
+            shown.ends_with(rows)
+        });
+    }
 }

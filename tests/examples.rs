@@ -22,7 +22,7 @@ use chatd::client::{Client, Dialect, Event, Message, Options};
 use greeter::Greeter;
 use in_process::{InProcess, DEADLINE};
 
-/// Whoever talks to a bot, and what they have heard others say: `ann: hello`.
+/// A person who talks to a bot, and what they have heard others say: `ann: hello`.
 struct Person {
     client: Client,
     heard: Vec<String>,
@@ -108,7 +108,7 @@ fn the_greeter_greets_once_who_joins_or_speaks() {
     while greeter.name() != "greeter" {
         assert!(greeter.turn(Some(DEADLINE)).unwrap());
     }
-    // Who was there before it is greeted when they speak.
+    // A person who was there before the bot is greeted when they speak.
     ann.say("hello");
     assert_eq!(
         heard(|timeout| greeter.turn(timeout), &mut ann, 1),

@@ -419,7 +419,7 @@ fn page_behind_nginx() {
     ];
     let mut ann = Browser::open(address, "", &fields).unwrap_or_else(|it| panic!("{it:?}"));
     assert_eq!(ann.read()["t"], "hi");
-    // What is said of 127.0.0.1 is said by nginx, and of the rest by whoever asked it: the last that is believed counts.
+    // nginx says who connected to it, 127.0.0.1, behind what its client claimed: the last that is believed counts.
     server
         .log
         .wait_for("open id=1 dialect=web from=198.51.100.7:0");
@@ -482,7 +482,7 @@ fn behind_haproxy() {
         if !looks.is_empty() {
             server.log.wait_for(" said nothing");
         }
-        // Who waited for it to listen came from the front end's own machine.
+        // The probe that waited for it to listen came from the front end's own machine.
         let opens = server.log.matching(" open id=");
         let others = opens
             .iter()

@@ -16,7 +16,8 @@ fn keeping(place: &Place, file: &str) -> Server {
     command.args(["-l", "127.0.0.1:0", "-l", "wire://127.0.0.1:0"]);
     command.args(["-l", &place.endpoint()]);
     command.args(["-o", &format!("names-file={file}"), "-o", "history-lines=0"]);
-    let server = Server::spawn(&mut command);
+    // A key is in no log, whatever that is asked for.
+    let server = Server::spawn(command.env("RUST_LOG", "trace"));
     server.output.wait_for("listening ops://");
     server
 }

@@ -170,7 +170,7 @@ fn f104_a_server_without_standard_error_serves() {
 fn rush(address: SocketAddr, count: usize) {
     let visit = |_| {
         let mut stream = TcpStream::connect(address).expect("it listens");
-        // Who goes before they are greeted may be one whom the kernel has never told the server of.
+        // Of a client that goes before it is greeted the kernel may never have told the server.
         stream.read_exact(&mut [0]).expect("a greeting");
         reset(stream);
     };
@@ -219,7 +219,7 @@ fn f103_the_lines_of_five_hundred_who_come_and_go_at_once_are_all_there() {
     assert_eq!(missed(&lines), 0);
 }
 
-/// Names, last words and noise that would forge a line of the log, or drive the terminal of whoever reads it.
+/// Names, last words and noise that would forge a line of the log, or drive the terminal of its reader.
 #[test]
 fn f102_nothing_that_anybody_sends_breaks_a_line_of_the_log() {
     let mut command = chatd();

@@ -1,5 +1,5 @@
-//! Monitoring over HTTP, as a scraper meets it, and as whoever has no manners does. What needs promtool is reported as
-//! ignored where there is none.
+//! Monitoring over HTTP, as a scraper meets it, and as a client that breaks the rules does. What needs promtool is
+//! reported as ignored where there is none.
 
 mod support;
 
@@ -131,7 +131,7 @@ fn pages_and_methods() {
         // The numbers themselves may be longer or shorter by now.
         assert!(length.abs_diff(got.body.len()) < 1000, "{path}: {length}");
     }
-    // Whoever speaks an older HTTP, or asks by a whole address, is answered as well.
+    // A client that speaks an older HTTP, or asks by a whole address, is answered as well.
     let old = http::ask(to, "GET /healthz HTTP/1.0\r\n\r\n");
     expect_text(&old, 200, "ok");
     let whole = http::ask(to, format!("GET http://{to}/readyz?x HTTP/1.1\r\n\r\n"));
@@ -175,7 +175,7 @@ fn pieces() {
     for byte in request {
         stream.write_all(&[*byte]).expect("it is taken");
     }
-    // Whoever has said all may end their side.
+    // A client that has sent its whole request may end its side.
     stream.shutdown(Shutdown::Write).expect("connected");
     expect_text(&http::answer(stream), 200, "ok");
     // Of several requests the first one is answered.
@@ -281,7 +281,7 @@ fn stopping() {
         "queue-bytes-soft=64m",
     ]);
     let deaf = deafen(&server, 1);
-    // Whoever does not read keeps it from ending.
+    // A session that does not read keeps it from ending.
     server.signal(Signal::TERM);
     expect_unready(&server, "stopping");
     expect(

@@ -73,7 +73,7 @@ fn who_is_meant_may_be_said_in_each_way() {
         ("ann", 1),
     ] {
         let mut people = [server.join("ann"), server.join("bob")];
-        // Who hears it is not closed by it.
+        // People who are told that are not closed.
         let plural = if sessions == 1 { "" } else { "s" };
         let answer = format!("-- {sessions} session{plural} told");
         operator.order(&format!("tell {who} be kind"), &answer);

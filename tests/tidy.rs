@@ -1,5 +1,5 @@
 //! The architecture, kept true by reading the sources: who may use what, how long a file may be, and what must not
-//! stand in it. The rules are at the top of each test; whoever breaks one changes it here, and says why.
+//! stand in it. The rules are at the top of each test; a change that breaks one changes it here, and says why.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -525,7 +525,74 @@ fn files_are_short_and_say_what_they_are() {
     expect_none(&broken);
 }
 
-/// Places that are only on the machine of whoever wrote it.
+/// SECURITY.md says so; what a test must do that counts allocations, no program does.
+#[test]
+fn programs_have_no_unsafe_code() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for path in ["src/lib.rs", "src/main.rs", "src/bin/chatload/main.rs"] {
+        let text = fs::read_to_string(root.join(path)).expect("it is there");
+        let forbids = text.contains("\n#![forbid(unsafe_code)]\n");
+        assert!(forbids, "{path} does not forbid unsafe code");
+    }
+}
+
+/// A link from one page to another, or to a part of one, leads there.
+#[test]
+fn links_between_pages_lead_somewhere() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut pages = files(&root.join("docs"));
+    let beside = [
+        "README.md",
+        "SECURITY.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+    ];
+    pages.extend(beside.map(|name| root.join(name)));
+    let (mut links, mut broken) = (0, Vec::new());
+    for page in &pages {
+        let text = fs::read_to_string(page).expect("it is there");
+        for (_, target) in text
+            .match_indices("](")
+            .map(|(at, _)| text.split_at(at + 2))
+        {
+            let target = target.split(')').next().unwrap_or_default();
+            if target.contains("://") {
+                continue;
+            }
+            links += 1;
+            let (path, part) = target.split_once('#').unwrap_or((target, ""));
+            let folder = page.parent().expect("a folder");
+            let path = if path.is_empty() {
+                page.clone()
+            } else {
+                folder.join(path)
+            };
+            let is_there = path.exists()
+                && (part.is_empty()
+                    || fs::read_to_string(&path).is_ok_and(|text| has_part(&text, part)));
+            if !is_there {
+                broken.push(format!("{}: {target}", page.display()));
+            }
+        }
+    }
+    assert!(links > 30, "{links} links");
+    expect_none(&broken);
+}
+
+/// Whether a page has a heading that is linked to by this word.
+fn has_part(text: &str, part: &str) -> bool {
+    text.lines()
+        .filter(|line| line.starts_with('#'))
+        .any(|heading| {
+            let words = heading.trim_start_matches('#').trim().to_lowercase();
+            let kept = words
+                .chars()
+                .filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+            kept.collect::<String>().replace(' ', "-") == part
+        })
+}
+
+/// Places that are only on the machine of the one who wrote it.
 #[test]
 fn no_paths_of_a_machine() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

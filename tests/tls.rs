@@ -58,6 +58,7 @@ fn main() {
         ("renewed under a talk", "", renewing::under_a_talk),
         ("a broken one changes nothing", "", renewing::broken),
         ("only 1.3", "", renewing::only_13),
+        ("nothing is resumed", "", door::nothing_is_resumed),
     ] {
         add(name.to_owned(), program, Box::new(test));
     }

@@ -24,7 +24,8 @@ fn server(settings: &[&str]) -> Server {
     for setting in settings {
         command.args(["-o", setting]);
     }
-    let server = Server::spawn(&mut command);
+    // A key is in no log, whatever that is asked for.
+    let server = Server::spawn(command.env("RUST_LOG", "trace"));
     server.output.wait_for("listening http://");
     server
 }

@@ -22,12 +22,13 @@ use base64::Engine;
 use chatd::client::Dialect;
 use libtest_mimic::{Arguments, Trial};
 
-use clients::{fifty_go_clients, the_documented_client_works};
+use clients::{fifty_go_clients, the_documented_client_works, the_documented_codes_are_all};
 use in_process::InProcess;
 use peer::{b64, fail, Peer};
 
 fn main() -> ExitCode {
-    let tests: [(&str, fn()); 19] = [
+    let tests: [(&str, fn()); 20] = [
+        ("the_documented_codes_are_all", the_documented_codes_are_all),
         (
             "nothing_is_said_at_connecting",
             nothing_is_said_at_connecting,

@@ -205,7 +205,7 @@ impl Clients {
                     slot.listed = true;
                     self.work.push(index);
                 }
-                // Who is on the list says its deadline when its work is done.
+                // A connection on the list says its deadline when its work is done.
                 Some(at) if at > now => {
                     self.wake_at = self.wake_at.into_iter().chain([at]).min();
                 }

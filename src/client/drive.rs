@@ -1,6 +1,6 @@
 //! How a [`Connection`] is driven: the socket comes and goes, bytes pass, deadlines come.
 //!
-//! Who owns the socket asks [`Connection::wants_addresses`] (answered by [`Connection::handle_addresses`]) and
+//! The owner of the socket asks [`Connection::wants_addresses`] (answered by [`Connection::handle_addresses`]) and
 //! [`Connection::wants_dial`], says what came of it ([`Connection::handle_dialing`],
 //! [`Connection::handle_unreachable`]), passes hints on ([`Connection::note`]), gives it its turns
 //! ([`Connection::turn`]), and closes the socket when [`Connection::has_stream`] says so.

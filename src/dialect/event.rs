@@ -6,7 +6,7 @@ use crate::dialect::request::{Command, Refusal};
 use crate::ledger::CloseReason;
 use crate::name::{Name, RoomName};
 
-/// What everybody in the room hears, but for whoever caused it.
+/// What everybody in the room hears, but for the one who caused it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Event<'a> {
     /// Somebody said something.

@@ -231,7 +231,7 @@ pub(crate) enum Refusal {
     NoText,
     /// Nobody has written to this session privately.
     NobodyWrote,
-    /// Whoever wrote to this session privately last, and was called so then, has left.
+    /// The last who wrote to this session privately has left; this was their name then.
     HasLeft(Box<str>),
     /// Nobody can do that to themselves.
     Yourself,

@@ -347,7 +347,7 @@ impl<T> Hub<T> {
         if self.memory() <= self.core.limits.memory_max {
             return;
         }
-        // Whoever goes, what waits for the others stays as it is: that somebody has gone waits in the feed.
+        // Closing one leaves the queues of the others as they are: that it has gone waits in the feed.
         let weighed = self.sessions.iter().map(|session| {
             let weight = session.outbox.bytes() + session.input_bytes();
             (weight, session.id)

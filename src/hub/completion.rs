@@ -18,7 +18,7 @@ const CANDIDATES_MAX: usize = 50;
 const LOOKED_AT_MAX: usize = 500;
 
 impl<T> Hub<T> {
-    /// Answers Tab: with commands, or the names of those here, whoever spoke last first.
+    /// Answers Tab: with commands, or the names of those here, the last who spoke first.
     pub(super) fn complete(&mut self, id: SessionId, word: &Word) {
         let prefix = word.prefix.to_lowercase();
         let candidates: Vec<String> = match prefix.strip_prefix('/') {

@@ -326,7 +326,8 @@ impl<T> Hub<T> {
         }
     }
 
-    /// Whoever was just closed for being slow is told so in the same turn, so that no other one begins for that alone.
+    /// A session that was just closed for being slow is told so in the same turn, so that no further turn begins for that
+    /// alone.
     fn flush_farewell(&mut self, id: SessionId, now: Instant, sink: &mut impl Sink<T>) {
         let Self { sessions, core } = self;
         let closing = sessions.get_mut(id).filter(|session| !session.is_open());

@@ -397,7 +397,46 @@ mod tests {
     use crate::hub::tests::world::{limits, shown, World};
     use crate::hub::{Hub, Limits};
     use crate::origin::Origin;
+    #[cfg(feature = "tls")]
+    use crate::rate::Rate;
     use crate::test_clock::outset;
+
+    #[cfg(feature = "tls")]
+    #[test]
+    fn what_tls_keeps_for_a_session_counts_in_memory() {
+        let (mut hub, now) = (Hub::new(limits()), outset());
+        let id = hub.connect((), Dialect::Wire, Origin::Local, now);
+        let before = hub.memory();
+        hub.note_carried(id, 16_000);
+        assert_eq!(hub.memory(), before + 16_000);
+        hub.note_carried(id, 0);
+        assert_eq!(hub.memory(), before);
+    }
+
+    #[cfg(feature = "tls")]
+    #[test]
+    fn a_session_pays_for_its_records_of_tls() {
+        let limits = Limits {
+            line_rate: Rate {
+                per_second: 1,
+                burst: 3,
+            },
+            ..limits()
+        };
+        // A record is a hundredth of a line.
+        for (records, is_heard) in [(0, true), (90, true), (1000, false)] {
+            let (mut hub, now) = (Hub::new(limits), outset());
+            let id = hub.connect((), Dialect::Wire, Origin::Local, now);
+            hub.note_records(id, records, now);
+            hub.handle_input(id, b"PING x\n", now);
+            hub.handle_input(id, b"PING y\n", now);
+            assert_eq!(
+                hub.sessions.get(id).unwrap().lines_in == 2,
+                is_heard,
+                "{records} records"
+            );
+        }
+    }
 
     /// What a person sees who sends these packets, each in a turn of its own, from the last one on.
     fn seen(packets: &[&[u8]]) -> String {
@@ -418,7 +457,7 @@ mod tests {
         shown(&world.read(id))
     }
 
-    /// Whether what a session sends is a sign of whoever has it.
+    /// Whether what a session sends shows that somebody is there, so that it is not idle.
     fn is_a_sign(dialect: Dialect, bytes: &[u8]) -> bool {
         let idle = Duration::from_secs(10);
         let limits = Limits {

@@ -121,7 +121,7 @@ impl<T> Hub<T> {
         }
     }
 
-    /// Who is muted is so by a rule, as soon as nothing is left to be done.
+    /// A session that is muted is so by a rule, as soon as nothing is left to be done.
     fn check_rules(&self) {
         let core = &self.core;
         core.rules.check_invariants();

@@ -67,8 +67,8 @@ impl<T> Hub<T> {
         Ok(())
     }
 
-    /// Lets something be done that may change the name of a session, and is work like a look-up. Whoever calls it sees
-    /// to it that the names are sorted again.
+    /// Lets something be done that may change the name of a session, and is work like a look-up. The caller sees to
+    /// it that the names are sorted again.
     pub(super) fn with_unsorted_name(
         &mut self,
         id: SessionId,

@@ -32,7 +32,7 @@ pub(crate) struct Outgoing {
 pub(crate) enum Backlog {
     #[default]
     Little,
-    /// Who talks waits.
+    /// So much that talkers wait.
     Much,
     /// All who ask for something wait.
     TooMuch,

@@ -1,6 +1,6 @@
 //! All rooms: the lobby, those that are always there, and those that people make.
 //!
-//! Who wants to change a room does so in [`Rooms::change`], which alone keeps the sums and lists that are about all
+//! A room is changed in [`Rooms::change`], which alone keeps the sums and lists that are about all
 //! rooms. So no turn looks at a room in which nothing happened.
 //!
 //! Invariants: the sums are those of all rooms; a room is on `untold` exactly while something was said in it that

@@ -51,7 +51,7 @@ impl Roster {
     }
 
     /// Makes `name`, as `id` has claimed it, free again. A name that `id` does not hold stays with
-    /// whoever does.
+    /// its holder.
     pub(super) fn release(&mut self, id: SessionId, name: &Name) {
         match name.kind() {
             Kind::Guest(number) => {
@@ -194,7 +194,7 @@ mod tests {
         roster.claim(id(1), &name("anni")).unwrap();
         roster.claim(id(2), &name("annl")).unwrap();
         assert_eq!(roster.claim(id(3), &name("ANNI")), Err(Taken));
-        // Whoever writes in capitals means the letter, not the look of it.
+        // A name in capitals is found by its letters, not by their look.
         assert_eq!(
             (roster.find("ANNI"), roster.find("ANNL")),
             (Some(id(1)), Some(id(2)))

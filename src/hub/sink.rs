@@ -1,4 +1,4 @@
-//! Where the hub writes to: the sockets, as whoever drives it has them.
+//! Where the hub writes to: the sockets, as the loop (or a test) has them.
 
 use std::io::{self, IoSlice};
 use std::time::Duration;

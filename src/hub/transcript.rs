@@ -97,7 +97,7 @@ impl<'a> Line<'a> {
         };
         // Nothing else is read as this time: no fraction, and no second that a leap puts behind the 59th.
         let wall_seconds = Moment::parse(time).filter(|it| Moment(*it).to_string() == time)?;
-        // Whoever has edited the file cannot let it do to a terminal what nobody may say.
+        // The file may have been edited: nothing of it may do to a terminal what nobody may say.
         let is_said = !words.is_empty() && !words.ends_with(' ') && !words.contains(is_forbidden);
         let said = Past {
             // Its room counts it when it is restored there.

@@ -190,7 +190,7 @@ impl Relay {
     fn settle(&mut self, now: Instant) {
         let (nodes, node) = (self.key("nodes"), self.node.to_string());
         let label = self.options.label.clone();
-        // Who looks at this node's people sees all of them or none.
+        // Another node that looks at this node's people sees all of them or none.
         self.pen.ask(Asked::Done, &[b"MULTI"], now);
         let words = ["HSET", &nodes, &node, &label].map(str::as_bytes);
         self.pen.ask(Asked::Done, &words, now);

@@ -1,5 +1,5 @@
-//! Who is alive: each node renews a lease in the engine, and who has let theirs run out, and says nothing, is declared
-//! dead by an entry of the log, which takes effect in its place.
+//! Which nodes are alive: each renews a lease in the engine. One that has let its lease run out, and says nothing, is
+//! declared dead by an entry of the log, which takes effect in its place.
 
 use std::time::Instant;
 

@@ -171,7 +171,7 @@ pub(crate) enum Event {
     Back {
         session: u64,
     },
-    /// The room has a key, which makes this digest; whoever goes there next makes it.
+    /// The room has a key, which makes this digest; the next who goes there makes the room.
     Open {
         room: RoomName,
         digest: Digest,
@@ -628,6 +628,8 @@ mod tests {
         assert!(malformed("join\tlobby\t7\tguest007"));
         assert!(malformed("dead\tx"));
         assert!(malformed("open\tgames\tab"));
+        let longer = "x".repeat(WORDS_BYTES_MAX + 1);
+        assert!(malformed(&format!("say\tlobby\t7\tann\t{longer}")));
         assert_eq!(
             Event::parse(b"say\tlobby\t7\tann\t\xff"),
             Err(Unread::Malformed)

@@ -141,7 +141,7 @@ impl Admission {
         }
     }
 
-    /// Newcomers are held to these limits from now on. Whoever is in stays.
+    /// Newcomers are held to these limits from now on. Sessions that are in stay.
     pub(super) fn set_limits(&mut self, limits: AdmissionLimits) {
         self.limits = limits;
     }
@@ -577,7 +577,7 @@ mod tests {
         assert_eq!(admission.decide(there, false, at(1.5)), Decision::Admit);
         assert_eq!(admission.decide(here, false, at(2.0)), Decision::Admit);
         assert_eq!(admission.decide(here, false, at(2.0)), too_often(2));
-        // Whom an operator has freed, and those of this machine, are not counted.
+        // Addresses that an operator has freed, and those of this machine, are not counted.
         let freed: SocketAddr = "198.51.100.7:1".parse().unwrap();
         let freed = admission.mark(freed.into());
         for prefix in [None, freed.prefix()] {

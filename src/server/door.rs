@@ -356,7 +356,7 @@ impl<S> Door<S> {
         if waiting.readiness.note(edge) {
             self.ready.push_back(slot);
         }
-        // Who has gone takes nothing, which a write tells.
+        // A client that has gone takes nothing, which a write tells.
         if (edge.writable || edge.closed) && mem::take(&mut waiting.is_blocked) {
             self.writable.push_back(slot);
         }

@@ -185,7 +185,7 @@ impl Kernel {
         Ok(address)
     }
 
-    /// Lets signals come as events. Whoever closes the window in which the server runs does not leave it behind: then
+    /// Lets signals come as events. Closing the window in which the server runs ends it: then
     /// SIGHUP is the same as SIGTERM.
     pub(super) fn handle_signals(&mut self) -> io::Result<()> {
         let mut signals = Signals::new([SIGTERM, SIGINT, SIGUSR1, SIGHUP])?;

@@ -43,8 +43,8 @@ impl From<UnixListener> for OperatorSocket {
 }
 
 impl Listener {
-    /// Opens the sockets of all endpoints, those for operators last, so that whoever answers there is served by a server
-    /// that listens.
+    /// Opens the sockets of all endpoints, those for operators last: an operator who is answered finds a server that
+    /// listens everywhere.
     pub(super) fn open_all(endpoints: &[Endpoint]) -> io::Result<Vec<Self>> {
         let explain = |endpoint: &Endpoint, error: io::Error| {
             let what = format!("cannot listen on {endpoint}: {error}");

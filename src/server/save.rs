@@ -1,4 +1,4 @@
-//! A whole file written anew: whoever reads it finds the old one or the new one, and never a part.
+//! A whole file written anew: a reader finds the old one or the new one, and never a part.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};

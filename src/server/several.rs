@@ -183,7 +183,7 @@ impl Run {
                 *counts.entry(line).or_default() += 1;
             }
             for (line, count) in &counts {
-                // Who was given up cannot know what was heard of them before the engine lost it.
+                // A server that was given up cannot know what was heard of it before the engine lost that.
                 let is_fine = *count == 1 || self.kind == Kind::Worst;
                 assert!(is_fine, "{name} hears {line:?} again");
                 assert!(
@@ -208,7 +208,7 @@ impl Run {
                         sorted.sort_unstable();
                         assert_eq!(sorted, all, "what {name} hears of {author}");
                     }
-                    // Who is given up may be heard late, and what waited for too long never; nothing twice.
+                    // A server that was given up may be heard late, and what waited for too long never; nothing is heard twice.
                     Kind::Hasty | Kind::Worst => {}
                 }
             }

@@ -1,4 +1,4 @@
-//! Which signals the process takes, whatever whoever started it has blocked or ignored.
+//! Which signals the process takes, whatever its parent has blocked or ignored.
 //!
 //! Of all signals that end a process by default, those of an operator and those of a fault get through. The others are
 //! blocked: a limit on the size of files (SIGXFSZ), a closed pipe (SIGPIPE) and a terminal that may not be written to

@@ -89,7 +89,7 @@ fn expect_nobody(path: &Path) -> io::Result<()> {
     let answered = caller.connect(&SockAddr::unix(path)?);
     match answered.map_err(|error| error.kind()) {
         Err(io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound) => Ok(()),
-        // Whoever lets connections wait is there.
+        // A server that lets connections wait is there.
         Ok(()) | Err(io::ErrorKind::WouldBlock) => {
             Err(io::Error::other("another server listens there"))
         }

@@ -285,8 +285,8 @@ impl fmt::Display for Changed {
 pub(super) fn assemble(given: &Settings, sources: &[&[Entry]]) -> Result<Settings, SettingsError> {
     let mut settings = given.clone();
     for entries in sources {
-        // Who gives one that may be repeated gives all of them: those of the command line replace
-        // those of the file, and those of the file replace the default.
+        // Values of a setting that may be repeated are not gathered from several places: those of the command line
+        // replace those of the file, and those of the file replace the default.
         for setting in TABLE {
             if entries.iter().any(|entry| entry.key == setting.key) {
                 setting.begin(&mut settings);

@@ -78,7 +78,7 @@ fn f116_sigterm_without_a_free_descriptor_ends_it_in_time() {
     drop((deaf, late));
 }
 
-/// Who sends faster than they are heard is paused; that must not hold up the end.
+/// A session that sends faster than it is heard is paused; that must not hold up the end.
 #[test]
 fn f116_sigterm_while_a_session_is_paused_ends_it_in_time() {
     let mut command = chatd();

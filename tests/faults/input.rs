@@ -122,7 +122,7 @@ fn f015_a_late_reader_gets_every_byte_once() {
     assert_eq!(heard.next(), Some("<ann> the end"));
 }
 
-/// Who sends without end is heard some lines a turn, and so is everybody else.
+/// A client that sends without end is heard some lines a turn, and so is everybody else.
 fn f020_a_firehose_holds_nobody_up() {
     let server = Server::start(&[]);
     let (mut hose, mut bob) = ann_and_bob(&server);

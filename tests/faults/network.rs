@@ -44,7 +44,7 @@ fn f005_five_hundred_connect_while_the_server_stalls() {
     assert_eq!(server.report()["open"], 500);
 }
 
-/// Whoever connects from this machine to 192.0.2.1 has that address themselves, and that is not loopback.
+/// A client that connects from this machine to 192.0.2.1 has that address itself, and that is not loopback.
 fn f007_one_too_many_from_an_address_is_told_so_and_the_next_one_has_her_place() {
     // An address for documentation (RFC 5737), and with it all of its network.
     let added = Command::new("ip")

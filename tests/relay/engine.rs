@@ -110,6 +110,21 @@ impl Engine {
         Server::start(&settings)
     }
 
+    /// Two servers that know each other, with a log of all that there is.
+    pub(crate) fn two_traced_servers(&self, settings: &[&str]) -> [Server; 2] {
+        let relay = self.setting();
+        let settings: Vec<&str> = [&*relay]
+            .into_iter()
+            .chain(settings.iter().copied())
+            .collect();
+        let servers = [(); 2].map(|()| Server::start_traced(&settings));
+        for server in &servers {
+            server.log.wait_for("relay state=attached");
+        }
+        meet(&servers);
+        servers
+    }
+
     /// Two servers that know each other.
     pub(crate) fn two_servers(&self, settings: &[&str]) -> [Server; 2] {
         let servers = [self.server(settings), self.server(settings)];

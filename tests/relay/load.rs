@@ -1,4 +1,4 @@
-//! The load test over servers that share a chat: everybody hears their room, whoever speaks and wherever they are.
+//! The load test over servers that share a chat: everybody hears all of their room, from whichever server it was said.
 
 use std::process::Command;
 

@@ -56,7 +56,7 @@ pub(crate) fn one_chat() {
 
 pub(crate) fn rooms_and_keys() {
     let (_engine, _servers, mut ann, mut bob) = ann_and_bob(&["room=help"]);
-    // Who is in no room with a key is told where somebody goes.
+    // People in rooms without a key are told where somebody goes.
     ann.say("/join games\r\nhello games\r\n/leave\r\nhello lobby");
     ann.expect("-- you left lobby and are in games, a new room");
     ann.expect("-- 1 here: ann");
@@ -115,7 +115,7 @@ pub(crate) fn private_lines() {
     ann.expect("[to bob] are you there");
     ann.expect("-- bob is away: lunch");
     bob.expect("[ann] are you there");
-    // Who is ignored is not heard, wherever they are.
+    // Ann, who is ignored, is not heard from her server either.
     bob.say("/ignore ann");
     bob.expect("-- ignoring ann");
     ann.say("/msg bob hm");
@@ -154,7 +154,7 @@ pub(crate) fn who_is_here() {
         "{greeting}"
     );
     listener.expect("-- 2 here: ann, bob; 1 listening");
-    // Who only listens counts where they listen.
+    // Listeners are counted by their own server alone.
     ann.say("/who");
     ann.expect("-- 2 here: ann, bob; 1 listening");
     bob.say("/who");

@@ -30,7 +30,17 @@ impl Server {
     /// Newcomers are shown no history and nobody is paused, unless the settings ask for it.
     #[track_caller]
     pub(crate) fn start(settings: &[&str]) -> Self {
-        let mut command = chatd();
+        Self::start_by(&mut chatd(), settings)
+    }
+
+    /// The same with a log of all that there is, for tests of what it must not have.
+    #[track_caller]
+    pub(crate) fn start_traced(settings: &[&str]) -> Self {
+        Self::start_by(chatd().env("RUST_LOG", "trace"), settings)
+    }
+
+    #[track_caller]
+    fn start_by(command: &mut Command, settings: &[&str]) -> Self {
         command.args(["-l", "telnet://127.0.0.1:0", "-l", "wire://127.0.0.1:0"]);
         for setting in ["history-lines=0", "lines-per-second=0"]
             .iter()
@@ -38,7 +48,7 @@ impl Server {
         {
             command.args(["-o", setting]);
         }
-        let server = Self::spawn(&mut command);
+        let server = Self::spawn(command);
         server.output.wait_for("listening wire://");
         server
     }

@@ -11,7 +11,9 @@ use std::sync::Arc;
 use rcgen::{CertificateParams, KeyPair};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::{
+    ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion,
+};
 
 /// A certificate for localhost and 127.0.0.1 that signs itself, and its key.
 pub(crate) struct Certificate {
@@ -77,21 +79,23 @@ impl Certificate {
         roots
     }
 
-    /// Connects as a client that trusts this certificate as it is now; the handshake is made with the first byte.
-    pub(crate) fn connect(&self, to: SocketAddr) -> StreamOwned<ClientConnection, TcpStream> {
+    /// How a client talks TLS that trusts this certificate as it is now, and speaks these versions.
+    pub(crate) fn client(
+        &self,
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> Arc<ClientConfig> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ClientConfig::builder_with_provider(provider);
-        let builder = builder.with_safe_default_protocol_versions().expect("both");
-        let config = builder
-            .with_root_certificates(self.roots())
-            .with_no_client_auth();
-        let name = ServerName::try_from("localhost").expect("a name");
-        let connection = ClientConnection::new(Arc::new(config), name).expect("a client");
-        let stream = TcpStream::connect(to).expect("the server listens");
-        stream
-            .set_read_timeout(Some(super::support::DEADLINE))
-            .expect("a time");
-        StreamOwned::new(connection, stream)
+        let builder = builder
+            .with_protocol_versions(versions)
+            .expect("they are known");
+        let builder = builder.with_root_certificates(self.roots());
+        Arc::new(builder.with_no_client_auth())
+    }
+
+    /// Connects as a client that trusts this certificate as it is now; the handshake is made with the first byte.
+    pub(crate) fn connect(&self, to: SocketAddr) -> StreamOwned<ClientConnection, TcpStream> {
+        connect(&self.client(rustls::ALL_VERSIONS), to)
     }
 
     /// The same, which must come to a handshake.
@@ -105,6 +109,20 @@ impl Certificate {
         }
         Ok(stream)
     }
+}
+
+/// Connects as this client; the handshake is made with the first byte.
+pub(crate) fn connect(
+    client: &Arc<ClientConfig>,
+    to: SocketAddr,
+) -> StreamOwned<ClientConnection, TcpStream> {
+    let name = ServerName::try_from("localhost").expect("a name");
+    let connection = ClientConnection::new(Arc::clone(client), name).expect("a client");
+    let stream = TcpStream::connect(to).expect("the server listens");
+    stream
+        .set_read_timeout(Some(super::support::DEADLINE))
+        .expect("a time");
+    StreamOwned::new(connection, stream)
 }
 
 impl Drop for Certificate {

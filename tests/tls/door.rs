@@ -3,6 +3,9 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
+use rustls::version::{TLS12, TLS13};
+use rustls::HandshakeKind;
+
 use super::certificate::Certificate;
 use super::support::session::value;
 use super::support::{tcp_states, DEADLINE};
@@ -114,6 +117,35 @@ pub(crate) fn pieces() {
     for open in server.log.matching(" open id=") {
         assert_eq!(value(&open, "from"), "198.51.100.7:51234");
         assert_eq!(value(&open, "tls"), "1.3");
+    }
+}
+
+/// A client that comes again and would go on with what it had makes a whole handshake: it is given no ticket and no
+/// session, and so nothing that early data could be sent with.
+pub(crate) fn nothing_is_resumed() {
+    let certificate = Certificate::new();
+    let server = super::server(&certificate, &["telnets"], &[]);
+    for version in [&TLS12, &TLS13] {
+        let client = certificate.client(&[version]);
+        for number in 1..=3 {
+            let mut stream = BufReader::new(super::certificate::connect(
+                &client,
+                server.address("telnets"),
+            ));
+            // A ticket would come before the greeting.
+            let mut greeting = String::new();
+            stream.read_line(&mut greeting).expect("it is greeted");
+            assert!(greeting.starts_with("-- Welcome! "), "{greeting}");
+            let connection = &mut stream.get_mut().conn;
+            let kind = connection.handshake_kind();
+            let is_whole = matches!(
+                kind,
+                Some(HandshakeKind::Full | HandshakeKind::FullWithHelloRetryRequest)
+            );
+            assert!(is_whole, "{kind:?} of connection {number}");
+            assert_eq!(connection.tls13_tickets_received(), 0);
+            assert!(connection.early_data().is_none());
+        }
     }
 }
 

@@ -12,6 +12,20 @@ use chatd::client::{Clients, Connection, Dialect, Event, Message, Options, Targe
 use crate::in_process::{InProcess, DEADLINE};
 use crate::peer::Peer;
 
+/// Every code of a refusal is in `docs/wire.md`.
+pub(crate) fn the_documented_codes_are_all() {
+    let page = include_str!("../../docs/wire.md");
+    let source = include_str!("../../src/dialect/request.rs");
+    let (_, codes) = source.split_once("fn code(&self)").expect("the codes");
+    let (codes, _) = codes.split_once("\n    }\n").expect("their end");
+    let codes: Vec<&str> = codes.split('"').skip(1).step_by(2).collect();
+    assert!(codes.len() > 10, "{codes:?}");
+    for code in codes {
+        let row = format!("`{code}`");
+        assert!(page.contains(&row), "put {code} into docs/wire.md");
+    }
+}
+
 /// The whole client in `docs/wire.md`, as it stands there.
 pub(crate) fn the_documented_client_works() {
     let page = include_str!("../../docs/wire.md");

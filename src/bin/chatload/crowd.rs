@@ -22,7 +22,7 @@ const GROUP: usize = 50;
 const JOIN_MAX: Duration = Duration::from_secs(30);
 /// The longest time between two tellings of the progress.
 const STEP_MAX: Duration = Duration::from_millis(100);
-/// Who stalls is to be a burden for the server, not for the kernel.
+/// A client that stalls is to be a burden for the server, not for the kernel.
 const STALLING_RECEIVE_BYTES: usize = 4096;
 /// A trouble.
 const UNSAID: &str = "a message that nobody was there to say";

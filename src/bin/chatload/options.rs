@@ -185,7 +185,7 @@ const OPTIONS: [(&str, &str, &str); 15] = [
     ("messages", "N", "messages of each client in a round (11)"),
     ("interval", "MIN-MAX", "seconds between the messages of a client; each has its own interval between these, or all this one (1-3)"),
     ("message-bytes", "N", "bytes of each message (64)"),
-    ("rooms", "N", "rooms over which the clients are spread, the lobby and others that they make; whoever hears another room than their own is a failure (1)"),
+    ("rooms", "N", "rooms over which the clients are spread, the lobby and others that they make; a client that hears another room than its own is a failure (1)"),
     ("rounds", "N", "rounds; the first warms up, and memory is judged from the third on (1)"),
     ("seed", "N", "the same seed gives the same intervals, and the same clients stall and leave (1)"),
     ("stall", "K", "how many of the clients say nothing and never read (0)"),

@@ -25,7 +25,7 @@ pub(crate) struct Seat {
     /// Between two messages, and before the first one.
     pub(crate) interval: Duration,
     pub(crate) conduct: Conduct,
-    /// Who does not stay until the end leaves then.
+    /// When a client leaves that does not stay until the end.
     leave_after: Duration,
 }
 

@@ -304,7 +304,7 @@ fn serve(mut server: Server, core: Option<usize>, sender: &Sender<PathBuf>) -> i
     }
     // Where there is no such link, no CPU time is told.
     let task = fs::read_link("/proc/thread-self").unwrap_or_default();
-    // Who waits for it is there.
+    // The receiver waits for it.
     let _ = sender.send(PathBuf::from("/proc").join(task));
     server.run()
 }

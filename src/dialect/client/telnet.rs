@@ -46,7 +46,7 @@ pub(in crate::dialect) fn encode(ask: Ask<'_>, out: &mut Vec<u8>) -> Result<(), 
             let words = hygiene::clean(words.as_bytes()).text;
             push(out, &["/msg ", &to.text, " ", &words]);
         }
-        // Who comes and goes is always told, and the lists of people and of rooms are for people.
+        // Presence is always told, and the lists of people and of rooms are for people.
         Ask::Ping(_) | Ask::Watch(_) | Ask::Who | Ask::Rooms => {
             return Err(Inexpressible::NoSuchRequest)
         }

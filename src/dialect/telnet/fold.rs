@@ -1,7 +1,7 @@
 //! Lines folded to the width of a window, so that no row of the screen that somebody typed begins like a line of the
 //! server.
 //!
-//! A terminal that wraps a long line begins a row wherever its last column is, and whoever knows the width of another
+//! A terminal that wraps a long line begins a row wherever its last column is. A talker who knows the width of another
 //! person's window could begin that row with `<bob> `. So lines are cut here before a terminal would, at words, and
 //! every row but the first of a line is indented. Widths are the widest that any terminal gives a character.
 //!

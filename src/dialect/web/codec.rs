@@ -11,7 +11,7 @@ use crate::dialect::web::json;
 use crate::hygiene;
 use crate::ledger::CloseReason;
 
-/// Who was silent for this long is asked whether they are there …
+/// A browser that was silent for this long is asked whether it is there …
 const SILENCE_MAX: Duration = Duration::from_secs(30);
 
 /// … and has this long to answer. A page can neither see nor send a ping, and the timers of a tab that nobody looks at

@@ -205,6 +205,21 @@ mod tests {
     }
 
     #[test]
+    fn a_key_has_a_hundred_random_bits_and_that_of_a_page_a_hundred_and_twenty_eight() {
+        let mut seed = Seed::new([7; 32]);
+        let keys: Vec<Key> = (0..1000).map(|_| seed.key()).collect();
+        for place in 0..LETTERS_MAX {
+            let letters: HashSet<u8> = keys.iter().map(|key| key.0[place]).collect();
+            assert_eq!(letters.len(), LETTERS.len(), "at {place}");
+        }
+        let bits = (0..1000).map(|_| seed.bits());
+        let (always, never) = bits.fold((u128::MAX, u128::MAX), |(always, never), bits| {
+            (always & bits, never & !bits)
+        });
+        assert_eq!((always, never), (0, 0));
+    }
+
+    #[test]
     fn a_seed_makes_each_key_once() {
         let mut seed = Seed::new([7; 32]);
         assert!(!seed.is_used());

@@ -121,7 +121,7 @@ impl Denied {
 
 impl Guard {
     fn words(&self, reader: Reader) -> String {
-        // Who moderates in the chat cannot force anything.
+        // Moderators in the chat cannot force anything.
         let force = |separator: &str| match reader {
             Reader::Operator => format!("{separator}write force"),
             Reader::Moderator => String::new(),

@@ -55,7 +55,7 @@ impl Arrivals {
         self.last
     }
 
-    /// Removes whoever came with this number, if they are still here.
+    /// Removes the member that came with this number, if it is still here.
     pub(super) fn remove(&mut self, arrival: u64) {
         let found = self.entries.binary_search_by_key(&arrival, |entry| entry.0);
         let Some(id) = found.ok().map(|at| &mut self.entries[at].1) else {

@@ -1,12 +1,12 @@
 //! Whether those who hear a room keep up with what is said there; while many do not, talkers wait.
 //!
-//! Who is slow is slower than the room, not slower than a burst: a few talkers can say more within a moment than an
-//! ordinary line carries. So lines cost time while more than a quarter of the listeners are behind, and only a session
-//! that stays behind while the others have caught up comes to the limits of its own outbox, which closes it; nobody is
-//! closed for what is counted here. Nobody else's brake is in an attacker's hand: all sessions of one address count
+//! A listener counts as slow that is slower than the room, not slower than a burst: a few talkers can say more within a
+//! moment than an ordinary line carries. So lines cost time while more than a quarter of the listeners are behind, and
+//! only a session that stays behind while the others have caught up comes to the limits of its own outbox, which closes
+//! it; nobody is closed for what is counted here. An attacker cannot brake others: all sessions of one address count
 //! once, a session that takes next to nothing is stalled and not slow, and no line costs more than a second.
 //!
-//! Invariant: who is counted as behind is so by the last look at their outbox, which was when it last grew or shrank.
+//! Invariant: a session that is counted as behind was so at the last look at its outbox, when that last grew or shrank.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -2,7 +2,7 @@
 //! are told what was said.
 //!
 //! Invariant: the first `untold` are those who were here when the round began and have not been told yet. Their number
-//! only shrinks until it is over, so nobody waits for ever, whoever comes and goes.
+//! only shrinks until it is over, so nobody waits for ever, however many come and go.
 
 use crate::dialect::Encoding;
 use crate::hub::room::feed::Cursor;

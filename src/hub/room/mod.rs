@@ -42,7 +42,7 @@ const CROWD_MIN: usize = 8;
 
 /// One room.
 ///
-/// Who wants to change what it holds or has to tell does so through `Rooms::change`.
+/// What it holds or has to tell is changed through `Rooms::change` alone.
 ///
 /// Invariants: `listeners` counts `members` by encoding; `arrivals` holds the members that were announced, each once.
 #[derive(Debug)]

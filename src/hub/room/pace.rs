@@ -7,7 +7,7 @@
 //! people at a time, and each hears at once all that was said since the last round. The more lines are to share a round,
 //! the larger is the share, for then there is less to be won by waiting for another one.
 //!
-//! Who talks is not slowed here: for that see `rate` and [`keeping_up`](super::keeping_up).
+//! Talkers are not slowed here: for that see `rate` and [`keeping_up`](super::keeping_up).
 
 use std::time::{Duration, Instant};
 
@@ -26,7 +26,7 @@ const WORTH_WAITING: Duration = Duration::from_millis(1);
 /// At most this many steps make a round, and none of them takes less than `WORTH_WAITING`: the loop goes on in between.
 const STEPS: u32 = 16;
 
-/// Nor is more told in one turn: whoever has something to say or to ask is not to wait for all of a huge room.
+/// At most this much time per turn goes into telling a room, so that input does not wait for all of a huge room.
 pub(in crate::hub) const TURN_MAX: Duration = Duration::from_millis(10);
 
 /// At most this long presence waits for those who leave to be gone.
@@ -219,7 +219,7 @@ impl Pace {
         })
     }
 
-    /// Who leaves seldom leaves alone, and those who leave need not be told who else does.
+    /// People seldom leave alone, and those who leave need not be told who else does.
     fn presence_until(&self, waiting: Waiting, delay_max: Duration, now: Instant) -> Instant {
         match self.somebody_left_at.filter(|_| waiting.is_presence) {
             None => now,

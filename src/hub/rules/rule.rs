@@ -16,7 +16,7 @@ const BY_BYTES_MAX: usize = 64;
 pub(crate) enum Kind {
     /// Nobody comes in from the target.
     Ban,
-    /// Who comes from the target hears and is not heard.
+    /// Sessions from the target hear and are not heard.
     Mute,
     /// Nobody takes such a name.
     Name,

@@ -99,7 +99,7 @@ fn a_ghost_is_closed_where_its_name_is_taken_back() {
     assert_eq!(world.lines(bob), seen);
     let farewell = "!! goodbye: ann was taken back with its key";
     assert_eq!(world.lines(ghost).last().unwrap(), farewell);
-    // Who has it by right already loses nothing.
+    // A session that has the name by right already loses nothing.
     assert_eq!(
         world.ask(ann, &format!("/name ann {key}")),
         ["-- you are ann"]
@@ -250,7 +250,7 @@ fn a_name_that_was_not_used_for_long_is_free() {
     let ann = world.join_at("ann", HERE);
     keep(&mut world, ann, "ann");
     let bob = world.join_at("bob", THERE);
-    // Who has it uses it.
+    // A name counts as used as long as a session has it.
     wait(&mut world, 20);
     assert_eq!(
         world.ask(bob, "/name ann"),
@@ -267,7 +267,7 @@ fn a_name_that_was_not_used_for_long_is_free() {
     assert_eq!(world.hub.kept().count(), 0);
 }
 
-/// Who goes on to another kept name has used the former one until then.
+/// A session that goes on to another kept name has used the former one until then.
 #[test]
 fn a_kept_name_is_used_until_another_one_is_taken_with_its_key() {
     let mut world = World::new(Limits {

@@ -49,7 +49,7 @@ fn to_everybody_else_they_are_no_commands_at_all() {
     assert_eq!(told(done), "-- ann is no operator any more");
     let kick = "!! no such command: /kick; /help lists them, // says a slash";
     assert_eq!(world.ask(ann, "/kick bob"), [kick]);
-    // Who is muted is told the same: it is no command.
+    // A person who is muted is told the same: it is no command.
     world.mute("bob", Span::Forever, "");
     assert_eq!(world.ask(bob, "/kick ann"), [kick]);
 }

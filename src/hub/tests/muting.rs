@@ -1,4 +1,4 @@
-//! Who is muted hears and is not heard, whatever they try, and knows it.
+//! People who are muted hear and are not heard, whatever they try, and are told so.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -187,7 +187,7 @@ fn who_is_muted_hears_and_is_told_at_once_and_at_the_end() {
     world.enter(bob, "hi ann");
     world.enter(bob, "/msg ann psst");
     assert_eq!(world.lines(ann), ["<bob> hi ann", "[bob] psst"]);
-    // Whoever comes from there is muted, too, and knows it.
+    // A newcomer from that address is muted, too, and is told so.
     let guest = world.connect_at(Dialect::Telnet, HERE);
     world.turn();
     assert_eq!(world.lines(guest).last().unwrap(), MUTED);

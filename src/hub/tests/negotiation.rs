@@ -163,7 +163,7 @@ fn toggling_without_end_is_answered_to_a_bound_and_harms_nobody() {
         link.seat.client.negotiations
     );
     assert!(!link.is_editing());
-    // Whoever went too far can still have it by asking.
+    // A client whose negotiation was ended can still have the editor by asking.
     type_line(&mut link, "/edit");
     link.step(&[IAC, DO, ECHO, IAC, DO, SGA]);
     assert!(link.is_editing());

@@ -1,4 +1,4 @@
-//! A hub with three sessions: whoever speaks the bytes of the input, a person and a program who hear it.
+//! A hub with three sessions: one that sends the bytes of the input, and a person and a program who hear it.
 
 use std::io::{self, IoSlice};
 use std::time::{Duration, Instant};

@@ -43,7 +43,7 @@ fn check_effects(bytes: &[u8], packet: usize, is_known: bool) {
     }
     room.end();
     room.check_what_others_get();
-    // Whoever neither speaks telnet nor asks for editing gets plain text.
+    // A client that neither speaks telnet nor asks for editing gets plain text.
     if !bytes.contains(&IAC) && !bytes.contains(&b'/') {
         let answered = room.answered();
         assert!(!answered.contains(&IAC) && !answered.contains(&0x1b));

@@ -221,7 +221,7 @@ impl Sessions {
         None
     }
 
-    /// Who comes later than this is not listed, or is found in a slot that was not looked at yet.
+    /// A session that comes later than this is not listed, or is found in a slot that was not looked at yet.
     fn look_around<T>(&mut self, hub: &Hub<T>, share: &mut Share, now: Instant) {
         let until = hub.slots().min(self.slot + share.slots);
         for (number, id) in hub.in_slots(self.slot..until) {

@@ -94,7 +94,7 @@ impl<S> Operator<S> {
 
     pub(super) fn note(&mut self, edge: Edge) {
         self.readiness.note(edge);
-        // Who has gone takes nothing, which a write tells.
+        // An operator who has gone takes nothing, which a write tells.
         if edge.writable || edge.closed {
             self.is_blocked = false;
         }

@@ -41,8 +41,8 @@ pub(super) struct AtDoor {
 }
 
 impl<N: Network> EventLoop<N> {
-    /// Lets in those who wait, as long as there is room in the feed for what they are told. Once the server is to stop,
-    /// who waits is left to whoever goes on to listen, or to [`EventLoop::stop`].
+    /// Lets newcomers in, as long as there is room in the feed for what they are told. Once the server is to stop, those
+    /// who still wait are left to the next process with these listeners, or to [`EventLoop::stop`].
     pub(super) fn accept(&mut self, now: Instant) {
         #[cfg(feature = "tls")]
         self.admission.go_on(now);

@@ -18,7 +18,7 @@ const TURN_READS_MIN: usize = 8;
 impl<N: Network> EventLoop<N> {
     /// Reads once from each session that is ready, as long as there is room in the feed, and from a few in any case.
     pub(super) fn read(&mut self, now: Instant) {
-        // Who goes from one list to the other has had its turn.
+        // A session that goes from one list to the other has had its turn.
         let leaving = self.leaving.len().min(TURN_LEAVES_MAX);
         let ready = self.sort_ready(now);
         for read in 0..ready {

@@ -60,7 +60,7 @@ impl<N: Network> EventLoop<N> {
     /// Reads the settings again if a signal has asked for that.
     pub(super) fn reload_if_wanted(&mut self, now: Instant) {
         if std::mem::take(&mut self.reload_wanted) {
-            // Whoever asked by a signal finds the outcome in the log.
+            // The outcome is in the log, where the sender of a signal finds it.
             let _ = self.reload(now);
         }
         #[cfg(test)]

@@ -67,7 +67,7 @@ impl<S> Connection<S> {
     pub(super) fn note(&mut self, edge: Edge) {
         self.readiness.note(edge);
         if let Stage::Answering { is_blocked, .. } = &mut self.stage {
-            // Who has gone takes nothing, which a write tells.
+            // A client that has gone takes nothing, which a write tells.
             *is_blocked &= !(edge.writable || edge.closed);
         }
     }

@@ -2,8 +2,8 @@
 //!
 //! A seed decides the limits, who comes, what they do, and what befalls them and the kernel. A model that knows nothing
 //! of the hub's workings says after every turn who must have received what, who may end, and what is left. After a time
-//! in which all goes wrong nothing does any more, and all must come to rest: whoever stayed has heard everything, and in
-//! the end nothing is left. What it must find lies in `tests/mutants/`.
+//! in which all goes wrong nothing does any more, and all must come to rest: those who stayed have heard everything, and
+//! in the end nothing is left. What it must find lies in `tests/mutants/`.
 //!
 //! `CHATD_SIM_SEED` replays one seed and prints its last steps, `CHATD_SIM_SEEDS` and `CHATD_SIM_STEPS` widen the run.
 
@@ -286,7 +286,7 @@ impl Simulation {
             let connection = &network.connections[*client];
             let reads = connection.window.is_none() && !connection.is_broken();
             let is_told = !matches!(reason, CloseReason::Reset | CloseReason::SlowConsumer);
-            // Who stops a server twice wants no words.
+            // A server that is stopped twice ends at once, without words.
             if reads && is_told && connection.ever_registered && people.stops < 2 {
                 assert_eq!(
                     connection.end,

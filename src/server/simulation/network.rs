@@ -1,7 +1,7 @@
 //! The simulated kernel of one server: listeners, descriptors, a list of what is ready, and signals.
 //!
 //! An event comes when something changes, never because something is so; what it tells is computed when it is taken.
-//! Polling never waits: whoever drives the loop moves the clock, which several loops may share.
+//! Polling never waits: the test that drives the loop moves the clock, which several loops may share.
 
 mod calls;
 mod polling;
@@ -142,7 +142,7 @@ pub(in crate::server) struct SimulatedNetwork {
     stale: VecDeque<SessionId>,
     pub(super) faults: Faults,
     pub(super) batch_max: usize,
-    /// Whoever connects speaks TLS.
+    /// All clients speak TLS.
     #[cfg(feature = "tls")]
     pub(super) is_in_tls: bool,
     /// What a write costs in time.

@@ -21,7 +21,7 @@ use crate::server::network::Wakeup;
 
 /// At most this many who talk, so that there is much to be said to each other.
 const TALKERS_MAX: usize = 30;
-/// Who never ends a line is cut off after 16 MiB.
+/// A session that never ends a line is cut off after 16 MiB.
 const FLOOD_BYTES: usize = 17 * 1024 * 1024;
 const FLOOD_STEP: usize = 32 * 1024;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);

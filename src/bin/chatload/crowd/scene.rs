@@ -19,7 +19,7 @@ use crate::tally::{Heard, Lost, Tally};
 
 /// When all is said and nothing was heard for this long, what is missing is lost.
 const SILENCE_MAX: Duration = Duration::from_secs(10);
-/// Who left by a reset may still be heard for this long.
+/// A client that left by a reset may still be heard for this long.
 pub(super) const ECHO_MAX: Duration = Duration::from_millis(100);
 /// Troubles.
 const NOT_SAID: &str = "a message came that nobody had said";
@@ -308,7 +308,7 @@ impl Scene<'_> {
         self.take_seat(connection);
     }
 
-    /// Who is refused the room in which it belongs does not stay.
+    /// A client that is refused the room in which it belongs does not stay.
     fn be_refused(&mut self, connection: &mut Connection, refusal: &Refusal<'_>) {
         if self.visit(connection.id()).ending == Ending::Stalled {
             return;

@@ -1,6 +1,6 @@
 //! A core for the server and another one for the load, as they would have on machines of their own.
 //!
-//! Over loopback the kernel likes to run whoever is woken where they were woken from: on the server's core the load
+//! Over loopback the kernel likes to run a process on the core from which it was woken: on the server's core the load
 //! would delay the very lines that it times.
 
 use std::io;

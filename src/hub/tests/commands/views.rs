@@ -24,12 +24,12 @@ fn who_is_ignored_is_not_heard_whatever_the_name_becomes() {
         scene.hears(ann, &["<eve> seen"; 5]);
         scene.asks(ann, "/r hm", &["!! nobody has written to you"]);
         scene.asks(ann, "/ignore", &["-- ignoring: robert"]);
-        // Whoever is ignored goes on to hear who ignores them.
+        // Bob, who is ignored, goes on to hear Ann, who ignores him.
         scene.types(ann, "I hear nothing");
         scene.world.read(bob);
         scene.types(ann, "really");
         scene.hears(bob, &["<ann> really"]);
-        // With a leave that ends: the leave is not told, and whoever takes the name is heard.
+        // Ignoring ends when Bob leaves: the leave is not told, and the next who takes his name is heard.
         scene.world.read(ann);
         scene.types(bob, "/quit see you");
         scene.hears(ann, &[]);

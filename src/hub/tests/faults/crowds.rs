@@ -142,7 +142,7 @@ fn f093_coming_back_again_and_again_is_told_few_times() {
     world.check();
 }
 
-/// A line to many costs a write for each of them, so whoever says too many has to wait.
+/// A line to many costs a write for each of them, so a talker who says too many has to wait.
 #[test]
 fn f094_who_talks_fast_to_a_thousand_is_paused_and_the_others_are_not() {
     const HEARERS: usize = 1000;

@@ -167,7 +167,7 @@ fn f012_a_storm_at_one_listener_keeps_nobody_waiting_at_the_other() {
     assert!(bench.network().connections[newcomer].registered.is_some());
 }
 
-/// Who starts us again goes on to listen.
+/// The parent keeps the listeners, and the server that it starts next accepts from them.
 #[test]
 fn f114_nobody_is_let_in_to_be_sent_away_where_somebody_else_listens() {
     let mut bench = Bench::new();

@@ -158,7 +158,7 @@ impl Client {
                 self.known.clear();
             }
             "JOIN" => _ = self.known.insert(nick.to_owned()),
-            // Who goes is told of late where many go, and then also to those who have come meanwhile and never knew them.
+            // Where many go, some are told of late, and then also to those who have come meanwhile and never knew them.
             "PART" | "QUIT" => _ = self.known.remove(nick),
             "NICK" if self.known.remove(nick) => {
                 self.known.insert(text.trim_start_matches(':').to_owned());

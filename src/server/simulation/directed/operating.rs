@@ -136,7 +136,8 @@ fn a_list_of_who_comes_and_goes_has_nobody_twice() {
     assert!(text.ends_with(&format!("-- {lines} sessions\n")));
 }
 
-/// Who asks and asks and does not read is read no further, costs no turn while nothing changes, and goes in the end.
+/// An operator who asks and asks and does not read is read no further, costs no turn while nothing changes, and goes in
+/// the end.
 #[test]
 fn an_operator_who_does_not_read_is_bounded_and_costs_no_turns() {
     let mut bench = Bench::new();

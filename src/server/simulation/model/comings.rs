@@ -22,7 +22,7 @@ const LINGER: Duration = Duration::from_secs(1);
 const REFUSED_MAX: usize = 32;
 /// Guests who never took a name nor spoke make room for newcomers after this time.
 const SILENT_MAX: Duration = Duration::from_secs(10);
-/// Whoever is heard slowly is counted as silent so much later.
+/// A session whose input is paused counts as silent at most so much later.
 const PAUSE_SECONDS_MAX: u64 = 4;
 /// No address owes more time than this: it is what the fullest bucket takes, and one request.
 const DEBT_MAX: Duration = Duration::from_secs(6);
@@ -280,7 +280,7 @@ impl Model {
             CloseReason::ConnectRate => self.connect_seconds,
             _ => now.saturating_sub(it.heard_at).as_secs(),
         };
-        // Who is heard slowly is not silent meanwhile.
+        // A session whose input is paused is not silent meanwhile.
         let pause = if is_paced && reason == CloseReason::Idle {
             PAUSE_SECONDS_MAX
         } else {

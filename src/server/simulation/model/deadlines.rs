@@ -13,7 +13,7 @@ use crate::server::simulation::network::SimulatedNetwork;
 /// Deadlines of sessions are looked at together, at most this much late.
 const TICK: Duration = Duration::from_millis(50);
 
-/// More than this waits for whoever is behind.
+/// More than this waits for a session that is behind.
 const BEHIND_BYTES: usize = 64 * 1024;
 
 impl Model {
@@ -231,7 +231,7 @@ impl Model {
     }
 
     /// Whether more than a quarter of the listeners of a room may be behind, so that those who talk may have to wait: those of
-    /// one address are one listener. That whoever takes next to nothing is not behind, the directed tests say.
+    /// one address are one listener. That a session which takes next to nothing is not behind, the directed tests say.
     pub(super) fn room_may_be_behind(&self, room: u64) -> bool {
         let is_in = |it: &Session| it.is_open() && it.room == room;
         let open = || self.sessions.iter().filter(|(_, it)| is_in(it));
@@ -287,7 +287,7 @@ impl Model {
         let soft_at = it.above_soft[1].map(|since| (since + queue.soft, "the soft limit"));
         let stall = queue.stall.filter(|_| it.surely_waits > 0);
         let stall_at = stall.map(|stall| (it.taken_at[1] + stall, "the stall"));
-        // Who is heard slowly is not silent meanwhile.
+        // A session whose input is paused is not silent meanwhile.
         let idle = self.terms.limits.idle.filter(|_| !self.past.paced);
         let idle_at = idle.map(|idle| (it.heard_at + idle, "the silence"));
         [soft_at, stall_at, idle_at].into_iter().flatten().min()

@@ -13,7 +13,7 @@ const TURN_LINES_MAX: usize = 64;
 /// A line that never ends ends its session.
 const FLOOD_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// Whose lines wait for longer may be told so.
+/// A talker whose lines wait for longer may be told so.
 const UNTOLD_MAX: Duration = Duration::from_secs(2);
 pub(super) const LINES_WAIT: &str = "slow down: your lines wait";
 pub(super) const ROOM_IS_SLOW: &str = "the room is slow; your lines wait";
@@ -103,7 +103,7 @@ impl Model {
         it.paid_at = it.paid_at.max(now) + token * item.lines();
     }
 
-    /// Whoever's lines wait is told so, behind what was said of them: once for each long pause, and once each time the
+    /// A talker whose lines wait is told so, behind what was said of them: once for each long pause, and once each time the
     /// room falls behind. When exactly a pause began and ended the model does not know.
     fn tell_of_waiting(&mut self, number: u64, kept: usize) {
         let now = self.now;
@@ -130,7 +130,7 @@ impl Model {
         }
     }
 
-    /// Who speaks another protocol, or never ends a line, must end now.
+    /// A session that speaks another protocol, or never ends a line, must end now.
     fn foresee_end(&self, number: u64, limit: usize) {
         let typed = &self.typed[self.sessions[&number].client];
         let reason = match typed.front() {

@@ -110,7 +110,7 @@ pub(crate) struct Session {
     pub(crate) unheard: bool,
     /// At least this much waits in its queue.
     pub(crate) surely_waits: usize,
-    /// More waits than for whoever keeps up, perhaps.
+    /// More waits than for a session that keeps up, perhaps.
     pub(crate) may_be_behind: bool,
     /// Since when what waits was not taken: perhaps, and surely.
     pub(crate) taken_at: [Duration; 2],

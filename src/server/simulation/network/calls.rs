@@ -132,7 +132,7 @@ impl Network for SimulatedNetwork {
 
     fn read(&mut self, stream: &mut Stream, buffer: &mut [u8]) -> Read {
         let client = stream.client;
-        // Who is read at the moment is read only because there was a reason to.
+        // The session that is read at the moment is read only because there was a reason to.
         let told_of = self.connection(stream).told_of;
         assert!(told_of, "{client} is read though nothing was told of it");
         let was_read = |act: &Act| matches!(act, Act::Read(read, _) if *read == client);

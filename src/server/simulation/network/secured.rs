@@ -57,7 +57,7 @@ impl Raw for Taking<'_> {
 }
 
 impl SimulatedNetwork {
-    /// Whoever is accepted has shaken hands, if they speak TLS.
+    /// A connection that is accepted has shaken hands, if it speaks TLS.
     pub(super) fn secure_accepted(&mut self, client: usize) {
         if self.is_in_tls && !self.is_operator(client) {
             let (tls, peer) = pair();
