@@ -251,6 +251,9 @@ pub(crate) enum Stream {
     Tcp(Tcp),
     /// To a peer on this machine.
     Unix(UnixStream),
+    /// To a server that speaks TLS.
+    #[cfg(feature = "tls")]
+    Dialled(Box<tls::Dialled>),
 }
 
 /// A stream to a peer in the network.
@@ -338,6 +341,8 @@ impl Stream {
         match self {
             Self::Tcp(stream) => &mut stream.socket,
             Self::Unix(stream) => stream,
+            #[cfg(feature = "tls")]
+            Self::Dialled(stream) => stream.below_mut().source(),
         }
     }
 
@@ -351,6 +356,8 @@ impl Stream {
         match self {
             Self::Tcp(stream) => SockRef::from(&stream.socket),
             Self::Unix(stream) => SockRef::from(stream),
+            #[cfg(feature = "tls")]
+            Self::Dialled(stream) => stream.below().socket(),
         }
     }
 }
@@ -375,6 +382,10 @@ impl Tcp {
 
 impl Socket for Stream {
     fn connected(&mut self) -> io::Result<bool> {
+        #[cfg(feature = "tls")]
+        if let Self::Dialled(stream) = self {
+            return stream.connected();
+        }
         if let Some(error) = self.socket().take_error()? {
             return Err(error);
         }
@@ -396,6 +407,8 @@ impl Socket for Stream {
         match self {
             Self::Tcp(stream) => stream.read(buffer),
             Self::Unix(stream) => Read::by(|| stream.read(buffer)),
+            #[cfg(feature = "tls")]
+            Self::Dialled(stream) => stream.read(buffer),
         }
     }
 
@@ -403,10 +416,16 @@ impl Socket for Stream {
         match self {
             Self::Tcp(stream) => stream.write(slices),
             Self::Unix(stream) => Write::by(|| write(stream, slices)),
+            #[cfg(feature = "tls")]
+            Self::Dialled(stream) => stream.write(slices),
         }
     }
 
     fn finish(&mut self) {
+        #[cfg(feature = "tls")]
+        if let Self::Dialled(stream) = self {
+            return stream.finish();
+        }
         #[cfg(feature = "tls")]
         self.finish_tls();
         // It fails only where the peer has gone already.

@@ -64,6 +64,7 @@ fn who_wants_tls_of_a_chatd_without_it_is_told_so() {
         ["-o", "listen=https://127.0.0.1:443"],
         ["-o", "tls-cert=/etc/chatd/cert.pem"],
         ["-o", "tls-min=1.3"],
+        ["-o", "relay=rediss://127.0.0.1:6379"],
     ] {
         assert_eq!(complaint(&arguments, 2), without, "{arguments:?}");
     }

@@ -257,7 +257,7 @@ fn every_setting_that_can_be_changed_now_is_and_the_others_wait() {
     let known = waiting.iter().map(|(key, _)| *key);
     let known = known.chain(CHANGES.iter().map(|(key, ..)| *key));
     // What becomes of these is seen where TLS is spoken, in `tests/tls.rs`.
-    let in_tls = ["tls-cert", "tls-key", "tls-min"];
+    let in_tls = ["tls-cert", "tls-key", "tls-min", "tls-roots"];
     let known: Vec<&str> = known.chain(in_tls).collect();
     for row in rows() {
         assert!(

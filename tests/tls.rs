@@ -11,10 +11,20 @@ mod clients;
 mod dialled;
 #[path = "tls/door.rs"]
 mod door;
+#[path = "relay/engine.rs"]
+#[allow(dead_code, reason = "the tests of the relay use more of it")]
+mod engine;
+#[path = "tls/hostile.rs"]
+mod hostile;
+#[path = "tls/relay.rs"]
+mod relay;
 #[path = "tls/renewing.rs"]
 mod renewing;
+#[path = "tls/talk.rs"]
+mod talk;
 
 use libtest_mimic::{Arguments, Trial};
+use support::own_network;
 use support::programs::is_installed;
 use support::server::{chatd, Server};
 
@@ -51,6 +61,26 @@ fn main() {
         ),
         ("a person without tls is told so", "", door::in_clear),
         ("handshakes that stop leave room", "", door::half_open),
+        (
+            "a hostile server ends its client alone",
+            "",
+            hostile::before_the_handshake,
+        ),
+        (
+            "a hostile server that has shaken hands does",
+            "",
+            hostile::behind_the_handshake,
+        ),
+        (
+            "a server that ends without a word has ended",
+            "",
+            hostile::an_end_without_a_word,
+        ),
+        (
+            "servers share a chat through an engine in TLS",
+            "redis-server",
+            relay::in_tls,
+        ),
         ("a header may come in any pieces", "", door::pieces),
         ("what fails is told in one line", "", door::failures),
         ("a bad start is one line", "", renewing::bad_starts),
@@ -62,17 +92,33 @@ fn main() {
     ] {
         add(name.to_owned(), program, Box::new(test));
     }
+    let missing = talk::PROGRAMS.iter().find(|name| !is_installed(name));
+    add(
+        "everybody talks while the certificate is renewed".to_owned(),
+        missing.unwrap_or(&""),
+        Box::new(talk::all_at_once),
+    );
     #[cfg(feature = "load")]
     add(
         "the load test passes".to_owned(),
         "",
         Box::new(dialled::load),
     );
+    trials.extend(own_network::trials(&[(
+        "one address leaves room for others",
+        door::crowd_of_one_address,
+    )]));
     libtest_mimic::run(&arguments, trials).exit();
 }
 
 /// A server with these listeners, beside one for people in clear.
 fn server(certificate: &Certificate, listeners: &[&str], settings: &[&str]) -> Server {
+    let settings = settings.iter().map(|setting| ("-o", (*setting).to_owned()));
+    server_with(certificate, listeners, &settings.collect::<Vec<_>>())
+}
+
+/// The same with further flags.
+fn server_with(certificate: &Certificate, listeners: &[&str], flags: &[(&str, String)]) -> Server {
     let mut command = chatd();
     command.args(["-l", "telnet://127.0.0.1:0"]);
     for listener in listeners {
@@ -81,12 +127,11 @@ fn server(certificate: &Certificate, listeners: &[&str], settings: &[&str]) -> S
     let defaults = ["history-lines=0", "lines-per-second=0"];
     let files = certificate.settings();
     let files = files.iter().map(String::as_str);
-    for setting in defaults
-        .into_iter()
-        .chain(files)
-        .chain(settings.iter().copied())
-    {
+    for setting in defaults.into_iter().chain(files) {
         command.args(["-o", setting]);
+    }
+    for (flag, value) in flags {
+        command.args([*flag, value]);
     }
     let server = Server::spawn(command.env("RUST_LOG", "debug"));
     for listener in listeners {

@@ -186,6 +186,12 @@ impl Admission {
         self.held_back.push((now + HELD_BACK, listener));
     }
 
+    /// How many sessions one address may have; `None` for any number.
+    #[cfg(feature = "tls")]
+    pub(super) fn per_address_max(&self) -> Option<u32> {
+        self.limits.per_address_max
+    }
+
     /// Goes on with the listeners that were held back for long enough.
     #[cfg(feature = "tls")]
     pub(super) fn go_on(&mut self, now: Instant) {

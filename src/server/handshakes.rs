@@ -6,6 +6,9 @@ use std::time::{Duration, Instant};
 
 use log::info;
 
+/// Why one fails whose address has enough of them.
+pub(super) const CROWDING: &str = "per-address";
+
 /// A line a second is told of them at most.
 const PAUSE: Duration = Duration::from_secs(1);
 

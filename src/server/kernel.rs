@@ -322,6 +322,8 @@ impl Network for Kernel {
     fn dial(&mut self, place: &Place) -> io::Result<Stream> {
         match place {
             Place::Inet(address) => Stream::connect(*address, None),
+            #[cfg(feature = "tls")]
+            Place::Secured(address, proof) => Stream::connect_in_tls(*address, proof),
             Place::Path(path) => Ok(UnixStream::connect(path)?.into()),
         }
     }

@@ -11,7 +11,7 @@ use crate::hub::{Ending, SessionId};
 use crate::origin::Origin;
 use crate::relay::Line;
 #[cfg(feature = "tls")]
-use crate::stream::tls::{Handshake, Identity};
+use crate::stream::tls::{Handshake, Identity, Proof};
 use crate::stream::{Edge, Read, Write};
 
 /// What a stream belongs to.
@@ -30,9 +30,12 @@ pub(crate) enum Owner {
 }
 
 /// Where a connection is made to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) enum Place {
     Inet(SocketAddr),
+    /// In TLS, if it proves who it is.
+    #[cfg(feature = "tls")]
+    Secured(SocketAddr, Proof),
     Path(PathBuf),
 }
 

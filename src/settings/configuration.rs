@@ -13,6 +13,8 @@ use std::path::Path;
 use super::error::one_line;
 use super::error::SettingsError;
 use super::number::{show_bytes, MIB};
+#[cfg(feature = "tls")]
+use super::relay::Engine;
 #[cfg(not(feature = "tls"))]
 use super::row::NO_TLS;
 use super::row::{one_word, Setting};
@@ -339,8 +341,11 @@ impl Settings {
 
 #[cfg(feature = "tls")]
 impl Settings {
-    /// A certificate is of no use without its key, and a listener in TLS without both.
+    /// A certificate is of no use without its key, a listener in TLS without both, and an engine in TLS without roots.
     fn check_tls(&self) -> Result<(), String> {
+        if let (Some(engine @ Engine::Secured(_)), None) = (&self.relay.engine, &self.tls.roots) {
+            return Err(format!("relay: {engine} needs tls-roots"));
+        }
         match (&self.tls.certificate, &self.tls.key) {
             (Some(_), Some(_)) => return Ok(()),
             (Some(_), None) => return Err("tls-cert: there is no tls-key".to_owned()),

@@ -447,6 +447,7 @@ mod tests {
             "tls-cert",
             "tls-key",
             "tls-min",
+            "tls-roots",
         ];
         for setting in TABLE
             .iter()

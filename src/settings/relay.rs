@@ -7,6 +7,8 @@ use std::str::FromStr;
 use super::listen::Place;
 
 const REDIS: &str = "redis://";
+#[cfg(feature = "tls")]
+const REDIS_TLS: &str = "rediss://";
 const REDIS_UNIX: &str = "redis-unix://";
 const SENTINEL: &str = "sentinel://";
 
@@ -22,6 +24,9 @@ const SENTINELS_MAX: usize = 16;
 pub enum Engine {
     /// There.
     Redis(Place),
+    /// There, in TLS.
+    #[cfg(feature = "tls")]
+    Secured(Place),
     /// On this machine.
     Unix(PathBuf),
     /// Where these sentinels say that the service is.
@@ -37,6 +42,8 @@ impl fmt::Display for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Redis(place) => write!(f, "{REDIS}{place}"),
+            #[cfg(feature = "tls")]
+            Self::Secured(place) => write!(f, "{REDIS_TLS}{place}"),
             Self::Unix(path) => write!(f, "{REDIS_UNIX}{}", path.display()),
             Self::Sentinels { places, service } => {
                 let places: Vec<String> = places.iter().map(Place::to_string).collect();
@@ -52,6 +59,10 @@ impl FromStr for Engine {
     fn from_str(text: &str) -> Result<Self, ()> {
         if let Some(place) = text.strip_prefix(REDIS) {
             return Ok(Self::Redis(parse_place(place, REDIS_PORT)?));
+        }
+        #[cfg(feature = "tls")]
+        if let Some(place) = text.strip_prefix(REDIS_TLS) {
+            return Ok(Self::Secured(parse_place(place, REDIS_PORT)?));
         }
         if let Some(path) = text.strip_prefix(REDIS_UNIX) {
             let is_path = path.starts_with('/') && path.len() <= super::listen::PATH_BYTES_MAX;
@@ -102,6 +113,8 @@ mod tests {
             ("redis://127.0.0.1:6379", ""),
             ("redis://[::1]:7", ""),
             ("redis://engine", "redis://engine:6379"),
+            #[cfg(feature = "tls")]
+            ("rediss://engine", "rediss://engine:6379"),
             ("redis-unix:///run/redis/redis.sock", ""),
             ("sentinel://a:1,b:2/chat", ""),
             ("sentinel://a/chat", "sentinel://a:26379/chat"),
@@ -118,7 +131,7 @@ mod tests {
             "redis://a:0",
             "redis://a:99999",
             "redis://a:1/0",
-            "rediss://a:1",
+            "rediss://",
             "redis-unix://relative",
             "redis-unix://",
             "sentinel://a:1",

@@ -190,6 +190,8 @@ impl Setting {
                 }
                 store(settings, Some(value));
             }
+            #[cfg(not(feature = "tls"))]
+            Kind::Engine if value.starts_with("rediss:") => return Err(NO_TLS.to_owned()),
             Kind::Engine => {
                 let wrong = |()| {
                     format!(

@@ -424,6 +424,17 @@ pub(super) static TABLE: &[Setting] = &[
         change: Change::Now,
         kind: Kind::TlsVersion,
     },
+    #[cfg(feature = "tls")]
+    Setting {
+        key: "tls-roots",
+        default: NONE,
+        meaning: "where relay is rediss://HOST:PORT, the certificates that the engine's is trusted by, in PEM",
+        change: Change::Start,
+        kind: Kind::File(
+            |settings, path| settings.tls.roots = path,
+            |settings| settings.tls.roots.as_deref(),
+        ),
+    },
 ];
 
 /// How the keys of TLS begin, which are known to who built the program without it, too.

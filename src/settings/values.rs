@@ -97,6 +97,8 @@ pub struct TlsSettings {
     pub key: Option<PathBuf>,
     /// The oldest version that is spoken.
     pub oldest: TlsVersion,
+    /// The certificates that the engine's is trusted by, in PEM.
+    pub roots: Option<PathBuf>,
 }
 
 /// A version of TLS.

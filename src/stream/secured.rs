@@ -1,6 +1,7 @@
 //! What is TLS about a stream.
 
 use std::io;
+use std::net::SocketAddr;
 
 use mio::net::TcpStream;
 
@@ -17,6 +18,12 @@ impl tls::Raw for TcpStream {
 }
 
 impl Stream {
+    /// Begins to connect to an address in TLS, to whom proves who they are; [`Socket::connected`] tells what came of it.
+    pub(crate) fn connect_in_tls(address: SocketAddr, proof: &tls::Proof) -> io::Result<Self> {
+        let stream = Self::connect(address, None)?;
+        Ok(Self::Dialled(Box::new(tls::Dialled::new(stream, proof)?)))
+    }
+
     /// Lets the stream speak TLS from now on; these bytes were read of it before. A stream within this machine does not.
     pub(crate) fn secure(
         &mut self,
@@ -65,7 +72,7 @@ impl Stream {
     fn tls(&self) -> Option<&tls::Tls> {
         match self {
             Self::Tcp(stream) => stream.tls.as_deref(),
-            Self::Unix(_) => None,
+            Self::Unix(_) | Self::Dialled(_) => None,
         }
     }
 }

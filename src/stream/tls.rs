@@ -31,23 +31,20 @@ use super::{Read, Write};
 mod dialled;
 mod identity;
 mod not_after;
+mod scratch;
 
 pub(crate) use dialled::{Dialled, Proof};
 pub(crate) use identity::{Identity, Unfit};
 
 pub use dialled::Roots;
 
-/// A record has at most 16 KiB of plaintext (RFC 8446, section 5.1) …
-const PLAINTEXT_MAX: usize = 16 * 1024;
+use scratch::{Scratch, PLAINTEXT_MAX};
 
-/// … and around it at most 256 bytes (section 5.2) and its header.
+/// Around the plaintext of a record are at most 256 bytes (RFC 8446, section 5.2) and its header.
 const RECORD_MAX: usize = PLAINTEXT_MAX + 256 + 5;
 
 /// At most 18 KiB are kept of a handshake: a hello with everything in it has 2 KiB.
 const HANDSHAKE_BYTES_MAX: usize = 18 * 1024;
-
-/// Room for a record, and for what a key update makes us send before it.
-const SEALED_BYTES: usize = 17 * 1024;
 
 /// A stream that speaks TLS is read into a buffer of at least 17 KiB, so that a whole record always fits.
 pub(crate) const READ_BYTES_MIN: usize = 17 * 1024;
@@ -107,14 +104,6 @@ impl fmt::Debug for Tls {
             .field("end", &self.end)
             .finish_non_exhaustive()
     }
-}
-
-/// What all streams of a thread share, because each is done with it before the next one begins.
-#[derive(Default)]
-struct Scratch {
-    ciphertext: Vec<u8>,
-    plaintext: Vec<u8>,
-    sealed: Vec<u8>,
 }
 
 thread_local! {
@@ -213,6 +202,11 @@ impl Tls {
             if let Ok(Found { bytes, records }) =
                 self.decrypt(&mut ciphertext[..kept + read], plaintext)
             {
+                // What is promised is gone on with by a write alone, which tells of it.
+                if self.promised == 0 && self.is_stuck() {
+                    // What does not go, goes with the next write.
+                    let _ = self.send_stuck(raw);
+                }
                 return Read::Records { bytes, records };
             }
             // The alert is all that it still hears.
@@ -309,12 +303,9 @@ impl Tls {
             return Write::Broken(kind);
         }
         if self.is_stuck() {
-            let sent = send(raw, &self.stuck);
-            self.stuck.drain(..sent.0);
-            if let Err(outcome) = sent.1 {
+            if let Err(outcome) = self.send_stuck(raw) {
                 return outcome;
             }
-            self.stuck = Vec::new();
             let promised = mem::take(&mut self.promised);
             if promised > 0 {
                 #[cfg(debug_assertions)]
@@ -342,6 +333,18 @@ impl Tls {
                 (_, Err(outcome)) => outcome,
             }
         })
+    }
+
+    /// Goes on with what is stuck.
+    ///
+    /// # Errors
+    /// If the socket does not take all of it.
+    fn send_stuck(&mut self, raw: &mut impl Raw) -> Result<(), Write> {
+        let (sent, outcome) = send(raw, &self.stuck);
+        self.stuck.drain(..sent);
+        outcome?;
+        self.stuck = Vec::new();
+        Ok(())
     }
 
     /// Encrypts a record; `None` if there is nothing to be written any more.
@@ -409,31 +412,6 @@ impl Found {
             self.bytes = end;
         }
         self.records += 1;
-    }
-}
-
-impl Scratch {
-    fn ciphertext(&mut self, bytes: usize) -> &mut [u8] {
-        if self.ciphertext.len() < bytes {
-            self.ciphertext = vec![0; bytes];
-        }
-        &mut self.ciphertext[..bytes]
-    }
-
-    /// The first 16 KiB of the slices in one piece, and room for their record.
-    fn for_writing<'a>(&'a mut self, slices: &'a [IoSlice<'_>]) -> (&'a [u8], &'a mut [u8]) {
-        self.sealed.resize(SEALED_BYTES, 0);
-        let sealed = &mut self.sealed;
-        if let [slice] = slices {
-            return (&slice[..slice.len().min(PLAINTEXT_MAX)], sealed);
-        }
-        self.plaintext.clear();
-        for slice in slices {
-            let room = PLAINTEXT_MAX - self.plaintext.len();
-            self.plaintext
-                .extend_from_slice(&slice[..slice.len().min(room)]);
-        }
-        (&self.plaintext, sealed)
     }
 }
 

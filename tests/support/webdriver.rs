@@ -56,7 +56,8 @@ impl Window {
             session: String::new(),
         };
         let options = json!({"args": ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]});
-        let wanted = json!({"browserName": "chrome", "goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}});
+        // A certificate that a test has made is nobody's whom a browser trusts.
+        let wanted = json!({"browserName": "chrome", "acceptInsecureCerts": true, "goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}});
         let body = json!({"capabilities": {"alwaysMatch": wanted}});
         let answer = window.ask("POST /session", &body.to_string());
         let session = answer["sessionId"].as_str().expect("a session");
@@ -104,7 +105,13 @@ impl Window {
     /// Goes to a page.
     #[track_caller]
     pub(crate) fn go(&self, to: SocketAddr) {
-        self.command("url", &json!({"url": format!("http://{to}/")}));
+        self.go_by("http", to);
+    }
+
+    /// The same by this scheme, `https` for a page in TLS.
+    #[track_caller]
+    pub(crate) fn go_by(&self, scheme: &str, to: SocketAddr) {
+        self.command("url", &json!({"url": format!("{scheme}://{to}/")}));
     }
 
     /// What a piece of script gives in the page.

@@ -69,6 +69,13 @@ pub(crate) const CLIENTS: &[&[&str]] = &[
         "PORT",
         "localhost",
     ],
+    &[
+        "telnet-ssl",
+        "-z",
+        "ssl,secure,cacert=ROOT",
+        "localhost",
+        "PORT",
+    ],
     &["python3", "-c", PYTHON, "PORT", "ROOT"],
 ];
 

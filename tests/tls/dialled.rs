@@ -27,7 +27,7 @@ fn until(client: &mut Client, is_it: impl Fn(&Event<'static>) -> bool) -> Vec<Ev
     events
 }
 
-fn roots(path: &str) -> Roots {
+pub(crate) fn roots(path: &str) -> Roots {
     Roots::from_pem(&fs::read(path).expect("a file")).expect("certificates")
 }
 
@@ -93,7 +93,7 @@ pub(crate) fn a_talk() {
 }
 
 /// Why a server is not talked to.
-fn refused(client: &mut Client) -> Why {
+pub(crate) fn refused(client: &mut Client) -> Why {
     let events = until(client, |event| matches!(event, Event::Closed { .. }));
     match events.last() {
         Some(Event::Closed { why, .. }) => *why,

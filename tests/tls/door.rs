@@ -2,11 +2,15 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::process::Command;
+
+use socket2::{Domain, Socket, Type};
 
 use rustls::version::{TLS12, TLS13};
 use rustls::HandshakeKind;
 
 use super::certificate::Certificate;
+use super::support::server::{chatd, Server};
 use super::support::session::value;
 use super::support::{tcp_states, DEADLINE};
 
@@ -87,6 +91,58 @@ pub(crate) fn half_open() {
     });
     let told = server.log.matching(" handshakes failed:");
     assert!(!told.is_empty() && told.len() < 30, "{told:#?}");
+}
+
+/// More handshakes of one address stop behind the hello than it may have sessions: those beyond are closed at once, and
+/// so the place is for others.
+pub(crate) fn crowd_of_one_address() {
+    // An address for documentation (RFC 5737), and with it all of its network.
+    let added = Command::new("ip")
+        .args(["addr", "add", "192.0.2.1/24", "dev", "lo"])
+        .status();
+    assert!(added.expect("it was there before").success());
+    let certificate = Certificate::new();
+    let files = certificate.settings();
+    let mut command = chatd();
+    command.args(["-l", "telnets://192.0.2.1:0", "-o", "history-lines=0"]);
+    for setting in &files {
+        command.args(["-o", setting]);
+    }
+    let server = Server::spawn(&mut command);
+    let to = server.address("telnets");
+    let hello = {
+        let mut stream = certificate.connect(to);
+        let mut hello = Vec::new();
+        stream.conn.write_tls(&mut hello).expect("a hello");
+        hello
+    };
+    let mut crowd: Vec<TcpStream> = (0..300)
+        .map(|_| {
+            let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+            let from: SocketAddr = "192.0.2.66:0".parse().expect("an address");
+            socket.bind(&from.into()).expect("it is ours");
+            socket.connect(&to.into()).expect("it listens");
+            let mut stream = TcpStream::from(socket);
+            stream.set_read_timeout(Some(DEADLINE)).expect("a time");
+            // It may have been closed by then.
+            let _ = stream.write_all(&hello);
+            stream
+        })
+        .collect();
+    // As many as it may have sessions are answered.
+    let answered = crowd.iter_mut().filter_map(|stream| {
+        let mut first = [0];
+        matches!(stream.read(&mut first), Ok(1)).then_some(first[0])
+    });
+    assert_eq!(answered.collect::<Vec<_>>(), [0x16; 64]);
+    server.log.wait_for(" failed: per-address=");
+    // Others come in, with no place to be waited for.
+    let mut ann = certificate.shake_hands(to).expect("there is room");
+    let mut greeting = String::new();
+    BufReader::new(&mut ann)
+        .read_line(&mut greeting)
+        .expect("it is greeted");
+    assert!(greeting.starts_with("-- Welcome!"), "{greeting}");
 }
 
 /// The header of a front end, the handshake and the first line, in pieces of each size.

@@ -40,6 +40,15 @@ pub(crate) fn bad_starts() {
             "chatd: tls-key: there is no tls-cert".to_owned(),
         ),
         (
+            vec![
+                "-orelay=rediss://a:1".to_owned(),
+                cert(&good),
+                key(&good_key),
+            ],
+            2,
+            "chatd: relay: rediss://a:1 needs tls-roots".to_owned(),
+        ),
+        (
             vec!["-otls-min=1.1".to_owned()],
             2,
             "chatd: tls-min: 1.1: not 1.2 or 1.3".to_owned(),

@@ -13,6 +13,8 @@ use crate::ledger::CloseReason;
 use crate::origin::Origin;
 use crate::server::admission::{CountedAs, Decision};
 use crate::server::door::{Comer, Verdict, Waiting};
+#[cfg(feature = "tls")]
+use crate::server::handshakes::CROWDING;
 use crate::server::network::{Network, Owner};
 use crate::stream::{Read, Readiness, Write};
 
@@ -38,6 +40,11 @@ impl<N: Network> EventLoop<N> {
             listener,
             ..
         } = comer;
+        #[cfg(feature = "tls")]
+        if comer.tls && !comer.behind_proxy && self.is_crowding(from, 1) {
+            self.tls.failures.note(CROWDING);
+            return self.network.close(stream, Ending::Orderly);
+        }
         self.make_place(listener);
         let sessions = self.hub.open_sessions() + self.door.len();
         let reason = if self.shutdown != Shutdown::Running {

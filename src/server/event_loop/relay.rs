@@ -12,10 +12,14 @@ use crate::hub::Ending;
 use crate::relay::{Line, Options, Relay, State, To};
 use crate::server::exchange::Exchange;
 use crate::server::files::relay_password;
+#[cfg(feature = "tls")]
+use crate::server::files::relay_roots;
 use crate::server::metrics::RelayState;
 use crate::server::network::{Network, Owner, Place};
 
 use crate::settings::{Engine, Settings};
+#[cfg(feature = "tls")]
+use crate::stream::tls::Proof;
 use crate::stream::{Edge, Read, Readiness, Write};
 
 /// What the loop keeps of the other servers.
@@ -72,7 +76,7 @@ impl<N: Network> EventLoop<N> {
         let Some(engine) = &settings.relay.engine else {
             return Ok(());
         };
-        let (places, sentinels) = resolve(engine)?;
+        let (places, sentinels) = resolve(engine, settings)?;
         let options = options(settings, sentinels, self.label())?;
         let seed = self.network.seed()?;
         let seed = seed.chunks_exact(8).fold(0, |bits, chunk| {
@@ -155,11 +159,17 @@ impl<N: Network> EventLoop<N> {
                         .handle_input(line, &self.buffer[..bytes], now);
                     continue;
                 }
+                #[cfg(feature = "tls")]
+                Read::Records { bytes, .. } => {
+                    let input = &self.buffer[..bytes];
+                    relaying.exchange.relay.handle_input(line, input, now);
+                    continue;
+                }
                 Read::Blocked => continue,
                 Read::Ended => "the engine has closed the connection".to_owned(),
-                Read::Broken(kind) => kind.to_string(),
                 #[cfg(feature = "tls")]
-                Read::Records { .. } | Read::Truncated => "no TLS is spoken there".to_owned(),
+                Read::Truncated => "the engine has closed the connection".to_owned(),
+                Read::Broken(kind) => kind.to_string(),
             };
             lose(relaying, &mut self.network, line, &why, now);
         }
@@ -343,16 +353,26 @@ fn lose<N: Network>(
 
 /// Where the engine is, or the sentinels that know; and how many sentinels these are. For names the system is asked, which
 /// blocks.
-fn resolve(engine: &Engine) -> io::Result<(Vec<Place>, usize)> {
-    let first = |place: &crate::settings::Place| {
+fn resolve(engine: &Engine, settings: &Settings) -> io::Result<(Vec<Place>, usize)> {
+    let _ = settings;
+    let address = |place: &crate::settings::Place| {
         let explain = |error: io::Error| {
             io::Error::new(error.kind(), format!("relay: {}: {error}", place.host))
         };
         let addresses = place.resolve().map_err(explain)?;
-        Ok::<_, io::Error>(Place::Inet(addresses[0]))
+        Ok::<_, io::Error>(addresses[0])
     };
+    let first = |place: &crate::settings::Place| address(place).map(Place::Inet);
     Ok(match engine {
         Engine::Redis(place) => (vec![first(place)?], 0),
+        #[cfg(feature = "tls")]
+        Engine::Secured(place) => {
+            let roots = relay_roots(settings).map_err(io::Error::other)?;
+            // The settings were looked at before.
+            let roots = roots.ok_or(io::ErrorKind::InvalidInput)?;
+            let proof = Proof::new(&roots, &place.host)?;
+            (vec![Place::Secured(address(place)?, proof)], 0)
+        }
         Engine::Unix(path) => (vec![Place::Path(path.clone())], 0),
         Engine::Sentinels { places, .. } => {
             let places = places.iter().map(first).collect::<io::Result<Vec<_>>>()?;

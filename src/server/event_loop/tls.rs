@@ -10,10 +10,10 @@ use super::EventLoop;
 use crate::dialect::{Answer, Dialect};
 use crate::hub::{Rejection, SessionId};
 use crate::ledger::CloseReason;
-use crate::origin::Security;
+use crate::origin::{Origin, Security};
 use crate::server::certificate;
 use crate::server::door::Verdict;
-use crate::server::handshakes::Failures;
+use crate::server::handshakes::{Failures, CROWDING};
 use crate::server::network::Network;
 use crate::settings::{Service, Settings, SettingsError};
 use crate::stream::tls::{Handshake, Identity, Version};
@@ -129,8 +129,20 @@ impl<N: Network> EventLoop<N> {
         }
     }
 
+    /// Whether one address, with so many more, shakes hands more often at a time than it may have sessions: else it could
+    /// take the place of all others. Who comes through a front end counts once it has said for whom.
+    pub(super) fn is_crowding(&self, from: Origin, more: usize) -> bool {
+        let prefix = self.admission.mark(from).prefix();
+        let bound = prefix.zip(self.admission.per_address_max());
+        bound.is_some_and(|(prefix, most)| self.door.handshakes_of(prefix) + more > most as usize)
+    }
+
     /// A connection has sent the beginning of a handshake, which is gone on with when it is read next.
     pub(super) fn begin_handshake(&mut self, slot: usize, now: Instant) {
+        let from = self.door.get_mut(slot).map(|waiting| waiting.from);
+        if from.is_some_and(|from| self.is_crowding(from, 0)) {
+            return self.end_at_door(slot, &Verdict::NoHandshake(CROWDING), now);
+        }
         let (Some(waiting), Some(identity)) = (self.door.get_mut(slot), &self.tls.identity) else {
             return self.end_at_door(slot, &Verdict::Over, now);
         };

@@ -201,6 +201,16 @@ impl Dialled {
         })
     }
 
+    /// The stream below.
+    pub(crate) fn below(&self) -> &Stream {
+        &self.stream
+    }
+
+    /// The same, for its events to be asked for.
+    pub(crate) fn below_mut(&mut self) -> &mut Stream {
+        &mut self.stream
+    }
+
     /// As [`Stream::reset`].
     pub(crate) fn reset(self) {
         self.stream.reset();

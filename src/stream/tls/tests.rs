@@ -10,7 +10,10 @@ use std::time::Instant;
 
 use rustls::crypto::cipher::OutboundPlainMessage;
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConnection, ConnectionTrafficSecrets, ContentType, SupportedProtocolVersion};
+use rustls::{
+    ClientConnection, ConnectionTrafficSecrets, ContentType, SupportedCipherSuite,
+    SupportedProtocolVersion,
+};
 
 use super::*;
 use crate::outbox::Outbox;
@@ -454,6 +457,41 @@ fn a_broken_record_is_answered_with_an_alert_and_ends_the_stream() {
 }
 
 #[test]
+fn what_a_peer_makes_us_send_goes_at_once_but_not_behind_what_is_promised() {
+    // A hello within a talk, which is answered with the alert that nothing is negotiated anew (RFC 5746).
+    let mut hello = Wire::default();
+    take_from(&mut new_client(&generated(), &TLS12), &mut hello);
+    let hello = &hello.incoming[5..];
+    let talk = || {
+        let mut pair = Pair::new(&TLS12, usize::MAX);
+        let client = mem::replace(&mut pair.client, new_client(&generated(), &TLS12));
+        (pair, forger(client))
+    };
+    let (mut pair, mut forge) = talk();
+    pair.wire.outgoing.clear();
+    pair.wire.incoming = forge(ContentType::Handshake, hello);
+    pair.arrive();
+    while pair.read() {}
+    assert_eq!(pair.wire.outgoing.first(), Some(&0x15), "an alert");
+    assert_eq!((pair.tls.held(), pair.end), (0, None));
+    // Behind what a write has promised it goes with the next write.
+    let (mut pair, mut forge) = talk();
+    pair.make_room(0);
+    pair.outbox.push_copy(b"hello", pair.now);
+    pair.write();
+    assert!(pair.is_blocked && pair.tls.is_stuck());
+    pair.wire.incoming = forge(ContentType::Handshake, hello);
+    pair.arrive();
+    pair.wire.room = usize::MAX;
+    while pair.read() {}
+    assert!(pair.tls.is_stuck(), "only a write may tell that it went");
+    pair.make_room(usize::MAX);
+    pair.write();
+    assert!(pair.outbox.is_empty());
+    assert_eq!((pair.tls.held(), pair.end), (0, None));
+}
+
+#[test]
 fn key_updates_without_end_end_the_stream() {
     let mut pair = Pair::new(&TLS13, usize::MAX);
     for _ in 0..40 {
@@ -468,7 +506,7 @@ fn key_updates_without_end_end_the_stream() {
 
 /// Encrypts records of any content, as a client of rustls does not: behind what this client has sent.
 fn forger(client: ClientConnection) -> impl FnMut(ContentType, &[u8]) -> Vec<u8> {
-    let suite = client.negotiated_cipher_suite().unwrap().tls13().unwrap();
+    let suite = client.negotiated_cipher_suite().unwrap();
     let (mut number, secrets) = client.dangerous_extract_secrets().unwrap().tx;
     let (ConnectionTrafficSecrets::Aes128Gcm { key, iv }
     | ConnectionTrafficSecrets::Aes256Gcm { key, iv }
@@ -476,7 +514,14 @@ fn forger(client: ClientConnection) -> impl FnMut(ContentType, &[u8]) -> Vec<u8>
     else {
         panic!("another cipher");
     };
-    let mut encrypter = suite.aead_alg.encrypter(key, iv);
+    let mut encrypter = match suite {
+        SupportedCipherSuite::Tls13(suite) => suite.aead_alg.encrypter(key, iv),
+        // A part of what is added to the number is sent along (RFC 5288, section 3).
+        SupportedCipherSuite::Tls12(suite) => {
+            let (fixed, sent) = iv.as_ref().split_at(4);
+            suite.aead_alg.encrypter(key, fixed, sent)
+        }
+    };
     move |typ, payload| {
         let message = OutboundPlainMessage {
             typ,

@@ -208,6 +208,7 @@ fn what_is_set_is_refused_as_at_the_start_and_told_with_where_it_came_from() {
             "names-file",
             "transcript-file",
             "send-buffer-bytes",
+            "tls-roots",
         ]
         .contains(&row.key)
             || row.key.starts_with("relay");
