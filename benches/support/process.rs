@@ -25,7 +25,7 @@ const START_SECONDS_MAX: i64 = 10;
 pub(crate) struct Process {
     pub(crate) child: Child,
     /// Kept open, so that the server never writes to a closed pipe.
-    _stdout: ChildStdout,
+    stdout: BufReader<ChildStdout>,
     pub(crate) address: SocketAddr,
 }
 
@@ -46,11 +46,14 @@ impl Process {
             .stdout
             .take()
             .ok_or_else(|| io::Error::other("no standard output"))
-            .and_then(read_listening);
+            .and_then(|stdout| {
+                let mut stdout = BufReader::new(stdout);
+                Ok((read_listening(&mut stdout, "telnet")?, stdout))
+            });
         match listening {
             Ok((address, stdout)) => Ok(Self {
                 child,
-                _stdout: stdout,
+                stdout,
                 address,
             }),
             Err(error) => {
@@ -61,6 +64,12 @@ impl Process {
                 )))
             }
         }
+    }
+
+    /// Where the next of its listeners listens, at which this dialect is spoken.
+    #[allow(dead_code, reason = "not every bench has several")]
+    pub(crate) fn next_address(&mut self, dialect: &str) -> io::Result<SocketAddr> {
+        read_listening(&mut self.stdout, dialect)
     }
 
     /// What all its threads have had of their core so far.
@@ -149,23 +158,22 @@ pub(crate) fn target_path(file: &str) -> io::Result<PathBuf> {
 }
 
 /// Waits for the line that tells the address.
-fn read_listening(stdout: ChildStdout) -> io::Result<(SocketAddr, ChildStdout)> {
+fn read_listening(stdout: &mut BufReader<ChildStdout>, dialect: &str) -> io::Result<SocketAddr> {
     let limit = Timespec {
         tv_sec: START_SECONDS_MAX,
         tv_nsec: 0,
     };
-    if poll(&mut [PollFd::new(&stdout, PollFlags::IN)], Some(&limit))? == 0 {
+    let is_there = !stdout.buffer().is_empty();
+    let fds = &mut [PollFd::new(stdout.get_ref(), PollFlags::IN)];
+    if !is_there && poll(fds, Some(&limit))? == 0 {
         return Err(io::ErrorKind::TimedOut.into());
     }
-    let mut reader = BufReader::new(stdout);
     let mut line = String::new();
-    reader.read_line(&mut line)?;
-    let address = line
-        .trim_end()
-        .strip_prefix("listening telnet://")
+    stdout.read_line(&mut line)?;
+    line.trim_end()
+        .strip_prefix(&format!("listening {dialect}://"))
         .and_then(|address| address.parse().ok())
-        .ok_or_else(|| io::Error::other(format!("it said {line:?}")))?;
-    Ok((address, reader.into_inner()))
+        .ok_or_else(|| io::Error::other(format!("it said {line:?}")))
 }
 
 fn end(child: &mut Child) {

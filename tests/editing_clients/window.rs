@@ -25,6 +25,19 @@ impl Window {
     /// Starts the client in a window of 60 by 20, and waits for its greeting.
     #[track_caller]
     pub(crate) fn open(client: Call, server: &Server) -> Self {
+        let window = Self::start(&calling(client, server.telnet()), ["60", "20"]);
+        window.wait("a greeting", |pane| {
+            pane.lines
+                .iter()
+                .any(|line| line.starts_with("-- Welcome!"))
+        });
+        window
+    }
+
+    /// Starts a command in a window of so many columns and rows. What it keeps goes to the folder of the window, which is
+    /// its home.
+    #[track_caller]
+    pub(crate) fn start(command: &[String], [columns, rows]: [&str; 2]) -> Self {
         static OPENED: AtomicU32 = AtomicU32::new(0);
         let number = OPENED.fetch_add(1, Ordering::Relaxed);
         let tmux = format!("chatd-test-{}-{number}", std::process::id());
@@ -35,10 +48,10 @@ impl Window {
         // The shell before it may have left the terminal so that it marks what is pasted.
         let script = "printf '\\033[?2004h'; stty -g >\"$FOLDER/before\"; \"$@\"; stty -g >\"$FOLDER/then\"; \
                       mv \"$FOLDER/then\" \"$FOLDER/after\"; exec cat >/dev/null";
-        let client = calling(client, server.telnet());
         let status = window
             .command()
             .env("FOLDER", &window.folder)
+            .env("HOME", &window.folder)
             .env("LC_ALL", "C.UTF-8")
             .env_remove("TMUX")
             .args([
@@ -48,19 +61,14 @@ impl Window {
                 "new-session",
                 "-d",
                 "-x",
-                "60",
+                columns,
                 "-y",
-                "20",
+                rows,
             ])
             .args(["sh", "-c", script, "sh"])
-            .args(&client)
+            .args(command)
             .status();
         assert!(status.expect("tmux is there").success());
-        window.wait("a greeting", |pane| {
-            pane.lines
-                .iter()
-                .any(|line| line.starts_with("-- Welcome!"))
-        });
         window
     }
 

@@ -1,4 +1,5 @@
-"""Lets irctest start chatd: `pytest --controller irctest_chatd` with this folder in PYTHONPATH and CHATD set."""
+"""Lets irctest start chatd: `pytest --controller irctest_chatd` with this folder in PYTHONPATH and CHATD set; further
+settings of the server may stand in CHATD_SETTINGS."""
 
 import os
 from typing import Optional, Set, Type
@@ -38,6 +39,7 @@ class ChatdController(BaseServerController):
             "irc-name=My.Little.Server",
             "lines-per-second=0",
             "sessions-per-address-max=0",
+            *os.environ.get("CHATD_SETTINGS", "").split(),
         ]
         arguments = [word for setting in settings for word in ("-o", setting)]
         listen = f"irc://127.0.0.1:{port}"

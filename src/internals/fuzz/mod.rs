@@ -4,6 +4,7 @@
 mod decoded;
 pub(crate) mod editor;
 mod hygiene;
+mod irc;
 mod relay;
 mod room;
 mod settings;
@@ -17,6 +18,7 @@ pub(super) fn check(target: &str, input: &[u8]) {
     match target {
         "telnet" => telnet::check(input),
         "wire" => wire::check(input),
+        "irc" => irc::check(input),
         "settings" => settings::check(input),
         "http_head" => web::check_head(input),
         "ws_frames" => web::check_frames(input),

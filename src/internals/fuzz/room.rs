@@ -3,7 +3,7 @@
 use std::io::{self, IoSlice};
 use std::time::{Duration, Instant};
 
-use crate::dialect::Dialect;
+use crate::dialect::{Dialect, Opening};
 use crate::hub::{Hub, SessionId, Sink, Then};
 use crate::limits::{Limits, QueueLimits};
 use crate::origin::Origin;
@@ -66,6 +66,11 @@ impl Sink<usize> for Screens {
 
 impl Room {
     pub(super) fn new(dialect: Dialect, line_bytes_max: usize) -> Self {
+        Self::opened(dialect, line_bytes_max)
+    }
+
+    /// The speaker begins as is said here.
+    pub(super) fn opened(speaker: impl Into<Opening>, line_bytes_max: usize) -> Self {
         let mut hub = Hub::new(Limits {
             line_bytes_max,
             queue: QueueLimits {
@@ -78,7 +83,7 @@ impl Room {
             ..Limits::WIDE
         });
         let now = outset();
-        let speaker = hub.connect(SPEAKER, dialect, Origin::Local, now);
+        let speaker = hub.connect(SPEAKER, speaker, Origin::Local, now);
         let person = hub.connect(PERSON, Dialect::Telnet, Origin::Local, now);
         hub.connect(PROGRAM, Dialect::Wire, Origin::Local, now);
         let mut room = Self {
