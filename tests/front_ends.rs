@@ -458,7 +458,7 @@ fn talk_through(server: &Server, front_end: SocketAddr) {
     }
 }
 
-/// HAProxy in front of this server, listening at `address`, which sends headers by this option.
+/// A proxy in front of this server, listening at `address`, which sends headers by this option.
 fn haproxy(server: &Server, address: SocketAddr, version: &str, looks: &str) -> FrontEnd {
     let conf = written(
         &format!("haproxy-{version}-{}", address.port()),

@@ -91,8 +91,8 @@ pub(super) fn measure(size: &Size, core: Option<usize>) -> io::Result<bool> {
         let mut attackers = Vec::new();
         for number in 0..size.attackers {
             let attacker = connect(irc)?;
-            let come = Speech::Irc.come(&format!("z{number}"), "lobby");
-            (&attacker).write_all(come.as_bytes())?;
+            let greeting = Speech::Irc.come(&format!("z{number}"), "lobby");
+            (&attacker).write_all(greeting.as_bytes())?;
             attacker.set_nonblocking(true)?;
             attackers.push((attacker, sends(number).into_bytes(), 0));
         }
@@ -131,7 +131,7 @@ fn tell(name: &str, times: &[Duration], share: f64) -> bool {
 
 /// Reads what has come, and writes as much as is taken.
 fn press((stream, payload, sent): &mut (TcpStream, Vec<u8>, usize)) {
-    let mut buffer = [0; 64 * 1024];
+    let mut buffer = [0; 16 * 1024];
     while stream.read(&mut buffer).is_ok_and(|bytes| bytes > 0) {}
     if payload.is_empty() {
         return;

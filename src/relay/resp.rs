@@ -327,7 +327,9 @@ mod tests {
                 Self::NoArray => out.extend(b"*-1\r\n"),
                 Self::Array(items) => {
                     out.extend(format!("*{}\r\n", items.len()).bytes());
-                    items.iter().for_each(|item| item.write(out));
+                    for item in items {
+                        item.write(out);
+                    }
                 }
             }
         }

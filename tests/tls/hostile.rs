@@ -92,7 +92,7 @@ pub(crate) fn before_the_handshake() {
         }),
         ("empty records", |stream, _| records(stream, 22, &[], &[])),
         ("records that are too long", |stream, _| {
-            records(stream, 22, &[0; 20_000], &[0; 20_000])
+            records(stream, 22, &vec![0; 20_000], &vec![0; 20_000])
         }),
     ];
     for (name, attack) in attacks {

@@ -189,7 +189,7 @@ impl People {
     }
 }
 
-/// What WeeChat calls TLS, by its version.
+/// What `WeeChat` calls TLS, by its version.
 fn word_of_weechat() -> &'static str {
     let version = Command::new("weechat").arg("--version").output();
     let version = version.expect("it is installed").stdout;

@@ -122,7 +122,7 @@ mod tests {
         let slots: Vec<usize> = (0..PER_LISTENER_MAX)
             .map(|_| enter(&mut door, "192.0.2.66:1", now))
             .collect();
-        let almost = now + HANDSHAKE_MIN - Duration::from_millis(1);
+        let almost = now + HANDSHAKE_MIN.saturating_sub(Duration::from_millis(1));
         assert!(door.is_busy(0, almost) && !door.is_busy(0, now + HANDSHAKE_MIN));
         // Who has sent something waits for us.
         let edge = Edge {

@@ -351,16 +351,7 @@ pub(crate) fn outcome(
         Item::Tell(to, words) => tell(model, number, to, words)?,
         Item::Whois(name) => model.describe(number, name)?,
         Item::Order(order) => model.moderate(number, order)?,
-        Item::Help => {
-            let more = if model.sessions[&number].moderates {
-                MODERATORS_HELP
-            } else {
-                &[]
-            };
-            for line in HELP.iter().chain(more) {
-                model.tell(number, &format!("-- {line}"));
-            }
-        }
+        Item::Help => help(model, number),
         Item::Quit(words) => {
             let words = match dialect {
                 Dialect::Telnet => words.as_str(),
@@ -418,6 +409,14 @@ pub(crate) fn outcome(
         Item::SeveralLines => return Err("a message is one line; not sent".to_owned()),
     }
     Ok(())
+}
+
+fn help(model: &mut Model, number: u64) {
+    let moderates = model.sessions[&number].moderates;
+    let more = if moderates { MODERATORS_HELP } else { &[] };
+    for line in HELP.iter().chain(more) {
+        model.tell(number, &format!("-- {line}"));
+    }
 }
 
 fn say(model: &mut Model, number: u64, words: &str) {
