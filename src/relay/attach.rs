@@ -118,10 +118,20 @@ impl Relay {
             // What others have seen of the engine meanwhile may have been half of it.
             self.debts.telling = true;
         }
+        self.end_alone(now);
         if self.debts.roster {
             self.ask_for_nodes("0", now);
         } else {
             self.settle(now);
+        }
+    }
+
+    /// The others can be reached again, before anything is heard of them.
+    fn end_alone(&mut self, now: Instant) {
+        if self.state == State::Alone {
+            let lost_lines = std::mem::take(&mut self.lost_lines);
+            self.news.push_back(News::Back { lost_lines });
+            self.change_state(State::Waiting { since: now });
         }
     }
 
@@ -205,10 +215,8 @@ impl Relay {
             self.tell_all(now);
         }
         self.debts = Debts::default();
-        if self.state == State::Alone {
-            let lost_lines = std::mem::take(&mut self.lost_lines);
-            self.news.push_back(News::Back { lost_lines });
-        }
+        // It may have given up the others since.
+        self.end_alone(now);
         self.pen.note_success();
         self.ear.note_success();
         self.attach.is_done = true;
