@@ -3,6 +3,7 @@
 mod support;
 
 use std::fs;
+use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::process::Command;
 
@@ -40,6 +41,10 @@ fn main() {
         (
             "who follows the page for the night gets rid of each and hurts nobody else",
             the_page_for_the_night,
+        ),
+        (
+            "who begins at the door over and over pushes out nobody else",
+            a_crowd_at_the_door,
         ),
     ];
     libtest_mimic::run(&arguments, own_network::trials(tests)).exit();
@@ -127,6 +132,68 @@ fn start(place: &Place, settings: &[&str]) -> Server {
     let server = Server::spawn(&mut command);
     server.output.wait_for("listening ops://");
     server
+}
+
+/// Somebody at a door, from this address, who has said this.
+fn begin(from: &str, to: SocketAddr, words: &str) -> TcpStream {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    let from: IpAddr = from.parse().expect("an address");
+    socket
+        .bind(&SocketAddr::from((from, 0)).into())
+        .expect("it is ours");
+    socket.connect(&to.into()).expect("it listens");
+    let mut stream = TcpStream::from(socket);
+    stream
+        .set_read_timeout(Some(support::DEADLINE))
+        .expect("a time");
+    // It may have been closed by then.
+    let _ = stream.write_all(words.as_bytes());
+    stream
+}
+
+/// What comes until these words have come.
+#[track_caller]
+fn expect_words(mut stream: &TcpStream, words: &str) {
+    let (mut read, mut buffer) = (String::new(), [0; 4096]);
+    while !read.contains(words) {
+        let length = stream.read(&mut buffer).expect("it is answered");
+        assert_ne!(length, 0, "it was closed behind: {read}");
+        read.push_str(&String::from_utf8_lossy(&buffer[..length]));
+    }
+}
+
+/// More than may wait at a door begin to say what they want, all of one address: of those that one gives way, and not who
+/// came before from elsewhere and is slow.
+fn a_crowd_at_the_door() {
+    let added = Command::new("ip")
+        .args(["addr", "add", "192.0.2.1/24", "dev", "lo"])
+        .status();
+    assert!(added.expect("it is installed").success());
+    let mut command = chatd();
+    command.args(["-l", "http://192.0.2.1:0", "-l", "irc://192.0.2.1:0"]);
+    let server = Server::spawn(&mut command);
+    server.output.wait_for("listening irc://");
+    let http = server.address("http");
+    let head = ["GET / HTTP/1.1\r\nHost: 192.", "0.2.1\r\n\r\n"];
+    let irc = ["NICK slow\r\n", "USER slow 0 * :slow\r\n"];
+    let doors = [
+        (http, head, "HTTP/1.1 200 OK\r\n"),
+        (server.address("irc"), irc, " 001 "),
+    ];
+    for (to, [first, rest], answer) in doors {
+        let mut slow = begin("192.0.2.7", to, first);
+        let theirs = first.replace("slow", "others");
+        let crowd: Vec<TcpStream> = (0..300).map(|_| begin("192.0.2.66", to, &theirs)).collect();
+        slow.write_all(rest.as_bytes()).expect("it is open");
+        expect_words(&slow, answer);
+        // Its own oldest has gone, and its latest is waited for.
+        let mut said = Vec::new();
+        let _ = (&crowd[0]).read_to_end(&mut said);
+        assert!(!String::from_utf8_lossy(&said).contains(answer));
+        let mut last = &crowd[299];
+        last.write_all(rest.as_bytes()).expect("it is open");
+        expect_words(last, answer);
+    }
 }
 
 fn who_shares_is_spared() {

@@ -2,7 +2,9 @@
 
 mod support;
 
+use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use libtest_mimic::{Arguments, Trial};
 use rustix::process::Signal;
@@ -26,7 +28,13 @@ fn main() {
             field,
         ),
         ("it fits a small telephone", telephone),
+        ("lists tell what is true, and keep the focus", lists),
     ];
+    let reachable = Trial::test("axe finds nothing that keeps anybody out", || {
+        reachable();
+        Ok(())
+    });
+    let reachable = reachable.with_ignored_flag(is_missing || axe().is_none());
     let trials = trials.map(|(name, test)| {
         let run = move || {
             test();
@@ -34,7 +42,8 @@ fn main() {
         };
         Trial::test(name, run).with_ignored_flag(is_missing)
     });
-    libtest_mimic::run(&arguments, trials.into()).exit();
+    let trials = trials.into_iter().chain([reachable]).collect();
+    libtest_mimic::run(&arguments, trials).exit();
 }
 
 fn server(listen: &[&str], settings: &[&str]) -> Server {
@@ -101,7 +110,7 @@ fn talk() {
 fn come_back() {
     let transcript = Path::new(env!("CARGO_TARGET_TMPDIR")).join("page-transcript");
     // It may be there from an earlier run.
-    let _ = std::fs::remove_file(&transcript);
+    let _ = fs::remove_file(&transcript);
     let setting = format!("transcript-file={}", transcript.display());
     let mut first = server(&ANY, &[&setting]);
     let window = ann(&first);
@@ -219,4 +228,100 @@ fn telephone() {
         window.run("return document.activeElement.id"),
         json!("shut")
     );
+}
+
+fn lists() {
+    let server = server(&ANY, &[]);
+    let window = ann(&server);
+    let mut bob = server.join("bob");
+    let focused = "return document.activeElement.dataset.to || ''";
+    window.wait_for(
+        "document.querySelector('#names [data-to=bob]')?.focus(); return document.activeElement.dataset.to || ''",
+        &json!("bob"),
+    );
+    let _aaron = server.join("aaron");
+    window.wait_for(
+        "return document.querySelectorAll('#names button').length",
+        &json!(3),
+    );
+    assert_eq!(window.run(focused), json!("bob"));
+    bob.say("/join games");
+    // Rooms are asked for when somebody turns to the list.
+    window.wait_for("return here.has('bob')", &json!(false));
+    window.run("document.getElementById('make').focus()");
+    window.wait_for(
+        "return [...document.querySelectorAll('#rooms button')].map(it => it.textContent)",
+        &json!(["lobby 2", "games 1"]),
+    );
+    // A sentence of ours runs from left to right, with whatever name it begins.
+    let _arab = server.join("\u{645}\u{62d}\u{645}\u{62f}");
+    let way = "const last = [...log.querySelectorAll('.quiet bdi')].at(-1); \
+        return last.textContent.endsWith(' joined') && getComputedStyle(last).direction";
+    window.wait_for(way, &json!("ltr"));
+}
+
+/// The script of `axe-core`, where npm has installed it for all.
+fn axe() -> Option<String> {
+    let folder = Command::new("npm").args(["root", "-g"]).output().ok()?;
+    let folder = String::from_utf8(folder.stdout).ok()?;
+    fs::read_to_string(Path::new(folder.trim()).join("axe-core/axe.min.js")).ok()
+}
+
+/// What `axe-core` says against the page as it is, in each scheme and width.
+fn expect_reachable(window: &Window, axe: &str, what: &str) {
+    window.run(&format!("if (!window.axe) {{ {axe}; window.axe = axe; }}"));
+    for width in [320, 768, 1440] {
+        window.resize(width, 800);
+        for scheme in ["light", "dark"] {
+            window.prefer(scheme);
+            window.run(
+                "window.found = null; axe.run(document, {resultTypes: ['violations']}).then(\
+                    all => found = all.violations.map(it => it.id + ': ' + it.nodes.map(node => node.html).join(' ')), \
+                    error => found = [String(error)])",
+            );
+            window.wait_for("return found !== null", &json!(true));
+            let found = window.run("return found");
+            assert_eq!(found, json!([]), "{what}, {scheme}, {width} px");
+        }
+    }
+}
+
+fn reachable() {
+    let axe = axe().expect("it is installed");
+    let mut server = server(&ANY, &["lines-per-second=0"]);
+    let window = ann(&server);
+    expect_reachable(&window, &axe, "empty");
+    let mut bob = server.join("bob");
+    let mut others =
+        ["\u{8001}\u{7f57}", "\u{645}\u{62d}\u{645}\u{62f}"].map(|name| server.join(name));
+    for other in &mut others {
+        other.say("hello");
+    }
+    bob.say("hello ann, see https://example.org/");
+    bob.say("/me waves");
+    bob.say("/msg ann psst");
+    window.press(&format!("/nonsense{ENTER}/who{ENTER}"));
+    window.wait_for("return log.querySelectorAll('.fail').length", &json!(1));
+    window.wait_for("return log.querySelectorAll('.private').length", &json!(1));
+    window.wait_for("return roomsAsked", &json!(false));
+    expect_reachable(&window, &axe, "in a talk");
+    window.resize(320, 800);
+    window.run("document.getElementById('people').click()");
+    expect_reachable(&window, &axe, "with the list open");
+    window.run("document.getElementById('shut').click()");
+    server.signal(Signal::STOP);
+    window.press(&format!("lost{ENTER}"));
+    server.signal(Signal::KILL);
+    server.wait();
+    let hidden = "return document.getElementById('bar').hidden";
+    window.wait_for(hidden, &json!(false));
+    expect_reachable(&window, &axe, "disconnected");
+    let refused = "farewell = 'you are banned'; lost(1008); return state";
+    assert_eq!(window.run(refused), json!("gone"));
+    expect_reachable(&window, &axe, "refused");
+    // It can find something.
+    window.run("log.append(document.createElement('img'))");
+    let blames = "window.found = null; axe.run(document).then(all => found = all.violations.map(it => it.id))";
+    window.run(blames);
+    window.wait_for("return found?.includes('image-alt') || false", &json!(true));
 }

@@ -187,7 +187,6 @@ impl Admission {
     }
 
     /// How many sessions one address may have; `None` for any number.
-    #[cfg(feature = "tls")]
     pub(super) fn per_address_max(&self) -> Option<u32> {
         self.limits.per_address_max
     }

@@ -12,9 +12,9 @@ use slab::Slab;
 
 use crate::dialect::request::Refusal;
 use crate::dialect::{Answer, Asked, Dialect, House, Preface};
-use crate::origin::Origin;
 #[cfg(feature = "tls")]
 use crate::origin::Security;
+use crate::origin::{Origin, Prefix};
 use crate::server::proxy::{self, Source};
 #[cfg(feature = "tls")]
 use crate::stream::tls::FIRST_BYTE;
@@ -281,11 +281,19 @@ impl<S> Door<S> {
     }
 
     /// The one at a listener that has waited longest for what a dialect asks, so that it may give way: who means well
-    /// has asked long before 256 others come.
-    pub(super) fn oldest(&self, listener: usize) -> Option<usize> {
+    /// has asked long before 256 others come. With a prefix, of those who came from there.
+    pub(super) fn oldest(&self, listener: usize, of: Option<Prefix>) -> Option<usize> {
         let waiting = self.waiting.iter();
         let idle = waiting.filter(|(_, it)| it.listener == listener && it.may_give_way());
-        idle.min_by_key(|(_, it)| it.number).map(|(slot, _)| slot)
+        let meant = idle.filter(|(_, it)| of.is_none() || it.from.prefix() == of);
+        meant.min_by_key(|(_, it)| it.number).map(|(slot, _)| slot)
+    }
+
+    /// How many wait at a listener who came from there. It looks at all.
+    pub(super) fn held_of(&self, listener: usize, prefix: Prefix) -> usize {
+        let of_it = |it: &Waiting<S>| it.listener == listener && it.from.prefix() == Some(prefix);
+        let waiting = self.waiting.iter();
+        waiting.filter(|(_, it)| of_it(it)).count()
     }
 
     /// The slot that the next one gets.
@@ -555,7 +563,7 @@ mod tests {
                 slot
             })
             .collect();
-        assert_eq!(door.oldest(0), Some(slots[0]));
+        assert_eq!(door.oldest(0, None), Some(slots[0]));
         let later = now + Duration::from_secs(9);
         let waiting = door.get_mut(slots[0]).unwrap();
         waiting.push(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");

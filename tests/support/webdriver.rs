@@ -155,6 +155,15 @@ impl Window {
         self.command("goog/cdp/execute", &command);
     }
 
+    /// Lets it prefer this scheme of colours, `light` or `dark`.
+    #[track_caller]
+    pub(crate) fn prefer(&self, scheme: &str) {
+        let features = json!([{"name": "prefers-color-scheme", "value": scheme}]);
+        let command =
+            json!({"cmd": "Emulation.setEmulatedMedia", "params": {"features": features}});
+        self.command("goog/cdp/execute", &command);
+    }
+
     /// What the browser has complained of.
     #[track_caller]
     pub(crate) fn complaints(&self) -> Vec<String> {

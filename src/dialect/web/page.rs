@@ -15,8 +15,8 @@ const TELNET_PORT: &str = "TELNET_PORT";
 /// the tests works the digests out anew.
 pub(super) const POLICY: &str = concat!(
     "default-src 'none'; ",
-    "script-src 'sha256-gBzSA8eOIMcHSQo8G+EKjSiGsG2qgKnFvVPGPtmNjb8='; ",
-    "style-src 'sha256-wVIw1xrWh7CztXiy3R9oHxfnJyyc3AJJHtHtKY/uU24='; ",
+    "script-src 'sha256-/KsZdVe0cba8s/VljMrGtnYkK7DDysSKDom4nNMxiYs='; ",
+    "style-src 'sha256-u5ETAN56VEvV/oRcTNt3GpTlBesNgiPvnLf6nNZNzk8='; ",
     "img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 );
 

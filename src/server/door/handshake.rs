@@ -133,10 +133,10 @@ mod tests {
             door.note(*slot, edge);
         }
         assert!(door.is_busy(0, now + HANDSHAKE_MIN));
-        assert_eq!(door.oldest(0), None);
+        assert_eq!(door.oldest(0, None), None);
         let readiness = &mut door.get_mut(slots[9]).unwrap().readiness;
         readiness.handle_read(Read::Blocked, 0);
         assert!(!door.is_busy(0, now + HANDSHAKE_MIN));
-        assert_eq!(door.oldest(0), Some(slots[9]));
+        assert_eq!(door.oldest(0, None), Some(slots[9]));
     }
 }

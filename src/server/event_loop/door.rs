@@ -45,7 +45,7 @@ impl<N: Network> EventLoop<N> {
             self.tls.failures.note(CROWDING);
             return self.network.close(stream, Ending::Orderly);
         }
-        self.make_place(listener);
+        self.make_place(listener, from);
         let sessions = self.hub.open_sessions() + self.door.len();
         let reason = if self.shutdown != Shutdown::Running {
             Some(CloseReason::Shutdown)
@@ -72,12 +72,20 @@ impl<N: Network> EventLoop<N> {
         }
     }
 
-    /// Where no more may wait, the one gives way that has waited longest, if it was asked what it wants.
-    fn make_place(&mut self, listener: usize) {
-        if !self.door.is_full(listener) {
+    /// Where no more may wait, the one gives way that has waited longest, if it was asked what it wants. Where as many of
+    /// one address wait as it may have sessions, that is one of them: else it could push out those of others. A front end
+    /// comes for many.
+    fn make_place(&mut self, listener: usize, from: Origin) {
+        let most = self.admission.per_address_max();
+        let prefix = self.admission.mark(from).prefix();
+        let prefix = prefix.filter(|_| !self.admission.believes(from));
+        let crowds = prefix.filter(|prefix| {
+            most.is_some_and(|most| self.door.held_of(listener, *prefix) >= most as usize)
+        });
+        if crowds.is_none() && !self.door.is_full(listener) {
             return;
         }
-        let oldest = self.door.oldest(listener);
+        let oldest = self.door.oldest(listener, crowds);
         if let Some(waiting) = oldest.and_then(|slot| self.door.leave(slot)) {
             self.network.close(waiting.stream, Ending::Orderly);
         }
