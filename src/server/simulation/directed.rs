@@ -5,6 +5,7 @@ mod closing;
 mod dialects;
 mod hearing;
 mod links;
+mod lists;
 mod monitoring;
 mod operating;
 mod pacing;
