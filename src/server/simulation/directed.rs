@@ -4,6 +4,7 @@ mod accepting;
 mod closing;
 mod dialects;
 mod hearing;
+mod irc;
 mod links;
 mod lists;
 mod monitoring;
