@@ -7,8 +7,8 @@ use std::process::Command;
 
 use libtest_mimic::{Arguments, Trial};
 
-/// A line whose last part would need a second one beside it, for a client called nick1: irctest knows servers that cut
-/// what is longer, or answer 417, and none that sends it in several.
+/// So many bytes fit into one line for others, from a client called nick1. `tests/irc/README.md` says why there are cases
+/// that need this.
 const SHORT_LINES: &str = "line-bytes-max=473";
 
 fn main() {

@@ -33,6 +33,8 @@ pub(crate) struct Registration {
     agrees: bool,
     /// Bytes of its lines so far.
     bytes: usize,
+    /// They end with a CR: a LF or NUL that follows belongs to it.
+    after_cr: bool,
 }
 
 /// What has come of what a client has sent.
@@ -62,6 +64,7 @@ impl Registration {
             real: "".into(),
             agrees: false,
             bytes: 0,
+            after_cr: false,
         }
     }
 
@@ -73,12 +76,10 @@ impl Registration {
         }
         let (mut head, mut taken) = (Vec::new(), 0);
         let mut step = Step::On;
-        while let Some(length) = bytes[taken..].iter().position(|byte| *byte == b'\n') {
-            let line = &bytes[taken..taken + length];
-            taken += length + 1;
+        while let Some((line, length)) = self.cut(&bytes[taken..]) {
+            taken += length;
             let is_first = self.bytes == 0;
-            self.bytes += length + 1;
-            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            self.bytes += length;
             step = self.understand(line, is_first, &mut head);
             if self.bytes > BYTES_MAX {
                 step = Step::Over(Some(CloseReason::Idle));
@@ -108,6 +109,19 @@ impl Registration {
             coming,
             rejected,
         })
+    }
+
+    /// The first line of these bytes, and the length of it with its end; `None` if there is no whole line. Lines end as
+    /// those of a session do: with LF, CR LF, CR NUL or CR.
+    fn cut<'a>(&mut self, bytes: &'a [u8]) -> Option<(&'a [u8], usize)> {
+        let belongs = |byte: Option<&u8>| matches!(byte, Some(b'\n' | 0));
+        let begin = usize::from(self.after_cr && belongs(bytes.first()));
+        let ends = |byte: &u8| matches!(byte, b'\n' | b'\r');
+        let end = begin + bytes[begin..].iter().position(ends)?;
+        let is_cr = bytes[end] == b'\r';
+        let length = end + 1 + usize::from(is_cr && belongs(bytes.get(end + 1)));
+        self.after_cr = is_cr && length == bytes.len() && length == end + 1;
+        Some((&bytes[begin..end], length))
     }
 
     /// The name that it wants cannot be had: it is asked for another one. Gives what it is told.
@@ -280,6 +294,28 @@ mod tests {
         let mut client = Client::new();
         client.comes("PASS x\r\nNICK ann\r\nUSER ann 0 * :x\r\nJOIN #lobby\r\n");
         assert_eq!(client.bytes, b"JOIN #lobby\r\n");
+    }
+
+    #[test]
+    fn a_carriage_return_alone_ends_a_line() {
+        let pong = |token| format!(":irc.example.org PONG irc.example.org :{token}\r\n");
+        let told = Client::new().told("CAP x\rPING y\n");
+        let (unknown, rest) = told.split_once("\r\n").unwrap();
+        assert!(
+            unknown.contains(" 410 * x ") && !unknown.contains('\r'),
+            "{told:?}"
+        );
+        assert_eq!(rest, pong("y"));
+        for end in ["\n", "\r\n", "\r\0", "\r"] {
+            let mut client = Client::new();
+            let mut told = String::new();
+            for byte in format!("PING a{end}PING b{end}").chars() {
+                told += &client.told(&byte.to_string());
+            }
+            assert_eq!(told, pong("a") + &pong("b"), "{end:?}");
+            client.comes(&format!("NICK ann{end}USER ann 0 * :x{end}"));
+            assert_eq!(client.bytes, b"", "{end:?}");
+        }
     }
 
     #[test]

@@ -187,7 +187,7 @@ pub(crate) fn line(terms: &Terms) -> String {
 /// A file with other rules in it: those of `wanted`. Comments, order, and the lines of rules that stay are kept as they
 /// are; lines of rules that are not wanted go, and new ones stand at the end.
 pub(crate) fn edit<'a>(text: &str, wanted: impl Iterator<Item = &'a Terms>) -> String {
-    // How often each is missing.
+    // How often each is missing; signed as in `merge`, so that the code of one map serves both.
     let mut missing: BTreeMap<String, isize> = BTreeMap::new();
     let order: Vec<String> = wanted.map(line).collect();
     for line in &order {

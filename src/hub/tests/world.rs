@@ -4,7 +4,7 @@ use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use crate::dialect::Dialect;
+use crate::dialect::{Dialect, House, Preface};
 use crate::hub::{Ending, Hub, Limits, Next, SessionId, Sink, Then};
 use crate::ledger::CloseReason;
 use crate::limits::QueueLimits;
@@ -130,6 +130,21 @@ impl World {
     pub(crate) fn connect_from(&mut self, dialect: Dialect, from: Origin) -> SessionId {
         let pipe = Pipe::new();
         self.hub.connect(pipe, dialect, from, self.now)
+    }
+
+    /// An IRC client registers under this name, from this address, and has a real name.
+    #[track_caller]
+    pub(crate) fn register_at(&mut self, name: &str, address: &str) -> SessionId {
+        let mut preface = Preface::of(Dialect::Irc).expect("it has a door");
+        let lines = format!("NICK {name}\r\nUSER {name} 0 * :the real {name}\r\n");
+        let asked = preface.next(&mut lines.into_bytes(), &House::default(), 6667);
+        let opening = asked.and_then(|asked| asked.opening);
+        let opening = opening.expect("it has registered");
+        let address = address.parse().expect("an address");
+        let from = SocketAddr::new(address, 51234).into();
+        let may_come = self.hub.may_come(&opening, from);
+        may_come.expect("the name is free");
+        self.hub.connect(Pipe::new(), opening, from, self.now)
     }
 
     /// The same from an address.

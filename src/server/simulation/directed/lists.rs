@@ -1,0 +1,456 @@
+//! Whom an IRC client knows to be there: a reader of the bytes that it got keeps the list as clients do, in a crowd that
+//! comes, goes, moves and changes names faster than all of it is told.
+//!
+//! Nobody hears a line of somebody whose JOIN they did not get or whose name was not in their 353, and in no second more
+//! than ten come, go or change names. Nothing here looks into the server.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+
+use super::super::OPERATORS;
+use super::*;
+use crate::random::Random;
+
+const SEEDS: u64 = 40;
+const STEPS: usize = 250;
+const ROOMS: [&str; 2] = ["lobby", "games"];
+const READERS: usize = 4;
+/// At most this many come at once.
+const BURST: usize = 30;
+/// So many come, go or change names in any second, one by one.
+const TOLD_MAX: usize = 10;
+/// By then all is told of those who have gone.
+const ALL_TOLD: Duration = Duration::from_secs(120);
+
+/// Somebody with telnet.
+struct Person {
+    client: usize,
+    name: String,
+    room: &'static str,
+}
+
+/// When somebody of this name was in this room last, by room and name, counted in steps.
+type Left = BTreeMap<(String, String), usize>;
+
+/// Somebody with an IRC client that keeps a list of who is there.
+struct Reader {
+    client: usize,
+    name: String,
+    is_slow: bool,
+    got: Vec<u8>,
+    /// The room where it was told to be, and since which step.
+    there: Option<String>,
+    since: usize,
+    known: BTreeSet<String>,
+    /// The list of names is still coming.
+    is_listing: bool,
+    /// Somebody has come, and what follows is not heard yet: if they speak, that is why it was told.
+    came: Option<(String, Duration)>,
+    /// When it was told of who came, went and changed their name, one by one.
+    told: [Vec<Duration>; 3],
+    lines: usize,
+}
+
+impl Reader {
+    fn hear(&mut self, bytes: &[u8], now: Duration, left: &Left) {
+        self.got.extend_from_slice(bytes);
+        while let Some(end) = self.got.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = self.got.drain(..=end).collect();
+            let line = String::from_utf8(line).expect("text");
+            assert!(line.ends_with("\r\n") && line.len() <= 512, "{line:?}");
+            self.take(line.trim_end(), now, left);
+        }
+    }
+
+    fn take(&mut self, line: &str, now: Duration, left: &Left) {
+        let Some((prefix, rest)) = line.strip_prefix(':').and_then(|it| it.split_once(' ')) else {
+            assert!(
+                line.starts_with("PING ") || line.starts_with("ERROR "),
+                "{line}"
+            );
+            return;
+        };
+        let (nick, user) = prefix.split_once('!').unwrap_or((prefix, ""));
+        let (verb, rest) = rest.split_once(' ').unwrap_or((rest, ""));
+        let first = rest.split(' ').next().unwrap_or_default();
+        let first = first.trim_start_matches(':');
+        let came = self.came.take();
+        if let Some((_, at)) = came.filter(|(name, _)| name != nick) {
+            self.note(0, at);
+        }
+        let is_listed = matches!(verb, "353" | "366");
+        assert!(!self.is_listing || is_listed, "amidst the names: {line}");
+        if nick == self.name {
+            return self.hear_of_itself(verb, first);
+        }
+        let place = self.there.clone();
+        let is_there = place.as_deref() == Some(first);
+        let who = format!("{} at {place:?}: {line}", self.name);
+        match verb {
+            "PRIVMSG" | "NOTICE" if user.starts_with("earlier@") || user.is_empty() => {}
+            "PRIVMSG" | "NOTICE" => {
+                assert!(is_there && self.known.contains(nick), "{who}");
+                self.lines += 1;
+            }
+            "353" => {
+                let (_, names) = rest.split_once(" :").expect("names");
+                self.known.extend(names.split(' ').map(str::to_owned));
+            }
+            "366" => self.is_listing = false,
+            "JOIN" => {
+                assert!(is_there, "{who}");
+                self.known.insert(nick.to_owned());
+                self.came = Some((nick.to_owned(), now));
+            }
+            "PART" | "QUIT" => {
+                assert!(place.is_some() && (verb == "QUIT" || is_there), "{who}");
+                // Those who came meanwhile hear of those, too, who had gone by then.
+                let room = place.unwrap_or_default();
+                let gone = left.get(&(room, nick.to_owned()));
+                let had_gone = gone.is_some_and(|gone| *gone <= self.since);
+                assert!(self.known.remove(nick) || had_gone, "{who}");
+                self.note(1, now);
+            }
+            "NICK" => {
+                assert!(self.known.remove(nick), "{who}");
+                self.known.insert(first.to_owned());
+                self.note(2, now);
+            }
+            _ => assert!(verb.len() == 3 && user.is_empty(), "{who}"),
+        }
+    }
+
+    fn hear_of_itself(&mut self, verb: &str, first: &str) {
+        match verb {
+            "JOIN" => {
+                assert_eq!(self.there, None, "in one room at a time");
+                self.there = Some(first.to_owned());
+                self.known.clear();
+                self.is_listing = true;
+            }
+            "PART" => {
+                assert_eq!(self.there.as_deref(), Some(first));
+                self.there = None;
+            }
+            _ => {}
+        }
+    }
+
+    fn note(&mut self, what: usize, now: Duration) {
+        let told = &mut self.told[what];
+        told.push(now);
+        let since = told.iter().filter(|at| **at + ms(1000) > now).count();
+        // Who is slow gets much at once.
+        assert!(
+            self.is_slow || since <= TOLD_MAX,
+            "{what}: {since} in a second"
+        );
+    }
+}
+
+/// All of them, at one server.
+struct Crowd {
+    bench: Bench,
+    random: Random,
+    people: Vec<Person>,
+    readers: Vec<Reader>,
+    left: Left,
+    step: usize,
+    names: usize,
+    said: usize,
+}
+
+impl Crowd {
+    fn new(seed: u64) -> Self {
+        let mut crowd = Self {
+            bench: Bench::paced(LIMITS, ADMISSION, None),
+            random: Random::new(seed),
+            people: Vec::new(),
+            readers: Vec::new(),
+            left: Left::new(),
+            step: 0,
+            names: 0,
+            said: 0,
+        };
+        crowd.bench.is_checked = false;
+        for number in 0..READERS {
+            let is_slow = number % 2 == 1;
+            let from = SocketAddr::from(([127, 0, 0, 1], 1));
+            let window = is_slow.then_some(700);
+            let client = crowd.bench.network().connect(OPERATORS + 1, from, window);
+            let name = format!("r{number}");
+            let come = format!("NICK {name}\r\nUSER u 0 * :x\r\nJOIN #lobby\r\n");
+            crowd.readers.push(Reader {
+                client,
+                name,
+                is_slow,
+                got: Vec::new(),
+                there: None,
+                since: 0,
+                known: BTreeSet::new(),
+                is_listing: false,
+                came: None,
+                told: Default::default(),
+                lines: 0,
+            });
+            crowd.bench.settle();
+            crowd.bench.send(client, come);
+            crowd.settle();
+        }
+        crowd
+    }
+
+    /// A name that nobody has; it may be one that somebody had.
+    fn free_name(&mut self) -> String {
+        for _ in 0..5 {
+            let name = format!("p{}", self.random.within(0..=60));
+            if self.people.iter().all(|person| person.name != name) {
+                return name;
+            }
+        }
+        self.names += 1;
+        format!("q{}", self.names)
+    }
+
+    fn someone(&mut self) -> Option<usize> {
+        let last = self.people.len().checked_sub(1)?;
+        Some(self.random.within(0..=last))
+    }
+
+    /// Somebody of this name is not in this room any more.
+    fn note_left(&mut self, room: &str, name: &str) {
+        let place = (format!("#{room}"), name.to_owned());
+        self.left.insert(place, self.step);
+    }
+
+    fn come(&mut self) {
+        let (client, name) = (self.bench.knock(), self.free_name());
+        self.bench.settle();
+        self.bench.send(client, format!("/name {name}\n"));
+        let room = ROOMS[0];
+        self.people.push(Person { client, name, room });
+    }
+
+    fn go(&mut self) {
+        let Some(place) = self.someone() else { return };
+        let person = self.people.swap_remove(place);
+        self.note_left(person.room, &person.name);
+        if self.random.percent(50) {
+            return self.bench.end(person.client);
+        }
+        self.bench.send(person.client, "/quit bye\n");
+    }
+
+    fn rename(&mut self) {
+        let Some(place) = self.someone() else { return };
+        let name = self.free_name();
+        let person = &mut self.people[place];
+        self.bench.send(person.client, format!("/name {name}\n"));
+        let (room, old) = (person.room, std::mem::replace(&mut person.name, name));
+        self.note_left(room, &old);
+    }
+
+    fn move_on(&mut self) {
+        let Some(place) = self.someone() else { return };
+        let person = &mut self.people[place];
+        let to = if person.room == ROOMS[0] {
+            ROOMS[1]
+        } else {
+            ROOMS[0]
+        };
+        self.bench.send(person.client, format!("/join {to}\n"));
+        let (from, name) = (std::mem::replace(&mut person.room, to), person.name.clone());
+        self.note_left(from, &name);
+    }
+
+    fn say(&mut self) {
+        let Some(place) = self.someone() else { return };
+        let act = if self.random.percent(30) { "/me " } else { "" };
+        self.said += 1;
+        let line = format!("{act}line {}\n", self.said);
+        self.bench.send(self.people[place].client, line);
+    }
+
+    /// One of the readers does something.
+    fn read_on(&mut self) {
+        let place = self.random.within(0..=READERS - 1);
+        let does = self.random.within(0..=5);
+        let reader = &self.readers[place];
+        let (client, there) = (reader.client, reader.there.clone());
+        let line = match (does, there) {
+            (0, Some(room)) => format!("PART {room}"),
+            (1, _) => "JOIN #lobby".to_owned(),
+            (2, _) => "JOIN #games".to_owned(),
+            (3, Some(room)) => format!("NOTICE {room} :note"),
+            (_, Some(room)) => format!("PRIVMSG {room} :word"),
+            (_, None) => return,
+        };
+        if line.starts_with("JOIN") || line.starts_with("PART") {
+            // It reads what it was told, so that it is known where it is.
+            self.settle();
+            let reader = &mut self.readers[place];
+            let (name, there) = (reader.name.clone(), reader.there.clone());
+            if let Some(room) = there.filter(|room| line != format!("JOIN {room}")) {
+                self.left.insert((room, name), self.step);
+            }
+            self.step += 1;
+            self.readers[place].since = self.step;
+        }
+        self.bench.send(client, format!("{line}\r\n"));
+        if line.starts_with("JOIN") || line.starts_with("PART") {
+            self.settle();
+        }
+    }
+
+    /// What waits at this time is done, and everybody hears it.
+    fn settle(&mut self) {
+        loop {
+            self.bench.settle();
+            let mut waits = false;
+            for place in 0..self.readers.len() {
+                waits |= self.take(place, usize::MAX);
+            }
+            if !waits {
+                return;
+            }
+        }
+    }
+
+    /// A reader takes so much; gives whether there was something.
+    fn take(&mut self, place: usize, bytes: usize) -> bool {
+        let now = self.bench.now();
+        let reader = &mut self.readers[place];
+        let network = self.bench.network();
+        let waits = network.connections[reader.client].is_takeable();
+        network.take(reader.client, bytes);
+        let got = std::mem::take(&mut network.connections[reader.client].received);
+        reader.hear(&got, now, &self.left);
+        waits
+    }
+
+    fn step(&mut self) {
+        self.step += 1;
+        let many = if self.random.percent(10) {
+            self.random.within(5..=BURST)
+        } else {
+            1
+        };
+        let does = self.random.within(0..=99);
+        for _ in 0..many {
+            match does {
+                0..=24 => self.come(),
+                25..=44 => self.go(),
+                45..=54 => self.rename(),
+                55..=64 => self.move_on(),
+                65..=84 => self.say(),
+                _ => self.read_on(),
+            }
+        }
+        self.pass_a_little();
+        for place in 0..self.readers.len() {
+            let bytes = if self.readers[place].is_slow {
+                200
+            } else {
+                usize::MAX
+            };
+            self.take(place, bytes);
+        }
+    }
+
+    /// Time passes turn by turn, so that it is known when something was heard.
+    fn pass_a_little(&mut self) {
+        let until = self.bench.now() + ms(self.random.within(0..=300) as u64);
+        while self.bench.now() < until {
+            self.bench.settle();
+            self.hear_at_once();
+            let next = self
+                .bench
+                .server
+                .wakes_at()
+                .map_or(until, |at| at.min(until));
+            let now = self.bench.now();
+            self.bench.pass(next.saturating_sub(now).max(ms(1)));
+            self.hear_at_once();
+        }
+        self.bench.settle();
+        self.hear_at_once();
+        for person in &self.people {
+            self.bench.server.network().connections[person.client]
+                .received
+                .clear();
+        }
+    }
+
+    fn hear_at_once(&mut self) {
+        for place in 0..self.readers.len() {
+            if !self.readers[place].is_slow {
+                self.take(place, usize::MAX);
+            }
+        }
+    }
+
+    /// When all was told and everybody has spoken, everybody knows those who are there, and no others.
+    fn check(&mut self) {
+        let until = self.bench.now() + ALL_TOLD;
+        while self.bench.now() < until {
+            self.bench.pass(ms(50));
+            self.settle();
+        }
+        for person in &self.people {
+            self.bench.server.network().connections[person.client].send(b"at last\n");
+            self.bench
+                .server
+                .network()
+                .deliver(person.client, usize::MAX);
+        }
+        let rooms: Vec<(String, String)> = self
+            .readers
+            .iter()
+            .filter_map(|reader| Some((reader.there.clone()?, reader.name.clone())))
+            .collect();
+        for place in 0..self.readers.len() {
+            if let Some(room) = self.readers[place].there.clone() {
+                let client = self.readers[place].client;
+                self.bench
+                    .send(client, format!("PRIVMSG {room} :at last\r\n"));
+            }
+        }
+        self.settle();
+        self.bench.pass(ms(2000));
+        self.settle();
+        for reader in &self.readers {
+            let Some(room) = &reader.there else { continue };
+            let people = self
+                .people
+                .iter()
+                .map(|it| (format!("#{}", it.room), it.name.clone()));
+            let there = people.chain(rooms.iter().cloned());
+            let there: BTreeSet<String> = there
+                .filter(|(at, _)| at == room)
+                .map(|(_, name)| name)
+                .collect();
+            assert_eq!(reader.known, there, "{} knows", reader.name);
+        }
+    }
+}
+
+#[test]
+fn who_keeps_a_list_knows_everybody_of_whom_they_hear() {
+    let (mut lines, mut told) = (0, [0; 3]);
+    for seed in 0..SEEDS {
+        let mut crowd = Crowd::new(seed);
+        for _ in 0..STEPS {
+            crowd.step();
+        }
+        crowd.check();
+        for reader in &crowd.readers {
+            lines += reader.lines;
+            for (sum, times) in told.iter_mut().zip(&reader.told) {
+                *sum += times.len();
+            }
+        }
+    }
+    println!("{lines} lines, {told:?} told one by one");
+    let least = lines.min(told[0]).min(told[1]).min(told[2]);
+    assert!(least > 1000, "so little proves nothing: {lines}, {told:?}");
+}
