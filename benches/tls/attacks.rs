@@ -73,7 +73,9 @@ pub(crate) fn all(core: Option<usize>, seconds: u64) -> io::Result<()> {
         ("lines of 64 bytes, full records", true, |_, all| {
             keep_sending(all, lines)
         }),
-        ("key updates", true, |_, all| keep_sending(all, key_updates)),
+        ("a key update, and a broken record", true, |_, all| {
+            keep_sending(all, key_update)
+        }),
     ];
     for (name, is_in, attack) in attacks {
         let server = Server::start(core, &[])?;
@@ -228,8 +230,7 @@ fn lines(forger: &mut Forger, out: &mut Vec<u8>) -> io::Result<()> {
     forger.add(ContentType::ApplicationData, &lines, out)
 }
 
-/// Each wants an answer (RFC 8446, section 4.6.3), and a byte between them lets rustls forgive them.
-fn key_updates(forger: &mut Forger, out: &mut Vec<u8>) -> io::Result<()> {
-    // The keys change behind the first one, so that all behind it is a broken record.
+/// It wants an answer (RFC 8446, section 4.6.3), and the keys change behind it: what comes then is a broken record.
+fn key_update(forger: &mut Forger, out: &mut Vec<u8>) -> io::Result<()> {
     forger.add(ContentType::Handshake, &[24, 0, 0, 1, 1], out)
 }

@@ -112,6 +112,9 @@ pub(super) struct Admission {
     per_address: HashMap<Prefix, u32>,
     /// Until when what each prefix has connected is more than nothing.
     connects: Debts,
+    /// The same of handshakes.
+    #[cfg(feature = "tls")]
+    handshakes: Debts,
     refused: usize,
     /// An operator turns newcomers away.
     pub(super) drains: bool,
@@ -134,6 +137,8 @@ impl Admission {
             complaints: Window::default(),
             per_address: HashMap::new(),
             connects: Debts::default(),
+            #[cfg(feature = "tls")]
+            handshakes: Debts::default(),
             refused: 0,
             drains: false,
             passing_errors: 0,
@@ -318,6 +323,24 @@ impl Admission {
             return None;
         }
         Some(too_early.as_millis().div_ceil(1000) as u64)
+    }
+
+    /// Counts a handshake that a prefix begins, unless it has begun twice as many as it may connect: so who connects too
+    /// often is told so, but not without end. Gives whether it is counted.
+    #[cfg(feature = "tls")]
+    pub(super) fn shakes_hands(&mut self, prefix: Prefix, now: Instant) -> bool {
+        let Some(rate) = self.limits.connects_per_minute else {
+            return true;
+        };
+        let interval = Duration::from_secs(60) / rate.saturating_mul(2);
+        let burst = self.limits.per_address_max.unwrap_or(CONNECTS_BURST);
+        let burst = burst.saturating_mul(2);
+        let paid_at = self.handshakes.paid_at(prefix, now).unwrap_or(now) + interval;
+        let is_counted = paid_at <= now + interval * burst;
+        if is_counted {
+            self.handshakes.note(prefix, paid_at, now);
+        }
+        is_counted
     }
 
     /// A session holds a descriptor from now on.

@@ -1,4 +1,4 @@
-//! Handshakes that failed: told in one line a second, however many they are.
+//! Handshakes: how many there are in a turn, and those that failed, told in one line a second, however many they are.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -9,8 +9,37 @@ use log::info;
 /// Why one fails whose address has enough of them.
 pub(super) const CROWDING: &str = "per-address";
 
+/// Why one fails whose address has begun too many of late.
+pub(super) const CONNECTING: &str = "connect-rate";
+
+/// At most 16 of those at the door shake hands in one turn …
+const TURN_HANDSHAKES_MAX: usize = 16;
+
+/// … and none once they took 5 ms, which is 16 with P-256, four with RSA of 2,048 bits, and one with 4,096.
+const TURN_TIME_MAX: Duration = Duration::from_millis(5);
+
 /// A line a second is told of them at most.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// What a turn has done of handshakes.
+#[derive(Debug, Default)]
+pub(super) struct Handshakes {
+    count: usize,
+    took: Duration,
+}
+
+impl Handshakes {
+    /// Whether there are to be no more in this turn.
+    pub(super) fn are_over(&self) -> bool {
+        self.count >= TURN_HANDSHAKES_MAX || self.took >= TURN_TIME_MAX
+    }
+
+    /// One was gone on with, which took so long.
+    pub(super) fn spend(&mut self, took: Duration) {
+        self.count += 1;
+        self.took += took;
+    }
+}
 
 /// How many handshakes have failed since that was last told, by why they did.
 #[derive(Debug, Default)]

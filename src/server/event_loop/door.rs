@@ -14,7 +14,7 @@ use crate::origin::Origin;
 use crate::server::admission::{CountedAs, Decision};
 use crate::server::door::{Comer, Verdict, Waiting};
 #[cfg(feature = "tls")]
-use crate::server::handshakes::CROWDING;
+use crate::server::handshakes::{Handshakes, CROWDING};
 use crate::server::network::{Network, Owner};
 use crate::stream::{Read, Readiness, Write};
 
@@ -28,7 +28,7 @@ const TURN_ANSWERS_MAX: usize = 16;
 pub(super) struct Budget {
     answers: usize,
     #[cfg(feature = "tls")]
-    pub(super) handshakes: usize,
+    pub(super) handshakes: Handshakes,
 }
 
 impl<N: Network> EventLoop<N> {
@@ -96,7 +96,7 @@ impl<N: Network> EventLoop<N> {
         let mut budget = Budget {
             answers: TURN_ANSWERS_MAX,
             #[cfg(feature = "tls")]
-            handshakes: super::tls::TURN_HANDSHAKES_MAX,
+            handshakes: Handshakes::default(),
         };
         for _ in 0..self.door.writable() {
             if let Some(slot) = self.door.next_writable() {

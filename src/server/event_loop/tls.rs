@@ -13,14 +13,11 @@ use crate::ledger::CloseReason;
 use crate::origin::{Origin, Security};
 use crate::server::certificate;
 use crate::server::door::Verdict;
-use crate::server::handshakes::{Failures, CROWDING};
+use crate::server::handshakes::{Failures, CONNECTING, CROWDING};
 use crate::server::network::Network;
 use crate::settings::{Service, Settings, SettingsError};
 use crate::stream::tls::{Handshake, Identity, Version};
 use crate::stream::Read;
-
-/// At most 16 of those at the door shake hands in one turn, which takes 5 ms with P-256.
-pub(super) const TURN_HANDSHAKES_MAX: usize = 16;
 
 /// What the loop has for TLS.
 #[derive(Debug)]
@@ -143,6 +140,10 @@ impl<N: Network> EventLoop<N> {
         if from.is_some_and(|from| self.is_crowding(from, 0)) {
             return self.end_at_door(slot, &Verdict::NoHandshake(CROWDING), now);
         }
+        let prefix = from.and_then(|from| self.admission.mark(from).prefix());
+        if prefix.is_some_and(|prefix| !self.admission.shakes_hands(prefix, now)) {
+            return self.end_at_door(slot, &Verdict::NoHandshake(CONNECTING), now);
+        }
         let (Some(waiting), Some(identity)) = (self.door.get_mut(slot), &self.tls.identity) else {
             return self.end_at_door(slot, &Verdict::Over, now);
         };
@@ -161,14 +162,16 @@ impl<N: Network> EventLoop<N> {
         let Some(waiting) = self.door.get_mut(slot) else {
             return;
         };
-        if budget.handshakes == 0 {
+        if budget.handshakes.are_over() {
             return;
         }
-        budget.handshakes -= 1;
-        match self
+        let began_at = self.network.now();
+        let shaken = self
             .network
-            .shake_hands(&mut waiting.stream, &mut self.buffer)
-        {
+            .shake_hands(&mut waiting.stream, &mut self.buffer);
+        let took = self.network.now().saturating_duration_since(began_at);
+        budget.handshakes.spend(took);
+        match shaken {
             Handshake::Waits { blocked: false } => {}
             Handshake::Waits { blocked: true } => waiting.readiness.handle_read(Read::Blocked, 0),
             Handshake::Failed(why) => self.end_at_door(slot, &Verdict::NoHandshake(why), now),

@@ -12,6 +12,8 @@ mod operating;
 mod pacing;
 mod reading;
 mod settings;
+#[cfg(feature = "tls")]
+mod shaking_hands;
 mod work;
 
 use std::net::SocketAddr;

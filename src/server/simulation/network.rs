@@ -145,6 +145,11 @@ pub(in crate::server) struct SimulatedNetwork {
     /// All clients speak TLS.
     #[cfg(feature = "tls")]
     pub(super) is_in_tls: bool,
+    /// What going on with a handshake costs in time, and how often that was done.
+    #[cfg(feature = "tls")]
+    pub(super) handshake_cost: Duration,
+    #[cfg(feature = "tls")]
+    pub(super) handshakes: usize,
     /// What a write costs in time.
     pub(super) write_cost: Duration,
     pub(super) accepts: u64,
@@ -186,6 +191,10 @@ impl SimulatedNetwork {
             batch_max: 1024,
             #[cfg(feature = "tls")]
             is_in_tls: false,
+            #[cfg(feature = "tls")]
+            handshake_cost: Duration::ZERO,
+            #[cfg(feature = "tls")]
+            handshakes: 0,
             write_cost: Duration::ZERO,
             accepts: 0,
             acts: Vec::new(),

@@ -59,8 +59,12 @@ impl Server {
 
     pub(super) fn with(network: SimulatedNetwork, settings: &Settings) -> Self {
         let clock = network.clock.clone();
+        #[cfg(feature = "tls")]
+        let tls = settings.tls.certificate.is_some();
+        #[cfg(not(feature = "tls"))]
+        let tls = false;
         let chat = |dialect| Service::Chat {
-            tls: false,
+            tls,
             dialect,
             behind_proxy: false,
         };

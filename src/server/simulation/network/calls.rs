@@ -10,6 +10,8 @@ use super::{Act, SimulatedNetwork, Source, Stream};
 use crate::hub::{Ending, SessionId};
 use crate::origin::Origin;
 use crate::server::network::{Network, Owner, Peer, Wakeup};
+#[cfg(feature = "tls")]
+use crate::stream::tls::{Handshake, Identity, Version};
 use crate::stream::{Read, Write};
 
 impl Network for SimulatedNetwork {
@@ -172,6 +174,24 @@ impl Network for SimulatedNetwork {
             return written;
         }
         Write::by(|| self.write_once(client, slices))
+    }
+
+    #[cfg(feature = "tls")]
+    fn secure(&mut self, stream: &mut Stream, _: &Identity, _: bool, _: Vec<u8>) -> io::Result<()> {
+        self.connection(stream);
+        Ok(())
+    }
+
+    /// Its time is all that is simulated: it is over at once, and what follows is in clear.
+    #[cfg(feature = "tls")]
+    fn shake_hands(&mut self, stream: &mut Stream, _: &mut [u8]) -> Handshake {
+        self.connection(stream);
+        self.clock.pass(self.handshake_cost);
+        self.handshakes += 1;
+        Handshake::Done {
+            version: Version::Tls13,
+            bytes: 0,
+        }
     }
 
     #[cfg(feature = "tls")]
