@@ -47,7 +47,7 @@ fn who_never_ends_the_talk_of_capabilities_is_turned_away_after_30_s() {
         bench.pass(PATIENCE / 2);
         bench.send(client, "PING x\r\n");
         assert_eq!(bench.told(client), ":chatd.local PONG chatd.local :x\r\n");
-        bench.pass(PATIENCE / 2 - ms(100));
+        bench.pass((PATIENCE / 2).saturating_sub(ms(100)));
         assert_eq!(bench.told(client), "");
         assert!(!bench.is_closed(client));
         bench.pass(ms(200));
@@ -66,7 +66,7 @@ fn who_is_silent_for_120_s_is_asked_and_goes_after_as_long_without_an_answer() {
     bench.send(client, COMES);
     assert!(bench.told(client).contains(" 366 "));
     for _ in 0..2 {
-        bench.pass(SILENCE - ms(100));
+        bench.pass(SILENCE.saturating_sub(ms(100)));
         assert_eq!(bench.told(client), "");
         bench.pass(LOOKED_AT);
         assert_eq!(bench.told(client), ASKED);
@@ -75,7 +75,7 @@ fn who_is_silent_for_120_s_is_asked_and_goes_after_as_long_without_an_answer() {
     }
     bench.pass(SILENCE + LOOKED_AT);
     assert_eq!(bench.told(client), ASKED);
-    bench.pass(SILENCE - LOOKED_AT - ms(100));
+    bench.pass(SILENCE.saturating_sub(LOOKED_AT + ms(100)));
     assert_eq!(bench.told(client), "");
     assert!(bench.reasons().is_empty());
     bench.pass(LOOKED_AT * 2);
