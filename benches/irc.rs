@@ -1,9 +1,9 @@
-//! What the IRC dialect costs: a delivered line beside one in telnet, in one server, and what IRC clients with nothing
-//! good in mind cost two others who talk.
+//! What the IRC dialect costs: a delivered line beside one in telnet, in one server, and a byte to a browser beside both;
+//! and what IRC clients with nothing good in mind cost two others who talk.
 //!
-//! In one room there are people with telnet, in another one as many IRC clients. They talk by turns, so that all the CPU
-//! time of the server is of the one or of the other, and what else the machine does meets both alike. Then attackers do
-//! one thing each as fast as they may, under the default settings, and two talk in a room of their own.
+//! In one room there are people with telnet, in another one as many IRC clients, in a third as many browsers. They talk
+//! by turns, so that all the CPU time of the server is of one of them, and what else the machine does meets all alike.
+//! Then attackers do one thing each as fast as they may, under the default settings, and two talk in a room of their own.
 //!
 //! ```text
 //! cargo bench --bench irc                    500 sessions of each, 64 attackers beside 1,000 people
@@ -12,8 +12,8 @@
 //! ```
 //!
 //! `CHATD_BENCH_SERVER` names another server binary than the one just built. The exit status is 1 when something could not
-//! be measured, a line was lost, or a bound does not hold: a line that is delivered in IRC costs at most 1.1 times what it
-//! costs in telnet; beside attackers 99 in 100 lines of two others come within 50 ms.
+//! be measured, a line was lost, or a bound does not hold: a line that is delivered in IRC, and a byte to a browser, costs
+//! at most 1.1 times what it costs in telnet; beside attackers 99 in 100 lines of two others come within 50 ms.
 
 #![forbid(unsafe_code)]
 // The clock is what a bench is about.

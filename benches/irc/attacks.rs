@@ -78,7 +78,7 @@ const CASES: &[Case] = &[
 ];
 
 pub(super) fn measure(size: &Size, core: Option<usize>) -> io::Result<bool> {
-    let (server, irc) = start(core, &[])?;
+    let (server, [irc, _]) = start(core, &[])?;
     println!(
         "{} attackers beside {} people, under the default settings; of others who talk by twos:",
         size.attackers, size.people
@@ -92,7 +92,7 @@ pub(super) fn measure(size: &Size, core: Option<usize>) -> io::Result<bool> {
         for number in 0..size.attackers {
             let attacker = connect(irc)?;
             let greeting = Speech::Irc.come(&format!("z{number}"), "lobby");
-            (&attacker).write_all(greeting.as_bytes())?;
+            (&attacker).write_all(&greeting)?;
             attacker.set_nonblocking(true)?;
             attackers.push((attacker, sends(number).into_bytes(), 0));
         }
@@ -171,7 +171,7 @@ impl Pairs {
             for (person, name) in pair.iter_mut().zip(["first", "other"]) {
                 let come =
                     Speech::Telnet.come(&format!("{name}{number:02}"), &format!("p{number}"));
-                person.write_all(come.as_bytes())?;
+                person.write_all(&come)?;
             }
             settle(Speech::Telnet, &mut pair)?;
             pairs.push(pair);

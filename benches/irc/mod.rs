@@ -1,4 +1,4 @@
-//! The parts of the bench, and who takes part: people with telnet, and IRC clients.
+//! The parts of the bench, and who takes part: people with telnet, IRC clients, and browsers.
 
 mod attacks;
 mod cost;
@@ -63,22 +63,24 @@ pub(crate) fn bench(arguments: &[String]) -> io::Result<bool> {
     Ok(is_test || holds)
 }
 
-/// A server, and where IRC is spoken there.
-fn start(core: Option<usize>, settings: &[&str]) -> io::Result<(Process, SocketAddr)> {
+/// A server, and where IRC is spoken there, and to browsers.
+fn start(core: Option<usize>, settings: &[&str]) -> io::Result<(Process, [SocketAddr; 2])> {
     let mut command = launcher(core, &chatd_path())?;
     command.args(["-l", "telnet://127.0.0.1:0", "-l", "irc://127.0.0.1:0"]);
+    command.args(["-l", "http://127.0.0.1:0"]);
     for setting in settings {
         command.args(["-o", setting]);
     }
     let mut server = Process::start(&mut command, "irc-server.log")?;
-    let address = server.next_address("irc")?;
-    Ok((server, address))
+    let addresses = [server.next_address("irc")?, server.next_address("http")?];
+    Ok((server, addresses))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Speech {
     Telnet,
     Irc,
+    Web,
 }
 
 impl Speech {
@@ -87,29 +89,41 @@ impl Speech {
         match self {
             Self::Telnet => format!("t{number:05}"),
             Self::Irc => format!("i{number:05}"),
+            Self::Web => format!("w{number:05}"),
         }
     }
 
     /// Comes in under this name, and goes to this room.
-    fn come(self, name: &str, room: &str) -> String {
+    fn come(self, name: &str, room: &str) -> Vec<u8> {
         match self {
-            Self::Telnet => format!("/name {name}\n/quiet on\n/join {room}\n"),
-            Self::Irc => format!("NICK {name}\r\nUSER {name} 0 * :x\r\nJOIN #{room}\r\n"),
+            Self::Telnet => format!("/name {name}\n/quiet on\n/join {room}\n").into(),
+            Self::Irc => format!("NICK {name}\r\nUSER {name} 0 * :x\r\nJOIN #{room}\r\n").into(),
+            Self::Web => {
+                let asks = [
+                    format!("/name {name}"),
+                    "/quiet on".into(),
+                    format!("/join {room}"),
+                ];
+                let frames = asks.iter().flat_map(|ask| frame(ask));
+                UPGRADE.bytes().chain(frames).collect()
+            }
         }
     }
 
-    fn say(self, room: &str, words: &str) -> String {
+    fn say(self, room: &str, words: &str) -> Vec<u8> {
         match self {
-            Self::Telnet => format!("{words}\n"),
-            Self::Irc => format!("PRIVMSG #{room} :{words}\r\n"),
+            Self::Telnet => format!("{words}\n").into(),
+            Self::Irc => format!("PRIVMSG #{room} :{words}\r\n").into(),
+            Self::Web => frame(words),
         }
     }
 
-    /// What the others hear of that.
+    /// What the others hear of that; of what a browser hears, the end.
     fn heard(self, name: &str, room: &str, words: &str) -> String {
         match self {
             Self::Telnet => format!("<{name}> {words}\r\n"),
             Self::Irc => format!(":{name}!{name}@chatd PRIVMSG #{room} :{words}\r\n"),
+            Self::Web => format!(",\"n\":\"{name}\",\"x\":\"{words}\"}}"),
         }
     }
 
@@ -121,8 +135,40 @@ impl Speech {
                 b"!! nobody here is called nobody\r\n",
             ),
             Self::Irc => (b"PING mark\r\n", b" PONG chatd.local :mark\r\n"),
+            Self::Web => (
+                b"\x81\x90\0\0\0\0/msg nobody psst",
+                b"nobody here is called nobody\"}",
+            ),
         }
     }
+}
+
+const UPGRADE: &str =
+    "GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+/// A message of a browser of at most 125 bytes, masked with zeros.
+fn frame(words: &str) -> Vec<u8> {
+    let mut frame = vec![0x81, 0x80 | words.len() as u8, 0, 0, 0, 0];
+    frame.extend_from_slice(words.as_bytes());
+    frame
+}
+
+/// Reads one message to a browser; gives how many bytes it took.
+fn read_frame(person: &mut TcpStream, message: &mut Vec<u8>) -> io::Result<usize> {
+    let mut head = [0; 4];
+    person.read_exact(&mut head[..2])?;
+    let (length, taken) = match head {
+        [0x81, 126, ..] => {
+            person.read_exact(&mut head[2..])?;
+            (usize::from(u16::from_be_bytes([head[2], head[3]])), 4)
+        }
+        [0x81, length @ ..=125, ..] => (usize::from(length), 2),
+        _ => return Err(io::Error::other("it is no message of text")),
+    };
+    message.resize(length, 0);
+    person.read_exact(message)?;
+    Ok(taken + length)
 }
 
 fn connect(address: SocketAddr) -> io::Result<TcpStream> {
@@ -142,7 +188,11 @@ fn people(
     let mut people = Vec::with_capacity(count);
     for number in 0..count {
         let mut person = connect(address)?;
-        person.write_all(speech.come(&speech.name(number), room).as_bytes())?;
+        person.write_all(&speech.come(&speech.name(number), room))?;
+        if speech != Speech::Telnet {
+            // The door has its bound: who is let in makes room for the next.
+            settle(speech, std::slice::from_mut(&mut person))?;
+        }
         people.push(person);
     }
     settle(speech, &mut people)?;
