@@ -281,6 +281,15 @@ fn what_is_no_handshake_fails_by_its_kind() {
         endless.extend_from_slice(&payload);
     }
     assert_eq!(failed(try_with(&endless, false, 0)).0, "too-long");
+    // Nor is it waited for more once so much has come, however much room there is.
+    let mut wire = Wire {
+        incoming: endless[..HANDSHAKE_BYTES_MAX].to_vec(),
+        cut: usize::MAX,
+        ..Wire::default()
+    };
+    let mut tls = Tls::new(&identity(&generated), false, Vec::new()).unwrap();
+    let outcome = tls.shake_hands(&mut wire, &mut vec![0; 4 * HANDSHAKE_BYTES_MAX]);
+    assert_eq!(outcome, Handshake::Failed("too-long"));
 }
 
 /// Whatever is cut, each byte comes once and in order, in both directions, and nothing waits without a reason.
