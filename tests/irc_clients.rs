@@ -13,6 +13,7 @@ use std::env;
 use std::process::{Child, Command, Stdio};
 
 use libtest_mimic::{Arguments, Trial};
+use support::browser::Browser;
 use support::person::Person;
 use support::programs::is_installed;
 use support::server::{chatd, Server};
@@ -20,6 +21,31 @@ use window::{Call, Window};
 
 const IRSSI: Call = &["irssi", "-c", "HOST", "-p", "PORT", "-n", "bob"];
 const WEECHAT: Call = &["weechat", "irc://bob@HOST:PORT"];
+
+/// They send one line in two seconds of their own accord, unless they are told before they connect that they need not;
+/// nor do they ask then whether what is pasted is to be sent.
+const IN_HASTE: [(Call, &[&str]); 2] = [
+    (
+        &["irssi", "-n", "bob"],
+        &[
+            "/set cmd_queue_speed 10msecs",
+            "/set paste_verify_line_count 0",
+            "/connect HOST PORT",
+        ],
+    ),
+    (
+        &["weechat"],
+        &[
+            "/set irc.server_default.anti_flood_prio_high 0",
+            "/set weechat.look.paste_max_lines -1",
+            "/server add chat HOST/PORT -nicks=bob",
+            "/connect chat",
+        ],
+    ),
+];
+
+/// What somebody pastes.
+const PASTED: usize = 20;
 
 /// What a bot is to say again.
 const LINES: usize = 1000;
@@ -37,6 +63,10 @@ fn main() {
     let has_screen = |client: Call| is_installed(client[0]) && is_installed("tmux");
     add("a talk with irssi", has_screen(IRSSI), || talk(IRSSI));
     add("a talk with WeeChat", has_screen(WEECHAT), || talk(WEECHAT));
+    add("much from irssi", has_screen(IRSSI), || much(IN_HASTE[0]));
+    add("much from WeeChat", has_screen(WEECHAT), || {
+        much(IN_HASTE[1]);
+    });
     let finds = |mut command: Command| {
         let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
         status.is_ok_and(|status| status.success())
@@ -53,11 +83,12 @@ fn main() {
 fn server(settings: &[&str]) -> Server {
     let mut command = chatd();
     command.args(["-l", "127.0.0.1:0", "-l", "irc://127.0.0.1:0"]);
+    command.args(["-l", "http://127.0.0.1:0"]);
     for setting in settings {
         command.args(["-o", setting]);
     }
     let server = Server::spawn(&mut command);
-    server.output.wait_for("listening irc://");
+    server.output.wait_for("listening http://");
     server
 }
 
@@ -132,6 +163,18 @@ impl Screen {
         self.0.enters(line);
     }
 
+    fn joins(&self, ann: &mut Person) {
+        self.shows(&["End of /MOTD command"]);
+        self.enters("/join #lobby");
+        ann.expect("-- bob joined (2 here)");
+    }
+
+    /// Pastes text, as a terminal does that marks what is pasted if it is asked to.
+    fn pastes(&self, text: &str) {
+        self.0.tmux(&["set-buffer", text]);
+        self.0.tmux(&["paste-buffer", "-p"]);
+    }
+
     /// Waits until these words stand in one row; what stands between them, and how it looks, is the client's.
     #[track_caller]
     fn shows(&self, words: &[&str]) {
@@ -158,9 +201,7 @@ impl Screen {
 fn both_there(client: Call, server: &Server) -> (Person, Screen) {
     let mut ann = server.join("ann");
     let bob = Screen::open(client, server);
-    bob.shows(&["End of /MOTD command"]);
-    bob.enters("/join #lobby");
-    ann.expect("-- bob joined (2 here)");
+    bob.joins(&mut ann);
     (ann, bob)
 }
 
@@ -202,4 +243,55 @@ fn talk(client: Call) {
     bob.enters("/quit bye");
     ann.expect("-- 罗永浩 left: bye (1 here)");
     bob.does_not_show("the end");
+}
+
+/// With a browser beside them: lines that are pasted, a line of 4,096 bytes, and a `/ping`, all of which arrive.
+fn much((client, begin): (Call, Call)) {
+    let server = server(&[]);
+    let mut ann = server.join("ann");
+    let bob = Screen::open(client, &server);
+    bob.shows(&["[", "]"]);
+    for line in support::programs::calling(begin, server.address("irc")) {
+        bob.enters(&line);
+    }
+    bob.joins(&mut ann);
+    let eve = Browser::open(server.address("http"), "", &[]);
+    let mut eve = eve.unwrap_or_else(|refused| panic!("{refused:?}"));
+    eve.say("/name eve");
+    ann.expect("-- eve joined (3 here)");
+    eve.say("hello from a page");
+    ann.expect("<eve> hello from a page");
+    bob.shows(&["eve", "hello from a page"]);
+    // A page hears its own lines.
+    assert_eq!(eve.skip_until("said")["x"], "hello from a page");
+    bob.enters("/ping ann");
+    // Nobody answers that; what is typed behind it goes on. Behind a paste irssi would take it for words.
+    bob.enters("still here");
+    ann.expect("<bob> still here");
+    assert_eq!(eve.skip_until("said")["x"], "still here");
+    let lines: Vec<String> = (0..PASTED).map(|n| format!("line {n} 罗永浩")).collect();
+    bob.pastes(&format!("{}\n", lines.join("\n")));
+    for line in &lines {
+        ann.expect(&format!("<bob> {line}"));
+        let said = eve.skip_until("said");
+        assert_eq!(said["x"], **line);
+    }
+    // The client sends it in several lines, each of which is cut between two characters.
+    let word = "Straße-罗永浩 ";
+    let long = word.repeat(4096 / word.len());
+    bob.pastes(&long);
+    bob.0.press("Enter");
+    let mut heard = String::new();
+    while heard.len() < long.trim_end().len() {
+        let line = ann.read_line().expect("a line");
+        let part = line
+            .strip_prefix("<bob> ")
+            .unwrap_or_else(|| panic!("{line}"));
+        // A client may cut at a space, which is in neither part then.
+        let rest = &long[heard.len()..];
+        let rest = rest.strip_prefix(' ').filter(|_| !part.starts_with(' '));
+        heard += if rest.is_some() { " " } else { "" };
+        heard += part;
+        assert!(long.starts_with(&heard), "{heard:?}");
+    }
 }

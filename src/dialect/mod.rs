@@ -469,6 +469,13 @@ impl Codec {
         matches!(self, Self::Irc(_))
     }
 
+    /// The name that its client gave beside the others is forgotten.
+    pub(crate) fn forget_real(&mut self) {
+        if let Self::Irc(codec) = self {
+            codec.forget_real();
+        }
+    }
+
     /// The session has this name.
     pub(crate) fn set_nick(&mut self, name: &str) {
         if let Self::Irc(codec) = self {

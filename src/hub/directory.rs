@@ -267,10 +267,15 @@ impl Core {
         }
     }
 
-    /// Gives somebody who has registered the name that they came with; who is muted has none.
+    /// Gives somebody who has registered the name that they came with; who is muted has none, nor a real
+    /// name.
     pub(super) fn name_newcomer<T>(&mut self, session: &mut Session<T>, opening: &Opening) {
         if let Opening::Irc(coming) = opening {
             let is_muted = self.mute_of(session).is_some();
+            if is_muted {
+                // It is a text that others read.
+                session.codec.forget_real();
+            }
             let is_free = |core: &mut Self, name: &Name| match name.kind() {
                 Kind::Chosen(text) => core.may_be_named(text).is_ok(),
                 Kind::Guest(_) => false,

@@ -232,15 +232,20 @@ impl<T> Hub<T> {
         let mut arrivals =
             arrivals.filter_map(|(at, who)| Some((at, listed_as(&self.sessions, others, who)?)));
         let listed = arrivals.by_ref().take(most);
-        let listed: Vec<_> = listed.map(|(_, it)| it).collect();
+        let mut listed: Vec<_> = listed.map(|(_, it)| it).collect();
+        let unlisted = room.here() - listed.len();
         let cut_at = arrivals.next().map(|(at, _)| at).filter(|_| is_one_by_one);
         drop(arrivals);
+        if is_one_by_one {
+            let more = most.saturating_sub(listed.len());
+            listed.extend(room.departing().take(more));
+        }
         let here = Here {
             room: None,
             count: room.here(),
             begins: true,
             listed: &listed,
-            unlisted: room.here() - listed.len(),
+            unlisted,
             listening: Some(room.listening()),
         };
         let reply = Reply::Arrived(Arrived {

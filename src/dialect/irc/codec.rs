@@ -178,6 +178,10 @@ impl Codec {
         &self.real
     }
 
+    pub(in crate::dialect) fn forget_real(&mut self) {
+        self.real = "".into();
+    }
+
     pub(in crate::dialect) fn is_hidden(&self) -> bool {
         self.is_hidden
     }

@@ -22,10 +22,9 @@ fn whose(id: SessionId) -> Whose<'static> {
 impl Room {
     /// Somebody at another node is here.
     pub(in crate::hub) fn arrive(&mut self, id: SessionId, name: &Name, now: Instant) -> Announced {
-        let announced = self.admit(id, now);
+        let announced = self.admit(id, name, now);
         self.abroad += 1;
         if announced.told == Told::ByName {
-            self.forget_departure(name);
             let here = self.here();
             let joined = Event::Presence(Presence::Joined { name, here });
             self.say_to_all(&joined, Some(id), USER);

@@ -1,14 +1,15 @@
 //! Those who keep a list of who is there, as IRC clients do: they are told of each who comes and goes, in a crowd later.
 //!
-//! Invariant: nobody hears a line of somebody whom they were not told of. Being told twice does no harm.
+//! Invariant: nobody hears a line of somebody whom they were not told of. Being told twice does no harm; being told that
+//! somebody has gone of whom they were not told is noise on a screen, and of themselves the end of their being here.
 
 use std::time::Instant;
 
-use crate::dialect::event::{Event, Presence};
+use crate::dialect::event::{Event, Listed, Presence};
 use crate::dialect::Encoding;
 use crate::hub::room::feed::Listeners;
 use crate::hub::room::presence::{Announced, Audience, Departure};
-use crate::hub::room::{Room, Whose};
+use crate::hub::room::{Room, Whose, LONG_AGO};
 use crate::name::Name;
 
 impl Room {
@@ -56,7 +57,7 @@ impl Room {
         };
         let is_known = announced
             .introduced
-            .is_some_and(|introduced| !is_left_out(introduced));
+            .is_some_and(|introduced| introduced != LONG_AGO && !is_left_out(introduced));
         if is_known || !self.has_lists() {
             return;
         }
@@ -68,11 +69,24 @@ impl Room {
         self.say_of(whose, &joined, self.listeners_of(Audience::OneByOne));
     }
 
-    /// Somebody with this name is here again, so nobody is to be told that they have gone.
-    pub(super) fn forget_departure(&mut self, name: &Name) {
-        if let Some(gates) = self.gates.as_deref_mut() {
-            gates.departures.forget(name);
-        }
+    /// Somebody with this name is here again, so nobody is to be told that they have gone. Gives whether those who keep
+    /// a list have the name in it still.
+    pub(super) fn forget_departure(&mut self, name: &Name) -> bool {
+        let gates = self.gates.as_deref_mut();
+        gates.is_some_and(|gates| gates.departures.forget(name))
+    }
+
+    /// Those who have gone and are still in the lists of others. A newcomer who keeps one has them in it as well, for
+    /// it hears, too, that they go.
+    pub(in crate::hub) fn departing(&self) -> impl Iterator<Item = Listed<'_>> {
+        let departures = self.gates.iter().flat_map(|it| it.departures.waiting());
+        departures.map(|departure| Listed {
+            name: &departure.name,
+            user: &departure.user,
+            away: false,
+            op: false,
+            unreachable: false,
+        })
     }
 
     /// Whether the session at this place was introduced to those who keep a list.

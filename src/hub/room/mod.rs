@@ -40,6 +40,10 @@ const SPEAKERS_MAX: usize = 128;
 /// A room with fewer members keeps no buffers while nothing is said in it: there may be thousands.
 const CROWD_MIN: usize = 8;
 
+/// Stands for the introduction of somebody before, whose name one has taken: it is in all lists but perhaps that of who gave
+/// it up. So they are introduced again before their first line, and others are told when they go.
+const LONG_AGO: u32 = 0;
+
 /// One room.
 ///
 /// What it holds or has to tell is changed through `Rooms::change` alone.
@@ -295,12 +299,11 @@ impl Room {
         let Some(id) = member.filter(|it| it.announced.is_none()).map(|it| it.id) else {
             return false;
         };
-        let announced = self.admit(id, now);
+        let announced = self.admit(id, name, now);
         if let Some(member) = self.members.get_mut(place) {
             member.announced = Some(announced);
         }
         if announced.told == Told::ByName {
-            self.forget_departure(name);
             let here = self.here();
             let joined = Event::Presence(Presence::Joined { name, here });
             self.say_to_others(&joined, place, user);
@@ -309,7 +312,7 @@ impl Room {
     }
 
     /// Somebody is here from now on; says how that is to be told.
-    fn admit(&mut self, id: SessionId, now: Instant) -> Announced {
+    fn admit(&mut self, id: SessionId, name: &Name, now: Instant) -> Announced {
         // Nobody is told of who makes a room.
         let makes_it =
             self.gates.is_none() && self.members.len() + self.abroad <= 1 && self.serial > 0;
@@ -318,12 +321,13 @@ impl Room {
         } else {
             self.gates.get_or_insert_default().joins.admit(now)
         };
+        let is_listed = self.forget_departure(name);
         let introduced = match told {
             Told::ByName => {
                 self.introductions += 1;
                 Some(self.introductions)
             }
-            Told::InSum(_) => None,
+            Told::InSum(_) => is_listed.then_some(LONG_AGO),
         };
         Announced {
             arrival: self.arrivals.add(id),

@@ -142,7 +142,8 @@ pub(super) struct Departures {
     /// When those of the last second were told.
     told_at: VecDeque<Instant>,
     waiting: BTreeMap<u64, Departure>,
-    numbers: BTreeMap<Box<str>, u64>,
+    /// By names as those who keep a list compare them: without regard to the case of ASCII letters.
+    numbers: BTreeMap<String, u64>,
     count: u64,
 }
 
@@ -166,20 +167,23 @@ impl Departures {
         }
         self.forget(&departure.name);
         self.count += 1;
-        self.numbers
-            .insert(departure.name.text().into(), self.count);
+        self.numbers.insert(folded(&departure.name), self.count);
         self.waiting.insert(self.count, departure);
         None
     }
 
-    /// Nobody is told any more that somebody of this name has gone.
-    pub(super) fn forget(&mut self, name: &Name) {
+    /// Nobody is told any more that somebody of this name has gone; gives whether that was still to be told.
+    pub(super) fn forget(&mut self, name: &Name) -> bool {
         if self.waiting.is_empty() {
-            return;
+            return false;
         }
-        if let Some(number) = self.numbers.remove(&*name.text()) {
-            self.waiting.remove(&number);
-        }
+        let number = self.numbers.remove(&folded(name));
+        number.is_some_and(|number| self.waiting.remove(&number).is_some())
+    }
+
+    /// Those that wait, oldest first.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = &Departure> {
+        self.waiting.values()
     }
 
     /// When the next one is to be told.
@@ -197,10 +201,14 @@ impl Departures {
             return None;
         }
         let (_, departure) = self.waiting.pop_first()?;
-        self.numbers.remove(&*departure.name.text());
+        self.numbers.remove(&folded(&departure.name));
         self.told_at.push_back(now);
         Some(departure)
     }
+}
+
+fn folded(name: &Name) -> String {
+    name.text().to_ascii_lowercase()
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::time::Instant;
 use crate::dialect::event::{Event, Presence};
 use crate::hub::room::feed::Listeners;
 use crate::hub::room::presence::{Announced, Audience, Departure, Told};
-use crate::hub::room::{Room, Whose};
+use crate::hub::room::{Room, Whose, LONG_AGO};
 use crate::id::SessionId;
 use crate::name::Name;
 
@@ -77,17 +77,20 @@ impl Room {
             let listeners = self.listeners_of(Audience::Summed);
             self.say_of(whose, &renamed, listeners);
         }
+        let is_listed = self.forget_departure(to);
+        let becomes = is_listed.then_some(LONG_AGO);
         if announced.introduced.is_none() || !self.has_lists() {
+            announced.introduced = announced.introduced.or(becomes);
             return;
         }
         let departures = &mut self.gates.get_or_insert_default().departures;
-        if departures.admits(now) {
-            departures.forget(to);
+        if !is_listed && departures.admits(now) {
             let listeners = self.listeners_of(Audience::OneByOne);
             return self.say_of(whose, &renamed, listeners);
         }
-        // Too many: the old name goes in its time, and the new one is introduced when it speaks.
-        announced.introduced = None;
+        // Too many: the old name goes in its time, and the new one is introduced when it speaks. That of somebody who was
+        // to go before stays in the lists, for them.
+        announced.introduced = becomes;
         let departure = Departure {
             name: from.clone(),
             user: whose.user.into(),

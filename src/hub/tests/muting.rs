@@ -208,6 +208,31 @@ fn who_is_muted_hears_and_is_told_at_once_and_at_the_end() {
 }
 
 #[test]
+fn an_irc_client_from_a_muted_address_is_a_guest_without_a_real_name() {
+    let mut world = world();
+    let bob = world.join_at("bob", THERE);
+    world.join_at("ann", HERE);
+    world.mute("ann", HOUR, "spam");
+    let eve = world.register_at("eve", HERE);
+    world.turn();
+    let greeting = world.lines(eve);
+    let is_greeted = |line: &String| line.starts_with(":chatd.local 001 guest3 :");
+    assert!(greeting.iter().any(is_greeted), "{greeting:#?}");
+    let last = greeting.last().map(String::as_str);
+    let muted = ":chatd.local NOTICE guest3 :you are muted until 2024-10-04 15:05 UTC: spam";
+    assert_eq!(last, Some(muted));
+    world.enter(eve, "JOIN #lobby");
+    world.read(eve);
+    world.read(bob);
+    world.enter(eve, "PRIVMSG #lobby :hello");
+    world.enter(eve, "NICK eve");
+    world.enter(eve, "PRIVMSG bob :psst");
+    assert!(world.lines(bob).is_empty());
+    let told = world.ask(eve, "WHOIS guest3");
+    assert_eq!(told[0], ":chatd.local 311 guest3 guest3 eve chatd * :");
+}
+
+#[test]
 fn a_mute_that_is_over_hinders_nobody_before_it_was_noticed() {
     let mut world = world();
     let bob = world.join_at("bob", THERE);
