@@ -11,7 +11,7 @@ use std::process;
 
 use rustix::process::{getuid, Signal};
 use support::eventually;
-use support::operator::{is_last, Operator, Place};
+use support::operator::{is_last, without_numbers, Operator, Place};
 use support::person::{NoLine, Person};
 use support::server::{chatd, Server};
 
@@ -786,17 +786,4 @@ fn the_pages_have_every_reason_to_close() {
         let is_told = !matches!(reason, "quit" | "eof" | "reset" | "replaced");
         assert_eq!(codes.contains(&word), is_told, "{word} in docs/wire.md");
     }
-}
-
-/// Numbers are other ones each time.
-fn without_numbers(text: &str) -> String {
-    let mut without = String::new();
-    for char in text.chars() {
-        match char {
-            '0'..='9' if without.ends_with('#') => {}
-            '0'..='9' => without.push('#'),
-            _ => without.push(char),
-        }
-    }
-    without
 }

@@ -10,7 +10,7 @@ use std::process::Command;
 use libtest_mimic::Arguments;
 use socket2::{Domain, Socket, Type};
 use support::eventually;
-use support::operator::{Operator, Place};
+use support::operator::{without_numbers, Operator, Place};
 use support::own_network;
 use support::person::Person;
 use support::server::{chatd, Server};
@@ -419,17 +419,4 @@ fn the_page_for_the_night() {
     let mut scanner = scene.join("eve", "203.0.113.66");
     scanner.say("/name troll");
     scanner.skip_until("!! troll is not allowed here");
-}
-
-/// Numbers, and the moments made of them, are other ones each time.
-fn without_numbers(text: &str) -> String {
-    let mut without = String::new();
-    for char in text.chars() {
-        match char {
-            '0'..='9' if without.ends_with('#') => {}
-            '0'..='9' => without.push('#'),
-            _ => without.push(char),
-        }
-    }
-    without
 }

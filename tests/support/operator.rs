@@ -172,3 +172,16 @@ impl Operator {
 pub(crate) fn is_last(line: &str) -> bool {
     line.starts_with("-- ") || line.starts_with("!! ")
 }
+
+/// What an operator is told, with `#` for each number: those, and the moments made of them, are other ones each time.
+pub(crate) fn without_numbers(text: &str) -> String {
+    let mut without = String::new();
+    for char in text.chars() {
+        match char {
+            '0'..='9' if without.ends_with('#') => {}
+            '0'..='9' => without.push('#'),
+            _ => without.push(char),
+        }
+    }
+    without
+}

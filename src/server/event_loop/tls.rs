@@ -126,8 +126,8 @@ impl<N: Network> EventLoop<N> {
         }
     }
 
-    /// Whether one address, with so many more, shakes hands more often at a time than it may have sessions: else it could
-    /// take the place of all others. Who comes through a front end counts once it has said for whom.
+    /// Whether `more` handshakes of one address would be more at a time than it may have sessions, so that it cannot take
+    /// the place of all others. A connection through a front end counts once that has said for whom.
     pub(super) fn is_crowding(&self, from: Origin, more: usize) -> bool {
         let prefix = self.admission.mark(from).prefix();
         let bound = prefix.zip(self.admission.per_address_max());

@@ -18,7 +18,7 @@ const ROOMS: [&str; 2] = ["lobby", "games"];
 const READERS: usize = 4;
 /// At most this many come at once.
 const BURST: usize = 30;
-/// So many come, go or change names in any second, one by one.
+/// At most ten are told of one by one in any second, who come, go or change their names.
 const TOLD_MAX: usize = 10;
 /// By then all is told of those who have gone.
 const ALL_TOLD: Duration = Duration::from_secs(120);
