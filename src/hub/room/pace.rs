@@ -2,7 +2,7 @@
 //!
 //! To tell five hundred people is five hundred `send` calls, whether each carries one line or ten. So when lines come
 //! faster than they can be sent one by one they should share their sends. Sending is paid for with a credit, as in a
-//! token bucket: the credit grows with time, but only at a share of it, up to what it takes to tell everybody once. After
+//! token bucket: the credit grows with time, but only at a share of it, up to what it takes to tell everybody twice. After
 //! a quiet time a line is with everybody at once. Under load the room is told in rounds that are so much slower, a few
 //! people at a time, and each hears at once all that was said since the last round. The more lines are to share a round,
 //! the larger is the share, for then there is less to be won by waiting for another one.
@@ -17,9 +17,12 @@ const OTHERS: u32 = 9;
 /// At least this many lines are counted, so that sending takes a third of the time or more.
 const FEW_LINES: u32 = 4;
 /// A line that has no other to share with counts as this many: it is not worth delaying as much.
-const LONE_LINE: u32 = 7;
+const LONE_LINE: u32 = 9;
 /// More are not told apart.
 const LINES_MAX: u32 = 1000;
+
+/// At most what this many rounds cost is saved, so that one slow round of somebody who talks alone delays no line.
+const CREDIT_ROUNDS: u32 = 2;
 
 /// A round that takes less is not worth slowing down: the timer itself is no finer.
 const WORTH_WAITING: Duration = Duration::from_millis(1);
@@ -36,8 +39,8 @@ const PRESENCE_WAITS: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(in crate::hub) struct Pace {
     delay_max: Option<Duration>,
-    /// What it cost to tell one person, in the last round and in the one before; zero where there was none.
-    costs: [Duration; 2],
+    /// What it cost to tell one person in each of the last rounds, in ns, the latest first; zero where there was none.
+    costs: [u32; 4],
     /// How many were told since then, and what it took: of as many as there are in the room that is a round.
     round: (usize, Duration),
     /// How much time may be spent sending, as of `counted_at`.
@@ -65,7 +68,7 @@ impl Pace {
     pub(in crate::hub) fn new(delay_max: Option<Duration>) -> Self {
         Self {
             delay_max,
-            costs: [Duration::ZERO; 2],
+            costs: [0; 4],
             round: (0, Duration::ZERO),
             credit: Duration::ZERO,
             counted_at: None,
@@ -167,7 +170,9 @@ impl Pace {
         let (told, took) = self.round;
         // Who said it is not told.
         if told + 1 >= people {
-            self.costs = [took / count(told).max(1), self.costs[0]];
+            self.costs.rotate_right(1);
+            let cost = (took / count(told).max(1)).as_nanos();
+            self.costs[0] = u32::try_from(cost).unwrap_or(u32::MAX);
             self.round = (0, Duration::ZERO);
         }
     }
@@ -180,18 +185,18 @@ impl Pace {
 
     /// What it costs to tell one person. A round that was interrupted by something else does not tell.
     fn cost(&self) -> Duration {
-        let known = self.costs.iter().filter(|cost| !cost.is_zero());
-        known.min().copied().unwrap_or_default()
+        let known = self.costs.iter().filter(|cost| **cost > 0);
+        Duration::from_nanos(known.min().map_or(0, |cost| u64::from(*cost)))
     }
 
     fn round_takes(&self, waiting: Waiting) -> Duration {
         self.cost() * u32::try_from(waiting.people).unwrap_or(u32::MAX)
     }
 
-    /// What is paid for at once, which is one person at least.
+    /// What is paid for at once, which is one person at least. At a third of the time, [`WORTH_WAITING`] passes between two.
     fn step(&self, waiting: Waiting) -> Duration {
         let step = self.round_takes(waiting) / STEPS;
-        step.max(WORTH_WAITING).max(self.cost())
+        step.max(WORTH_WAITING / 3).max(self.cost())
     }
 
     /// How long a round is to take under load.
@@ -212,10 +217,11 @@ impl Pace {
 
     fn credit_at(&self, waiting: Waiting, delay_max: Duration, now: Instant) -> Duration {
         let round = self.round_takes(waiting);
-        self.counted_at.map_or(round, |counted_at| {
+        let full = CREDIT_ROUNDS * round;
+        self.counted_at.map_or(full, |counted_at| {
             let period = self.period(waiting, delay_max);
-            let time = now.saturating_duration_since(counted_at).min(period);
-            round.min(self.credit + scaled(time, round, period))
+            let time = now.saturating_duration_since(counted_at);
+            full.min(self.credit + scaled(time, round, period))
         })
     }
 
@@ -264,7 +270,7 @@ mod tests {
         }
     }
 
-    /// A pace that knows what a round takes, and has just paid for one.
+    /// A pace that knows what a round takes, and has just spent all of its credit.
     fn paced(round: Duration, delay_max: Option<Duration>) -> (Pace, Instant) {
         let (mut pace, now) = (Pace::new(delay_max), outset());
         assert_eq!(
@@ -274,7 +280,9 @@ mod tests {
         );
         pace.told(PEOPLE, PEOPLE, round);
         assert!(pace.allows(Some(chat(1)), now) > 0, "nothing was paced");
-        pace.told(PEOPLE, PEOPLE, round);
+        for _ in 0..CREDIT_ROUNDS {
+            pace.told(PEOPLE, PEOPLE, round);
+        }
         (pace, now)
     }
 
@@ -297,7 +305,7 @@ mod tests {
 
     #[test]
     fn under_load_a_round_is_as_slow_as_few_lines_wait() {
-        for (lines, period) in [(1, 32), (2, 45), (3, 45), (9, 28), (126, 15)] {
+        for (lines, period) in [(1, 28), (2, 45), (3, 45), (9, 28), (126, 15)] {
             let (mut pace, now) = paced(ms(14), Some(ms(100)));
             let took = average_round(&mut pace, lines, now);
             assert!(
@@ -331,7 +339,9 @@ mod tests {
         let (mut pace, now) = (Pace::new(Some(ms(100))), outset());
         pace.told(3, 3, ms(9));
         assert_eq!(pace.allows(Some(few), now), usize::MAX);
-        pace.told(3, 3, ms(9));
+        for _ in 0..CREDIT_ROUNDS {
+            pace.told(3, 3, ms(9));
+        }
         let due_at = pace.due_at(few, now);
         assert!(due_at > now);
         assert_eq!(pace.allows(Some(few), due_at), 1);
@@ -341,15 +351,17 @@ mod tests {
     fn after_a_quiet_time_a_line_is_with_everybody_at_once() {
         let (mut pace, now) = paced(ms(7), Some(ms(100)));
         let lone = chat(1);
-        assert!(pace.allows(Some(lone), now + ms(15)) < PEOPLE);
-        assert_eq!(pace.allows(Some(lone), now + ms(16)), usize::MAX);
+        assert!(pace.allows(Some(lone), now + ms(13)) < PEOPLE);
+        assert_eq!(pace.allows(Some(lone), now + ms(15)), usize::MAX);
         pace.told(PEOPLE, PEOPLE, ms(7));
         let later = now + Duration::from_secs(86_400);
         assert_eq!(pace.due_at(lone, later), later);
         let earlier = now + Duration::from_secs(3_600);
         assert_eq!(pace.allows(Some(lone), earlier), usize::MAX);
-        assert_eq!(pace.allows(Some(lone), later), usize::MAX);
-        pace.told(PEOPLE, PEOPLE, ms(7));
+        for _ in 0..CREDIT_ROUNDS {
+            assert_eq!(pace.allows(Some(lone), later), usize::MAX);
+            pace.told(PEOPLE, PEOPLE, ms(7));
+        }
         assert_eq!(pace.allows(Some(lone), later), 0, "it is paid for");
     }
 
@@ -445,7 +457,7 @@ mod tests {
     #[test]
     fn one_slow_round_is_no_reason_to_slow_down() {
         let (mut pace, _) = paced(ms(14), Some(ms(100)));
-        for (took, known) in [(90, 14), (70, 70), (14, 14), (40, 14), (30, 30)] {
+        for (took, known) in [(90, 14), (70, 14), (80, 14), (75, 70), (14, 14), (40, 14)] {
             pace.told(PEOPLE, PEOPLE, ms(took));
             assert_eq!(pace.round_takes(chat(1)), ms(known));
         }
