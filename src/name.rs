@@ -61,21 +61,48 @@ const RESERVED_KEYS: [&str; 15] = [
 /// Equal names are spelled alike; whether two names may be held at once is another question, which
 /// the roster answers.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Name(Kind);
+pub(crate) struct Name(Kept);
 
-/// The two kinds of name. Guests come in thousands and say nothing mostly, so theirs cost no
-/// allocation.
+/// How a name is kept: guests come in thousands, and most names are short, so theirs cost no allocation.
+///
+/// Invariant: what fits into `Short` is there.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Kind {
+enum Kept {
+    /// A chosen name with zeros behind it; or, where the first byte is zero, the number of a guest, its highest byte first.
+    Short([u8; SHORT_BYTES_MAX]),
+    Long(Box<str>),
+}
+
+/// The longest name that costs no allocation, in bytes: a [`Name`] is two words.
+const SHORT_BYTES_MAX: usize = 8;
+
+/// The highest number of a guest: at a million connections a second it would be reached in two thousand years.
+pub(crate) const GUEST_MAX: u64 = (1 << 56) - 1;
+
+/// The two kinds of name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Kind<'a> {
     Guest(u64),
-    Chosen(Box<str>),
+    Chosen(&'a str),
 }
 
 impl Name {
-    /// The name of the `n`th connection until it chooses one: `guestN`.
+    /// The name of the `n`th connection until it chooses one: `guestN`. Behind [`GUEST_MAX`] all share a number.
     #[must_use]
     pub(crate) fn guest(n: u64) -> Name {
-        Name(Kind::Guest(n))
+        Name(Kept::Short(n.min(GUEST_MAX).to_be_bytes()))
+    }
+
+    /// A name that keeps to the rules.
+    fn chosen(name: Box<str>) -> Name {
+        let mut short = [0; SHORT_BYTES_MAX];
+        match short.get_mut(..name.len()) {
+            Some(begin) => {
+                begin.copy_from_slice(name.as_bytes());
+                Name(Kept::Short(short))
+            }
+            None => Name(Kept::Long(name)),
+        }
     }
 
     /// The name that `text` spells; `text` has no white space around it.
@@ -92,7 +119,7 @@ impl Name {
         if is_reserved(&name) {
             return Err(NameError::Reserved(name));
         }
-        Ok(Name(Kind::Chosen(name)))
+        Ok(Name::chosen(name))
     }
 
     /// The same where an operator keeps a name, which may be one that nobody may choose but `guestN`.
@@ -101,7 +128,7 @@ impl Name {
     /// As for [`Name::parse`], but for the names of those who run the server.
     pub(crate) fn parse_kept(text: &str) -> Result<Name, NameError> {
         match Name::parse(text) {
-            Err(NameError::Reserved(name)) if !is_guest(&name) => Ok(Name(Kind::Chosen(name))),
+            Err(NameError::Reserved(name)) if !is_guest(&name) => Ok(Name::chosen(name)),
             parsed => parsed,
         }
     }
@@ -109,19 +136,19 @@ impl Name {
     /// The name that somebody has whom another server knows: any that a server gives or lets be taken.
     pub(crate) fn parse_held(text: &str) -> Option<Name> {
         match guest_number(text) {
-            Some(number) => Some(Name::guest(number)),
+            Some(number) => (number <= GUEST_MAX).then(|| Name::guest(number)),
             None => Name::parse_kept(text).ok(),
         }
     }
 
     /// Whether nobody may choose it without a key.
     pub(crate) fn is_reserved(&self) -> bool {
-        matches!(&self.0, Kind::Chosen(name) if is_reserved(name))
+        matches!(self.kind(), Kind::Chosen(name) if is_reserved(name))
     }
 
     /// Appends the name to `out`.
     pub(crate) fn write_to(&self, out: &mut Vec<u8>) {
-        match &self.0 {
+        match self.kind() {
             // Writing to a `Vec` cannot fail.
             Kind::Guest(n) => _ = write!(out, "guest{n}"),
             Kind::Chosen(name) => out.extend_from_slice(name.as_bytes()),
@@ -131,14 +158,22 @@ impl Name {
     /// The name as text.
     #[must_use]
     pub(crate) fn text(&self) -> Cow<'_, str> {
-        match &self.0 {
+        match self.kind() {
             Kind::Guest(n) => Cow::Owned(format!("guest{n}")),
             Kind::Chosen(name) => Cow::Borrowed(name),
         }
     }
 
-    pub(crate) fn kind(&self) -> &Kind {
-        &self.0
+    pub(crate) fn kind(&self) -> Kind<'_> {
+        match &self.0 {
+            Kept::Short(number @ [0, ..]) => Kind::Guest(u64::from_be_bytes(*number)),
+            Kept::Short(name) => {
+                let end = name.iter().position(|byte| *byte == 0);
+                let name = &name[..end.unwrap_or(SHORT_BYTES_MAX)];
+                Kind::Chosen(str::from_utf8(name).unwrap_or_default())
+            }
+            Kept::Long(name) => Kind::Chosen(name),
+        }
     }
 }
 
@@ -185,7 +220,7 @@ pub(crate) fn without_hash(text: &str) -> &str {
 
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
+        match self.kind() {
             Kind::Guest(n) => write!(f, "guest{n}"),
             Kind::Chosen(name) => f.write_str(name),
         }
@@ -490,7 +525,7 @@ impl Name {
     /// Whether the two cannot be held by two people at once, because they differ in no more than
     /// case, width or letters that look alike.
     pub(crate) fn is_like(&self, other: &Name) -> bool {
-        match (&self.0, &other.0) {
+        match (self.kind(), other.kind()) {
             (Kind::Guest(n), Kind::Guest(m)) => n == m,
             (Kind::Chosen(name), Kind::Chosen(other)) => Keys::of(name).meet(&Keys::of(other)),
             // Whatever looks like a guest is reserved.
@@ -521,6 +556,26 @@ mod tests {
     #[test]
     fn a_name_is_two_words() {
         assert_eq!(size_of::<Name>(), 16);
+    }
+
+    #[test]
+    fn a_short_name_costs_no_allocation() {
+        for (text, is_short) in [
+            ("a", true),
+            ("ann-mari", true),
+            ("ann-marie", false),
+            ("小明", true),
+            ("สมชาย", false),
+        ] {
+            let name = name(text);
+            assert_eq!(matches!(name.0, Kept::Short(_)), is_short, "{text}");
+            assert_eq!(name.kind(), Kind::Chosen(text));
+        }
+        for number in [0, 1, 255, 1 << 32, GUEST_MAX] {
+            assert_eq!(Name::guest(number).kind(), Kind::Guest(number));
+        }
+        assert_eq!(Name::guest(u64::MAX), Name::guest(GUEST_MAX));
+        assert_eq!(Name::parse_held("guest72057594037927936"), None);
     }
 
     #[test]
@@ -766,7 +821,7 @@ mod tests {
 
     #[test]
     fn guests_are_written_with_their_number() {
-        for n in [0, 7, u64::MAX] {
+        for n in [0, 7, GUEST_MAX] {
             let guest = Name::guest(n);
             let mut out = b"<".to_vec();
             guest.write_to(&mut out);

@@ -33,10 +33,10 @@ impl Roster {
     pub(super) fn claim(&mut self, id: SessionId, name: &Name) -> Result<(), Taken> {
         match name.kind() {
             Kind::Guest(number) => {
-                if self.guests.contains_key(number) {
+                if self.guests.contains_key(&number) {
                     return Err(Taken);
                 }
-                self.guests.insert(*number, id);
+                self.guests.insert(number, id);
             }
             Kind::Chosen(text) => {
                 let keys = Keys::of(text);
@@ -55,8 +55,8 @@ impl Roster {
     pub(super) fn release(&mut self, id: SessionId, name: &Name) {
         match name.kind() {
             Kind::Guest(number) => {
-                if self.guests.get(number) == Some(&id) {
-                    self.guests.remove(number);
+                if self.guests.get(&number) == Some(&id) {
+                    self.guests.remove(&number);
                 }
             }
             Kind::Chosen(text) => {
@@ -91,7 +91,7 @@ impl Roster {
     /// All who hold a name that looks like `name`.
     pub(super) fn all_like(&self, name: &Name) -> Vec<SessionId> {
         match name.kind() {
-            Kind::Guest(number) => self.guests.get(number).copied().into_iter().collect(),
+            Kind::Guest(number) => self.guests.get(&number).copied().into_iter().collect(),
             Kind::Chosen(text) => self.chosen.all(&Keys::of(text)),
         }
     }
@@ -122,7 +122,7 @@ impl Roster {
                 Kind::Guest(number) => {
                     guests += 1;
                     assert!(
-                        self.guests.get(number) == Some(&id),
+                        self.guests.get(&number) == Some(&id),
                         "{name} is not with its holder"
                     );
                 }
@@ -149,7 +149,7 @@ impl Roster {
     /// Whether nobody but `id` holds `name` or one like it.
     pub(super) fn is_free_for(&self, id: SessionId, name: &Name) -> bool {
         match name.kind() {
-            Kind::Guest(number) => self.guests.get(number).is_none_or(|holder| *holder == id),
+            Kind::Guest(number) => self.guests.get(&number).is_none_or(|holder| *holder == id),
             Kind::Chosen(text) => Keys::of(text)
                 .iter()
                 .all(|key| self.chosen.holder(key).is_none_or(|holder| holder == id)),
@@ -160,6 +160,7 @@ impl Roster {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::name::GUEST_MAX;
     use proptest::prelude::*;
 
     fn id(slot: usize) -> SessionId {
@@ -217,7 +218,7 @@ mod tests {
     #[test]
     fn guests_are_found_by_the_number_as_it_is_written() {
         let mut roster = Roster::default();
-        for (slot, n) in [0, 7, u64::MAX].into_iter().enumerate() {
+        for (slot, n) in [0, 7, GUEST_MAX].into_iter().enumerate() {
             roster.claim(id(slot), &Name::guest(n)).unwrap();
         }
         assert_eq!(roster.claim(id(2), &Name::guest(7)), Err(Taken));
@@ -226,7 +227,7 @@ mod tests {
             assert_eq!(roster.find(text), Some(id(1)));
         }
         assert_eq!(roster.find("guest0"), Some(id(0)));
-        assert_eq!(roster.find("guest18446744073709551615"), Some(id(2)));
+        assert_eq!(roster.find("guest72057594037927935"), Some(id(2)));
         for text in [
             "guest007",
             "guest00",
