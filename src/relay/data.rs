@@ -31,6 +31,25 @@ pub(crate) struct Options {
     pub(crate) label: Box<str>,
 }
 
+#[cfg(any(test, feature = "internals"))]
+impl Options {
+    /// Those of a node in a test: an engine without a password, and few entries.
+    pub(crate) fn for_tests() -> Self {
+        Self {
+            sentinels: 0,
+            service: "".into(),
+            user: None,
+            password: None,
+            prefix: "chatd".into(),
+            log_entries: 100,
+            patience: Duration::from_secs(5),
+            lease: Duration::from_secs(15),
+            queue_bytes_max: 1024 * 1024,
+            label: "".into(),
+        }
+    }
+}
+
 /// One of the two connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Line {

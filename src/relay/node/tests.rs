@@ -17,16 +17,8 @@ struct Talk {
 impl Talk {
     fn new() -> Self {
         let options = Options {
-            sentinels: 0,
-            service: "".into(),
-            user: None,
-            password: None,
-            prefix: "chatd".into(),
-            log_entries: 100,
             patience: PATIENCE,
-            lease: Duration::from_secs(15),
-            queue_bytes_max: 1024 * 1024,
-            label: "".into(),
+            ..Options::for_tests()
         };
         let now = outset();
         let mut talk = Self {

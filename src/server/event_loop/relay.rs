@@ -353,8 +353,11 @@ fn lose<N: Network>(
 
 /// Where the engine is, or the sentinels that know; and how many sentinels these are. For names the system is asked, which
 /// blocks.
+#[cfg_attr(
+    not(feature = "tls"),
+    allow(unused_variables, reason = "roots are of TLS alone")
+)]
 fn resolve(engine: &Engine, settings: &Settings) -> io::Result<(Vec<Place>, usize)> {
-    let _ = settings;
     let address = |place: &crate::settings::Place| {
         let explain = |error: io::Error| {
             io::Error::new(error.kind(), format!("relay: {}: {error}", place.host))

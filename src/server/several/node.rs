@@ -47,16 +47,11 @@ impl Node {
         let mut world = World::new(limits());
         let outset = world.now;
         let options = Options {
-            sentinels: 0,
-            service: "".into(),
-            user: None,
-            password: None,
-            prefix: "chatd".into(),
             log_entries,
             patience,
             lease,
-            queue_bytes_max: 1024 * 1024,
             label: format!("node {index}").into(),
+            ..Options::for_tests()
         };
         world.hub.set_seed([index as u8 + 1; 32]);
         world.hub.begin_relayed(lease);
