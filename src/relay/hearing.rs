@@ -3,10 +3,11 @@
 use std::str;
 use std::time::{Duration, Instant};
 
-use crate::relay::data::{Asked, Id, Leaving, News, State};
+use crate::relay::data::{Asked, Leaving, News, State};
 use crate::relay::link::Answer;
 use crate::relay::node::{Relay, BLOCK_MS};
 use crate::relay::numbers::Turn;
+use crate::relay::place::Id;
 use crate::relay::record::{Event, NodeId, Unread};
 
 /// So long at least lies between two readings, so that the engine has less to do: who writes much reads much at once …
@@ -100,7 +101,7 @@ impl Relay {
             Some(Asked::Read(attach)) if attach != self.attach.number || !self.attach.is_done => {}
             Some(Asked::Read(_)) if stream == self.key("log") => {
                 self.position = Some(id);
-                self.hear(fields, now);
+                self.hear(id, fields, now);
             }
             Some(Asked::Read(_)) => {
                 self.position_to = id;
@@ -123,7 +124,7 @@ impl Relay {
     }
 
     /// Hears an entry of the log.
-    fn hear(&mut self, fields: &[Box<[u8]>], now: Instant) {
+    fn hear(&mut self, place: Id, fields: &[Box<[u8]>], now: Instant) {
         let Some((node, first)) = self.author(fields) else {
             return;
         };
@@ -133,9 +134,9 @@ impl Relay {
         let mut is_ahead = false;
         for (number, event) in (first..).zip(events(fields)) {
             let turn = if node == self.node {
-                self.hear_own(number, event, now)
+                self.hear_own(place, number, event, now)
             } else {
-                self.hear_other(node, number, event, now)
+                self.hear_other((node, place), number, event, now)
             };
             is_ahead |= turn == Turn::Ahead;
         }
@@ -147,7 +148,7 @@ impl Relay {
     }
 
     /// Something that this node has sent has come back.
-    fn hear_own(&mut self, number: u64, event: &[u8], now: Instant) -> Turn {
+    fn hear_own(&mut self, place: Id, number: u64, event: &[u8], now: Instant) -> Turn {
         let turn = self.own_numbers.take(number, now);
         if turn == Turn::Again {
             self.figures.dropped_again += 1;
@@ -163,9 +164,8 @@ impl Relay {
             self.figures.unread += 1;
             return turn;
         };
-        if let Event::Join { who, .. } | Event::Move { who, .. } | Event::Name { who, .. } = &event
-        {
-            self.news.push_back(News::Settled(who.clone()));
+        if let Event::Join { who, .. } | Event::Name { who, .. } = &event {
+            self.settle_name(who, place);
         }
         match event {
             Event::Up { .. } => {}
@@ -192,7 +192,10 @@ impl Relay {
             Ok(Event::Dead(dead)) => self.bury(dead, now),
             Err(Unread::Unknown | Unread::Malformed)
             | Ok(Event::Message { .. } | Event::Gone { .. }) => self.figures.unread += 1,
-            Ok(event) => {
+            Ok(mut event) => {
+                if let Event::Join { named, .. } | Event::Name { named, .. } = &mut event {
+                    named.get_or_insert(place);
+                }
                 let node = Some(node);
                 self.news.push_back(News::Heard { node, event });
             }

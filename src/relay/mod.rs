@@ -23,6 +23,7 @@ mod link;
 mod node;
 mod numbers;
 mod pen;
+pub(crate) mod place;
 pub(crate) mod record;
 mod resp;
 mod ring;

@@ -7,11 +7,11 @@ use log::{info, warn};
 
 use crate::fields::{Value, LOG_TARGET};
 use crate::relay::data::{
-    Asked, Attach, Chance, Debts, Figures, Id, Leases, Leaving, Line, News, Node, Options, State,
-    To,
+    Asked, Attach, Chance, Debts, Figures, Leases, Leaving, Line, News, Node, Options, State, To,
 };
 use crate::relay::link::{Answer, Link, Step};
 use crate::relay::numbers::Numbers;
+use crate::relay::place::Id;
 use crate::relay::record::{ByNode, Entry, Event, NodeId};
 use crate::relay::ring::Ring;
 

@@ -264,6 +264,37 @@ fn run(kind: Kind) {
     }
 }
 
+/// Two who took one name while their servers were apart, which then come at the same time.
+fn run_of_names(seed: u64) {
+    let mut run = Run::new(Kind::Hasty, seed);
+    run.engine.die();
+    run.rest(1000);
+    for node in &mut run.nodes {
+        node.people(1);
+    }
+    run.rest(200);
+    for node in &mut run.nodes {
+        node.mover_says("/name zoe");
+    }
+    let pause = run.dice.0.u64(1..2000);
+    run.rest(pause);
+    run.engine.come_back(Memory::Whole, 0);
+    run.rest(5000);
+    for node in &mut run.nodes {
+        let roster = node.roster();
+        let zoes = roster.iter().filter(|name| *name == "zoe").count();
+        assert_eq!((zoes, roster.len()), (1, 2 * NODES), "{roster:?}");
+    }
+}
+
+#[test]
+fn of_those_who_took_one_name_apart_one_keeps_it() {
+    for seed in seeds() {
+        eprintln!("names, seed {seed}");
+        run_of_names(seed);
+    }
+}
+
 #[test]
 fn all_hear_all_in_one_order_whatever_befalls_an_engine_that_keeps_all() {
     run(Kind::Exact);

@@ -144,6 +144,14 @@ impl Node {
         self.mover = Some(mover);
     }
 
+    /// Who moves about says this.
+    pub(super) fn mover_says(&mut self, line: &str) {
+        if let Some(mover) = self.mover {
+            self.world.read(mover);
+            self.world.say(mover, line);
+        }
+    }
+
     /// All are here, and nothing of that is left to be read.
     pub(super) fn check_in(&mut self, count: usize) {
         assert_eq!(self.exchange.relay.state(), State::Attached);
