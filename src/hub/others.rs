@@ -20,6 +20,12 @@ use crate::work::Work;
 /// waiting.
 pub(super) const LEAVING_MAX: usize = 128;
 
+/// At most this many people of other nodes are known: a hundred nodes of 15,000 are fewer.
+const PEOPLE_MAX: usize = 2_000_000;
+
+/// At most this many rooms are made because people of other nodes go there; who goes to more of them is in none here.
+const ROOMS_MAX: usize = 10_000;
+
 /// How somebody leaves a room.
 #[derive(Debug, Clone, Copy)]
 enum Way<'a> {
@@ -170,6 +176,9 @@ impl<T> Hub<T> {
             return SessionId::abroad(0, 0);
         };
         relayed.end_claims(node, who.session);
+        if relayed.abroad.len() >= PEOPLE_MAX {
+            return SessionId::abroad(0, 0);
+        }
         let id = relayed
             .abroad
             .insert(node, who.session, who.name.clone())
@@ -226,6 +235,7 @@ impl<T> Hub<T> {
         if is_there && to.is_some() == from.is_some() {
             return;
         }
+        let to = to.filter(|to| self.may_be_made(to));
         let Some(to) = to else {
             return self.leave_abroad(id, Way::Parts(words), now);
         };
@@ -242,9 +252,17 @@ impl<T> Hub<T> {
         self.enter_abroad(id, Some(&name), now);
     }
 
+    /// Whether a room is there, or may be made because somebody at another node goes there.
+    fn may_be_made(&self, room: &RoomName) -> bool {
+        let rooms = &self.core.rooms;
+        rooms.made() < ROOMS_MAX || rooms.find(room.text()).is_some()
+    }
+
     /// Somebody is in a room, of which it hears.
     fn enter_abroad(&mut self, id: SessionId, room: Option<&RoomName>, now: Instant) {
-        let Some(room) = room else { return };
+        let Some(room) = room.filter(|room| self.may_be_made(room)) else {
+            return;
+        };
         let core = &mut self.core;
         let (at, _) = core.find_or_make(room.clone(), None);
         let Some(relayed) = &mut core.relayed else {

@@ -66,6 +66,9 @@ pub(super) struct Departed {
     pub(super) user: Box<str>,
 }
 
+/// At most this many names that people of other nodes want are known; beyond it the oldest is forgotten.
+const CLAIMS_MAX: usize = 1000;
+
 /// A name that somebody at another node wants.
 #[derive(Debug)]
 struct Claim {
@@ -179,6 +182,9 @@ impl Relayed {
     /// Somebody at another node wants a name.
     pub(super) fn note_claim(&mut self, node: NodeId, who: &Who, now: Instant) {
         self.claims.retain(|claim| now < claim.until);
+        if self.claims.len() >= CLAIMS_MAX {
+            self.claims.remove(0);
+        }
         self.claims.push(Claim {
             node,
             session: who.session,

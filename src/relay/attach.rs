@@ -146,7 +146,8 @@ impl Relay {
         let (cursor, pairs) = hash_step(texts);
         for (node, label) in pairs {
             let node = NodeId::parse(node).filter(|node| *node != self.node);
-            if let Some(node) = node.filter(|node| !self.dead.contains(node)) {
+            let node = node.filter(|node| !self.dead.contains(node) && self.may_know(*node));
+            if let Some(node) = node {
                 self.nodes.of(node).label = label.into();
             }
         }

@@ -16,6 +16,9 @@ const REST: Duration = Duration::from_millis(5);
 const LONG_REST: Duration = Duration::from_millis(20);
 const MANY_NODES: usize = 20;
 
+/// At most this many other nodes are known; what a further one says is not read.
+const NODES_MAX: usize = 1000;
+
 /// Of those who are dead at most so many are known, whose late records are dropped.
 const DEAD_MAX: usize = 1000;
 
@@ -178,7 +181,17 @@ impl Relay {
         turn
     }
 
-    fn hear_other(&mut self, node: NodeId, number: u64, event: &[u8], now: Instant) -> Turn {
+    fn hear_other(
+        &mut self,
+        (node, place): (NodeId, Id),
+        number: u64,
+        event: &[u8],
+        now: Instant,
+    ) -> Turn {
+        if !self.may_know(node) {
+            self.figures.unread += 1;
+            return Turn::Again;
+        }
         let turn = self.nodes.of(node).take(number, now);
         if turn == Turn::Again {
             self.figures.dropped_again += 1;
@@ -201,6 +214,11 @@ impl Relay {
             }
         }
         turn
+    }
+
+    /// Whether a node is known, or may become so.
+    pub(super) fn may_know(&mut self, node: NodeId) -> bool {
+        self.nodes.len() < NODES_MAX || self.nodes.get_mut(node).is_some()
     }
 
     /// A node speaks that all hold for dead. What it had sent before it read the verdict comes within a lease; later, the

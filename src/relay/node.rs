@@ -234,6 +234,11 @@ impl Relay {
         }
     }
 
+    /// Something has come on a connection, and is not read now.
+    pub(crate) fn put_off(&mut self, line: Line, now: Instant) {
+        self.link_of(line).put_off(now);
+    }
+
     /// What was read from a connection.
     pub(crate) fn handle_input(&mut self, line: Line, bytes: &[u8], now: Instant) {
         self.link_of(line).push(bytes, now);

@@ -22,7 +22,9 @@ impl Relay {
 
     /// Something is for the people of one other node.
     pub(crate) fn submit_to(&mut self, node: NodeId, event: Event, now: Instant) {
-        if self.nodes.get_mut(node).is_some() {
+        // What another node makes this one say is bounded: it says that somebody is gone, or not.
+        let is_full = matches!(event, Event::Gone { .. }) && self.waiting_share() >= 100;
+        if self.nodes.get_mut(node).is_some() && !is_full {
             self.ring.push(Some(node), event, false, now);
         }
     }

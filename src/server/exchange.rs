@@ -25,6 +25,11 @@ impl Exchange {
         }
     }
 
+    /// Whether something waits for the next turn, so that nothing more is to be read before.
+    pub(super) fn has_put_off(&self) -> bool {
+        self.relay.has_news()
+    }
+
     /// Goes on with all that is due: once in each turn.
     pub(super) fn go_on<T>(&mut self, hub: &mut Hub<T>, now: Instant) {
         self.relay.tick(now);

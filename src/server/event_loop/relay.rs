@@ -142,13 +142,18 @@ impl<N: Network> EventLoop<N> {
                 }
             }
             let connection = relaying.connection(line);
-            let waits = line == Line::Ear && is_enough;
-            let Some(stream) = connection.stream.as_mut().filter(|_| !waits) else {
-                continue;
-            };
             if !connection.readiness.is_readable() {
                 continue;
             }
+            // What has come before comes first.
+            if relaying.exchange.has_put_off() || (line == Line::Ear && is_enough) {
+                relaying.exchange.relay.put_off(line, now);
+                continue;
+            }
+            let connection = relaying.connection(line);
+            let Some(stream) = &mut connection.stream else {
+                continue;
+            };
             let read = self.network.read(stream, &mut self.buffer);
             connection.readiness.handle_read(read, self.buffer.len());
             let why = match read {
