@@ -12,7 +12,7 @@ use crate::relay::data::{
 use crate::relay::link::{Answer, Link, Step};
 use crate::relay::numbers::Numbers;
 use crate::relay::place::Id;
-use crate::relay::record::{ByNode, Entry, Event, NodeId};
+use crate::relay::record::{ByNode, Entry, NodeId};
 use crate::relay::ring::Ring;
 
 /// The pen is silent if an answer takes longer than this.
@@ -376,8 +376,7 @@ impl Relay {
             }
             State::Waiting { .. } => {}
             State::Alone => {
-                let given_up = self.ring.give_up(self.options.queue_bytes_max, now);
-                self.note_given_up(&given_up);
+                self.give_up(now);
             }
         }
     }
@@ -390,11 +389,12 @@ impl Relay {
             self.news.push_back(News::Heard { node: None, event });
         }
         self.news.push_back(News::Alone);
-        let given_up = self.ring.give_up(self.options.queue_bytes_max, now);
-        self.note_given_up(&given_up);
+        self.give_up(now);
     }
 
-    pub(super) fn note_given_up(&mut self, given_up: &[Event]) {
+    fn give_up(&mut self, now: Instant) {
+        let (most, up) = (self.options.queue_bytes_max, self.up());
+        let given_up = self.ring.give_up(most, &up, now);
         let said = given_up.iter().filter(|event| event.is_said()).count();
         self.lost_lines += said as u64;
         self.figures.lost_lines += said as u64;

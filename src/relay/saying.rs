@@ -118,7 +118,13 @@ impl Relay {
 
     /// This node says that it is there.
     pub(super) fn say_up(&mut self, now: Instant) {
-        let event = Event::Up {
+        // It is nothing that anybody here would hear.
+        self.ring.push(None, self.up(), true, now);
+    }
+
+    /// That this node is there, which may be told at any time.
+    pub(super) fn up(&self) -> Event {
+        Event::Up {
             version: env!("CARGO_PKG_VERSION").into(),
             label: self.options.label.clone(),
         }

@@ -1,6 +1,7 @@
 //! A relay whose engine is played by the test, one answer after the other.
 
 use super::*;
+use crate::relay::record::Event;
 use crate::test_clock::outset;
 
 const PATIENCE: Duration = Duration::from_secs(1);
