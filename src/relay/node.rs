@@ -54,6 +54,8 @@ pub(crate) struct Relay {
     pub(super) position_to: Id,
     /// When the log may be read again.
     pub(super) read_at: Instant,
+    /// When all readings so far have had their rest.
+    pub(super) rested_at: Instant,
     pub(super) ring: Ring,
     pub(super) own_numbers: Numbers,
     /// An entry is on its way.
@@ -99,6 +101,7 @@ impl Relay {
             position: None,
             position_to: Id::default(),
             read_at: now,
+            rested_at: now,
             ring: Ring::default(),
             own_numbers: Numbers::default(),
             is_adding: false,
