@@ -290,6 +290,21 @@ impl<T> Hub<T> {
         }
     }
 
+    /// The people at other nodes, with the rooms that they are in.
+    #[cfg(test)]
+    pub(crate) fn all_abroad(&self) -> std::collections::BTreeMap<(NodeId, u64), String> {
+        let people = self.core.others().into_iter();
+        let shown = |person: &crate::hub::abroad::Person| {
+            let room = person
+                .place
+                .as_ref()
+                .map(|(at, _)| &self.core.rooms.get(*at).name);
+            let shown = format!("{} in {room:?}", person.name);
+            ((person.node, person.session), shown)
+        };
+        people.flat_map(|it| it.abroad.iter().map(shown)).collect()
+    }
+
     /// How many people are known at other nodes.
     pub(crate) fn people_abroad(&self) -> usize {
         self.core.others().map_or(0, |others| others.abroad.len())

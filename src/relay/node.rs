@@ -126,6 +126,12 @@ impl Relay {
         self.state
     }
 
+    /// Up to where the log was read, and what this node is called now.
+    #[cfg(test)]
+    pub(crate) fn position(&self) -> Option<(Id, NodeId)> {
+        self.position.map(|position| (position, self.node))
+    }
+
     pub(crate) fn figures(&self) -> Figures {
         self.figures
     }

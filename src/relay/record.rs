@@ -522,6 +522,7 @@ mod tests {
         RoomName::parse(name).unwrap()
     }
 
+    #[allow(clippy::too_many_lines, reason = "it is a table")]
     fn each() -> Vec<(Event, &'static str)> {
         let said = |manner| Event::Say {
             room: room("lobby"),

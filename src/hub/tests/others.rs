@@ -84,17 +84,14 @@ fn zoe_after(settled: Option<&str>, told: &str) -> (String, usize) {
         world.hub.settle_name(&Who { session, name }, place);
     }
     let node = NodeId::new(1);
-    match told.split_once('=') {
-        Some(("hash", value)) => {
-            world.hub.begin_roster(node);
-            let entry = Entry::parse("1", value).expect("an entry");
-            world.hub.note_in_roster(node, entry, world.now);
-            world.hub.end_roster(node, world.now);
-        }
-        _ => {
-            let event = Event::parse(told.as_bytes()).expect("an event");
-            world.hub.relayed(Some(node), event, world.now);
-        }
+    if let Some(value) = told.strip_prefix("hash=") {
+        world.hub.begin_roster(node);
+        let entry = Entry::parse("1", value).expect("an entry");
+        world.hub.note_in_roster(node, entry, world.now);
+        world.hub.end_roster(node, world.now);
+    } else {
+        let event = Event::parse(told.as_bytes()).expect("an event");
+        world.hub.relayed(Some(node), event, world.now);
     }
     let told_again = world.hub.take_told_again().len();
     let name = world

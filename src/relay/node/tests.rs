@@ -145,7 +145,7 @@ fn a_memory_that_was_lost_is_told_again_though_the_connection_breaks_meanwhile()
     talk.serve("one", "");
     assert_eq!(talk.joins, 1);
     talk.news();
-    for cut_at in ["XREVRANGE", "HSCAN"] {
+    for cut_at in ["XREVRANGE", "HSCAN", "HSCAN"] {
         talk.relay.handle_lost(Line::Pen, "cut", talk.now);
         talk.asked = Default::default();
         talk.pass(Duration::from_millis(200));

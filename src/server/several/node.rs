@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use super::engine::Engine;
 use crate::hub::world::{limits, World};
 use crate::hub::SessionId;
+use crate::relay::place::Id;
+use crate::relay::record::NodeId;
 use crate::relay::{Line, Options, Relay, State};
 use crate::server::exchange::Exchange;
 
@@ -14,6 +16,9 @@ const NAMES: [&str; 4] = ["zoe", "yan", "xia", "ZOE"];
 
 /// The rooms that they go to.
 const ROOMS: [&str; 3] = ["lobby", "games", "den"];
+
+/// People at other servers: what each is called, and where they are.
+pub(super) type People = BTreeMap<(NodeId, u64), String>;
 
 /// Somebody who says numbered lines.
 #[derive(Debug)]
@@ -142,6 +147,14 @@ impl Node {
         let mover = self.world.connect();
         self.world.say(mover, &format!("/name m{}", self.index));
         self.mover = Some(mover);
+    }
+
+    /// Up to where this server has read the log, and who is at the others as it knows them.
+    pub(super) fn seen(&self) -> Option<(Id, NodeId, People)> {
+        let relay = &self.exchange.relay;
+        let is_attached = relay.state() == State::Attached;
+        let (position, own) = relay.position().filter(|_| is_attached)?;
+        Some((position, own, self.world.hub.all_abroad()))
     }
 
     /// Who moves about says this.
