@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 use log::{info, warn};
 
 use crate::fields::{Value, LOG_TARGET};
+use crate::relay::by_node::ByNode;
 use crate::relay::data::{
     Asked, Attach, Chance, Debts, Figures, Leases, Leaving, Line, News, Node, Options, State, To,
 };
 use crate::relay::link::{Answer, Link, Step};
 use crate::relay::numbers::Numbers;
 use crate::relay::place::Id;
-use crate::relay::record::{ByNode, Entry, NodeId};
+use crate::relay::record::{Entry, NodeId};
 use crate::relay::ring::Ring;
 
 /// The pen is silent if an answer takes longer than this.

@@ -6,7 +6,8 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use crate::relay::record::{ByNode, Event, NodeId, ENTRY_BYTES_MAX, ENTRY_EVENTS_MAX};
+use crate::relay::by_node::ByNode;
+use crate::relay::record::{Event, NodeId, ENTRY_BYTES_MAX, ENTRY_EVENTS_MAX};
 
 /// What has returned is kept for this long, for an engine that loses it afterwards …
 const RETURNED_FOR: Duration = Duration::from_secs(30);
