@@ -11,6 +11,7 @@ use crate::hub::room::presence::Announced;
 use crate::hub::rooms::RoomAt;
 use crate::id::SessionId;
 use crate::name::Name;
+use crate::relay::place::Id;
 use crate::relay::record::NodeId;
 
 /// Somebody at another node.
@@ -26,8 +27,10 @@ pub(super) struct Person {
     pub(super) away: Option<Box<str>>,
     /// When they spoke last, counted in what was ever said; 0 if they did not.
     pub(super) spoke: u32,
-    /// Nobody else had their name when they came with it.
+    /// The name is theirs: nobody who has it was the first.
     pub(super) holds_name: bool,
+    /// Where in the log they got it, if that is known.
+    pub(super) named: Option<Id>,
     /// They were seen since their node's people were last looked at.
     pub(super) is_seen: bool,
 }
@@ -61,6 +64,7 @@ impl Abroad {
             away: None,
             spoke: 0,
             holds_name: false,
+            named: None,
             is_seen: true,
         })
     }

@@ -9,6 +9,7 @@ use crate::hub::session::{Long, Session};
 use crate::hub::Hub;
 use crate::id::SessionId;
 use crate::name::RoomName;
+use crate::relay::place::Id;
 use crate::relay::record::{self as relay, Digest, Manner, NodeId, Who};
 
 /// While too much waits for the engine, a talker waits so long before they are looked at again.
@@ -39,7 +40,9 @@ impl Core {
                 Some(count) => *count += 1,
                 None => _ = relayed.unreturned.insert(id, 1),
             }
-            relayed.unsettled.insert(id, ());
+            if !matches!(event, relay::Event::Move { .. }) {
+                relayed.settled.remove(id);
+            }
         }
         let to = None;
         relayed.outgoing.push(Outgoing { to, event, digest });
@@ -70,19 +73,13 @@ impl Core {
         relayed.is_some_and(|relayed| relayed.crossing.insert(id, ()))
     }
 
-    /// It is settled at all nodes that somebody here is called so, if they still are.
-    pub(super) fn settle_name<T>(&mut self, session: Option<&Session<T>>, who: &Who) {
-        let id = SessionId::from_bits(who.session as usize);
-        let is_still_so = session.is_none_or(|session| session.name == who.name);
-        if let Some(relayed) = self.relayed.as_mut().filter(|_| is_still_so) {
-            relayed.unsettled.remove(id);
-        }
-    }
-
     /// The other nodes are told that a session has left; gives whether they knew of it.
     pub(super) fn end_crossing(&mut self, id: SessionId) -> bool {
         let relayed = self.relayed.as_mut();
-        relayed.is_some_and(|relayed| relayed.crossing.remove(id).is_some())
+        relayed.is_some_and(|relayed| {
+            relayed.settled.remove(id);
+            relayed.crossing.remove(id).is_some()
+        })
     }
 
     /// Lets all nodes know of a session, if they were not told of it before.
@@ -95,7 +92,12 @@ impl Core {
         let (room, who) = (self.room_name_of(session), session.who());
         let session_number = who.session;
         let digest = self.digest_of(session);
-        self.tell_others_of_room(relay::Event::Join { room, who }, digest);
+        let join = relay::Event::Join {
+            room,
+            who,
+            named: None,
+        };
+        self.tell_others_of_room(join, digest);
         if let Some(why) = session.away() {
             let (session, why) = (session_number, why.into());
             self.tell_others(relay::Event::Away { session, why });
@@ -128,19 +130,23 @@ impl Core {
     pub(super) fn next_guest(&mut self, number: u64) -> u64 {
         // So many guests have come before numbers from here on are given twice.
         const ALONE: u64 = 1_000_000_000;
-        let run = self.run;
         let Some(relayed) = &mut self.relayed else {
             return number;
         };
-        let Some((first, count)) = relayed.guests.front_mut() else {
-            return ALONE * (1 + run % 1_000_000) + number;
-        };
-        let next = *first;
-        (*first, *count) = (*first + 1, *count - 1);
-        if *count == 0 {
-            relayed.guests.pop_front();
+        // An engine that was emptied counts from 1 again, so that some guest may have the next number.
+        while let Some((first, count)) = relayed.guests.front_mut() {
+            let next = *first;
+            (*first, *count) = (first.saturating_add(1), *count - 1);
+            if *count == 0 {
+                relayed.guests.pop_front();
+            }
+            if !self.roster.has_guest(next) {
+                return next;
+            }
         }
-        next
+        let first = ALONE * (1 + self.run % 1_000_000) + number;
+        let mut free = (first..).filter(|next| !self.roster.has_guest(*next));
+        free.next().unwrap_or(first)
     }
 
     /// Until when a session waits because too much waits for the engine.
@@ -179,18 +185,28 @@ impl<T> Hub<T> {
         self.core.relayed = Some(Box::new(Relayed::new(claimed_for)));
     }
 
-    /// It is settled at all nodes that somebody here is called so.
-    pub(crate) fn settle_name(&mut self, who: &Who) {
+    /// It is settled at all nodes, since this place of the log, that somebody here is called so.
+    pub(crate) fn settle_name(&mut self, who: &Who, place: Id) {
         let id = SessionId::from_bits(who.session as usize);
-        self.core.settle_name(self.sessions.get(id), who);
+        let session = self.sessions.get(id);
+        let is_still_so = session.is_some_and(|session| session.name == who.name);
+        if let Some(relayed) = self.core.relayed.as_mut().filter(|_| is_still_so) {
+            relayed.settled.insert(id, place);
+        }
     }
 
     /// The others are told anew what a session is called, so that it may have to give way.
     pub(crate) fn unsettle_name(&mut self, session: u64) {
         let id = SessionId::from_bits(session as usize);
         if let Some(relayed) = &mut self.core.relayed {
-            relayed.unsettled.insert(id, ());
+            relayed.settled.remove(id);
         }
+    }
+
+    /// Sessions of which the others are told again because somebody else has taken their name later.
+    pub(crate) fn take_told_again(&mut self) -> Vec<SessionId> {
+        let relayed = self.core.relayed.as_mut();
+        relayed.map_or_else(Vec::new, |relayed| std::mem::take(&mut relayed.told_again))
     }
 
     /// What is to be told to the others.
@@ -272,6 +288,21 @@ impl<T> Hub<T> {
                 rooms.change(at, |room| room.history.restore(&past));
             }
         }
+    }
+
+    /// The people at other nodes, with the rooms that they are in.
+    #[cfg(test)]
+    pub(crate) fn all_abroad(&self) -> std::collections::BTreeMap<(NodeId, u64), String> {
+        let people = self.core.others().into_iter();
+        let shown = |person: &crate::hub::abroad::Person| {
+            let room = person
+                .place
+                .as_ref()
+                .map(|(at, _)| &self.core.rooms.get(*at).name);
+            let shown = format!("{} in {room:?}", person.name);
+            ((person.node, person.session), shown)
+        };
+        people.flat_map(|it| it.abroad.iter().map(shown)).collect()
     }
 
     /// How many people are known at other nodes.

@@ -33,6 +33,7 @@ mod completion;
 mod core;
 mod crossing;
 mod directory;
+mod first;
 mod flush;
 mod input;
 #[cfg(any(test, feature = "internals"))]

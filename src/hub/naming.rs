@@ -135,7 +135,12 @@ impl Core {
             } else if self.crosses(session.id) {
                 let (room, who) = (self.room_name_of(session), session.who());
                 let before = from;
-                self.tell_others(record::Event::Name { room, who, before });
+                self.tell_others(record::Event::Name {
+                    room,
+                    who,
+                    before,
+                    named: None,
+                });
             }
         }
         Ok(())

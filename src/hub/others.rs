@@ -12,12 +12,19 @@ use crate::hub::rooms::RoomAt;
 use crate::hub::Hub;
 use crate::id::SessionId;
 use crate::name::{Name, RoomName};
+use crate::relay::place::Id;
 use crate::relay::record::{Entry, Event, NodeId, Who};
 use crate::work::Work;
 
 /// At most this many people of another node leave in one turn, so that the death of one with thousands keeps nobody here
 /// waiting.
 pub(super) const LEAVING_MAX: usize = 128;
+
+/// At most this many people of other nodes are known: a hundred nodes of 15,000 are fewer.
+const PEOPLE_MAX: usize = 2_000_000;
+
+/// At most this many rooms are made because people of other nodes go there; who goes to more of them is in none here.
+const ROOMS_MAX: usize = 10_000;
 
 /// How somebody leaves a room.
 #[derive(Debug, Clone, Copy)]
@@ -45,7 +52,9 @@ impl<T> Hub<T> {
                         .say_for(at, id, &said(&who.name, &words, manner), now);
                 }
             }
-            Event::Join { room, who } => self.set_person(node, &who, room.as_ref(), now),
+            Event::Join { room, who, named } => {
+                self.set_person(node, &who, named, room.as_ref(), now);
+            }
             Event::Move { who, to, words, .. } => {
                 self.move_person(node, &who, to.as_ref(), &words, now);
             }
@@ -59,13 +68,18 @@ impl<T> Hub<T> {
                     relayed.note_claim(node, &who, now);
                 }
             }
-            Event::Name { room, who, before } => {
+            Event::Name {
+                room,
+                who,
+                before,
+                named,
+            } => {
                 let before = Who {
                     session: who.session,
                     name: before,
                 };
                 let id = self.find_or_add(node, &before, room.as_ref(), now);
-                self.rename_person(id, &who.name, now);
+                self.rename_person(id, &who.name, named, now);
             }
             Event::Away { session, why } => self.set_person_away(node, session, Some(why)),
             Event::Back { session } => self.set_person_away(node, session, None),
@@ -115,7 +129,7 @@ impl<T> Hub<T> {
             self.core.open(room, digest);
         }
         let session = entry.who.session;
-        self.set_person(node, &entry.who, entry.room.as_ref(), now);
+        self.set_person(node, &entry.who, entry.named, entry.room.as_ref(), now);
         self.set_person_away(node, session, entry.away);
         self.sort_names();
     }
@@ -162,19 +176,29 @@ impl<T> Hub<T> {
             return SessionId::abroad(0, 0);
         };
         relayed.end_claims(node, who.session);
+        if relayed.abroad.len() >= PEOPLE_MAX {
+            return SessionId::abroad(0, 0);
+        }
         let id = relayed
             .abroad
             .insert(node, who.session, who.name.clone())
             .id;
-        self.claim_for(id, now);
+        self.claim_for(id, None, now);
         self.enter_abroad(id, room, now);
         id
     }
 
     /// This is what is known of somebody from now on, whatever was known before.
-    fn set_person(&mut self, node: NodeId, who: &Who, room: Option<&RoomName>, now: Instant) {
+    fn set_person(
+        &mut self,
+        node: NodeId,
+        who: &Who,
+        named: Option<Id>,
+        room: Option<&RoomName>,
+        now: Instant,
+    ) {
         let id = self.find_or_add(node, who, room, now);
-        self.rename_person(id, &who.name, now);
+        self.rename_person(id, &who.name, named, now);
         self.move_person(node, who, room, "", now);
         let relayed = self.core.relayed.as_mut();
         if let Some(person) = relayed.and_then(|it| it.abroad.get_mut(id)) {
@@ -211,6 +235,7 @@ impl<T> Hub<T> {
         if is_there && to.is_some() == from.is_some() {
             return;
         }
+        let to = to.filter(|to| self.may_be_made(to));
         let Some(to) = to else {
             return self.leave_abroad(id, Way::Parts(words), now);
         };
@@ -227,9 +252,17 @@ impl<T> Hub<T> {
         self.enter_abroad(id, Some(&name), now);
     }
 
+    /// Whether a room is there, or may be made because somebody at another node goes there.
+    fn may_be_made(&self, room: &RoomName) -> bool {
+        let rooms = &self.core.rooms;
+        rooms.made() < ROOMS_MAX || rooms.find(room.text()).is_some()
+    }
+
     /// Somebody is in a room, of which it hears.
     fn enter_abroad(&mut self, id: SessionId, room: Option<&RoomName>, now: Instant) {
-        let Some(room) = room else { return };
+        let Some(room) = room.filter(|room| self.may_be_made(room)) else {
+            return;
+        };
         let core = &mut self.core;
         let (at, _) = core.find_or_make(room.clone(), None);
         let Some(relayed) = &mut core.relayed else {
@@ -279,11 +312,13 @@ impl<T> Hub<T> {
         }
     }
 
-    fn rename_person(&mut self, id: SessionId, name: &Name, now: Instant) {
+    fn rename_person(&mut self, id: SessionId, name: &Name, named: Option<Id>, now: Instant) {
         let others = self.core.others();
-        let person = others.and_then(|it| it.abroad.get(id));
-        if person.is_none_or(|person| person.name == *name) {
+        let Some(person) = others.and_then(|it| it.abroad.get(id)) else {
             return;
+        };
+        if person.name == *name {
+            return self.claim_for(id, named, now);
         }
         self.unsort_name_abroad(id);
         let core = &mut self.core;
@@ -292,6 +327,7 @@ impl<T> Hub<T> {
         let Some(person) = relayed.abroad.get_mut(id) else {
             return;
         };
+        person.named = None;
         if std::mem::take(&mut person.holds_name) {
             core.roster.release(id, &person.name);
         }
@@ -304,48 +340,7 @@ impl<T> Hub<T> {
         }
         let (node, session) = (person.node, person.session);
         relayed.end_claims(node, session);
-        self.claim_for(id, now);
-        self.sort_names();
-    }
-
-    /// Gives somebody their name. Who has it here and was told of later gets that of a guest; who has it by right keeps it,
-    /// and the other node gives way.
-    fn claim_for(&mut self, id: SessionId, now: Instant) {
-        let Some(name) = name_of(&self.sessions, self.core.others(), id).cloned() else {
-            return;
-        };
-        let is_held = |this: &mut Self| this.core.roster.claim(id, &name).is_ok();
-        let mut holds_name = is_held(self);
-        if !holds_name {
-            let holders = self.core.roster.all_like(&name);
-            for holder in holders {
-                let others = self.core.others();
-                if others.is_some_and(|others| others.unsettled.contains(holder)) {
-                    self.lose_name(holder, now);
-                }
-            }
-            holds_name = is_held(self);
-        }
-        let relayed = self.core.relayed.as_mut();
-        if let Some(person) = relayed.and_then(|it| it.abroad.get_mut(id)) {
-            person.holds_name = holds_name;
-        }
-    }
-
-    /// Somebody else was told of first who has the name of this session.
-    fn lose_name(&mut self, id: SessionId, now: Instant) {
-        let changed = self.with_unsorted_name(id, |core, session| {
-            let lost = session.name.clone();
-            let guest = Name::guest(core.next_guest(session.number));
-            core.rename(session, guest.clone(), now)?;
-            let refusal = Refusal::TakenElsewhere {
-                name: lost.text().into(),
-                guest: guest.text().into(),
-            };
-            core.reply(session, &Reply::Refused(&refusal), now);
-            Ok(())
-        });
-        debug_assert!(changed.is_ok(), "a guest's number is its own");
+        self.claim_for(id, named, now);
         self.sort_names();
     }
 

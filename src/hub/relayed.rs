@@ -15,6 +15,7 @@ use crate::hub::rooms::RoomId;
 use crate::hub::sessions::Sessions;
 use crate::id::SessionId;
 use crate::name::{Keys, Name};
+use crate::relay::place::Id;
 use crate::relay::record::{self as relay, Digest, NodeId, Who};
 
 /// What is to be told to the other nodes.
@@ -64,6 +65,9 @@ pub(super) struct Departed {
     pub(super) announced: Announced,
     pub(super) user: Box<str>,
 }
+
+/// At most this many names that people of other nodes want are known; beyond it the oldest is forgotten.
+const CLAIMS_MAX: usize = 1000;
 
 /// A name that somebody at another node wants.
 #[derive(Debug)]
@@ -139,8 +143,10 @@ pub(super) struct Relayed {
     /// How often the others were told who this is, and it has not come back.
     pub(super) unreturned: BySession<u32>,
     claims: Vec<Claim>,
-    /// The sessions of which it is not settled at all nodes what they are called.
-    pub(super) unsettled: BySession<()>,
+    /// Since when it is settled at all nodes what a session is called; of the others it is not.
+    pub(super) settled: BySession<Id>,
+    /// Sessions whose name somebody else has taken later, of whom the others are told again.
+    pub(super) told_again: Vec<SessionId>,
     /// Rooms that have a key and that nobody is in yet.
     pub(super) opens: Vec<(Box<str>, Digest)>,
     pub(super) is_alone: bool,
@@ -163,7 +169,8 @@ impl Relayed {
             departing: BySession::default(),
             unreturned: BySession::default(),
             claims: Vec::new(),
-            unsettled: BySession::default(),
+            settled: BySession::default(),
+            told_again: Vec::new(),
             opens: Vec::new(),
             is_alone: false,
             backlog: Backlog::default(),
@@ -175,6 +182,9 @@ impl Relayed {
     /// Somebody at another node wants a name.
     pub(super) fn note_claim(&mut self, node: NodeId, who: &Who, now: Instant) {
         self.claims.retain(|claim| now < claim.until);
+        if self.claims.len() >= CLAIMS_MAX {
+            self.claims.remove(0);
+        }
         self.claims.push(Claim {
             node,
             session: who.session,

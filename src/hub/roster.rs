@@ -146,6 +146,11 @@ impl Roster {
         assert_eq!(entries, self.chosen.len(), "keys held by nobody");
     }
 
+    /// Whether somebody is the guest of this number.
+    pub(super) fn has_guest(&self, number: u64) -> bool {
+        self.guests.contains_key(&number)
+    }
+
     /// Whether nobody but `id` holds `name` or one like it.
     pub(super) fn is_free_for(&self, id: SessionId, name: &Name) -> bool {
         match name.kind() {

@@ -8,10 +8,11 @@ use std::time::Instant;
 
 use log::warn;
 
-use crate::relay::data::{Asked, Attach, Debts, Id, News, State};
+use crate::relay::data::{Asked, Attach, Debts, News, State};
 use crate::relay::hearing;
 use crate::relay::link::Answer;
 use crate::relay::node::Relay;
+use crate::relay::place::Id;
 use crate::relay::record::{Entry, Event, NodeId};
 
 /// What the data of this version looks like.
@@ -145,7 +146,8 @@ impl Relay {
         let (cursor, pairs) = hash_step(texts);
         for (node, label) in pairs {
             let node = NodeId::parse(node).filter(|node| *node != self.node);
-            if let Some(node) = node.filter(|node| !self.dead.contains(node)) {
+            let node = node.filter(|node| !self.dead.contains(node) && self.may_know(*node));
+            if let Some(node) = node {
                 self.nodes.of(node).label = label.into();
             }
         }
@@ -198,6 +200,9 @@ impl Relay {
 
     /// Tells the others who is here, and what they have not heard; from now on all is shared.
     fn settle(&mut self, now: Instant) {
+        if self.debts.telling {
+            self.tell_all(now);
+        }
         let (nodes, node) = (self.key("nodes"), self.node.to_string());
         let label = self.options.label.clone();
         // Another node that looks at this node's people sees all of them or none.
@@ -211,9 +216,6 @@ impl Relay {
         self.write_changed(now);
         self.begin_leases(now);
         self.pen.ask(Asked::Done, &[b"EXEC"], now);
-        if self.debts.telling {
-            self.tell_all(now);
-        }
         self.debts = Debts::default();
         // It may have given up the others since.
         self.end_alone(now);
@@ -231,10 +233,12 @@ impl Relay {
     /// The others are told anew of all people of this node. Whom they know already they know then as well.
     fn tell_all(&mut self, now: Instant) {
         let mut events = Vec::new();
-        for entry in self.people.values() {
+        for entry in self.people.values_mut() {
+            entry.named = None;
             events.push(Event::Join {
                 room: entry.room.clone(),
                 who: entry.who.clone(),
+                named: None,
             });
             if let Some(why) = &entry.away {
                 let (session, why) = (entry.who.session, why.clone());

@@ -1,11 +1,11 @@
 //! What a node of the relay keeps, and what it tells: data.
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::time::{Duration, Instant};
 
 use crate::relay::link::Due;
 use crate::relay::numbers::{Numbers, Turn};
+use crate::relay::place::Id;
 use crate::relay::record::{Entry, Event, NodeId, Who};
 
 /// How the engine is reached and what it is to do.
@@ -29,6 +29,25 @@ pub(crate) struct Options {
     pub(crate) queue_bytes_max: usize,
     /// What operators call this node.
     pub(crate) label: Box<str>,
+}
+
+#[cfg(any(test, feature = "internals"))]
+impl Options {
+    /// Those of a node in a test: an engine without a password, and few entries.
+    pub(crate) fn for_tests() -> Self {
+        Self {
+            sentinels: 0,
+            service: "".into(),
+            user: None,
+            password: None,
+            prefix: "chatd".into(),
+            log_entries: 100,
+            patience: Duration::from_secs(5),
+            lease: Duration::from_secs(15),
+            queue_bytes_max: 1024 * 1024,
+            label: "".into(),
+        }
+    }
 }
 
 /// One of the two connections.
@@ -85,8 +104,8 @@ pub(crate) enum News {
         node: Option<NodeId>,
         event: Event,
     },
-    /// It is settled at all nodes what one of this node's own people is called.
-    Settled(Who),
+    /// It is settled at all nodes, since this place of the log, what one of this node's own people is called.
+    Settled(Who, Id),
     /// It is no more: this session's name is told anew, and who is told of first has it.
     Unsettled(u64),
     /// All people of a node follow; who is not among them has left.
@@ -191,28 +210,6 @@ pub(super) enum Leaving {
     Said,
     /// It has come back from the log.
     Gone,
-}
-
-/// The place of an entry in a stream: the engine's time in milliseconds, and a number.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Id(u64, u64);
-
-impl Id {
-    pub(super) fn parse(text: &str) -> Option<Self> {
-        let (time, number) = text.split_once('-')?;
-        Some(Self(time.parse().ok()?, number.parse().ok()?))
-    }
-
-    /// When it was added, in seconds since 1970.
-    pub(super) fn seconds(self) -> u64 {
-        self.0 / 1000
-    }
-}
-
-impl fmt::Display for Id {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}", self.0, self.1)
-    }
 }
 
 /// Another node.

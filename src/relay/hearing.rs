@@ -3,17 +3,22 @@
 use std::str;
 use std::time::{Duration, Instant};
 
-use crate::relay::data::{Asked, Id, Leaving, News, State};
+use crate::relay::data::{Asked, Leaving, News, State};
 use crate::relay::link::Answer;
 use crate::relay::node::{Relay, BLOCK_MS};
 use crate::relay::numbers::Turn;
+use crate::relay::place::Id;
 use crate::relay::record::{Event, NodeId, Unread};
 
-/// So long at least lies between two readings, so that the engine has less to do: who writes much reads much at once …
+/// So long at least lies between two readings on the average, so that the engine has less to do: who writes much reads much
+/// at once …
 const REST: Duration = Duration::from_millis(5);
 /// … and so long where there are more nodes than this.
 const LONG_REST: Duration = Duration::from_millis(20);
 const MANY_NODES: usize = 20;
+
+/// At most this many other nodes are known; what a further one says is not read.
+const NODES_MAX: usize = 1000;
 
 /// Of those who are dead at most so many are known, whose late records are dropped.
 const DEAD_MAX: usize = 1000;
@@ -69,7 +74,10 @@ impl Relay {
     /// A reading is over.
     pub(super) fn note_read(&mut self, now: Instant) {
         let is_crowd = self.nodes.len() > MANY_NODES;
-        self.read_at = now + if is_crowd { LONG_REST } else { REST };
+        let rest = if is_crowd { LONG_REST } else { REST };
+        // One that has rested for long may be followed at once: a bucket of two.
+        self.rested_at = self.rested_at.max(now) + rest;
+        self.read_at = self.rested_at.checked_sub(rest).unwrap_or(now);
     }
 
     /// What the engine's memory is called, as the ear sees it before each reading: emptying it breaks no connection
@@ -100,7 +108,7 @@ impl Relay {
             Some(Asked::Read(attach)) if attach != self.attach.number || !self.attach.is_done => {}
             Some(Asked::Read(_)) if stream == self.key("log") => {
                 self.position = Some(id);
-                self.hear(fields, now);
+                self.hear(id, fields, now);
             }
             Some(Asked::Read(_)) => {
                 self.position_to = id;
@@ -123,7 +131,7 @@ impl Relay {
     }
 
     /// Hears an entry of the log.
-    fn hear(&mut self, fields: &[Box<[u8]>], now: Instant) {
+    fn hear(&mut self, place: Id, fields: &[Box<[u8]>], now: Instant) {
         let Some((node, first)) = self.author(fields) else {
             return;
         };
@@ -133,9 +141,9 @@ impl Relay {
         let mut is_ahead = false;
         for (number, event) in (first..).zip(events(fields)) {
             let turn = if node == self.node {
-                self.hear_own(number, event, now)
+                self.hear_own(place, number, event, now)
             } else {
-                self.hear_other(node, number, event, now)
+                self.hear_other((node, place), number, event, now)
             };
             is_ahead |= turn == Turn::Ahead;
         }
@@ -147,7 +155,7 @@ impl Relay {
     }
 
     /// Something that this node has sent has come back.
-    fn hear_own(&mut self, number: u64, event: &[u8], now: Instant) -> Turn {
+    fn hear_own(&mut self, place: Id, number: u64, event: &[u8], now: Instant) -> Turn {
         let turn = self.own_numbers.take(number, now);
         if turn == Turn::Again {
             self.figures.dropped_again += 1;
@@ -163,9 +171,8 @@ impl Relay {
             self.figures.unread += 1;
             return turn;
         };
-        if let Event::Join { who, .. } | Event::Move { who, .. } | Event::Name { who, .. } = &event
-        {
-            self.news.push_back(News::Settled(who.clone()));
+        if let Event::Join { who, .. } | Event::Name { who, .. } = &event {
+            self.settle_name(who, place);
         }
         match event {
             Event::Up { .. } => {}
@@ -178,7 +185,17 @@ impl Relay {
         turn
     }
 
-    fn hear_other(&mut self, node: NodeId, number: u64, event: &[u8], now: Instant) -> Turn {
+    fn hear_other(
+        &mut self,
+        (node, place): (NodeId, Id),
+        number: u64,
+        event: &[u8],
+        now: Instant,
+    ) -> Turn {
+        if !self.may_know(node) {
+            self.figures.unread += 1;
+            return Turn::Again;
+        }
         let turn = self.nodes.of(node).take(number, now);
         if turn == Turn::Again {
             self.figures.dropped_again += 1;
@@ -192,12 +209,20 @@ impl Relay {
             Ok(Event::Dead(dead)) => self.bury(dead, now),
             Err(Unread::Unknown | Unread::Malformed)
             | Ok(Event::Message { .. } | Event::Gone { .. }) => self.figures.unread += 1,
-            Ok(event) => {
+            Ok(mut event) => {
+                if let Event::Join { named, .. } | Event::Name { named, .. } = &mut event {
+                    named.get_or_insert(place);
+                }
                 let node = Some(node);
                 self.news.push_back(News::Heard { node, event });
             }
         }
         turn
+    }
+
+    /// Whether a node is known, or may become so.
+    pub(super) fn may_know(&mut self, node: NodeId) -> bool {
+        self.nodes.len() < NODES_MAX || self.nodes.get_mut(node).is_some()
     }
 
     /// A node speaks that all hold for dead. What it had sent before it read the verdict comes within a lease; later, the

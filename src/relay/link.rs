@@ -15,6 +15,10 @@ const DIAL_MAX: Duration = Duration::from_secs(2);
 /// At most so many texts of one answer are kept, beyond the limit of an array, for those of several arrays.
 const TEXTS_MAX: usize = 8192;
 
+/// At most so many bytes of one answer are kept, or of one entry of a stream: two hundred people of a hash whose words are
+/// as long as any can be.
+const KEPT_BYTES_MAX: usize = 16 * 1024 * 1024;
+
 /// Where a connection is on its way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -73,6 +77,8 @@ pub(crate) struct Link<D> {
     /// When something was last heard, or the first of what is due was asked for.
     heard_at: Instant,
     texts: Vec<Option<Box<str>>>,
+    /// The bytes of `texts`, or of the fields of `entry`.
+    kept_bytes: usize,
     error: Option<Box<str>>,
     entry: Entry,
     /// All of the answer that is due first has been told but that it is over.
@@ -110,6 +116,7 @@ impl<D: Due> Link<D> {
             due: VecDeque::new(),
             heard_at: now,
             texts: Vec::new(),
+            kept_bytes: 0,
             error: None,
             entry: Entry::default(),
             is_over: false,
@@ -169,6 +176,7 @@ impl<D: Due> Link<D> {
         self.reader = Reader::default();
         self.due.clear();
         self.texts = Vec::new();
+        self.kept_bytes = 0;
         self.error = None;
         self.entry = Entry::default();
         self.is_over = false;
@@ -226,6 +234,11 @@ impl<D: Due> Link<D> {
         &mut self.out
     }
 
+    /// What has come is read later: it is not silent.
+    pub(crate) fn put_off(&mut self, now: Instant) {
+        self.heard_at = now;
+    }
+
     /// Takes what was read.
     pub(crate) fn push(&mut self, bytes: &[u8], now: Instant) {
         self.heard_at = now;
@@ -260,12 +273,17 @@ impl<D: Due> Link<D> {
                 (Some(1), Token::Text(id)) => {
                     self.entry.id = String::from_utf8_lossy(id).into();
                     self.entry.fields.clear();
+                    self.kept_bytes = 0;
                 }
                 (Some(1), Token::Array(len)) if item.index == 1 => {
                     self.entry.fields_due = len;
                     entry = (len == 0).then(|| self.entry.take());
                 }
                 (Some(2), Token::Text(field)) => {
+                    self.kept_bytes += field.len();
+                    if self.kept_bytes > KEPT_BYTES_MAX {
+                        return Err(Wrong);
+                    }
                     self.entry.fields.push(field.into());
                     let is_whole = self.entry.fields.len() == self.entry.fields_due;
                     entry = is_whole.then(|| self.entry.take());
@@ -273,7 +291,10 @@ impl<D: Due> Link<D> {
                 (_, Token::Array(_)) => {}
                 (_, _) if entries.is_some() => {}
                 (_, token) => {
-                    if self.texts.len() >= TEXTS_MAX {
+                    if let Token::Text(bytes) = token {
+                        self.kept_bytes += bytes.len();
+                    }
+                    if self.texts.len() >= TEXTS_MAX || self.kept_bytes > KEPT_BYTES_MAX {
                         return Err(Wrong);
                     }
                     self.texts.push(match token {
@@ -311,6 +332,7 @@ impl<D: Due> Link<D> {
     fn answer(&mut self, answer: Answer) -> Option<Step<D>> {
         let due = self.due.pop_front()?;
         self.texts.clear();
+        self.kept_bytes = 0;
         self.entry = Entry::default();
         let answer = self.error.take().map_or(answer, Answer::Error);
         Some(Step::Answer(due, answer))

@@ -8,7 +8,8 @@
 //! |---|---|
 //! | what it keeps, and what it is asked for | `data`, `node` |
 //! | the words of the engine, one connection | `resp`, `link` |
-//! | what is told, as it stands in the log | `record` |
+//! | what is told, as it stands in the log; which of two was first | `record`, `place` |
+//! | something for each node | `by_node` |
 //! | what was said and has not come back; what has come before | `ring`, `numbers` |
 //! | how it comes to know the engine and the others | `attach` |
 //! | what it says | `saying`, `pen` |
@@ -16,6 +17,7 @@
 //! | who is alive | `leases` |
 
 mod attach;
+mod by_node;
 mod data;
 mod hearing;
 mod leases;
@@ -23,6 +25,7 @@ mod link;
 mod node;
 mod numbers;
 mod pen;
+pub(crate) mod place;
 pub(crate) mod record;
 mod resp;
 mod ring;

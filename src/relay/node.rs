@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 use log::{info, warn};
 
 use crate::fields::{Value, LOG_TARGET};
+use crate::relay::by_node::ByNode;
 use crate::relay::data::{
-    Asked, Attach, Chance, Debts, Figures, Id, Leases, Leaving, Line, News, Node, Options, State,
-    To,
+    Asked, Attach, Chance, Debts, Figures, Leases, Leaving, Line, News, Node, Options, State, To,
 };
 use crate::relay::link::{Answer, Link, Step};
 use crate::relay::numbers::Numbers;
-use crate::relay::record::{ByNode, Entry, Event, NodeId};
+use crate::relay::place::Id;
+use crate::relay::record::{Entry, NodeId};
 use crate::relay::ring::Ring;
 
 /// The pen is silent if an answer takes longer than this.
@@ -54,6 +55,8 @@ pub(crate) struct Relay {
     pub(super) position_to: Id,
     /// When the log may be read again.
     pub(super) read_at: Instant,
+    /// When all readings so far have had their rest.
+    pub(super) rested_at: Instant,
     pub(super) ring: Ring,
     pub(super) own_numbers: Numbers,
     /// An entry is on its way.
@@ -99,6 +102,7 @@ impl Relay {
             position: None,
             position_to: Id::default(),
             read_at: now,
+            rested_at: now,
             ring: Ring::default(),
             own_numbers: Numbers::default(),
             is_adding: false,
@@ -121,6 +125,12 @@ impl Relay {
 
     pub(crate) fn state(&self) -> State {
         self.state
+    }
+
+    /// Up to where the log was read, and what this node is called now.
+    #[cfg(test)]
+    pub(crate) fn position(&self) -> Option<(Id, NodeId)> {
+        self.position.map(|position| (position, self.node))
     }
 
     pub(crate) fn figures(&self) -> Figures {
@@ -232,6 +242,11 @@ impl Relay {
             // It is closed already.
             self.to_close.retain(|closed| *closed != line);
         }
+    }
+
+    /// Something has come on a connection, and is not read now.
+    pub(crate) fn put_off(&mut self, line: Line, now: Instant) {
+        self.link_of(line).put_off(now);
     }
 
     /// What was read from a connection.
@@ -371,8 +386,7 @@ impl Relay {
             }
             State::Waiting { .. } => {}
             State::Alone => {
-                let given_up = self.ring.give_up(self.options.queue_bytes_max, now);
-                self.note_given_up(&given_up);
+                self.give_up(now);
             }
         }
     }
@@ -385,11 +399,12 @@ impl Relay {
             self.news.push_back(News::Heard { node: None, event });
         }
         self.news.push_back(News::Alone);
-        let given_up = self.ring.give_up(self.options.queue_bytes_max, now);
-        self.note_given_up(&given_up);
+        self.give_up(now);
     }
 
-    pub(super) fn note_given_up(&mut self, given_up: &[Event]) {
+    fn give_up(&mut self, now: Instant) {
+        let (most, up) = (self.options.queue_bytes_max, self.up());
+        let given_up = self.ring.give_up(most, &up, now);
         let said = given_up.iter().filter(|event| event.is_said()).count();
         self.lost_lines += said as u64;
         self.figures.lost_lines += said as u64;

@@ -58,6 +58,10 @@ impl Relay {
                 }
             }
         }
+        // What has come back of names; what is still to be told is written with its entry.
+        if !self.is_adding && !self.changed.is_empty() {
+            self.write_changed(now);
+        }
         if self.leaving == Leaving::Says && !self.ring.has_unwritten() {
             self.write_end(now);
         }
@@ -70,7 +74,7 @@ impl Relay {
         for session in std::mem::take(&mut self.changed) {
             let field = session.to_string();
             if let Some(entry) = self.people.get(&session) {
-                let value = entry.encode("");
+                let value = entry.encode();
                 let words = ["HSET", &key, &field, &value].map(str::as_bytes);
                 self.pen.ask(Asked::Done, &words, now);
             } else {

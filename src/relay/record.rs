@@ -11,6 +11,7 @@ use base64::Engine;
 
 use crate::hygiene;
 use crate::name::{Name, RoomName};
+use crate::relay::place::Id;
 
 /// At most this many bytes has an entry of the log.
 pub(crate) const ENTRY_BYTES_MAX: usize = 16 * 1024;
@@ -52,48 +53,6 @@ impl fmt::Display for NodeId {
 impl fmt::Debug for NodeId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
-    }
-}
-
-/// Something for each of a few nodes, in the order in which they came.
-#[derive(Debug)]
-pub(crate) struct ByNode<T>(Vec<(NodeId, T)>);
-
-impl<T> Default for ByNode<T> {
-    fn default() -> Self {
-        Self(Vec::new())
-    }
-}
-
-impl<T: Default> ByNode<T> {
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &(NodeId, T)> {
-        self.0.iter()
-    }
-
-    pub(crate) fn get_mut(&mut self, node: NodeId) -> Option<&mut T> {
-        let mut all = self.0.iter_mut();
-        all.find(|(id, _)| *id == node).map(|(_, it)| it)
-    }
-
-    /// What there is for a node, for which there is something from now on.
-    pub(crate) fn of(&mut self, node: NodeId) -> &mut T {
-        let index = self.0.iter().position(|(id, _)| *id == node);
-        let index = index.unwrap_or_else(|| {
-            self.0.push((node, T::default()));
-            self.0.len() - 1
-        });
-        &mut self.0[index].1
-    }
-
-    /// Gives whether there was something.
-    pub(crate) fn remove(&mut self, node: NodeId) -> bool {
-        let before = self.0.len();
-        self.0.retain(|(id, _)| *id != node);
-        self.0.len() < before
     }
 }
 
@@ -140,6 +99,8 @@ pub(crate) enum Event {
     Join {
         room: Option<RoomName>,
         who: Who,
+        /// Where they got their name, if that was earlier.
+        named: Option<Id>,
     },
     /// From one room to another; with words, which may be empty, if it is to none.
     Move {
@@ -163,6 +124,8 @@ pub(crate) enum Event {
         room: Option<RoomName>,
         who: Who,
         before: Name,
+        /// Where, once it stands in the log.
+        named: Option<Id>,
     },
     Away {
         session: u64,
@@ -235,7 +198,10 @@ impl Event {
                 };
                 format!("{kind}\t{room}\t{who}\t{words}{behind}")
             }
-            Self::Join { room, who } => format!("join\t{}\t{who}", or_none(room.as_ref())),
+            Self::Join { room, who, named } => {
+                let named = named.map_or_else(String::new, |named| format!("\t{named}"));
+                format!("join\t{}\t{who}{named}", or_none(room.as_ref()))
+            }
             Self::Move {
                 room,
                 who,
@@ -249,7 +215,9 @@ impl Event {
                 format!("left\t{}\t{who}\t{words}", or_none(room.as_ref()))
             }
             Self::Claim { who } => format!("claim\t{who}"),
-            Self::Name { room, who, before } => {
+            Self::Name {
+                room, who, before, ..
+            } => {
                 let Who { session, name } = who;
                 format!(
                     "name\t{}\t{session}\t{before}\t{name}",
@@ -312,6 +280,7 @@ impl Event {
             "join" => Self::Join {
                 room: fields.room()?,
                 who: fields.who()?,
+                named: fields.next().and_then(Id::parse),
             },
             "move" => Self::Move {
                 room: fields.room()?,
@@ -329,7 +298,12 @@ impl Event {
                 let (room, session) = (fields.room()?, fields.number()?);
                 let (before, name) = (fields.name()?, fields.name()?);
                 let who = Who { session, name };
-                Self::Name { room, who, before }
+                Self::Name {
+                    room,
+                    who,
+                    before,
+                    named: None,
+                }
             }
             "away" => Self::Away {
                 session: fields.number()?,
@@ -439,22 +413,27 @@ pub(crate) fn parse_digest(text: &str) -> Option<Digest> {
     Some(digest)
 }
 
-/// A person in the hash of their node: NAME, ROOM, DIGEST of the room's key, the entry of their join, and why they are
-/// away if they are.
+/// A person in the hash of their node: NAME, ROOM, DIGEST of the room's key, the entry of the log in which they got their
+/// name, and why they are away if they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) who: Who,
     pub(crate) room: Option<RoomName>,
     pub(crate) digest: Option<Digest>,
+    /// The entry of the log in which they got their name, once that has come back.
+    pub(crate) named: Option<Id>,
     pub(crate) away: Option<Box<str>>,
 }
 
 impl Entry {
-    /// Its value in the hash; `joined` is the entry of the log in which they came, if it is known.
-    pub(crate) fn encode(&self, joined: &str) -> String {
+    /// Its value in the hash.
+    pub(crate) fn encode(&self) -> String {
         let room = self.room.as_ref().map_or("", RoomName::text);
         let digest = self.digest.as_ref().map_or_else(String::new, hex);
-        let mut value = format!("{}\t{room}\t{digest}\t{joined}", self.who.name);
+        let named = self
+            .named
+            .map_or_else(String::new, |named| named.to_string());
+        let mut value = format!("{}\t{room}\t{digest}\t{named}", self.who.name);
         if let Some(away) = &self.away {
             value.push('\t');
             value.push_str(away);
@@ -472,7 +451,7 @@ impl Entry {
             "" => None,
             digest => Some(parse_digest(digest)?),
         };
-        let _joined = fields.next();
+        let named = fields.next().and_then(Id::parse);
         Some(Self {
             who: Who {
                 session: session.parse().ok()?,
@@ -480,6 +459,7 @@ impl Entry {
             },
             room,
             digest,
+            named,
             away: fields.words(),
         })
     }
@@ -500,6 +480,7 @@ mod tests {
         RoomName::parse(name).unwrap()
     }
 
+    #[allow(clippy::too_many_lines, reason = "it is a table")]
     fn each() -> Vec<(Event, &'static str)> {
         let said = |manner| Event::Say {
             room: room("lobby"),
@@ -537,8 +518,17 @@ mod tests {
                 Event::Join {
                     room: Some(room("games")),
                     who: who(1, "好"),
+                    named: None,
                 },
                 "join\tgames\t1\t好",
+            ),
+            (
+                Event::Join {
+                    room: None,
+                    who: who(1, "ann"),
+                    named: Id::parse("5-1"),
+                },
+                "join\t\t1\tann\t5-1",
             ),
             (moved("games", ""), "move\tlobby\t7\tann\tgames"),
             (moved("", "so long"), "move\tlobby\t7\tann\t\tso long"),
@@ -555,6 +545,7 @@ mod tests {
                     room: Some(room("lobby")),
                     who: who(7, "cleo"),
                     before: Name::guest(7),
+                    named: None,
                 },
                 "name\tlobby\t7\tguest7\tcleo",
             ),
@@ -643,18 +634,19 @@ mod tests {
 
     #[test]
     fn a_person_is_read_from_the_hash_as_they_were_written() {
-        for (room_name, digest, away) in [
-            (Some("games"), Some([7; 32]), None),
-            (Some("lobby"), None, Some("lunch")),
-            (None, None, Some("")),
+        for (room_name, digest, named, away) in [
+            (Some("games"), Some([7; 32]), Some("5-1"), None),
+            (Some("lobby"), None, None, Some("lunch")),
+            (None, None, Some("0-7"), Some("")),
         ] {
             let entry = Entry {
                 who: who(7, "ann"),
                 room: room_name.map(room),
                 digest,
+                named: named.and_then(Id::parse),
                 away: away.map(Into::into),
             };
-            let value = entry.encode("5-1");
+            let value = entry.encode();
             assert_eq!(Entry::parse("7", &value), Some(entry), "{value}");
         }
         assert_eq!(Entry::parse("x", "ann\tlobby\t\t"), None);

@@ -6,7 +6,8 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use crate::relay::record::{ByNode, Event, NodeId, ENTRY_BYTES_MAX, ENTRY_EVENTS_MAX};
+use crate::relay::by_node::ByNode;
+use crate::relay::record::{Event, NodeId, ENTRY_BYTES_MAX, ENTRY_EVENTS_MAX};
 
 /// What has returned is kept for this long, for an engine that loses it afterwards …
 const RETURNED_FOR: Duration = Duration::from_secs(30);
@@ -237,24 +238,52 @@ impl Ring {
     }
 
     /// Alone, forgets what has waited for too long, and what is more than `bytes_max`. Gives what that was.
-    pub(crate) fn give_up(&mut self, bytes_max: usize, now: Instant) -> Vec<Event> {
+    ///
+    /// The numbers stay without a gap, so that the others need not look for what they have missed: what was never written
+    /// leaves its number to what follows, and what may have come leaves `filler` in its place.
+    pub(crate) fn give_up(&mut self, bytes_max: usize, filler: &Event, now: Instant) -> Vec<Event> {
+        let is_old = |sent: &Sent| now.saturating_duration_since(sent.at) > WAITED_MAX;
         let mut given_up = Vec::new();
-        for stream in [None, Some(NodeId::new(0))] {
-            while let Some(first) = self.queue(stream).front() {
-                let is_old = now.saturating_duration_since(first.at) > WAITED_MAX;
-                if !is_old && self.waiting_bytes <= bytes_max {
-                    break;
-                }
-                let Some(sent) = self.queue(stream).pop_front() else {
-                    break;
-                };
-                if sent.has_returned {
-                    self.returned_bytes -= sent.bytes();
-                } else {
-                    self.waiting_bytes -= sent.bytes();
-                    given_up.push(sent.event);
+        let (mut index, mut free_number) = (0, None);
+        while let Some(sent) = self.log.get_mut(index) {
+            if !is_old(sent) && self.waiting_bytes <= bytes_max {
+                break;
+            }
+            let bytes = sent.bytes();
+            if sent.has_returned && index == 0 {
+                self.returned_bytes -= bytes;
+                self.log.pop_front();
+                continue;
+            }
+            if !sent.is_out && !sent.was_out && !sent.has_returned {
+                self.waiting_bytes -= bytes;
+                free_number.get_or_insert(sent.number);
+                given_up.extend(self.log.remove(index).map(|sent| sent.event));
+                continue;
+            }
+            index += 1;
+            if !sent.has_returned && sent.event != *filler {
+                sent.encoded = filler.encode().into();
+                self.waiting_bytes = self.waiting_bytes - bytes + sent.bytes();
+                let event = std::mem::replace(&mut sent.event, filler.clone());
+                if !sent.has_once_returned {
+                    given_up.push(event);
                 }
             }
+        }
+        if let Some(free_number) = free_number {
+            let rest = self.log.range_mut(index..);
+            self.last_in_log = free_number - 1 + rest.len() as u64;
+            for (number, sent) in (free_number..).zip(rest) {
+                sent.number = number;
+            }
+        }
+        while let Some(first) = self.private.front() {
+            if !is_old(first) && self.waiting_bytes <= bytes_max {
+                break;
+            }
+            self.waiting_bytes -= first.bytes();
+            given_up.extend(self.private.pop_front().map(|sent| sent.event));
         }
         self.unwritten = 0;
         given_up
@@ -315,6 +344,8 @@ fn take_some(queue: &mut VecDeque<Sent>, first: usize) -> Vec<&Sent> {
 mod tests {
     use super::*;
     use crate::test_clock::outset;
+
+    const FILLER: Event = Event::Down;
 
     fn event(session: u64) -> Event {
         Event::Back { session }
@@ -392,13 +423,44 @@ mod tests {
     fn alone_it_keeps_no_more_than_its_bound_and_nothing_old() {
         let (mut ring, outset) = ring(100);
         let bytes = ring.waiting_bytes();
-        assert!(ring.give_up(bytes, outset).is_empty());
-        let given_up = ring.give_up(bytes / 2, outset);
+        assert!(ring.give_up(bytes, &FILLER, outset).is_empty());
+        let given_up = ring.give_up(bytes / 2, &FILLER, outset);
         assert!(given_up.len() >= 50 && given_up[0] == event(1));
         assert!(ring.waiting_bytes() <= bytes / 2);
         let later = outset + WAITED_MAX + Duration::from_millis(1);
-        assert_eq!(ring.give_up(bytes, later).len(), 100 - given_up.len());
+        let rest = ring.give_up(bytes, &FILLER, later);
+        assert_eq!(rest.len(), 100 - given_up.len());
         assert_eq!((ring.waiting_bytes(), ring.bytes()), (0, 0));
+        ring.push(None, event(101), false, later);
+        assert_eq!(numbers(&ring.take_entry()), [1], "nothing was written");
+    }
+
+    #[test]
+    fn what_is_given_up_leaves_no_gap_among_the_numbers() {
+        let (mut ring, outset) = ring(4);
+        ring.take_entry();
+        ring.note_returned(1);
+        ring.begin_again();
+        for session in 5..=6 {
+            ring.push(None, event(session), true, outset);
+        }
+        let later = outset + WAITED_MAX + Duration::from_millis(1);
+        ring.push(None, event(7), true, later);
+        let given_up = ring.give_up(usize::MAX, &FILLER, later);
+        assert_eq!(given_up, [2, 3, 4, 5, 6].map(event));
+        assert!(ring.give_up(usize::MAX, &FILLER, later).is_empty());
+        let entry = ring.take_entry();
+        assert_eq!(numbers(&entry), [2, 3, 4, 5]);
+        let events: Vec<_> = entry.iter().map(|sent| sent.event.clone()).collect();
+        assert_eq!(
+            events,
+            [FILLER, FILLER, FILLER, event(7)],
+            "2 to 4 may have come"
+        );
+        for number in 2..=5 {
+            ring.note_returned(number);
+        }
+        assert_eq!(ring.waiting_bytes(), 0);
     }
 
     #[test]

@@ -4,7 +4,8 @@ use std::time::Instant;
 
 use crate::relay::data::{Leaving, News, State};
 use crate::relay::node::Relay;
-use crate::relay::record::{Digest, Entry, Event, NodeId};
+use crate::relay::place::Id;
+use crate::relay::record::{Digest, Entry, Event, NodeId, Who};
 
 impl Relay {
     /// Something happens here: it is told to all, and heard when it comes back. `digest` is that of the key of the room to
@@ -21,7 +22,9 @@ impl Relay {
 
     /// Something is for the people of one other node.
     pub(crate) fn submit_to(&mut self, node: NodeId, event: Event, now: Instant) {
-        if self.nodes.get_mut(node).is_some() {
+        // What another node makes this one say is bounded: it says that somebody is gone, or not.
+        let is_full = matches!(event, Event::Gone { .. }) && self.waiting_share() >= 100;
+        if self.nodes.get_mut(node).is_some() && !is_full {
             self.ring.push(Some(node), event, false, now);
         }
     }
@@ -29,7 +32,7 @@ impl Relay {
     /// Keeps what the others know of this node's people.
     pub(super) fn note_fact(&mut self, event: &Event, digest: Option<Digest>) {
         let session = match event {
-            Event::Join { room, who } => {
+            Event::Join { room, who, .. } => {
                 let before = self.people.get(&who.session);
                 let away = before.and_then(|entry| entry.away.clone());
                 let (who, room) = (who.clone(), room.clone());
@@ -37,6 +40,7 @@ impl Relay {
                     who,
                     room,
                     digest,
+                    named: None,
                     away,
                 };
                 let session = entry.who.session;
@@ -49,6 +53,7 @@ impl Relay {
                     who: who.clone(),
                     room: to.clone(),
                     digest,
+                    named: before.and_then(|entry| entry.named),
                     away: before.and_then(|entry| entry.away.clone()),
                 };
                 self.people.insert(who.session, entry);
@@ -61,6 +66,7 @@ impl Relay {
             Event::Name { who, .. } => {
                 if let Some(entry) = self.people.get_mut(&who.session) {
                     entry.who.name = who.name.clone();
+                    entry.named = None;
                 }
                 who.session
             }
@@ -81,14 +87,47 @@ impl Relay {
         self.changed.push(session);
     }
 
+    /// It is settled here in the log what one of this node's people is called, which the engine is to know: of two who
+    /// have one name the first keeps it.
+    pub(super) fn settle_name(&mut self, who: &Who, place: Id) {
+        let entry = self.people.get_mut(&who.session);
+        let Some(entry) = entry.filter(|entry| entry.who.name == who.name) else {
+            return;
+        };
+        if entry.named.is_none() {
+            entry.named = Some(place);
+            self.changed.push(who.session);
+            self.news.push_back(News::Settled(who.clone(), place));
+        }
+    }
+
+    /// Somebody else has taken the name of this person later: their node is to hear that they were the first.
+    pub(crate) fn tell_again(&mut self, session: u64, now: Instant) {
+        let entry = self.people.get(&session);
+        let is_full = self.waiting_share() >= 100;
+        let Some(entry) = entry.filter(|entry| entry.named.is_some() && !is_full) else {
+            return;
+        };
+        let event = Event::Join {
+            room: entry.room.clone(),
+            who: entry.who.clone(),
+            named: entry.named,
+        };
+        self.ring.push(None, event, true, now);
+    }
+
     /// This node says that it is there.
     pub(super) fn say_up(&mut self, now: Instant) {
-        let event = Event::Up {
+        // It is nothing that anybody here would hear.
+        self.ring.push(None, self.up(), true, now);
+    }
+
+    /// That this node is there, which may be told at any time.
+    pub(super) fn up(&self) -> Event {
+        Event::Up {
             version: env!("CARGO_PKG_VERSION").into(),
             label: self.options.label.clone(),
-        };
-        // It is nothing that anybody here would hear.
-        self.ring.push(None, event, true, now);
+        }
     }
 
     /// This node stops: all its people leave.

@@ -25,6 +25,11 @@ impl Exchange {
         }
     }
 
+    /// Whether something waits for the next turn, so that nothing more is to be read before.
+    pub(super) fn has_put_off(&self) -> bool {
+        self.relay.has_news()
+    }
+
     /// Goes on with all that is due: once in each turn.
     pub(super) fn go_on<T>(&mut self, hub: &mut Hub<T>, now: Instant) {
         self.relay.tick(now);
@@ -34,6 +39,9 @@ impl Exchange {
                     None => self.relay.submit(it.event, it.digest, now),
                     Some(node) => self.relay.submit_to(node, it.event, now),
                 }
+            }
+            for session in hub.take_told_again() {
+                self.relay.tell_again(session.to_bits() as u64, now);
             }
             if !self.relay.has_news() {
                 break;
@@ -63,7 +71,7 @@ impl Exchange {
 fn apply<T>(news: News, hub: &mut Hub<T>, now: Instant) -> Option<News> {
     match news {
         News::Heard { node, event } => hub.relayed(node, event, now),
-        News::Settled(who) => hub.settle_name(&who),
+        News::Settled(who, place) => hub.settle_name(&who, place),
         News::Unsettled(session) => hub.unsettle_name(session),
         News::RosterBegins(node) => hub.begin_roster(node),
         News::Person(node, entry) => hub.note_in_roster(node, entry, now),

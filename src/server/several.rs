@@ -9,7 +9,10 @@ use std::ops::Range;
 use std::time::Duration;
 
 use engine::{Engine, Memory};
-use node::Node;
+use node::{Node, People};
+
+use crate::relay::place::Id;
+use crate::relay::record::NodeId;
 
 /// How many seeds are tried, unless `CHATD_SEEDS` says otherwise.
 const SEEDS: u64 = 60;
@@ -42,6 +45,8 @@ enum Kind {
     Lossy,
     /// Servers are alone after half a second, and given up after one; the engine keeps all.
     Hasty,
+    /// Nobody is alone and the engine keeps all, but servers are given up after a second.
+    Condemned,
     /// All of that together.
     Worst,
 }
@@ -55,6 +60,8 @@ struct Run {
     now: u64,
     /// When the engine comes back, and with what.
     back_at: Option<(u64, Memory, u64)>,
+    /// Who is where as the first server knew it that had read the log up to there.
+    seen: BTreeMap<Id, (NodeId, People)>,
 }
 
 impl Run {
@@ -66,11 +73,13 @@ impl Run {
             nodes: Vec::new(),
             now: 0,
             back_at: None,
+            seen: BTreeMap::new(),
         };
         for index in 0..NODES {
             let seed = run.dice.0.u64(..);
             let (patience, lease) = match kind {
                 Kind::Hasty | Kind::Worst => (Duration::from_millis(500), Duration::from_secs(1)),
+                Kind::Condemned => (Duration::from_secs(3600), Duration::from_secs(1)),
                 Kind::Exact | Kind::Lossy => (Duration::from_secs(3600), Duration::from_secs(3600)),
             };
             // In the worst case, who was away for a while finds that what they would read next is gone.
@@ -94,11 +103,35 @@ impl Run {
         for turn in 0..NODES {
             let node = &mut self.nodes[(first + turn) % NODES];
             node.turn(self.now, &mut self.engine, &mut self.dice.0);
+            let seen = node.seen();
+            self.compare(seen);
             if self.dice.one_in(2) {
                 self.engine.go_on(self.now);
             }
         }
         self.engine.go_on(self.now);
+    }
+
+    /// Of the people at a third server two servers know the same when they have read the same.
+    fn compare(&mut self, seen: Option<(Id, NodeId, People)>) {
+        let Some((position, own, people)) = seen.filter(|_| self.kind == Kind::Condemned) else {
+            return;
+        };
+        let (first, known) = self
+            .seen
+            .entry(position)
+            .or_insert_with(|| (own, people.clone()));
+        let of_others = |people: &People| -> Vec<String> {
+            let others = people
+                .iter()
+                .filter(|((node, _), _)| node != first && *node != own);
+            others.map(|(_, person)| person.clone()).collect()
+        };
+        assert_eq!(
+            of_others(&people),
+            of_others(known),
+            "who is at a third server, as {own} and {first} know it at {position}"
+        );
     }
 
     /// All is quiet for so long.
@@ -118,7 +151,7 @@ impl Run {
             2 | 3 if self.back_at.is_none() => {
                 self.engine.die();
                 let memory = match (self.kind, self.dice.below(3)) {
-                    (Kind::Exact | Kind::Hasty, _) | (_, 0) => Memory::Whole,
+                    (Kind::Exact | Kind::Hasty | Kind::Condemned, _) | (_, 0) => Memory::Whole,
                     (_, 1) => Memory::Empty,
                     _ => Memory::Without(self.dice.below(5)),
                 };
@@ -138,7 +171,12 @@ impl Run {
                 self.engine.errors = (1 + self.dice.below(3), error);
             }
             _ => {
-                let stands = self.dice.0.u64(20..700);
+                let most = if self.kind == Kind::Condemned {
+                    4000
+                } else {
+                    700
+                };
+                let stands = self.dice.0.u64(20..most);
                 let which = self.dice.below(NODES);
                 self.nodes[which].stands_until = now + stands;
             }
@@ -203,7 +241,7 @@ impl Run {
                 }
                 match self.kind {
                     Kind::Exact => assert_eq!(numbers, all, "what {name} hears of {author}"),
-                    Kind::Lossy => {
+                    Kind::Lossy | Kind::Condemned => {
                         let mut sorted = numbers.clone();
                         sorted.sort_unstable();
                         assert_eq!(sorted, all, "what {name} hears of {author}");
@@ -264,6 +302,37 @@ fn run(kind: Kind) {
     }
 }
 
+/// Two who took one name while their servers were apart, which then come at the same time.
+fn run_of_names(seed: u64) {
+    let mut run = Run::new(Kind::Hasty, seed);
+    run.engine.die();
+    run.rest(1000);
+    for node in &mut run.nodes {
+        node.people(1);
+    }
+    run.rest(200);
+    for node in &mut run.nodes {
+        node.mover_says("/name zoe");
+    }
+    let pause = run.dice.0.u64(1..2000);
+    run.rest(pause);
+    run.engine.come_back(Memory::Whole, 0);
+    run.rest(5000);
+    for node in &mut run.nodes {
+        let roster = node.roster();
+        let zoes = roster.iter().filter(|name| *name == "zoe").count();
+        assert_eq!((zoes, roster.len()), (1, 2 * NODES), "{roster:?}");
+    }
+}
+
+#[test]
+fn of_those_who_took_one_name_apart_one_keeps_it() {
+    for seed in seeds() {
+        eprintln!("names, seed {seed}");
+        run_of_names(seed);
+    }
+}
+
 #[test]
 fn all_hear_all_in_one_order_whatever_befalls_an_engine_that_keeps_all() {
     run(Kind::Exact);
@@ -272,6 +341,11 @@ fn all_hear_all_in_one_order_whatever_befalls_an_engine_that_keeps_all() {
 #[test]
 fn all_hear_all_once_whatever_an_engine_loses() {
     run(Kind::Lossy);
+}
+
+#[test]
+fn who_is_given_up_is_so_in_one_place_of_the_log() {
+    run(Kind::Condemned);
 }
 
 #[test]

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::world::{limits, World};
 use crate::hub::others::LEAVING_MAX;
-use crate::relay::record::{Event, NodeId};
+use crate::relay::place::Id;
+use crate::relay::record::{Entry, Event, NodeId, Who};
 
 #[test]
 fn people_at_other_nodes_are_elsewhere_to_irc_clients() {
@@ -64,4 +65,78 @@ fn those_of_a_node_that_dies_leave_some_in_each_turn_and_then_all_have_left() {
     for (left, expected) in left.iter().zip(expected) {
         assert!(left.contains(&expected), "{left}");
     }
+}
+
+/// What somebody is called who took the name zoe alone, when others say this of a zoe at another node.
+fn zoe_after(settled: Option<&str>, told: &str) -> (String, usize) {
+    let mut world = World::new(limits());
+    world.hub.begin_relayed(Duration::from_secs(15));
+    let zoe = world.connect();
+    world.turn();
+    let name = crate::name::Name::parse_held("zoe").expect("a name");
+    let renamed = world.hub.with_unsorted_name(zoe, |core, session| {
+        core.take_name(session, name.clone(), world.now)
+    });
+    assert_eq!(renamed, Ok(()));
+    world.hub.sort_names();
+    if let Some(place) = settled.and_then(Id::parse) {
+        let session = zoe.to_bits() as u64;
+        world.hub.settle_name(&Who { session, name }, place);
+    }
+    let node = NodeId::new(1);
+    if let Some(value) = told.strip_prefix("hash=") {
+        world.hub.begin_roster(node);
+        let entry = Entry::parse("1", value).expect("an entry");
+        world.hub.note_in_roster(node, entry, world.now);
+        world.hub.end_roster(node, world.now);
+    } else {
+        let event = Event::parse(told.as_bytes()).expect("an event");
+        world.hub.relayed(Some(node), event, world.now);
+    }
+    let told_again = world.hub.take_told_again().len();
+    let name = world
+        .hub
+        .session(zoe)
+        .expect("it is there")
+        .name
+        .to_string();
+    world.check();
+    (name, told_again)
+}
+
+#[test]
+fn of_two_who_have_one_name_the_first_in_the_log_keeps_it() {
+    let guest = |(name, again): (String, usize)| name.starts_with("guest") && again == 0;
+    let zoe = |again| ("zoe".to_owned(), again);
+    // Where nobody knows yet who was the first, the log is still to say it.
+    for settled in [None, Some("5-0")] {
+        assert_eq!(zoe_after(settled, "hash=zoe\tlobby\t\t"), zoe(0));
+    }
+    assert!(guest(zoe_after(None, "hash=zoe\tlobby\t\t6-0")));
+    assert!(guest(zoe_after(Some("5-0"), "hash=zoe\tlobby\t\t4-9")));
+    assert_eq!(zoe_after(Some("5-0"), "hash=zoe\tlobby\t\t6-0"), zoe(1));
+    assert!(guest(zoe_after(None, "join\tlobby\t1\tzoe\t6-0")));
+    assert!(guest(zoe_after(Some("5-1"), "join\tlobby\t1\tzoe\t5-0")));
+    assert_eq!(zoe_after(Some("5-1"), "join\tlobby\t1\tzoe\t10-0"), zoe(1));
+    assert_eq!(zoe_after(Some("5-1"), "join\tlobby\t1\tzoe\t5-1"), zoe(0));
+}
+
+#[test]
+fn numbers_of_guests_that_come_twice_are_passed_over() {
+    let mut world = World::new(limits());
+    world.hub.begin_relayed(Duration::from_secs(15));
+    world.hub.add_guests(1, 2);
+    let first = world.connect();
+    // The engine was emptied, and counts from 1 again.
+    world.hub.add_guests(1, 3);
+    let others: Vec<_> = (0..4).map(|_| world.connect()).collect();
+    let mut names: Vec<String> = std::iter::once(first)
+        .chain(others)
+        .map(|id| world.hub.session(id).expect("it is there").name.to_string())
+        .collect();
+    assert_eq!(names[..3], ["guest1", "guest2", "guest3"]);
+    names.sort();
+    names.dedup();
+    assert_eq!(names.len(), 5, "{names:?}");
+    world.check();
 }

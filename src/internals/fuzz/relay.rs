@@ -1,6 +1,6 @@
 //! What an engine says, however it is cut into packets, against a relay that has all of it at once.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::relay::record::Event;
 use crate::relay::{Line, News, Options, Relay};
@@ -27,19 +27,7 @@ pub(super) fn check(input: &[u8]) {
 
 /// What a relay tells that hears this in packets of this length, and its state then.
 fn heard(bytes: &[u8], packet: usize, now: Instant) -> (Vec<News>, &'static str) {
-    let options = Options {
-        sentinels: 0,
-        service: "".into(),
-        user: None,
-        password: None,
-        prefix: "chatd".into(),
-        log_entries: 100,
-        patience: Duration::from_secs(5),
-        lease: Duration::from_secs(15),
-        queue_bytes_max: 1024 * 1024,
-        label: "".into(),
-    };
-    let mut relay = Relay::new(options, 1, now);
+    let mut relay = Relay::new(Options::for_tests(), 1, now);
     while let Some((line, _)) = relay.take_dial(now) {
         relay.handle_connected(line, now);
     }

@@ -1,6 +1,7 @@
 //! A relay whose engine is played by the test, one answer after the other.
 
 use super::*;
+use crate::relay::record::Event;
 use crate::test_clock::outset;
 
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -17,16 +18,8 @@ struct Talk {
 impl Talk {
     fn new() -> Self {
         let options = Options {
-            sentinels: 0,
-            service: "".into(),
-            user: None,
-            password: None,
-            prefix: "chatd".into(),
-            log_entries: 100,
             patience: PATIENCE,
-            lease: Duration::from_secs(15),
-            queue_bytes_max: 1024 * 1024,
-            label: "".into(),
+            ..Options::for_tests()
         };
         let now = outset();
         let mut talk = Self {
@@ -152,7 +145,7 @@ fn a_memory_that_was_lost_is_told_again_though_the_connection_breaks_meanwhile()
     talk.serve("one", "");
     assert_eq!(talk.joins, 1);
     talk.news();
-    for cut_at in ["XREVRANGE", "HSCAN"] {
+    for cut_at in ["XREVRANGE", "HSCAN", "HSCAN"] {
         talk.relay.handle_lost(Line::Pen, "cut", talk.now);
         talk.asked = Default::default();
         talk.pass(Duration::from_millis(200));

@@ -142,13 +142,18 @@ impl<N: Network> EventLoop<N> {
                 }
             }
             let connection = relaying.connection(line);
-            let waits = line == Line::Ear && is_enough;
-            let Some(stream) = connection.stream.as_mut().filter(|_| !waits) else {
-                continue;
-            };
             if !connection.readiness.is_readable() {
                 continue;
             }
+            // What has come before comes first.
+            if relaying.exchange.has_put_off() || (line == Line::Ear && is_enough) {
+                relaying.exchange.relay.put_off(line, now);
+                continue;
+            }
+            let connection = relaying.connection(line);
+            let Some(stream) = &mut connection.stream else {
+                continue;
+            };
             let read = self.network.read(stream, &mut self.buffer);
             connection.readiness.handle_read(read, self.buffer.len());
             let why = match read {
@@ -353,8 +358,11 @@ fn lose<N: Network>(
 
 /// Where the engine is, or the sentinels that know; and how many sentinels these are. For names the system is asked, which
 /// blocks.
+#[cfg_attr(
+    not(feature = "tls"),
+    allow(unused_variables, reason = "roots are of TLS alone")
+)]
 fn resolve(engine: &Engine, settings: &Settings) -> io::Result<(Vec<Place>, usize)> {
-    let _ = settings;
     let address = |place: &crate::settings::Place| {
         let explain = |error: io::Error| {
             io::Error::new(error.kind(), format!("relay: {}: {error}", place.host))

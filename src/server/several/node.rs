@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use super::engine::Engine;
 use crate::hub::world::{limits, World};
 use crate::hub::SessionId;
+use crate::relay::place::Id;
+use crate::relay::record::NodeId;
 use crate::relay::{Line, Options, Relay, State};
 use crate::server::exchange::Exchange;
 
@@ -14,6 +16,9 @@ const NAMES: [&str; 4] = ["zoe", "yan", "xia", "ZOE"];
 
 /// The rooms that they go to.
 const ROOMS: [&str; 3] = ["lobby", "games", "den"];
+
+/// People at other servers: what each is called, and where they are.
+pub(super) type People = BTreeMap<(NodeId, u64), String>;
 
 /// Somebody who says numbered lines.
 #[derive(Debug)]
@@ -47,16 +52,11 @@ impl Node {
         let mut world = World::new(limits());
         let outset = world.now;
         let options = Options {
-            sentinels: 0,
-            service: "".into(),
-            user: None,
-            password: None,
-            prefix: "chatd".into(),
             log_entries,
             patience,
             lease,
-            queue_bytes_max: 1024 * 1024,
             label: format!("node {index}").into(),
+            ..Options::for_tests()
         };
         world.hub.set_seed([index as u8 + 1; 32]);
         world.hub.begin_relayed(lease);
@@ -147,6 +147,22 @@ impl Node {
         let mover = self.world.connect();
         self.world.say(mover, &format!("/name m{}", self.index));
         self.mover = Some(mover);
+    }
+
+    /// Up to where this server has read the log, and who is at the others as it knows them.
+    pub(super) fn seen(&self) -> Option<(Id, NodeId, People)> {
+        let relay = &self.exchange.relay;
+        let is_attached = relay.state() == State::Attached;
+        let (position, own) = relay.position().filter(|_| is_attached)?;
+        Some((position, own, self.world.hub.all_abroad()))
+    }
+
+    /// Who moves about says this.
+    pub(super) fn mover_says(&mut self, line: &str) {
+        if let Some(mover) = self.mover {
+            self.world.read(mover);
+            self.world.say(mover, line);
+        }
     }
 
     /// All are here, and nothing of that is left to be read.
