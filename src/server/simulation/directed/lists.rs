@@ -545,7 +545,7 @@ impl Crowd {
             if now >= until {
                 break;
             }
-            self.bench.pass(ms(10).min(until - now));
+            self.bench.pass(ms(10).min(until.saturating_sub(now)));
         }
         let text = String::from_utf8(got).expect("text");
         let short = |line: &str| line.replace("!telnet@chatd", "").replace(" #lobby", "");
