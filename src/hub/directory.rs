@@ -122,7 +122,12 @@ impl<T> Directory for View<'_, T> {
                 Some(session) => id == self.viewer || room.is_introduced(session.member),
                 None => self.core.is_introduced_abroad(id),
             };
-            let person = self.anybody(id).filter(|_| is_known);
+            // As the lists of those who keep one have them.
+            let former = room.former_name(id).filter(|_| id != self.viewer);
+            let person = self.anybody(id).filter(|_| is_known).map(|person| Person {
+                name: former.unwrap_or(person.name),
+                ..person
+            });
             if person.is_some_and(|person| !each(&person)) {
                 break;
             }

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use log::debug;
 
-use crate::dialect::event::{Arrived, First, Here, Made, Note, Presence, Reply};
+use crate::dialect::event::{Arrived, First, Here, Listed, Made, Note, Presence, Reply};
 use crate::dialect::request::Refusal;
 use crate::fields::{self, Value};
 use crate::hub::absences::Missed;
@@ -229,8 +229,12 @@ impl<T> Hub<T> {
         };
         let arrivals = arrivals.filter(|(_, who)| !is_one_by_one || is_introduced(*who));
         let others = self.core.others();
-        let mut arrivals =
-            arrivals.filter_map(|(at, who)| Some((at, listed_as(&self.sessions, others, who)?)));
+        let mut arrivals = arrivals.filter_map(|(at, who)| {
+            let listed = listed_as(&self.sessions, others, who)?;
+            let former = room.former_name(who).filter(|_| is_one_by_one);
+            let name = former.unwrap_or(listed.name);
+            Some((at, Listed { name, ..listed }))
+        });
         let listed = arrivals.by_ref().take(most);
         let mut listed: Vec<_> = listed.map(|(_, it)| it).collect();
         let unlisted = room.here() - listed.len();
@@ -371,9 +375,10 @@ impl Core {
             .codec
             .set_place(Some(self.rooms.get(at).name.text()));
         let (encoding, prefix) = (session.codec.encoding(), session.prefix());
-        session.member = self
-            .rooms
-            .change(at, |room| room.enter(session.id, encoding, prefix));
+        session.member = self.rooms.change(at, |room| {
+            room.free_name(&session.name, session.id);
+            room.enter(session.id, encoding, prefix)
+        });
     }
 
     /// All nodes are told where a session goes.

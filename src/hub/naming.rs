@@ -123,6 +123,9 @@ impl Core {
         let from = mem::replace(&mut session.name, name);
         if session.name != from {
             log_name(session.number, &from, &session.name);
+            self.rooms.change(session.room, |room| {
+                room.free_name(&session.name, session.id);
+            });
             self.send(session, now, |_, session, out| {
                 session.codec.tell_name(&session.name, out);
             });

@@ -21,8 +21,7 @@ const BACK_OFF_MIN: Duration = Duration::from_millis(10);
 /// … up to this. No edge will tell when there is a descriptor again, so the timer must.
 const BACK_OFF_MAX: Duration = Duration::from_secs(1);
 
-/// A listener where as many shake hands as may is not accepted from for 5 ms, which is a turn with 16 of them.
-#[cfg(feature = "tls")]
+/// A listener where as many wait for us as may is not accepted from for 5 ms, which is a turn with 16 handshakes.
 const HELD_BACK: Duration = Duration::from_millis(5);
 
 /// At most 32 who were refused are kept until they have read why; any more are told and dropped.
@@ -104,7 +103,6 @@ pub(super) struct Admission {
     /// The listener that was accepted from last.
     last: usize,
     /// Listeners that are not accepted from before this time.
-    #[cfg(feature = "tls")]
     held_back: Vec<(Instant, usize)>,
     retry_at: Option<Instant>,
     back_off: Duration,
@@ -130,7 +128,6 @@ impl Admission {
             limits,
             ready: vec![false; listeners],
             last: 0,
-            #[cfg(feature = "tls")]
             held_back: Vec::new(),
             retry_at: None,
             back_off: BACK_OFF_MIN,
@@ -176,16 +173,11 @@ impl Admission {
     pub(super) fn wake_at(&self, now: Instant) -> Option<Instant> {
         let ready = self.ready.contains(&true);
         let ready = ready.then(|| self.retry_at.unwrap_or(now));
-        #[cfg(feature = "tls")]
-        let ready = {
-            let held_back = self.held_back.iter().map(|(until, _)| *until);
-            held_back.chain(ready).min()
-        };
-        ready
+        let held_back = self.held_back.iter().map(|(until, _)| *until);
+        held_back.chain(ready).min()
     }
 
     /// A listener is not to be accepted from for a moment, but others are.
-    #[cfg(feature = "tls")]
     pub(super) fn hold_back(&mut self, listener: usize, now: Instant) {
         self.ready[listener] = false;
         self.held_back.push((now + HELD_BACK, listener));
@@ -197,7 +189,6 @@ impl Admission {
     }
 
     /// Goes on with the listeners that were held back for long enough.
-    #[cfg(feature = "tls")]
     pub(super) fn go_on(&mut self, now: Instant) {
         for (_, listener) in self.held_back.extract_if(.., |(until, _)| *until <= now) {
             self.ready[listener] = true;

@@ -7,9 +7,11 @@ use std::time::Instant;
 
 use crate::dialect::event::{Event, Listed, Presence};
 use crate::dialect::Encoding;
+use crate::hub::room::changes::{Change, What};
 use crate::hub::room::feed::Listeners;
-use crate::hub::room::presence::{Announced, Audience, Departure};
+use crate::hub::room::presence::{Announced, Audience};
 use crate::hub::room::{Room, Whose, LONG_AGO};
+use crate::id::SessionId;
 use crate::name::Name;
 
 impl Room {
@@ -51,6 +53,7 @@ impl Room {
         whose: Whose<'_>,
         name: &Name,
     ) {
+        self.tell_name_of(whose);
         let cut = self.gates.as_deref().and_then(|gates| gates.cut);
         let is_left_out = |introduced| {
             cut.is_some_and(|(at, from)| introduced <= at && announced.arrival >= from)
@@ -64,6 +67,7 @@ impl Room {
         self.introductions += 1;
         announced.introduced = Some(self.introductions);
         self.forget_departure(name);
+        self.free_name(name, whose.id);
         let here = self.here();
         let joined = Event::Presence(Presence::Joined { name, here });
         self.say_of(whose, &joined, self.listeners_of(Audience::OneByOne));
@@ -72,17 +76,63 @@ impl Room {
     /// Somebody with this name is here again, so nobody is to be told that they have gone. Gives whether those who keep
     /// a list have the name in it still.
     pub(super) fn forget_departure(&mut self, name: &Name) -> bool {
+        let Some(gates) = self.gates.as_deref_mut() else {
+            return false;
+        };
+        let waits = gates.changes.listed(name);
+        let is_gone = waits.is_some_and(|change| matches!(change.what, What::Gone { .. }));
+        is_gone && gates.changes.take_listed(name).is_some()
+    }
+
+    /// A session has this name here from now on: who has it in the lists and another one by now is told of before. What
+    /// is told later of that name would be taken for its own.
+    pub(in crate::hub) fn free_name(&mut self, name: &Name, id: SessionId) {
+        let Some(gates) = self.gates.as_deref_mut() else {
+            return;
+        };
+        let waits = gates.changes.listed(name);
+        let is_of_others = |change: &Change| match change.what {
+            What::Renamed { id: whose, .. } => whose != id,
+            What::Gone { .. } => false,
+        };
+        if !waits.is_some_and(is_of_others) {
+            return;
+        }
+        if let Some(change) = gates.changes.take_listed(name) {
+            self.say_change(&change);
+        }
+    }
+
+    /// Somebody is about to be heard: if those who keep a list know them by another name, they are told of the new one.
+    fn tell_name_of(&mut self, whose: Whose<'_>) {
         let gates = self.gates.as_deref_mut();
-        gates.is_some_and(|gates| gates.departures.forget(name))
+        let change = gates.and_then(|gates| gates.changes.take_of(whose.id));
+        let Some(Change { listed, what, .. }) = change else {
+            return;
+        };
+        if let What::Renamed { to, .. } = what {
+            let renamed = Event::Presence(Presence::Renamed {
+                from: &listed,
+                to: &to,
+            });
+            self.say_of(whose, &renamed, self.listeners_of(Audience::OneByOne));
+        }
+    }
+
+    /// The name by which those who keep a list know somebody who has another one.
+    pub(in crate::hub) fn former_name(&self, id: SessionId) -> Option<&Name> {
+        let change = self.gates.as_deref()?.changes.of(id)?;
+        Some(&change.listed)
     }
 
     /// Those who have gone and are still in the lists of others. A newcomer who keeps one has them in it as well, for
     /// it hears, too, that they go.
     pub(in crate::hub) fn departing(&self) -> impl Iterator<Item = Listed<'_>> {
-        let departures = self.gates.iter().flat_map(|it| it.departures.waiting());
-        departures.map(|departure| Listed {
-            name: &departure.name,
-            user: &departure.user,
+        let waiting = self.gates.iter().flat_map(|it| it.changes.waiting());
+        let gone = waiting.filter(|change| matches!(change.what, What::Gone { .. }));
+        gone.map(|change| Listed {
+            name: &change.listed,
+            user: &change.user,
             away: false,
             op: false,
             unreachable: false,
@@ -110,28 +160,41 @@ impl Room {
         self.say_to(&event, None, "", listeners);
     }
 
-    /// Tells those who keep a list that somebody has gone of whom they know, at most ten in a second.
-    pub(super) fn tell_departure(&mut self, departure: Departure, now: Instant) {
+    /// Tells those who keep a list that somebody has gone, or has another name, of whom they know: of at most ten in a
+    /// second.
+    pub(super) fn tell_change(&mut self, change: Change, now: Instant) {
         if !self.has_lists() {
             return;
         }
-        let departures = &mut self.gates.get_or_insert_default().departures;
-        if let Some(departure) = departures.admit(departure, now) {
-            self.say_departure(&departure);
+        let changes = &mut self.gates.get_or_insert_default().changes;
+        if let Some(change) = changes.admit(change, now) {
+            self.say_change(&change);
         }
     }
 
-    pub(super) fn say_departure(&mut self, departure: &Departure) {
-        let here = self.here();
-        let Departure {
-            name, user, words, ..
-        } = departure;
-        let left = if departure.quits {
-            Presence::Left { name, words, here }
-        } else {
-            Presence::Parted { name, words, here }
-        };
+    pub(super) fn say_change(&mut self, change: &Change) {
+        let Change { listed, user, what } = change;
         let listeners = self.listeners_of(Audience::OneByOne);
-        self.say_to(&Event::Presence(left), None, user, listeners);
+        let (name, here) = (listed, self.here());
+        match what {
+            What::Gone { words, quits } => {
+                let left = if *quits {
+                    Presence::Left { name, words, here }
+                } else {
+                    Presence::Parted { name, words, here }
+                };
+                self.say_to(&Event::Presence(left), None, user, listeners);
+            }
+            What::Renamed { id, to } => {
+                let renamed = Event::Presence(Presence::Renamed { from: name, to });
+                // Who has it knows it. Looking for them costs little at ten a second.
+                let whose = Whose {
+                    id: *id,
+                    place: self.members.find(*id),
+                    user,
+                };
+                self.say_of(whose, &renamed, listeners);
+            }
+        }
     }
 }

@@ -48,6 +48,12 @@ impl Members {
         self.list.get_mut(place as usize)
     }
 
+    /// Where this session stands, if it hears the room.
+    pub(super) fn find(&self, id: SessionId) -> Option<u32> {
+        let place = self.list.iter().position(|member| member.id == id);
+        place.map(|place| place as u32)
+    }
+
     /// Adds a member, to whom nothing is to be told in this round; gives its place, which its session must keep.
     pub(super) fn enter(&mut self, member: Member) -> u32 {
         if self.list.len() < 2 {

@@ -2,6 +2,7 @@
 
 pub(super) mod abroad;
 mod arrivals;
+mod changes;
 pub(super) mod feed;
 pub(super) mod history;
 mod introductions;
@@ -24,13 +25,14 @@ use crate::name::{Name, RoomName};
 use crate::origin::Prefix;
 
 use arrivals::Arrivals;
+use changes::Changes;
 use feed::{Feed, Listeners, Snapshot};
 use history::History;
 use keeping_up::KeepingUp;
 use key::RoomKey;
 use members::{Member, Members};
 use pace::{Pace, Waiting};
-use presence::{Announced, Departures, Gate, Told};
+use presence::{Announced, Gate, Told};
 use sorted_names::SortedNames;
 
 /// At most this many who spoke last are known, to be offered first where a name is completed, and to be told first in a
@@ -111,7 +113,7 @@ struct Gates {
     joins: Gate,
     leaves: Gate,
     renames: Gate,
-    departures: Departures,
+    changes: Changes,
     /// The latest introduction, counted, when somebody was last given a list that left some out, and the first arrival
     /// that any such list left out.
     cut: Option<(u32, u64)>,
@@ -324,6 +326,7 @@ impl Room {
         let is_listed = self.forget_departure(name);
         let introduced = match told {
             Told::ByName => {
+                self.free_name(name, id);
                 self.introductions += 1;
                 Some(self.introductions)
             }
@@ -342,14 +345,11 @@ impl Room {
             joins,
             leaves,
             renames,
-            departures,
+            changes,
             ..
         } = self.gates.as_deref()?;
         let sums = [joins, leaves, renames].map(Gate::due_at);
-        sums.into_iter()
-            .chain([departures.due_at()])
-            .flatten()
-            .min()
+        sums.into_iter().chain([changes.due_at()]).flatten().min()
     }
 
     /// When some may be told what was said. `is_urgent` if it must be told before anything else is done.
@@ -390,12 +390,12 @@ impl Room {
             let more = Presence::MoreRenamed { count };
             self.say_to_all(&Event::Presence(more), None, "");
         }
-        while let Some(departure) = self
+        while let Some(change) = self
             .gates
             .as_deref_mut()
-            .and_then(|gates| gates.departures.take_due(now))
+            .and_then(|gates| gates.changes.take_due(now))
         {
-            self.say_departure(&departure);
+            self.say_change(&change);
         }
     }
 

@@ -1,16 +1,12 @@
 //! Who came, went and changed their name, told one by one as long as that is little, and summed up by the second when it is much.
 
-use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use crate::dialect::event::Presence;
-use crate::name::Name;
-
 /// At most this many are told one by one in any second; the rest of that second is summed up at its end.
-const TOLD_MAX: usize = 10;
+pub(super) const TOLD_MAX: usize = 10;
 
 /// The span that a gate looks back.
-const SECOND: Duration = Duration::from_secs(1);
+pub(super) const SECOND: Duration = Duration::from_secs(1);
 
 /// How the others are told that a member is here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,112 +99,6 @@ impl Gate {
         self.sums = self.sums.wrapping_add(1);
         Some(std::mem::take(&mut self.withheld))
     }
-}
-
-/// Somebody who has gone, of whom those know who keep a list of who is there.
-#[derive(Debug)]
-pub(super) struct Departure {
-    pub(super) name: Name,
-    pub(super) user: Box<str>,
-    /// Their last words, which may be empty.
-    pub(super) words: Box<str>,
-    /// They have left the server, and not only the room.
-    pub(super) quits: bool,
-}
-
-impl Departure {
-    /// Of somebody who has left so.
-    pub(super) fn of(left: &Presence<'_>, user: &str) -> Option<Self> {
-        let (name, words, quits) = match *left {
-            Presence::Left { name, words, .. } => (name, words, true),
-            Presence::Parted { name, words, .. } => (name, words, false),
-            Presence::WentTo { name, .. } => (name, "", false),
-            _ => return None,
-        };
-        Some(Self {
-            name: name.clone(),
-            user: user.into(),
-            words: words.into(),
-            quits,
-        })
-    }
-}
-
-/// Those of whom is still to be told that they have gone, oldest first: at most [`TOLD_MAX`] in any second.
-///
-/// Invariant: `waiting` and `numbers` hold the same, each name once.
-#[derive(Debug, Default)]
-pub(super) struct Departures {
-    /// When those of the last second were told.
-    told_at: VecDeque<Instant>,
-    waiting: BTreeMap<u64, Departure>,
-    /// By names as those who keep a list compare them: without regard to the case of ASCII letters.
-    numbers: BTreeMap<String, u64>,
-    count: u64,
-}
-
-impl Departures {
-    /// Whether one more may be told at once; it counts as told then.
-    pub(super) fn admits(&mut self, now: Instant) -> bool {
-        while self.told_at.front().is_some_and(|at| *at + SECOND <= now) {
-            self.told_at.pop_front();
-        }
-        let admits = self.waiting.is_empty() && self.told_at.len() < TOLD_MAX;
-        if admits {
-            self.told_at.push_back(now);
-        }
-        admits
-    }
-
-    /// Gives it back if it is to be told at once.
-    pub(super) fn admit(&mut self, departure: Departure, now: Instant) -> Option<Departure> {
-        if self.admits(now) {
-            return Some(departure);
-        }
-        self.forget(&departure.name);
-        self.count += 1;
-        self.numbers.insert(folded(&departure.name), self.count);
-        self.waiting.insert(self.count, departure);
-        None
-    }
-
-    /// Nobody is told any more that somebody of this name has gone; gives whether that was still to be told.
-    pub(super) fn forget(&mut self, name: &Name) -> bool {
-        if self.waiting.is_empty() {
-            return false;
-        }
-        let number = self.numbers.remove(&folded(name));
-        number.is_some_and(|number| self.waiting.remove(&number).is_some())
-    }
-
-    /// Those that wait, oldest first.
-    pub(super) fn waiting(&self) -> impl Iterator<Item = &Departure> {
-        self.waiting.values()
-    }
-
-    /// When the next one is to be told.
-    pub(super) fn due_at(&self) -> Option<Instant> {
-        let oldest = self.told_at.front().filter(|_| !self.waiting.is_empty());
-        oldest.map(|at| *at + SECOND)
-    }
-
-    /// The next one, if it is time to tell it.
-    pub(super) fn take_due(&mut self, now: Instant) -> Option<Departure> {
-        while self.told_at.front().is_some_and(|at| *at + SECOND <= now) {
-            self.told_at.pop_front();
-        }
-        if self.told_at.len() >= TOLD_MAX {
-            return None;
-        }
-        let (_, departure) = self.waiting.pop_first()?;
-        self.numbers.remove(&folded(&departure.name));
-        self.told_at.push_back(now);
-        Some(departure)
-    }
-}
-
-fn folded(name: &Name) -> String {
-    name.text().to_ascii_lowercase()
 }
 
 #[cfg(test)]

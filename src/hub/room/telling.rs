@@ -3,8 +3,9 @@
 use std::time::Instant;
 
 use crate::dialect::event::{Event, Presence};
+use crate::hub::room::changes::{Change, What};
 use crate::hub::room::feed::Listeners;
-use crate::hub::room::presence::{Announced, Audience, Departure, Told};
+use crate::hub::room::presence::{Announced, Audience, Told};
 use crate::hub::room::{Room, Whose, LONG_AGO};
 use crate::id::SessionId;
 use crate::name::Name;
@@ -29,10 +30,12 @@ impl Room {
             let listeners = self.listeners_of(Audience::Summed);
             self.say_to(&Event::Presence(left), Some(id), user, listeners);
         }
-        if announced.introduced.is_some() {
-            if let Some(departure) = Departure::of(&left, user) {
-                self.tell_departure(departure, now);
-            }
+        let gone = Change::gone(&left, user).filter(|_| announced.introduced.is_some());
+        let Some(gone) = gone else { return };
+        // Whose new name is still to be told goes with the old one.
+        let changes = &mut self.gates.get_or_insert_default().changes;
+        if let Some(what) = changes.replace(id, gone.what) {
+            self.tell_change(Change { what, ..gone }, now);
         }
     }
 
@@ -77,27 +80,32 @@ impl Room {
             let listeners = self.listeners_of(Audience::Summed);
             self.say_of(whose, &renamed, listeners);
         }
-        let is_listed = self.forget_departure(to);
-        let becomes = is_listed.then_some(LONG_AGO);
-        if announced.introduced.is_none() || !self.has_lists() {
-            announced.introduced = announced.introduced.or(becomes);
+        let changes = &mut self.gates.get_or_insert_default().changes;
+        if changes.of(whose.id).is_some_and(|it| it.listed == *to) {
+            // They have the name again by which they are known.
+            changes.take_of(whose.id);
             return;
         }
-        let departures = &mut self.gates.get_or_insert_default().departures;
-        if !is_listed && departures.admits(now) {
-            let listeners = self.listeners_of(Audience::OneByOne);
-            return self.say_of(whose, &renamed, listeners);
+        self.free_name(to, whose.id);
+        let is_listed = self.forget_departure(to);
+        if announced.introduced.is_none() {
+            announced.introduced = is_listed.then_some(LONG_AGO);
+            return;
         }
-        // Too many: the old name goes in its time, and the new one is introduced when it speaks. That of somebody who was
-        // to go before stays in the lists, for them.
-        announced.introduced = becomes;
-        let departure = Departure {
-            name: from.clone(),
-            user: whose.user.into(),
-            words: "".into(),
-            quits: true,
+        let what = if is_listed {
+            // That of somebody who was to go before stays in the lists, for them, and the old one goes.
+            announced.introduced = Some(LONG_AGO);
+            let (words, quits) = ("".into(), true);
+            What::Gone { words, quits }
+        } else {
+            let (id, to) = (whose.id, to.clone());
+            What::Renamed { id, to }
         };
-        self.tell_departure(departure, now);
+        let changes = &mut self.gates.get_or_insert_default().changes;
+        if let Some(what) = changes.replace(whose.id, what) {
+            let (listed, user) = (from.clone(), whose.user.into());
+            self.tell_change(Change { listed, user, what }, now);
+        }
     }
 
     /// Says something of somebody to the others.

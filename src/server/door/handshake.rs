@@ -11,7 +11,7 @@ use crate::origin::{Prefix, Security};
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A handshake that has taken 1 s gives way to others where the door is full: the slowest way around the earth takes less.
-const HANDSHAKE_MIN: Duration = Duration::from_secs(1);
+pub(super) const HANDSHAKE_MIN: Duration = Duration::from_secs(1);
 
 impl<S> Waiting<S> {
     /// Whether the next that is read of it belongs to its handshake.
@@ -62,17 +62,6 @@ impl<S> Door<S> {
         };
         let waiting = self.waiting.iter();
         waiting.filter(|(_, waiting)| of_it(waiting)).count()
-    }
-
-    /// Whether a listener in TLS is to accept no more for now. Where the door is full, the oldest gives way, but not
-    /// before it had 1 s: a storm of clients that mean well is accepted as fast as it shakes hands.
-    pub(in crate::server) fn is_busy(&self, listener: usize, now: Instant) -> bool {
-        let may_go = |waiting: &Waiting<S>| {
-            waiting.listener == listener
-                && waiting.may_give_way()
-                && now.saturating_duration_since(waiting.came_at) >= HANDSHAKE_MIN
-        };
-        self.is_full(listener) && !self.waiting.iter().any(|(_, waiting)| may_go(waiting))
     }
 }
 
@@ -133,10 +122,10 @@ mod tests {
             door.note(*slot, edge);
         }
         assert!(door.is_busy(0, now + HANDSHAKE_MIN));
-        assert_eq!(door.oldest(0, None), None);
+        assert_eq!(door.oldest(0, None, now + HANDSHAKE_MIN), None);
         let readiness = &mut door.get_mut(slots[9]).unwrap().readiness;
         readiness.handle_read(Read::Blocked, 0);
         assert!(!door.is_busy(0, now + HANDSHAKE_MIN));
-        assert_eq!(door.oldest(0, None), Some(slots[9]));
+        assert_eq!(door.oldest(0, None, now + HANDSHAKE_MIN), Some(slots[9]));
     }
 }

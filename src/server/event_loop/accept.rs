@@ -44,7 +44,6 @@ impl<N: Network> EventLoop<N> {
     /// Lets newcomers in, as long as there is room in the feed for what they are told. Once the server is to stop, those
     /// who still wait are left to the next process with these listeners, or to [`EventLoop::stop`].
     pub(super) fn accept(&mut self, now: Instant) {
-        #[cfg(feature = "tls")]
         self.admission.go_on(now);
         for _ in 0..TURN_ACCEPTS_MAX {
             if self.shutdown != Shutdown::Running || self.hub.has_done_enough() {
@@ -53,8 +52,7 @@ impl<N: Network> EventLoop<N> {
             let Some(listener) = self.admission.next_ready(now) else {
                 return;
             };
-            #[cfg(feature = "tls")]
-            if self.services[listener].is_in_tls() && self.door.is_busy(listener, now) {
+            if self.door.is_busy(listener, now) {
                 self.admission.hold_back(listener, now);
                 continue;
             }

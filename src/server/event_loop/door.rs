@@ -45,7 +45,7 @@ impl<N: Network> EventLoop<N> {
             self.tls.failures.note(CROWDING);
             return self.network.close(stream, Ending::Orderly);
         }
-        self.make_place(listener, from);
+        self.make_place(listener, from, now);
         let sessions = self.hub.open_sessions() + self.door.len();
         let reason = if self.shutdown != Shutdown::Running {
             Some(CloseReason::Shutdown)
@@ -75,7 +75,7 @@ impl<N: Network> EventLoop<N> {
     /// Where no more may wait, the one gives way that has waited longest, if it was asked what it wants. Where as many of
     /// one address wait as it may have sessions, that is one of them: else it could push out those of others. A front end
     /// comes for many.
-    fn make_place(&mut self, listener: usize, from: Origin) {
+    fn make_place(&mut self, listener: usize, from: Origin, now: Instant) {
         let most = self.admission.per_address_max();
         let prefix = self.admission.mark(from).prefix();
         let prefix = prefix.filter(|_| !self.admission.believes(from));
@@ -85,7 +85,7 @@ impl<N: Network> EventLoop<N> {
         if crowds.is_none() && !self.door.is_full(listener) {
             return;
         }
-        let oldest = self.door.oldest(listener, crowds);
+        let oldest = self.door.oldest(listener, crowds, now);
         if let Some(waiting) = oldest.and_then(|slot| self.door.leave(slot)) {
             self.network.close(waiting.stream, Ending::Orderly);
         }

@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 
 use rustix::io::Errno;
 
+use super::super::OPERATORS;
 use super::*;
 use crate::server::simulation::server::Terms;
 use crate::settings::Settings;
@@ -283,4 +284,47 @@ fn f116_stopping_keeps_its_bound_under_every_kind_of_trouble() {
     assert!(took <= ms(5_100), "{took:?}");
     assert!(bench.reasons().contains(&CloseReason::Shutdown));
     assert_eq!(bench.network().descriptors.len(), 0);
+}
+
+/// The listener for pages.
+const PAGES: usize = OPERATORS + 2;
+
+/// Somebody comes for a page, from an address of their own, and sends this much of their request at once.
+fn ask(bench: &mut Bench, number: usize, request: &str) -> usize {
+    let [.., high, low] = number.to_be_bytes();
+    let from = SocketAddr::from(([192, 0, high, low], 1));
+    let client = bench.network().connect(PAGES, from, None);
+    bench.network().connections[client].send(request.as_bytes());
+    bench.network().deliver(client, usize::MAX);
+    client
+}
+
+#[test]
+fn of_a_storm_of_requests_each_is_answered_and_of_halves_the_oldest_give_way() {
+    let mut bench = Bench::paced(LIMITS, ADMISSION, None);
+    let half = "GET / HTTP/1.1\r\nHost: local";
+    let whole = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    let halves: Vec<usize> = (0..300)
+        .map(|number| ask(&mut bench, number, half))
+        .collect();
+    bench.settle();
+    let asked: Vec<usize> = (300..1500)
+        .map(|number| ask(&mut bench, number, whole))
+        .collect();
+    // Each takes its answer as it comes.
+    let clients = || halves.iter().chain(&asked).copied();
+    while bench.server.wakes_at().is_some_and(|at| at < ms(5_000)) {
+        bench.turn();
+        let network = bench.network();
+        clients().for_each(|client| network.take(client, usize::MAX));
+    }
+    let answers: Vec<String> = clients()
+        .map(|client| String::from_utf8_lossy(&bench.network().connections[client].received).into())
+        .collect();
+    let (to_halves, to_asked) = answers.split_at(halves.len());
+    assert!(to_halves.iter().all(String::is_empty));
+    for (number, answer) in to_asked.iter().enumerate() {
+        let is_page = answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("</html>\n");
+        assert!(is_page, "{number}: {} bytes", answer.len());
+    }
 }

@@ -2,8 +2,8 @@
 //! comes, goes, moves and changes names faster than all of it is told.
 //!
 //! Nobody hears a line of somebody whose JOIN they did not get or whose name was not in their 353, and in no second more
-//! than ten come, go or change names. Nor do they hear that somebody has gone whom they do not know, or that they have
-//! gone themselves. Nothing here looks into the server.
+//! than ten come, go or change names, but for those who speak then, and a name that somebody else takes. Nor do they hear
+//! that somebody has gone whom they do not know, or that they have gone themselves. Nothing here looks into the server.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -43,8 +43,8 @@ struct Reader {
     known: BTreeSet<String>,
     /// The list of names is still coming.
     is_listing: bool,
-    /// Somebody has come, and what follows is not heard yet: if they speak, that is why it was told.
-    came: Option<(String, Duration)>,
+    /// Somebody has come or has this name now, and what follows is not heard yet: if they speak, that is why it was told.
+    known_since: Option<(usize, String, Duration)>,
     /// How often it was told of who came, went and changed their name, one by one …
     told: [usize; 3],
     /// … and when, since it came to its room: each room tells at its own pace.
@@ -55,17 +55,18 @@ struct Reader {
 }
 
 impl Reader {
-    fn hear(&mut self, bytes: &[u8], now: Duration) {
+    /// `is_taken` says of a name whether somebody has come with it, or took it, just now.
+    fn hear(&mut self, bytes: &[u8], now: Duration, is_taken: impl Fn(&str) -> bool) {
         self.got.extend_from_slice(bytes);
         while let Some(end) = self.got.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = self.got.drain(..=end).collect();
             let line = String::from_utf8(line).expect("text");
             assert!(line.ends_with("\r\n") && line.len() <= 512, "{line:?}");
-            self.take(line.trim_end(), now);
+            self.take(line.trim_end(), now, &is_taken);
         }
     }
 
-    fn take(&mut self, line: &str, now: Duration) {
+    fn take(&mut self, line: &str, now: Duration, is_taken: impl Fn(&str) -> bool) {
         let Some((prefix, rest)) = line.strip_prefix(':').and_then(|it| it.split_once(' ')) else {
             assert!(
                 line.starts_with("PING ") || line.starts_with("ERROR "),
@@ -77,9 +78,9 @@ impl Reader {
         let (verb, rest) = rest.split_once(' ').unwrap_or((rest, ""));
         let first = rest.split(' ').next().unwrap_or_default();
         let first = first.trim_start_matches(':');
-        let came = self.came.take();
-        if let Some((_, at)) = came.filter(|(name, _)| name != nick) {
-            self.note(0, at);
+        let before = self.known_since.take();
+        if let Some((what, _, at)) = before.filter(|(_, name, _)| name != nick) {
+            self.note(what, at);
         }
         let is_listed = matches!(verb, "353" | "366");
         assert!(!self.is_listing || is_listed, "amidst the names: {line}");
@@ -103,7 +104,7 @@ impl Reader {
             "JOIN" => {
                 assert!(is_there, "{who}");
                 self.known.insert(nick.to_owned());
-                self.came = Some((nick.to_owned(), now));
+                self.known_since = Some((0, nick.to_owned(), now));
             }
             "PART" | "QUIT" => {
                 assert!(place.is_some() && (verb == "QUIT" || is_there), "{who}");
@@ -113,8 +114,12 @@ impl Reader {
             }
             "NICK" => {
                 assert!(self.known.remove(nick), "{who}");
-                self.known.insert(first.to_owned());
-                self.note(2, now);
+                assert!(self.known.insert(first.to_owned()), "{who}");
+                if is_taken(nick) {
+                    self.told[2] += 1;
+                } else {
+                    self.known_since = Some((2, first.to_owned(), now));
+                }
             }
             _ => assert!(verb.len() == 3 && user.is_empty(), "{who}"),
         }
@@ -165,6 +170,8 @@ struct Crowd {
     random: Random,
     people: Vec<Person>,
     readers: Vec<Reader>,
+    /// The names with which somebody came into a room, or which they took, since all was last heard.
+    taken: BTreeSet<String>,
     names: usize,
     said: usize,
 }
@@ -176,6 +183,7 @@ impl Crowd {
             random: Random::new(seed),
             people: Vec::new(),
             readers: Vec::new(),
+            taken: BTreeSet::new(),
             names: 0,
             said: 0,
         };
@@ -196,10 +204,11 @@ impl Crowd {
                 there: None,
                 known: BTreeSet::new(),
                 is_listing: false,
-                came: None,
+                known_since: None,
                 told: [0; 3],
                 told_here: Default::default(),
-                second: ms(1000),
+                // It is heard a moment later or sooner than the server's time says.
+                second: ms(999),
                 lines: 0,
             });
             crowd.bench.settle();
@@ -232,6 +241,7 @@ impl Crowd {
         self.bench.settle();
         self.bench.send(client, format!("/name {name}\n"));
         let room = ROOMS[0];
+        self.taken.insert(name.clone());
         self.people.push(Person { client, name, room });
     }
 
@@ -249,7 +259,8 @@ impl Crowd {
         let name = self.free_name();
         let person = &mut self.people[place];
         self.bench.send(person.client, format!("/name {name}\n"));
-        person.name = name;
+        person.name.clone_from(&name);
+        self.taken.insert(name);
         // The name that is given up may be the next one's.
         self.bench.settle();
     }
@@ -264,6 +275,7 @@ impl Crowd {
         };
         self.bench.send(person.client, format!("/join {to}\n"));
         person.room = to;
+        self.taken.insert(person.name.clone());
     }
 
     fn say(&mut self) {
@@ -291,6 +303,9 @@ impl Crowd {
             (_, Some(room)) => format!("PRIVMSG {room} :word"),
             (_, None) => return,
         };
+        let (own, taken) = (reader.name.clone(), line.strip_prefix("NICK "));
+        self.taken
+            .extend([own, taken.unwrap_or_default().to_owned()]);
         let is_said = line.starts_with("PRIVMSG") || line.starts_with("NOTICE");
         self.bench.send(client, format!("{line}\r\n"));
         if !is_said {
@@ -321,7 +336,11 @@ impl Crowd {
         let waits = network.connections[reader.client].is_takeable();
         network.take(reader.client, bytes);
         let got = std::mem::take(&mut network.connections[reader.client].received);
-        reader.hear(&got, now);
+        if got.is_empty() {
+            return waits;
+        }
+        let taken = &self.taken;
+        reader.hear(&got, now, |name| taken.contains(name));
         waits
     }
 
@@ -371,6 +390,7 @@ impl Crowd {
         }
         self.bench.settle();
         self.hear_at_once();
+        self.taken.clear();
         for person in &self.people {
             self.bench.server.network().connections[person.client]
                 .received
@@ -481,4 +501,138 @@ fn ten_thousand_come_and_go_in_ten_seconds_and_of_ten_a_second_is_told() {
         assert!((400..=900).contains(&went), "{went} went");
         assert!(reader.lines >= 500, "{} lines", reader.lines);
     }
+}
+
+/// Thirty people of whom a reader knows, who has heard all that was told; the reader is the first one, and quick.
+fn thirty_known() -> Crowd {
+    let mut crowd = Crowd::new(0);
+    for number in 0..30 {
+        let client = crowd.bench.knock();
+        crowd.bench.settle();
+        let name = format!("old{number}");
+        crowd.bench.send(client, format!("/name {name}\n"));
+        let room = ROOMS[0];
+        crowd.people.push(Person { client, name, room });
+        crowd.pass(ms(200));
+    }
+    crowd.pass(ms(3000));
+    crowd
+}
+
+impl Crowd {
+    fn call(&mut self, place: usize, name: &str) {
+        self.people[place].name = name.to_owned();
+        self.taken.insert(name.to_owned());
+        let client = self.people[place].client;
+        self.bench.send(client, format!("/name {name}\n"));
+    }
+
+    /// What the first reader is told from now on, for so long, without the words that all have in common.
+    fn hears(&mut self, time: Duration) -> Vec<String> {
+        let until = self.bench.now() + time;
+        let client = self.readers[0].client;
+        let mut got = Vec::new();
+        loop {
+            self.bench.settle();
+            let now = self.bench.now();
+            let network = self.bench.network();
+            network.take(client, usize::MAX);
+            let bytes = std::mem::take(&mut network.connections[client].received);
+            let taken = &self.taken;
+            self.readers[0].hear(&bytes, now, |name| taken.contains(name));
+            got.extend_from_slice(&bytes);
+            self.hear_at_once();
+            if now >= until {
+                break;
+            }
+            self.bench.pass(ms(10).min(until.saturating_sub(now)));
+        }
+        let text = String::from_utf8(got).expect("text");
+        let short = |line: &str| line.replace("!telnet@chatd", "").replace(" #lobby", "");
+        text.lines().map(short).collect()
+    }
+}
+
+#[test]
+fn of_ten_names_a_second_is_told_and_the_others_wait() {
+    let mut crowd = thirty_known();
+    for place in 0..30 {
+        crowd.call(place, &format!("new{place}"));
+    }
+    let expected = |numbers: std::ops::Range<usize>| -> Vec<String> {
+        let told = |number| format!(":old{number} NICK :new{number}");
+        numbers.map(told).collect()
+    };
+    assert_eq!(crowd.hears(ms(900)), expected(0..10));
+    assert_eq!(crowd.hears(ms(1000)), expected(10..20));
+    assert_eq!(crowd.hears(ms(1000)), expected(20..30));
+    assert!(crowd.hears(ms(5000)).is_empty());
+    crowd.check();
+}
+
+#[test]
+fn a_name_that_waits_is_told_right_before_the_next_line_and_once() {
+    let mut crowd = thirty_known();
+    for place in 0..30 {
+        crowd.call(place, &format!("new{place}"));
+    }
+    assert_eq!(crowd.hears(ms(500)).len(), 10);
+    // One speaks, one takes a third name, one the first again, one goes, and one takes a name that another one gave up.
+    crowd.bench.send(crowd.people[20].client, "hello\n");
+    let told = crowd.hears(ms(0));
+    assert_eq!(told, [":old20 NICK :new20", ":new20 PRIVMSG :hello"]);
+    crowd.call(21, "newer");
+    crowd.call(22, "old22");
+    crowd.bench.send(crowd.people[23].client, "/quit bye\n");
+    assert!(crowd.hears(ms(0)).is_empty());
+    crowd.call(25, "old24");
+    assert_eq!(crowd.hears(ms(0)), [":old24 NICK :new24"]);
+    // A newcomer hears of those whom the others know.
+    let from = SocketAddr::from(([127, 0, 0, 1], 1));
+    let client = crowd.bench.network().connect(OPERATORS + 1, from, None);
+    crowd.bench.settle();
+    crowd
+        .bench
+        .send(client, "NICK r9\r\nUSER u 0 * :x\r\nJOIN #lobby\r\n");
+    crowd.bench.settle();
+    crowd.bench.network().take(client, usize::MAX);
+    let got = std::mem::take(&mut crowd.bench.network().connections[client].received);
+    let names = String::from_utf8(got).expect("text").replace("\r\n", " ");
+    for name in [
+        "new20", "old21", "old22", "old23", "new24", "old25", "old26",
+    ] {
+        assert!(names.contains(&format!(" {name} ")), "{name}: {names}");
+    }
+    for name in [
+        "new21", "newer", "new22", "new23", "old24", "new25", "new26",
+    ] {
+        assert!(!names.contains(&format!(" {name} ")), "{name}: {names}");
+    }
+    crowd.people.remove(23);
+    let mut told = crowd.hears(ms(3000));
+    told.retain(|line| !line.contains("JOIN"));
+    assert_eq!(
+        told[..3],
+        [
+            ":old10 NICK :new10",
+            ":old11 NICK :new11",
+            ":old12 NICK :new12"
+        ]
+    );
+    assert_eq!(
+        told[10..],
+        [
+            ":old21 NICK :newer",
+            ":old23 QUIT :bye",
+            ":old25 NICK :old24",
+            ":old26 NICK :new26",
+            ":old27 NICK :new27",
+            ":old28 NICK :new28",
+            ":old29 NICK :new29",
+        ]
+    );
+    // What is said last is said by those who are here: of the newcomer this crowd knows nothing.
+    crowd.bench.end(client);
+    crowd.hears(ms(100));
+    crowd.check();
 }
