@@ -4,6 +4,7 @@ mod support;
 
 use std::fs;
 use std::net::TcpListener;
+use std::path::Path;
 use std::process::{self, Output};
 
 use rustix::process::Signal;
