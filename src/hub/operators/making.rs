@@ -19,6 +19,8 @@ use crate::hub::voice::log_end;
 use crate::hub::Hub;
 use crate::id::SessionId;
 use crate::ledger::CloseReason;
+#[cfg(test)]
+use crate::ledger::Entry;
 use crate::name::{self, Keys, Name};
 use crate::net::Net;
 use crate::when::{End, Span};
@@ -138,6 +140,8 @@ impl<T> Hub<T> {
         if ended.is_empty() && made.is_empty() {
             return Ok(());
         }
+        #[cfg(test)]
+        self.core.ledger.diary.push(Entry::RulesFollowed);
         for rule in &ended {
             log_end(rule.number, "lifted by=file");
         }
@@ -148,7 +152,8 @@ impl<T> Hub<T> {
                 .into_iter()
                 .for_each(|rule| log_rule(rule, 0));
         }
-        self.judge_all();
+        let all = self.ids().collect();
+        self.begin_job(all, Task::Judge, now);
         self.close_banned(now);
         let forbidden = |rules: &crate::hub::rules::Rules, keys: &Keys| {
             rules.forbidden(keys, wall_seconds).is_some()

@@ -18,7 +18,8 @@ mod orders;
 mod prefs;
 mod presence;
 mod rooms;
-mod rules;
+pub(super) mod rules;
+pub(super) mod rules_file;
 mod session;
 mod words;
 
@@ -33,6 +34,7 @@ use self::limits::Past;
 use self::operators::Operators;
 use self::rooms::{Room, LOBBY};
 use self::rules::Rules;
+use self::rules_file::RulesFile;
 use self::session::{Ended, Session};
 use super::connection::Got;
 use super::network::{Act, Hits, SimulatedNetwork};
@@ -66,6 +68,8 @@ pub(super) struct Model {
     wall_seconds: u64,
     kept: KeptNames,
     pub(super) rules: Rules,
+    /// In some runs there is one.
+    pub(super) rules_file: Option<RulesFile>,
     /// What is being done to many, in the order in which it was begun.
     jobs: VecDeque<Job>,
     pub(super) operators: Operators,
@@ -116,6 +120,7 @@ impl Model {
             wall_seconds: 0,
             kept: KeptNames::default(),
             rules: Rules::default(),
+            rules_file: None,
             jobs: VecDeque::new(),
             operators: Operators::default(),
             debts: BTreeMap::new(),
@@ -182,6 +187,7 @@ impl Model {
         }
         self.change_limits();
         self.tick();
+        self.save_rules();
         let told = self.take(network);
         self.operators.take(network);
         for act in &acts {
@@ -290,6 +296,7 @@ impl Model {
             }
             Entry::Operated { by, line } => self.operate(&by, &line),
             Entry::WorkedOff { id } => self.work_off(id),
+            Entry::RulesFollowed => self.follow_hand(),
             Entry::Limits => {
                 assert!(self.planned.is_some(), "nobody changed the limits");
                 self.change_limits();
