@@ -2,7 +2,7 @@
 //!
 //! `KIND TARGET [UNTIL] [by=WHO] [at=MOMENT] [name=NAME] [REASON]`
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 
 use crate::hub::rules::rule::{as_author, Kind, Target, Terms, RULES_MAX};
@@ -55,8 +55,8 @@ pub(crate) fn parse_some<'a>(
     Ok(rules)
 }
 
-/// What a line is about, and what stands behind that; `None` if it is empty or a comment.
-fn parse_head(line: &str) -> Result<Option<(Kind, Target, &str)>, String> {
+/// The rule of a line; `None` if it is empty or a comment.
+fn parse_line(line: &str) -> Result<Option<Terms>, String> {
     let line = line.trim();
     if line.is_empty() || line.starts_with('#') {
         return Ok(None);
@@ -65,14 +65,7 @@ fn parse_head(line: &str) -> Result<Option<(Kind, Target, &str)>, String> {
     let kind = Kind::of(word)
         .ok_or_else(|| format!("{} is no kind of rule: ban, mute or name", shown(word)))?;
     let (word, rest) = next_word(rest);
-    Ok(Some((kind, parse_target(kind, word)?, rest)))
-}
-
-/// The rule of a line; `None` if it is empty or a comment.
-fn parse_line(line: &str) -> Result<Option<Terms>, String> {
-    let Some((kind, target, rest)) = parse_head(line)? else {
-        return Ok(None);
-    };
+    let target = parse_target(kind, word)?;
     let (until, mut rest) = parse_end(rest)?;
     let [mut by, mut at, mut name] = [None; 3];
     loop {
@@ -172,15 +165,14 @@ fn shown(word: &str) -> String {
     clean
 }
 
-/// What a line that we write begins with.
-fn head(kind: Kind, target: &Target) -> String {
-    format!("{} {target}", kind.word())
-}
-
 /// A rule as a line of the file, without its end: read again it is the same rule.
 pub(crate) fn line(terms: &Terms) -> String {
-    let head = head(terms.kind, &terms.target);
-    let mut line = format!("{head} {}", End(terms.until));
+    let mut line = format!(
+        "{} {} {}",
+        terms.kind.word(),
+        terms.target,
+        End(terms.until)
+    );
     let at = terms
         .at
         .map(|at| Moment(at).to_string())
@@ -226,12 +218,8 @@ impl Counted {
 }
 
 /// A file in which `gone` are no more, and `new` stand at the end. Comments, order, and all other lines are kept as they
-/// are. Only where a rule was written by hand, and otherwise than we write it, are lines understood: those about the same.
+/// are. Only where a rule was written by hand, and otherwise than we write it, are the lines understood.
 pub(crate) fn edit<'a>(text: &str, gone: &[Terms], new: impl Iterator<Item = &'a Terms>) -> String {
-    let mut heads: BTreeSet<String> = BTreeSet::new();
-    for terms in gone {
-        heads.insert(head(terms.kind, &terms.target));
-    }
     let mut gone = Counted::of(gone);
     let without = |text: &str, is_gone: &mut dyn FnMut(&str) -> bool| -> String {
         let lines = text.split_inclusive('\n');
@@ -239,11 +227,8 @@ pub(crate) fn edit<'a>(text: &str, gone: &[Terms], new: impl Iterator<Item = &'a
     };
     let mut edited = without(text, &mut |old| gone.take(old.trim_end_matches('\n')));
     if !gone.0.is_empty() {
-        edited = without(&edited, &mut |old| match parse_head(old) {
-            Ok(Some((kind, target, _))) if heads.contains(&head(kind, &target)) => {
-                let terms = parse_line(old).ok().flatten();
-                terms.is_some_and(|terms| gone.take(&line(&terms)))
-            }
+        edited = without(&edited, &mut |old| match parse_line(old) {
+            Ok(Some(terms)) => gone.take(&line(&terms)),
             _ => false,
         });
     }

@@ -92,6 +92,10 @@ pub(super) struct Model {
     closes: BTreeMap<u64, Closed>,
     /// The sums were told.
     ticked: bool,
+    /// The files are written.
+    is_saving: bool,
+    /// Somebody was told something then, which is seen to fit into all memory in the next turn alone.
+    pub(super) told_late: bool,
     /// Something was said to somebody.
     said: bool,
     /// Kinds of name given up, to see that they are free in the same turn.
@@ -134,6 +138,8 @@ impl Model {
             diary: VecDeque::new(),
             closes: BTreeMap::new(),
             ticked: false,
+            is_saving: false,
+            told_late: false,
             said: false,
             freed: BTreeSet::new(),
             ending: BTreeSet::new(),
@@ -211,6 +217,7 @@ impl Model {
         self.wall_seconds = network.wall_offset + network.turn_at.as_secs();
         self.diary = diary.into();
         (self.ticked, self.said) = (false, false);
+        (self.is_saving, self.told_late) = (false, false);
         self.freed.clear();
         self.ending.clear();
         if self.wall_seconds < wall_before {
@@ -297,6 +304,11 @@ impl Model {
             Entry::Operated { by, line } => self.operate(&by, &line),
             Entry::WorkedOff { id } => self.work_off(id),
             Entry::RulesFollowed => self.follow_hand(),
+            Entry::Saving => {
+                self.change_limits();
+                self.tick();
+                self.is_saving = true;
+            }
             Entry::Limits => {
                 assert!(self.planned.is_some(), "nobody changed the limits");
                 self.change_limits();

@@ -101,6 +101,7 @@ impl Model {
     pub(crate) fn follow_hand(&mut self) {
         let file = self.rules_file.as_mut().expect("a file that is followed");
         assert!(!file.is_broken, "a wrong line was understood");
+        self.told_late |= self.is_saving;
         for edit in std::mem::take(&mut file.edits) {
             match edit {
                 Edit::Added(kind, target, reason) => {
@@ -162,6 +163,7 @@ impl Model {
             None => String::new(),
         };
         for (asker, words) in std::mem::take(&mut file.answers) {
+            self.told_late = true;
             if !ending.is_empty() {
                 self.hit("rule is not saved");
             }
