@@ -4,6 +4,7 @@
 //! Whatever stands in the place of such a file, nothing here waits for it: a pipe has a reader from the moment on at
 //! which it is opened, and a device is not read at all.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
@@ -48,6 +49,28 @@ pub(crate) fn read_again(path: &Path, bytes_max: u64, known: &[u8]) -> io::Resul
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Seen::Absent),
         Err(error) => Err(error),
     }
+}
+
+/// Lines with their numbers, which are counted from 1.
+pub(crate) type Numbered<'a> = Vec<(usize, &'a [u8])>;
+
+/// The lines that were taken out of a text, and those that were put in. A line that only moved is neither.
+pub(crate) fn changed_lines<'a>(before: &'a [u8], after: &'a [u8]) -> (Numbered<'a>, Numbered<'a>) {
+    let numbered = |text: &'a [u8]| (1..).zip(text.split(|byte| *byte == b'\n'));
+    let mut unmatched: HashMap<&[u8], usize> = HashMap::new();
+    for (_, line) in numbered(before) {
+        *unmatched.entry(line).or_default() += 1;
+    }
+    let mut take = |line: &[u8]| match unmatched.get_mut(line) {
+        Some(count) if *count > 0 => {
+            *count -= 1;
+            true
+        }
+        _ => false,
+    };
+    let new = numbered(after).filter(|(_, line)| !take(line)).collect();
+    let gone = numbered(before).filter(|(_, line)| take(line)).collect();
+    (gone, new)
 }
 
 /// A regular file to be appended to, and read. Where there is none it is made, for its owner alone, if `make` says so.
@@ -143,5 +166,16 @@ mod tests {
         fs::write(&path, vec![b'x'; 2049]).unwrap();
         assert_eq!(complaint(&path), "longer than 2k");
         assert_eq!(Kibibytes(1024 * 1024).to_string(), "1m");
+    }
+
+    #[test]
+    fn a_line_that_only_moved_has_not_changed() {
+        let (gone, new) = changed_lines(b"a\nb\nb\nc\n", b"c\nb\nd\na\nd\n");
+        assert_eq!(gone, [(2, &b"b"[..])]);
+        assert_eq!(new, [(3, &b"d"[..]), (5, b"d")]);
+        let text = b"a\n\nb";
+        assert_eq!(changed_lines(text, text), (vec![], vec![]));
+        let (gone, new) = changed_lines(b"", b"a");
+        assert_eq!((gone, new), (vec![(1, &b""[..])], vec![(1, &b"a"[..])]));
     }
 }

@@ -155,6 +155,10 @@ pub(crate) enum Entry {
     Operated { by: String, line: String },
     /// What was to be done to many is done to this one.
     WorkedOff { id: u64 },
+    /// Everybody has been told, and the files are written.
+    Saving,
+    /// What was changed by hand in the file of the rules holds from then on.
+    RulesFollowed,
 }
 
 /// A [`Close`] that is kept.

@@ -10,7 +10,8 @@ use crate::fields::Value;
 use crate::hub::close::Parting;
 use crate::hub::core::Core;
 use crate::hub::kept::key::{Key, Seed};
-use crate::hub::kept::{Kept, Number};
+use crate::hub::kept::lines::WrongLine;
+use crate::hub::kept::{ByName, Kept, Number};
 use crate::hub::session::Session;
 use crate::hub::Hub;
 use crate::id::SessionId;
@@ -161,14 +162,27 @@ impl<T> Hub<T> {
         self.core.kept.len()
     }
 
-    /// Lets exactly these names be kept, as a file says.
-    pub(crate) fn set_kept(&mut self, wanted: Vec<Kept>) {
-        self.core.kept.replace(wanted);
+    /// Looks whether no two names of the file look alike if the lines of `gone` are taken out and those of `new` put in.
+    ///
+    /// # Errors
+    /// The first new line whose name looks like another one of the file.
+    pub(crate) fn check_lines_of_names(
+        &self,
+        gone: &[Kept],
+        new: &[(usize, Kept)],
+    ) -> Result<(), WrongLine> {
+        self.core.kept.check_lines(gone, new)
     }
 
-    /// All names that are kept.
-    pub(crate) fn kept(&self) -> impl Iterator<Item = &Kept> {
-        self.core.kept.iter()
+    /// Follows the file of kept names, where the lines of `gone` were taken out and those of `new` put in. What was changed
+    /// here and is not saved stays.
+    pub(crate) fn follow_names(&mut self, gone: &[Kept], new: Vec<Kept>) {
+        self.core.kept.follow(gone, new);
+    }
+
+    /// What is to be changed in the file: the names that it has, and new ones in their order.
+    pub(crate) fn unsaved_names(&self) -> (ByName<'_>, Vec<&Kept>) {
+        self.core.kept.unsaved()
     }
 
     /// A file keeps the names, so that they outlast the server.
@@ -176,14 +190,19 @@ impl<T> Hub<T> {
         self.core.keeps_names = true;
     }
 
-    /// Whether what the file is to hold has changed since it was last taken.
+    /// Whether what the file should hold has changed since it was last saved.
     pub(crate) fn have_names_changed(&self) -> bool {
         self.core.kept.has_changed()
     }
 
-    /// The same; from now on it has not.
-    pub(crate) fn take_names_changed(&mut self) -> bool {
-        self.core.kept.take_changed()
+    /// The file of kept names holds what it should.
+    pub(crate) fn note_names_saved(&mut self) {
+        self.core.kept.note_saved();
+    }
+
+    /// The file of kept names holds nothing.
+    pub(crate) fn note_no_names_saved(&mut self) {
+        self.core.kept.note_nothing_saved();
     }
 }
 

@@ -289,6 +289,8 @@ impl<N: Network> EventLoop<N> {
         self.dial_relay(now);
         self.lap(Phase::Reap);
         // Everybody has been told before: only who made a rule waits for the disk.
+        #[cfg(test)]
+        self.hub.ledger_mut().diary.push(Entry::Saving);
         self.rules.keep(&mut self.hub, now);
         self.answer_saved(now);
         let is_done = match self.shutdown {

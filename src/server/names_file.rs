@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 
 use log::{info, warn};
 
-use crate::file::{read_again, read_regular, Seen};
-use crate::hub::kept::{lines, Kept};
+use crate::file::{changed_lines, read_again, read_regular, Seen};
+use crate::hub::kept::lines::{self, WrongLine};
+use crate::hub::kept::Kept;
 use crate::hub::Hub;
 use crate::server::save::{reason, save, Step};
 use crate::settings::SettingsError;
@@ -73,7 +74,7 @@ impl NamesFile {
         match read(&path, &self.text).map_err(io::Error::other)? {
             Seen::Known => {}
             Seen::Other(bytes) => {
-                hub.set_kept(names_in(&path, &bytes).map_err(io::Error::other)?);
+                hub.follow_names(&[], names_in(&path, &bytes).map_err(io::Error::other)?);
                 self.text = bytes;
             }
             Seen::Absent => save(&path, b"", |step| self.allows(step)).map_err(|error| {
@@ -81,13 +82,11 @@ impl NamesFile {
                 io::Error::new(error.kind(), what)
             })?,
         }
-        hub.take_names_changed();
         hub.keep_names();
         Ok(())
     }
 
-    /// What the file says now, with what was changed here since it was read; `None` if there is no file, or it says what it
-    /// said.
+    /// How the file was changed since it was read; `None` if there is no file, or it says what it said.
     ///
     /// # Errors
     /// If it cannot be read, or a line is wrong. The message names the file.
@@ -96,24 +95,28 @@ impl NamesFile {
             return Ok(None);
         };
         match read(path, &self.text).map_err(|error| error.to_string())? {
-            Seen::Other(bytes) => self.merged(path, bytes, hub).map(Some),
+            Seen::Other(bytes) => self.understood(path, bytes, hub).map(Some),
             Seen::Known | Seen::Absent => Ok(None),
         }
     }
 
-    /// What a file says that was changed, with what was changed here.
-    fn merged<T>(&self, path: &Path, bytes: Vec<u8>, hub: &Hub<T>) -> Result<Reread, String> {
-        let theirs = names_in(path, &bytes).map_err(|error| error.to_string())?;
-        let before = lines::parse(&self.text).unwrap_or_default();
-        let ours: Vec<Kept> = hub.kept().cloned().collect();
-        let names = lines::merge(&before, &ours, theirs);
-        Ok(Reread { bytes, names })
+    /// What a file says that was changed. Only the lines that changed are understood.
+    fn understood<T>(&self, path: &Path, bytes: Vec<u8>, hub: &Hub<T>) -> Result<Reread, String> {
+        let (gone, new) = changed_lines(&self.text, &bytes);
+        let new = lines::parse_some(new).map_err(|error| wrong_line(path, &error))?;
+        // They were understood before.
+        let gone = lines::parse_some(gone).unwrap_or_default();
+        let gone: Vec<Kept> = gone.into_iter().map(|(_, kept)| kept).collect();
+        let checked = hub.check_lines_of_names(&gone, &new);
+        checked.map_err(|error| wrong_line(path, &error))?;
+        let new = new.into_iter().map(|(_, kept)| kept).collect();
+        Ok(Reread { bytes, gone, new })
     }
 
     /// Lets the names be kept that were read again.
     pub(super) fn follow<T>(&mut self, reread: Option<Reread>, hub: &mut Hub<T>) {
-        if let Some(Reread { bytes, names }) = reread {
-            hub.set_kept(names);
+        if let Some(Reread { bytes, gone, new }) = reread {
+            hub.follow_names(&gone, new);
             self.text = bytes;
         }
     }
@@ -153,24 +156,29 @@ impl NamesFile {
         match read(path, &self.text).map_err(|error| error.to_string())? {
             Seen::Known => {}
             // That somebody took it away frees no name.
-            Seen::Absent => self.text.clear(),
+            Seen::Absent => {
+                self.text.clear();
+                hub.note_no_names_saved();
+            }
             Seen::Other(bytes) => {
-                let reread = self.merged(path, bytes, hub)?;
+                let reread = self.understood(path, bytes, hub)?;
                 info!("names-file {} was changed, and is followed", path.display());
                 self.follow(Some(reread), hub);
             }
         }
         let text = String::from_utf8_lossy(&self.text);
-        let edited = lines::edit(&text, hub.kept()).into_bytes();
+        let (changed, new) = hub.unsaved_names();
+        let edited = lines::edit(&text, changed, &new).into_bytes();
         if edited != self.text || self.failed {
             let saved = save(path, &edited, |step| self.allows(step));
             // Where only the folder failed, the file is ours all the same, and nobody has changed it.
             if saved.is_ok() || read_regular(path, BYTES_MAX).is_ok_and(|held| held == edited) {
                 self.text = edited;
+                hub.note_names_saved();
             }
-            saved.map_err(|error| reason(&error))?;
+            return saved.map_err(|error| reason(&error));
         }
-        hub.take_names_changed();
+        hub.note_names_saved();
         Ok(())
     }
 
@@ -196,7 +204,8 @@ impl NamesFile {
 /// What a file says that was read again.
 pub(super) struct Reread {
     bytes: Vec<u8>,
-    names: Vec<Kept>,
+    gone: Vec<Kept>,
+    new: Vec<Kept>,
 }
 
 /// What a file says beside what is known of it.
@@ -208,8 +217,11 @@ fn read(path: &Path, known: &[u8]) -> Result<Seen, SettingsError> {
 
 /// The names that a file says.
 fn names_in(path: &Path, bytes: &[u8]) -> Result<Vec<Kept>, SettingsError> {
-    lines::parse(bytes)
-        .map_err(|error| SettingsError::Wrong(format!("{}, {error}", path.display())))
+    lines::parse(bytes).map_err(|error| SettingsError::Wrong(wrong_line(path, &error)))
+}
+
+fn wrong_line(path: &Path, error: &WrongLine) -> String {
+    format!("{}, {error}", path.display())
 }
 
 #[cfg(test)]
@@ -288,7 +300,8 @@ mod tests {
         }
 
         fn kept(&self) -> Vec<&str> {
-            self.hub.kept().map(|kept| &*kept.name).collect()
+            let kept = self.hub.kept_after(0);
+            kept.map(|(_, kept, _)| &*kept.name).collect()
         }
     }
 
@@ -345,10 +358,11 @@ mod tests {
         let reread = desk.file.read_again(&desk.hub).unwrap();
         desk.file.follow(reread, &mut desk.hub);
         assert_eq!(desk.kept(), ["hal"]);
-        // Taken away, it frees no name, and is made again.
+        // Taken away, it frees no name, and is made again with the next change.
         fs::remove_file(desk.folder.path().join("names")).unwrap();
         desk.pass(60);
-        assert_eq!(names_in(&desk.text()), ["hal"]);
+        desk.keep("ivy");
+        assert_eq!(names_in(&desk.text()), ["hal", "ivy"]);
     }
 
     #[test]

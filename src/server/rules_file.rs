@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use log::{info, warn};
 
-use crate::file::{read_again, read_regular, Seen};
+use crate::file::{changed_lines, read_again, read_regular, Seen};
 use crate::hub::operators::outcome::Kept;
-use crate::hub::rules::lines;
-use crate::hub::rules::rule::Terms;
+use crate::hub::rules::lines::{self, WrongLine};
+use crate::hub::rules::rule::{Terms, RULES_MAX};
 use crate::hub::Hub;
 use crate::server::save::{reason, save, Step};
 use crate::settings::SettingsError;
@@ -145,21 +145,25 @@ impl RulesFile {
             }
             Seen::Known => {}
             // That somebody took it away lifts nothing.
-            Seen::Absent => self.text.clear(),
+            Seen::Absent => {
+                self.text.clear();
+                hub.note_no_rules_saved();
+            }
         }
         let text = String::from_utf8_lossy(&self.text);
-        let edited = lines::edit(&text, hub.rules().durable()).into_bytes();
+        let rules = hub.rules();
+        let edited = lines::edit(&text, rules.unsaved_ends(), rules.unsaved()).into_bytes();
         // What was not saved for sure is saved again, even if the file holds it.
         if edited != self.text || self.retry_at.is_some() {
             let saved = save(path, &edited, |step| self.allows(step));
             // Where only the folder failed, the file is ours all the same, and nobody has changed it.
             if saved.is_ok() || read_regular(path, BYTES_MAX).is_ok_and(|held| held == edited) {
                 self.text = edited;
+                hub.note_rules_saved();
             }
-            saved.map_err(|error| reason(&error))?;
+            return saved.map_err(|error| reason(&error));
         }
-        // What was done in here is in the file.
-        hub.take_rules_changed();
+        hub.note_rules_saved();
         Ok(())
     }
 
@@ -167,7 +171,7 @@ impl RulesFile {
         read_again(path, BYTES_MAX, &self.text).map_err(|error| reason(&error))
     }
 
-    /// Follows what somebody else has made of the file, with what was changed here since.
+    /// Follows what somebody else has made of the file. Only the lines that changed are understood.
     fn take_over<T>(
         &mut self,
         path: &Path,
@@ -175,11 +179,14 @@ impl RulesFile {
         hub: &mut Hub<T>,
         now: Instant,
     ) -> Result<(), String> {
-        let theirs = rules_in(path, &bytes)?;
-        let before = lines::parse(&self.text).unwrap_or_default();
-        let ours: Vec<Terms> = hub.rules().durable().cloned().collect();
-        let wanted = lines::merge(&before, &ours, theirs)?;
-        hub.replace_rules(wanted, now);
+        let (gone, new) = changed_lines(&self.text, &bytes);
+        let new = lines::parse_some(new).map_err(|error| wrong_line(path, &error))?;
+        // They were understood before.
+        let gone = lines::parse_some(gone).unwrap_or_default();
+        if hub.follow_rules(gone, new, now).is_err() {
+            rules_in(path, &bytes)?;
+            return Err(format!("more than {RULES_MAX} rules"));
+        }
         self.text = bytes;
         Ok(())
     }
@@ -222,7 +229,11 @@ impl RulesFile {
 
 /// The rules that a file says, or what is wrong with it.
 fn rules_in(path: &Path, bytes: &[u8]) -> Result<Vec<Terms>, String> {
-    lines::parse(bytes).map_err(|error| format!("{}, {error}", path.display()))
+    lines::parse(bytes).map_err(|error| wrong_line(path, &error))
+}
+
+fn wrong_line(path: &Path, error: &WrongLine) -> String {
+    format!("{}, {error}", path.display())
 }
 
 #[cfg(test)]
@@ -234,7 +245,6 @@ mod tests {
 
     use super::*;
     use crate::hub::operators::outcome::{Asked, Done, Who};
-    use crate::hub::rules::rule::RULES_MAX;
     use crate::hub::Limits;
     use crate::test_clock::outset;
     use crate::test_folder::Folder;
@@ -323,6 +333,12 @@ mod tests {
         fn targets(&self) -> Vec<String> {
             let rules = self.hub.rules().after(0, self.wall_seconds);
             rules.map(|rule| rule.terms.target.to_string()).collect()
+        }
+
+        /// All rules, as the file has them.
+        fn terms(&self) -> Vec<Terms> {
+            let rules = self.hub.rules().after(0, 0);
+            rules.map(|rule| rule.terms.clone()).collect()
         }
 
         fn not_saved(&self) -> Option<&str> {
@@ -513,11 +529,10 @@ mod tests {
                 let span = if number % 2 == 0 { Span::Seconds(seconds) } else { Span::Forever };
                 desk.ban(&format!("198.51.100.{number}"), span, reason);
             }
-            let before: Vec<Terms> = desk.hub.rules().durable().cloned().collect();
+            let before = desk.terms();
             let text = desk.text();
             let desk = desk.restart();
-            let after: Vec<Terms> = desk.hub.rules().durable().cloned().collect();
-            prop_assert_eq!(before, after);
+            prop_assert_eq!(before, desk.terms());
             prop_assert_eq!(text, desk.text());
         }
     }

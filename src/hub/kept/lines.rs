@@ -1,10 +1,9 @@
 //! The lines of the file of kept names: `ann sha256:HEX 2026-11-25`, the day on which it was last used.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use super::key::Digest;
-use super::Kept;
+use super::{ByName, Kept};
 use crate::hub::lookalikes::LookAlikes;
 use crate::name::{Keys, Name};
 use crate::when::Day;
@@ -30,28 +29,52 @@ impl fmt::Display for WrongLine {
 /// # Errors
 /// The first line that is wrong, or whose name looks like one before.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Vec<Kept>, WrongLine> {
-    let mut known: LookAlikes<usize> = LookAlikes::default();
-    let mut all: Vec<Kept> = Vec::new();
-    for (line, number) in bytes.split(|byte| *byte == b'\n').zip(1..) {
+    let lines = parse_some((1..).zip(bytes.split(|byte| *byte == b'\n')))?;
+    find_alike(&lines, |_| None)?;
+    Ok(lines.into_iter().map(|(_, kept)| kept).collect())
+}
+
+/// The names of some lines of a file, which come with their numbers.
+///
+/// # Errors
+/// The first line that is wrong.
+pub(crate) fn parse_some<'a>(
+    lines: impl IntoIterator<Item = (usize, &'a [u8])>,
+) -> Result<Vec<(usize, Kept)>, WrongLine> {
+    let mut all = Vec::new();
+    for (number, line) in lines {
         let wrong = |why| WrongLine { number, why };
-        let Ok(line) = std::str::from_utf8(line) else {
-            return Err(wrong("not UTF-8".to_owned()));
-        };
-        let Some(kept) = parse_line(line).map_err(wrong)? else {
-            continue;
-        };
-        let keys = Keys::of(&kept.name);
-        if let Some(before) = keys.iter().find_map(|key| known.holder(key)) {
-            let before = all.get(before).map_or("", |kept| &kept.name);
-            return Err(wrong(format!(
-                "{} looks like {before}, which is kept",
-                kept.name
-            )));
+        let line = std::str::from_utf8(line).map_err(|_| wrong("not UTF-8".to_owned()))?;
+        if let Some(kept) = parse_line(line).map_err(wrong)? {
+            all.push((number, kept));
         }
-        known.insert(&keys, all.len());
-        all.push(kept);
     }
     Ok(all)
+}
+
+/// Looks whether a name looks like one before, or like one that `other` knows.
+///
+/// # Errors
+/// The first line of which that is so.
+pub(super) fn find_alike<'a>(
+    lines: &'a [(usize, Kept)],
+    other: impl Fn(&Kept) -> Option<&'a str>,
+) -> Result<(), WrongLine> {
+    let mut known: LookAlikes<usize> = LookAlikes::default();
+    for (index, (number, kept)) in lines.iter().enumerate() {
+        let keys = Keys::of(&kept.name);
+        let before = keys.iter().find_map(|key| known.holder(key));
+        let before = before.and_then(|index| lines.get(index));
+        let before = before.map(|(_, kept)| &*kept.name);
+        if let Some(before) = before.or_else(|| other(kept)) {
+            return Err(WrongLine {
+                number: *number,
+                why: format!("{} looks like {before}, which is kept", kept.name),
+            });
+        }
+        known.insert(&keys, index);
+    }
+    Ok(())
 }
 
 /// One line: a name, or nothing.
@@ -80,65 +103,41 @@ pub(crate) fn line(kept: &Kept) -> String {
     format!("{name} {SHA256}{digest} {used}")
 }
 
-/// Kept names by their names. They are put in one by one: `collect` would sort them first, in 3 kB of code more.
-fn by_name<'a>(all: impl Iterator<Item = &'a Kept>) -> BTreeMap<&'a str, &'a Kept> {
-    let mut by_name = BTreeMap::new();
-    all.for_each(|kept| _ = by_name.insert(&*kept.name, kept));
-    by_name
-}
-
-/// A file with other names in it: those of `wanted`. Comments, order, and the lines of names that stay as they are, are
-/// kept; a name that has another key or day has another line at its place; new ones stand at the end.
-pub(crate) fn edit<'a>(text: &str, wanted: impl Iterator<Item = &'a Kept>) -> String {
-    let all: Vec<&Kept> = wanted.collect();
-    let mut missing = by_name(all.iter().copied());
-    let mut edited = String::with_capacity(text.len());
-    for old in text.split_inclusive('\n') {
-        match parse_line(old) {
-            Ok(Some(was)) => match missing.remove(&*was.name) {
-                Some(kept) if *kept == was => edited.push_str(old),
-                Some(kept) => {
-                    edited.push_str(&line(kept));
-                    edited.push('\n');
-                }
-                None => {}
-            },
-            Ok(None) | Err(_) => edited.push_str(old),
-        }
+/// A file with other names in it: each name of `changed` that it has gets another line at its place, or none; `new` ones
+/// stand at the end. Comments, order, and all other lines are kept as they are. Only where a name was written by hand, and
+/// otherwise than we write it, are the lines understood.
+pub(crate) fn edit(text: &str, mut changed: ByName<'_>, new: &[&Kept]) -> String {
+    let first_word = |line: &str| line.split_whitespace().next().map(str::to_owned);
+    let mut edited = replace(text, &mut changed, first_word);
+    if !changed.is_empty() {
+        let name = |line: &str| Some(parse_line(line).ok()??.name.into());
+        edited = replace(&edited, &mut changed, name);
     }
     if !edited.is_empty() && !edited.ends_with('\n') {
         edited.push('\n');
     }
-    for kept in all.iter().filter(|kept| missing.contains_key(&*kept.name)) {
+    for kept in new {
         edited.push_str(&line(kept));
         edited.push('\n');
     }
     edited
 }
 
-/// What is kept where the file was changed from `before` to `theirs`, and we changed the names from `before` to `ours`: a
-/// name that we changed is as we have it.
-pub(crate) fn merge(before: &[Kept], ours: &[Kept], theirs: Vec<Kept>) -> Vec<Kept> {
-    let (before, mut ours) = (by_name(before.iter()), by_name(ours.iter()));
-    let mut merged = Vec::new();
-    let mut known: LookAlikes<()> = LookAlikes::default();
-    for kept in theirs {
-        let own = ours.remove(&*kept.name);
-        let is_ours = own != before.get(&*kept.name).copied();
-        if let Some(kept) = if is_ours { own.cloned() } else { Some(kept) } {
-            known.insert(&Keys::of(&kept.name), ());
-            merged.push(kept);
+/// Each line whose name has changed with what it is now; the names that are found are taken out of `changed`.
+fn replace(text: &str, changed: &mut ByName<'_>, name: impl Fn(&str) -> Option<String>) -> String {
+    let mut replaced = String::with_capacity(text.len());
+    for old in text.split_inclusive('\n') {
+        let name = if changed.is_empty() { None } else { name(old) };
+        match name.and_then(|name| changed.remove(&*name)) {
+            None => replaced.push_str(old),
+            Some(None) => {}
+            Some(Some(kept)) => {
+                replaced.push_str(&line(kept));
+                replaced.push('\n');
+            }
         }
     }
-    for (name, kept) in ours {
-        let is_new = before.get(name) != Some(&kept);
-        let keys = Keys::of(name);
-        if is_new && keys.iter().all(|key| known.holder(key).is_none()) {
-            known.insert(&keys, ());
-            merged.push(kept.clone());
-        }
-    }
-    merged
+    replaced
 }
 
 #[cfg(test)]
@@ -220,26 +219,19 @@ mod tests {
             row("ann", "2026-11-25"),
             row("bob", "2026-11-25")
         );
-        let wanted = [kept("eve", "2026-11-26"), kept("ann", "2026-11-26")];
-        let edited = edit(&text, wanted.iter());
+        let [ann, eve] = ["ann", "eve"].map(|name| kept(name, "2026-11-26"));
+        let changed = ByName::from([("ann", Some(&ann)), ("bob", None), ("gil", None)]);
+        let edited = edit(&text, changed, &[&eve]);
         let expected = format!(
             "# a\n{}# b\n  # c\n{}",
             row("ann", "2026-11-26"),
             row("eve", "2026-11-26")
         );
         assert_eq!(edited, expected);
-    }
-
-    #[test]
-    fn either_change_holds() {
-        let [ann, bob, eve, fay] =
-            ["ann", "bob", "eve", "fay"].map(|name| kept(name, "2026-11-25"));
-        let later = kept("ann", "2026-11-26");
-        let before = [ann.clone(), bob.clone(), eve.clone()];
-        // We used ann and keep bob no more; they took eve out and put fay in.
-        let ours = [later.clone(), eve];
-        let theirs = vec![fay.clone(), bob, ann];
-        assert_eq!(merge(&before, &ours, theirs), [fay, later]);
+        // Written by hand, with a letter and its mark apart.
+        let text = row("jose\u{301}", "2026-11-25") + &row("ann", "2026-11-25");
+        let changed = ByName::from([("jos\u{e9}", None)]);
+        assert_eq!(edit(&text, changed, &[]), row("ann", "2026-11-25"));
     }
 
     proptest! {
@@ -250,7 +242,8 @@ mod tests {
                 let kept = Kept { name: name.text().into(), digest, used: Day(day) };
                 let text = line(&kept);
                 prop_assert_eq!(parse(text.as_bytes()).unwrap(), [kept.clone()]);
-                prop_assert_eq!(edit("", [&kept].into_iter()), text + "\n");
+                let edited = edit("", ByName::new(), &[&kept]);
+                prop_assert_eq!(edited, text + "\n");
             }
         }
 

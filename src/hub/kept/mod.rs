@@ -9,7 +9,7 @@
 pub(crate) mod key;
 pub(crate) mod lines;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::hub::lookalikes::LookAlikes;
 use crate::name::{Keys, NAME_BYTES_MAX};
@@ -17,6 +17,7 @@ use crate::origin::Prefix;
 use crate::when::Day;
 
 use key::Digest;
+use lines::WrongLine;
 
 /// At most three names are newly kept a day from one address.
 const A_DAY_MAX: u8 = 3;
@@ -33,6 +34,9 @@ pub(crate) struct Kept {
     pub(crate) used: Day,
 }
 
+/// What became of names: `None` is kept no more.
+pub(crate) type ByName<'a> = BTreeMap<&'a str, Option<&'a Kept>>;
+
 /// Which kept name: a number that is never another one's.
 pub(crate) type Number = u64;
 
@@ -45,7 +49,9 @@ pub(in crate::hub) struct KeptNames {
     /// On which day names were newly kept from which address, and how many.
     day: Day,
     today: BTreeMap<Prefix, u8>,
-    /// What the file should hold has changed since this was last asked.
+    /// The names of which the file says something else than it should, each with whether it says anything.
+    unsaved: BTreeMap<Box<str>, bool>,
+    /// What the file should hold has changed since it was last saved.
     changed: bool,
 }
 
@@ -74,18 +80,33 @@ impl KeptNames {
 
     /// Keeps a name, which nobody has kept, nor one that looks like it.
     pub(in crate::hub) fn insert(&mut self, kept: Kept) -> Number {
+        self.changed = true;
+        self.unsaved.entry(kept.name.clone()).or_insert(false);
+        self.put_in(kept)
+    }
+
+    fn put_in(&mut self, kept: Kept) -> Number {
         self.last += 1;
         self.by_name.insert(&Keys::of(&kept.name), self.last);
         self.by_number.insert(self.last, kept);
-        self.changed = true;
         self.last
     }
 
     /// Keeps a name no more.
     pub(in crate::hub) fn remove(&mut self, number: Number) -> Option<Kept> {
+        let kept = self.take_out(number)?;
+        self.changed = true;
+        if self.unsaved.get(&kept.name) == Some(&false) {
+            self.unsaved.remove(&kept.name);
+        } else {
+            self.unsaved.insert(kept.name.clone(), true);
+        }
+        Some(kept)
+    }
+
+    fn take_out(&mut self, number: Number) -> Option<Kept> {
         let kept = self.by_number.remove(&number)?;
         self.by_name.remove(&Keys::of(&kept.name), number);
-        self.changed = true;
         Some(kept)
     }
 
@@ -95,6 +116,7 @@ impl KeptNames {
             kept.digest = digest;
             kept.used = today;
             self.changed = true;
+            self.unsaved.entry(kept.name.clone()).or_insert(true);
         }
     }
 
@@ -103,6 +125,7 @@ impl KeptNames {
         if let Some(kept) = self.by_number.get_mut(&number).filter(|it| it.used < today) {
             kept.used = today;
             self.changed = true;
+            self.unsaved.entry(kept.name.clone()).or_insert(true);
         }
     }
 
@@ -125,40 +148,100 @@ impl KeptNames {
         }
     }
 
-    /// All of them, in their order.
-    pub(in crate::hub) fn iter(&self) -> impl Iterator<Item = &Kept> {
-        self.by_number.values()
-    }
-
-    /// Whether what the file is to hold has changed since this was last asked.
-    pub(in crate::hub) fn take_changed(&mut self) -> bool {
-        std::mem::take(&mut self.changed)
-    }
-
+    /// Whether what the file should hold has changed since it was last saved.
     pub(in crate::hub) fn has_changed(&self) -> bool {
         self.changed
     }
 
-    /// Lets exactly these be kept, of which no two look alike. One that stays keeps its number, if its key is the same.
-    pub(in crate::hub) fn replace(&mut self, wanted: Vec<Kept>) {
-        let mut old = std::mem::take(&mut self.by_number);
-        let mut by_name: BTreeMap<Box<str>, Number> = BTreeMap::new();
-        for (number, kept) in &old {
-            by_name.insert(kept.name.clone(), *number);
+    /// What is to be changed in the file: the names that it has, and new ones in their order.
+    pub(in crate::hub) fn unsaved(&self) -> (ByName<'_>, Vec<&Kept>) {
+        let (mut changed, mut new) = (ByName::new(), Vec::new());
+        for (name, _) in self.unsaved.iter().filter(|(_, is_there)| **is_there) {
+            changed.insert(name, None);
         }
-        self.by_name = LookAlikes::default();
-        for kept in wanted {
-            let same = by_name.get(&kept.name).copied();
-            let same = same.filter(|it| old.get(it).is_some_and(|old| old.digest == kept.digest));
-            let number = same.unwrap_or_else(|| {
-                self.last += 1;
-                self.last
-            });
-            old.remove(&number);
-            self.by_name.insert(&Keys::of(&kept.name), number);
-            self.by_number.insert(number, kept);
+        for kept in self.by_number.values() {
+            match self.unsaved.get(&kept.name) {
+                Some(true) => _ = changed.insert(&kept.name, Some(kept)),
+                Some(false) => new.push(kept),
+                None => {}
+            }
         }
-        self.changed = true;
+        (changed, new)
+    }
+
+    /// The file holds what it should.
+    pub(in crate::hub) fn note_saved(&mut self) {
+        self.unsaved.clear();
+        self.changed = false;
+    }
+
+    /// The file holds nothing.
+    pub(in crate::hub) fn note_nothing_saved(&mut self) {
+        self.unsaved.clear();
+        for kept in self.by_number.values() {
+            self.unsaved.insert(kept.name.clone(), false);
+        }
+    }
+
+    /// Looks whether no two names of the file look alike if the lines of `gone` are taken out and those of `new` put in.
+    ///
+    /// # Errors
+    /// The first new line whose name looks like another one of the file.
+    pub(in crate::hub) fn check_lines(
+        &self,
+        gone: &[Kept],
+        new: &[(usize, Kept)],
+    ) -> Result<(), WrongLine> {
+        let gone: BTreeSet<&str> = gone.iter().map(|kept| &*kept.name).collect();
+        lines::find_alike(new, |kept| {
+            let alike = self.all_like(&kept.name);
+            let alike = alike.iter().filter_map(|it| self.by_number.get(it));
+            let mut alike = alike.map(|kept| &*kept.name);
+            alike.find(|name| self.unsaved.get(*name) != Some(&false) && !gone.contains(name))
+        })
+    }
+
+    /// Follows a file out of which the lines of `gone` were taken and into which those of `new` were put, and whose names
+    /// do not look alike. A name that was changed here and is not saved is as it is here, unless a new one looks like it. One
+    /// that stays with its key keeps its number.
+    pub(in crate::hub) fn follow(&mut self, gone: &[Kept], new: Vec<Kept>) {
+        let stay: BTreeSet<&str> = new.iter().map(|kept| &*kept.name).collect();
+        for Kept { name, .. } in gone.iter().filter(|it| !stay.contains(&*it.name)) {
+            let number = self.number_of(name);
+            match (self.unsaved.contains_key(name), number) {
+                (true, Some(_)) => _ = self.unsaved.insert(name.clone(), false),
+                (true, None) => _ = self.unsaved.remove(name),
+                (false, Some(number)) => _ = self.take_out(number),
+                (false, None) => {}
+            }
+        }
+        for kept in new {
+            if let Some(is_there) = self.unsaved.get_mut(&kept.name) {
+                *is_there = true;
+                continue;
+            }
+            let old = self.number_of(&kept.name);
+            let old = old.and_then(|number| self.by_number.get_mut(&number));
+            if let Some(old) = old.filter(|old| old.digest == kept.digest) {
+                old.used = kept.used;
+                continue;
+            }
+            for number in self.all_like(&kept.name) {
+                let other = self.take_out(number);
+                other.map(|other| self.unsaved.remove(&other.name));
+            }
+            self.put_in(kept);
+        }
+    }
+
+    /// The number of exactly this name.
+    fn number_of(&self, name: &str) -> Option<Number> {
+        let is_it = |number: &Number| {
+            self.by_number
+                .get(number)
+                .is_some_and(|it| &*it.name == name)
+        };
+        self.all_like(name).into_iter().find(is_it)
     }
 
     /// Counts again what the table of names holds.
@@ -173,6 +256,114 @@ impl KeptNames {
             keys += Keys::of(&kept.name).iter().count();
             assert!(*number <= self.last);
         }
+        let unsaved = self.unsaved.iter();
+        let absent = unsaved.filter(|(name, _)| self.number_of(name).is_none());
+        assert!(absent.into_iter().all(|(_, is_in_file)| *is_in_file));
         assert_eq!(keys, self.by_name.len(), "keys of kept names");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hub::kept::key::Key;
+
+    fn kept(name: &str, day: u32) -> Kept {
+        let digest = Key::of_random(&[7; 32]).digest();
+        Kept {
+            name: name.into(),
+            digest,
+            used: Day(day),
+        }
+    }
+
+    /// Names that a file holds.
+    fn saved(names: &[&str]) -> KeptNames {
+        let mut all = KeptNames::default();
+        all.follow(&[], names.iter().map(|name| kept(name, 1)).collect());
+        all.check_invariants();
+        assert!(all.unsaved().1.is_empty() && !all.has_changed());
+        all
+    }
+
+    fn use_today(all: &mut KeptNames, name: &str) {
+        let number = all.number_of(name).unwrap();
+        all.note_used(number, Day(2));
+    }
+
+    fn give_up(all: &mut KeptNames, name: &str) {
+        let number = all.number_of(name).unwrap();
+        all.remove(number);
+    }
+
+    fn names(all: &KeptNames) -> Vec<(&str, u32)> {
+        let all = all.by_number.values();
+        all.map(|kept| (&*kept.name, kept.used.0)).collect()
+    }
+
+    #[test]
+    fn either_change_holds() {
+        let mut all = saved(&["ann", "bob", "eve", "gil"]);
+        use_today(&mut all, "ann");
+        use_today(&mut all, "gil");
+        give_up(&mut all, "bob");
+        all.insert(kept("hal", 2));
+        // They took eve and gil out, put fay in, and wrote ann and bob on another day.
+        let gone = ["ann", "bob", "eve", "gil"].map(|name| kept(name, 1));
+        let new = [kept("fay", 1), kept("bob", 3), kept("ann", 3)];
+        let numbered: Vec<(usize, Kept)> = (1..).zip(new.clone()).collect();
+        assert!(all.check_lines(&gone, &numbered).is_ok());
+        all.follow(&gone, new.into());
+        all.check_invariants();
+        let expected = [("ann", 2), ("gil", 2), ("hal", 2), ("fay", 1)];
+        assert_eq!(names(&all), expected);
+        let (changed, new) = all.unsaved();
+        let changed: Vec<(&str, bool)> = changed
+            .into_iter()
+            .map(|(name, kept)| (name, kept.is_some()))
+            .collect();
+        assert_eq!(changed, [("ann", true), ("bob", false)]);
+        let new: Vec<&str> = new.into_iter().map(|kept| &*kept.name).collect();
+        assert_eq!(new, ["gil", "hal"]);
+    }
+
+    #[test]
+    fn a_line_may_not_look_like_another_one_of_the_file() {
+        let mut all = saved(&["ann", "bob"]);
+        all.insert(kept("eve", 2));
+        let check = |gone: &[&str], new: &[&str]| {
+            let gone: Vec<Kept> = gone.iter().map(|name| kept(name, 1)).collect();
+            let new = new.iter().map(|name| kept(name, 1));
+            let new: Vec<(usize, Kept)> = (7..).zip(new).collect();
+            let wrong = all.check_lines(&gone, &new).err();
+            wrong.map(|wrong| wrong.to_string()).unwrap_or_default()
+        };
+        let wrong = "line 8: АNN looks like ann, which is kept";
+        assert_eq!(check(&[], &["fay", "АNN"]), wrong);
+        assert_eq!(check(&["ann"], &["fay", "АNN"]), "");
+        assert_eq!(check(&["ann"], &["ann", "АNN"]), wrong);
+        assert_eq!(
+            check(&[], &["bob"]),
+            "line 7: bob looks like bob, which is kept"
+        );
+        assert_eq!(check(&[], &["EVE"]), "", "it is not in the file");
+        all.follow(&[], vec![kept("EVE", 1)]);
+        all.check_invariants();
+        assert_eq!(names(&all), [("ann", 1), ("bob", 1), ("EVE", 1)]);
+    }
+
+    #[test]
+    fn a_name_that_comes_and_goes_unsaved_leaves_nothing() {
+        let mut all = saved(&["ann"]);
+        all.insert(kept("bob", 2));
+        give_up(&mut all, "bob");
+        assert_eq!(all.unsaved.len(), 0);
+        give_up(&mut all, "ann");
+        all.insert(kept("ann", 2));
+        assert_eq!(all.unsaved().0.len(), 1, "its line has another day");
+        all.note_nothing_saved();
+        assert_eq!(all.unsaved().1.len(), 1);
+        all.note_saved();
+        assert_eq!(all.unsaved().1.len(), 0);
     }
 }

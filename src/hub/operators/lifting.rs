@@ -103,6 +103,16 @@ impl<T> Hub<T> {
         self.core.rules.take_changed()
     }
 
+    /// The file of the rules holds what it should.
+    pub(crate) fn note_rules_saved(&mut self) {
+        self.core.rules.note_saved();
+    }
+
+    /// The file of the rules holds nothing.
+    pub(crate) fn note_no_rules_saved(&mut self) {
+        self.core.rules.note_nothing_saved();
+    }
+
     /// Drops the rules that have been over for a day.
     pub(crate) fn drop_old_rules(&mut self) {
         let wall_seconds = self.core.wall_seconds;

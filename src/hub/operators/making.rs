@@ -13,11 +13,14 @@ use crate::hub::rules::guard::{self, Guard};
 use crate::hub::rules::lines::cleaned;
 use crate::hub::rules::pattern::Pattern;
 use crate::hub::rules::rule::{as_author, Kind, Rule, Target, Terms};
+use crate::hub::rules::Full;
 use crate::hub::session::Session;
 use crate::hub::voice::log_end;
 use crate::hub::Hub;
 use crate::id::SessionId;
 use crate::ledger::CloseReason;
+#[cfg(test)]
+use crate::ledger::Entry;
 use crate::name::{self, Keys, Name};
 use crate::net::Net;
 use crate::when::{End, Span};
@@ -114,18 +117,31 @@ impl<T> Hub<T> {
         })
     }
 
-    /// Lets these be the rules of the file, from the beginning: nobody is here.
-    pub(crate) fn set_rules(&mut self, wanted: Vec<Terms>) {
+    /// Lets these be the rules of the file, from the beginning: nobody is here, and there are no others.
+    pub(crate) fn set_rules(&mut self, rules: Vec<Terms>) {
         let wall_seconds = self.core.wall_seconds;
-        self.core.rules.replace(wanted, wall_seconds);
-        self.core.rules.take_changed();
+        // As many as a file may have are not too many.
+        let _ = self.core.rules.follow(Vec::new(), rules, wall_seconds);
     }
 
-    /// Lets these be the rules of the file. Who is met by new ones is closed, muted or renamed, and who is no more may
-    /// speak again.
-    pub(crate) fn replace_rules(&mut self, wanted: Vec<Terms>, now: Instant) {
+    /// Follows a file of rules out of which `gone` were taken and into which `new` were put. Who is met by new ones is
+    /// closed, muted or renamed, and who is no more may speak again.
+    ///
+    /// # Errors
+    /// If there would be too many; nothing has changed then.
+    pub(crate) fn follow_rules(
+        &mut self,
+        gone: Vec<Terms>,
+        new: Vec<Terms>,
+        now: Instant,
+    ) -> Result<(), Full> {
         let wall_seconds = self.core.wall_seconds;
-        let (ended, made) = self.core.rules.replace(wanted, wall_seconds);
+        let (ended, made) = self.core.rules.follow(gone, new, wall_seconds)?;
+        if ended.is_empty() && made.is_empty() {
+            return Ok(());
+        }
+        #[cfg(test)]
+        self.core.ledger.diary.push(Entry::RulesFollowed);
         for rule in &ended {
             log_end(rule.number, "lifted by=file");
         }
@@ -136,7 +152,8 @@ impl<T> Hub<T> {
                 .into_iter()
                 .for_each(|rule| log_rule(rule, 0));
         }
-        self.judge_all();
+        let all = self.ids().collect();
+        self.begin_job(all, Task::Judge, now);
         self.close_banned(now);
         let forbidden = |rules: &crate::hub::rules::Rules, keys: &Keys| {
             rules.forbidden(keys, wall_seconds).is_some()
@@ -147,6 +164,7 @@ impl<T> Hub<T> {
             self.core.rules = rules;
             self.begin_job(met, Task::MakeGuest, now);
         }
+        Ok(())
     }
 
     /// Closes all whom a rule keeps out, each with the words of its rule.

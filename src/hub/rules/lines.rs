@@ -28,10 +28,20 @@ impl Display for WrongLine {
 /// # Errors
 /// The first line that is neither a rule nor a comment, nor empty; or the first one too many.
 pub(crate) fn parse(text: &[u8]) -> Result<Vec<Terms>, WrongLine> {
+    parse_some((1..).zip(text.split(|byte| *byte == b'\n')))
+}
+
+/// The rules of some lines of a file, which come with their numbers.
+///
+/// # Errors
+/// As [`parse`].
+pub(crate) fn parse_some<'a>(
+    lines: impl IntoIterator<Item = (usize, &'a [u8])>,
+) -> Result<Vec<Terms>, WrongLine> {
     let mut rules = Vec::new();
-    for (index, line) in text.split(|byte| *byte == b'\n').enumerate() {
+    for (number, line) in lines {
         let wrong = |what: String| WrongLine {
-            line: index + 1,
+            line: number,
             what: what.into(),
         };
         let line = std::str::from_utf8(line).map_err(|_| wrong("this is not UTF-8".into()))?;
@@ -184,80 +194,59 @@ pub(crate) fn line(terms: &Terms) -> String {
     line
 }
 
-/// A file with other rules in it: those of `wanted`. Comments, order, and the lines of rules that stay are kept as they
-/// are; lines of rules that are not wanted go, and new ones stand at the end.
-pub(crate) fn edit<'a>(text: &str, wanted: impl Iterator<Item = &'a Terms>) -> String {
-    // How often each is missing; signed as in `merge`, so that the code of one map serves both.
-    let mut missing: BTreeMap<String, isize> = BTreeMap::new();
-    let order: Vec<String> = wanted.map(line).collect();
-    for line in &order {
-        *missing.entry(line.clone()).or_default() += 1;
+/// Rules, counted by the lines that they are written as.
+struct Counted(BTreeMap<String, usize>);
+
+impl Counted {
+    fn of(rules: &[Terms]) -> Self {
+        let mut counts = BTreeMap::new();
+        for terms in rules {
+            *counts.entry(line(terms)).or_default() += 1;
+        }
+        Self(counts)
     }
-    let mut take = |line: &str| match missing.get_mut(line) {
-        Some(count) if *count > 0 => {
-            *count -= 1;
-            true
+
+    /// Takes one of these out; gives whether there was one.
+    fn take(&mut self, line: &str) -> bool {
+        match self.0.get_mut(line) {
+            Some(count) if *count > 1 => *count -= 1,
+            Some(_) => _ = self.0.remove(line),
+            None => return false,
         }
-        _ => false,
+        true
+    }
+}
+
+/// A file in which `gone` are no more, and `new` stand at the end. Comments, order, and all other lines are kept as they
+/// are. Only where a rule was written by hand, and otherwise than we write it, are the lines understood.
+pub(crate) fn edit<'a>(text: &str, gone: &[Terms], new: impl Iterator<Item = &'a Terms>) -> String {
+    let mut gone = Counted::of(gone);
+    let without = |text: &str, is_gone: &mut dyn FnMut(&str) -> bool| -> String {
+        let lines = text.split_inclusive('\n');
+        lines.filter(|line| !is_gone(line)).collect()
     };
-    let mut edited = String::with_capacity(text.len());
-    for old in text.split_inclusive('\n') {
-        // Most lines are as they would be written, and need not be read for that.
-        let stays = take(old.trim_end_matches('\n'))
-            || match parse_line(old) {
-                Ok(Some(terms)) => take(&line(&terms)),
-                Ok(None) | Err(_) => true,
-            };
-        if stays {
-            edited.push_str(old);
-        }
+    let mut edited = without(text, &mut |old| gone.take(old.trim_end_matches('\n')));
+    if !gone.0.is_empty() {
+        edited = without(&edited, &mut |old| match parse_line(old) {
+            Ok(Some(terms)) => gone.take(&line(&terms)),
+            _ => false,
+        });
     }
     if !edited.is_empty() && !edited.ends_with('\n') {
         edited.push('\n');
     }
-    for new in order {
-        if take(&new) {
-            edited.push_str(&new);
-            edited.push('\n');
-        }
+    for terms in new {
+        edited.push_str(&line(terms));
+        edited.push('\n');
     }
     edited
 }
 
-/// What the rules are where the file was changed from `before` to `theirs`, and we changed them from `before` to `ours`.
-///
-/// # Errors
-/// If these are more than 10,000.
-pub(crate) fn merge(
-    before: &[Terms],
-    ours: &[Terms],
-    theirs: Vec<Terms>,
-) -> Result<Vec<Terms>, String> {
-    // How much oftener each rule is in ours than it was before.
-    let mut more: BTreeMap<String, isize> = BTreeMap::new();
-    for (rules, count) in [(before, -1), (ours, 1)] {
-        for terms in rules {
-            *more.entry(line(terms)).or_default() += count;
-        }
-    }
-    let mut merged = theirs;
-    merged.retain(|terms| match more.get_mut(&line(terms)) {
-        Some(count) if *count < 0 => {
-            *count += 1;
-            false
-        }
-        _ => true,
-    });
-    for terms in ours {
-        if let Some(count) = more.get_mut(&line(terms)).filter(|count| **count > 0) {
-            *count -= 1;
-            merged.push(terms.clone());
-        }
-    }
-    if merged.len() > RULES_MAX {
-        return Err(format!("more than {RULES_MAX} rules"));
-    }
-    Ok(merged)
+/// Leaves of each only what the other has not: a line that was written otherwise, and says the same, is no change.
+pub(super) fn leave_differences(gone: &mut Vec<Terms>, new: &mut Vec<Terms>) {
+    let mut unmatched = Counted::of(new);
+    gone.retain(|terms| !unmatched.take(&line(terms)));
+    new.retain(|terms| unmatched.take(&line(terms)));
 }
 
 #[cfg(test)]
@@ -350,43 +339,36 @@ mod tests {
         let text =
             "# theirs\nban 10.0.0.1 by=bob  two  blanks\n\n# ours\nmute 10.0.0.2\nban 10.0.0.1";
         let rules = parse(text.as_bytes()).unwrap();
-        assert_eq!(edit(text, rules.iter()), format!("{text}\n"));
+        let none = || std::iter::empty();
+        assert_eq!(edit(text, &[], none()), format!("{text}\n"));
         let new = one("name spam* forever");
-        let wanted = [&new, &rules[2], &rules[0]];
         assert_eq!(
-            edit(text, wanted.into_iter()),
-            "# theirs\nban 10.0.0.1 by=bob  two  blanks\n\n# ours\nban 10.0.0.1\nname spam* forever\n"
+            edit(
+                text,
+                &[rules[1].clone(), rules[2].clone()],
+                [&new].into_iter()
+            ),
+            "# theirs\nban 10.0.0.1 by=bob  two  blanks\n\n# ours\nname spam* forever\n"
         );
         assert_eq!(
-            edit("", [&new, &new].into_iter()),
+            edit(text, &rules[..1], none()),
+            "# theirs\n\n# ours\nmute 10.0.0.2\nban 10.0.0.1\n"
+        );
+        assert_eq!(
+            edit("", &rules, [&new, &new].into_iter()),
             "name spam* forever\nname spam* forever\n"
         );
-        assert_eq!(edit("", std::iter::empty()), "");
+        assert_eq!(edit("", &[], none()), "");
     }
 
     #[test]
-    fn a_change_is_made_to_what_the_file_says_now() {
+    fn what_says_the_same_is_no_change() {
         let rules = |text: &str| parse(text.as_bytes()).unwrap();
-        let [a, b, c, d] = [
-            "ban 10.0.0.1\n",
-            "ban 10.0.0.2\n",
-            "ban 10.0.0.3\n",
-            "ban 10.0.0.4\n",
-        ];
-        let merged = |before: &[&str], ours: &[&str], theirs: &[&str]| {
-            let [before, ours, theirs] = [before, ours, theirs].map(|it| rules(&it.concat()));
-            merge(&before, &ours, theirs).unwrap()
-        };
-        // We lifted a and made c; they lifted b and made d.
-        assert_eq!(merged(&[a, b], &[b, c], &[a, d]), rules(&[d, c].concat()));
-        assert_eq!(merged(&[a], &[a], &[]), []);
-        assert_eq!(merged(&[a, a], &[a], &[a, a, b]), rules(&[a, b].concat()));
-        assert_eq!(merged(&[], &[a], &[a]), rules(&[a, a].concat()));
-        let many = rules(&a.repeat(RULES_MAX));
-        assert_eq!(
-            merge(&[], &rules(b), many).unwrap_err(),
-            "more than 10000 rules"
-        );
+        let mut gone = rules("ban 10.0.0.1\nban 10.0.0.1\nmute 10.0.0.2\n");
+        let mut new = rules("name spam*\nban 10.0.0.1/32 forever\nmute 10.0.0.2 spam\n");
+        leave_differences(&mut gone, &mut new);
+        assert_eq!(gone, rules("ban 10.0.0.1\nmute 10.0.0.2\n"));
+        assert_eq!(new, rules("name spam*\nmute 10.0.0.2 spam\n"));
     }
 
     fn any_terms() -> impl Strategy<Value = Terms> {
@@ -431,9 +413,12 @@ mod tests {
         ) {
             let lines: Vec<String> = old.iter().map(line).collect();
             let text: String = lines.iter().flat_map(|line| ["# c\n", line, "\n"]).collect();
-            let staying = old.iter().zip(&stays).filter(|(_, stays)| **stays);
-            let wanted: Vec<Terms> = staying.map(|(terms, _)| terms).chain(&new).cloned().collect();
-            let edited = edit(&text, wanted.iter());
+            let pick = |is_to_stay| {
+                let picked = old.iter().zip(&stays).filter(move |(_, stays)| **stays == is_to_stay);
+                picked.map(|(terms, _)| terms.clone()).collect::<Vec<_>>()
+            };
+            let wanted: Vec<Terms> = pick(true).into_iter().chain(new.clone()).collect();
+            let edited = edit(&text, &pick(false), new.iter());
             prop_assert_eq!(edited.matches("# c\n").count(), old.len());
             let sorted = |rules: &[Terms]| {
                 let mut lines: Vec<String> = rules.iter().map(line).collect();
@@ -447,8 +432,10 @@ mod tests {
         #[test]
         fn reading_a_file_never_panics(text in "(ban|mute|name|#)? ?\\PC{0,30}") {
             if let Ok(rules) = parse(text.as_bytes()) {
-                let again = edit(&text, rules.iter());
-                prop_assert_eq!(parse(again.as_bytes()), Ok(rules));
+                let again = edit(&text, &[], std::iter::empty());
+                prop_assert_eq!(parse(again.as_bytes()), Ok(rules.clone()));
+                let without = edit(&text, &rules, std::iter::empty());
+                prop_assert_eq!(parse(without.as_bytes()), Ok(vec![]));
             }
         }
     }

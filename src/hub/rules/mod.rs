@@ -47,6 +47,14 @@ pub(crate) struct Rules {
     hits: [u64; Kind::ALL.len()],
     /// What the file should hold has changed since this was last asked.
     changed: bool,
+    unsaved: Unsaved,
+}
+
+/// How the file differs from what it should hold: it has not the rules of the numbers `made`, and it has those of `gone`.
+#[derive(Debug, Default)]
+struct Unsaved {
+    made: BTreeSet<u64>,
+    gone: Vec<Terms>,
 }
 
 impl Rules {
@@ -58,9 +66,18 @@ impl Rules {
         if self.by_number.len() >= RULES_MAX {
             return Err(Full);
         }
+        let is_durable = is_durable(&terms);
+        let number = self.put_in(terms, wall_seconds);
+        if is_durable {
+            self.changed = true;
+            self.unsaved.made.insert(number);
+        }
+        Ok(number)
+    }
+
+    fn put_in(&mut self, terms: Terms, wall_seconds: u64) -> u64 {
         self.last += 1;
         let number = self.last;
-        self.changed |= is_durable(&terms);
         if let Some(until) = terms.until {
             let is_over = !terms.holds_at(wall_seconds);
             let ends = if is_over {
@@ -82,14 +99,24 @@ impl Rules {
             last: None,
         };
         self.by_number.insert(number, rule);
-        Ok(number)
+        number
     }
 
-    /// Takes a rule out.
+    /// Ends a rule.
     pub(crate) fn remove(&mut self, number: u64) -> Option<Rule> {
+        let rule = self.take_out(number)?;
+        if is_durable(&rule.terms) {
+            self.changed = true;
+            if !self.unsaved.made.remove(&number) {
+                self.unsaved.gone.push(rule.terms.clone());
+            }
+        }
+        Some(rule)
+    }
+
+    fn take_out(&mut self, number: u64) -> Option<Rule> {
         let rule = self.by_number.remove(&number)?;
         let terms = &rule.terms;
-        self.changed |= is_durable(terms);
         if let Some(until) = terms.until {
             self.ends.remove(&(until, number));
             self.over.remove(&(until, number));
@@ -273,10 +300,31 @@ impl Rules {
         old.into_iter().filter_map(|it| self.remove(it)).collect()
     }
 
-    /// What the file is to hold, in the order in which it was made.
-    pub(crate) fn durable(&self) -> impl Iterator<Item = &Terms> {
-        let terms = self.by_number.values().map(|rule| &rule.terms);
-        terms.filter(|terms| is_durable(terms))
+    /// What the file does not hold yet, in the order in which it was made.
+    pub(crate) fn unsaved(&self) -> impl Iterator<Item = &Terms> {
+        let numbers = self.unsaved.made.iter();
+        let rules = numbers.filter_map(|number| self.by_number.get(number));
+        rules.map(|rule| &rule.terms)
+    }
+
+    /// What the file still holds, and should not.
+    pub(crate) fn unsaved_ends(&self) -> &[Terms] {
+        &self.unsaved.gone
+    }
+
+    /// The file holds what it should.
+    pub(crate) fn note_saved(&mut self) {
+        self.unsaved = Unsaved::default();
+        self.changed = false;
+    }
+
+    /// The file holds nothing.
+    pub(crate) fn note_nothing_saved(&mut self) {
+        let durable = self.by_number.values().filter(|it| is_durable(&it.terms));
+        self.unsaved = Unsaved {
+            made: durable.map(|rule| rule.number).collect(),
+            gone: Vec::new(),
+        };
     }
 
     /// Whether what the file is to hold has changed since this was last asked.
@@ -284,29 +332,56 @@ impl Rules {
         std::mem::take(&mut self.changed)
     }
 
-    /// Lets exactly `wanted` be what the file holds: rules that are not among them end, and are given; the numbers of new ones
-    /// follow. Rules that stay keep their number. At most 10,000 are taken.
-    pub(crate) fn replace(
+    /// Follows a file out of which `gone` were taken and into which `new` were put, in whatever way these are written;
+    /// gives the rules that ended, and the numbers of new ones. What was changed here and is not saved stays.
+    ///
+    /// # Errors
+    /// [`Full`] if there would be more than 10,000; nothing has changed then.
+    pub(crate) fn follow(
         &mut self,
-        wanted: Vec<Terms>,
+        mut gone: Vec<Terms>,
+        mut new: Vec<Terms>,
         wall_seconds: u64,
-    ) -> (Vec<Rule>, Vec<u64>) {
-        let mut known: BTreeMap<String, Vec<u64>> = BTreeMap::new();
-        for rule in self.by_number.values().rev() {
-            if is_durable(&rule.terms) {
-                let line = lines::line(&rule.terms);
-                known.entry(line).or_default().push(rule.number);
-            }
+    ) -> Result<(Vec<Rule>, Vec<u64>), Full> {
+        lines::leave_differences(&mut gone, &mut new);
+        let mut ending: BTreeSet<u64> = BTreeSet::new();
+        // What ended here, too, and need not be taken out of the file any more.
+        let mut ended_here = gone;
+        ended_here.retain(|terms| {
+            let of_target = self.of_target(terms).iter().rev();
+            let mut same = of_target.filter(|number| {
+                let is_it = self.by_number.get(number).map(|rule| &rule.terms) == Some(terms);
+                is_it && !self.unsaved.made.contains(number) && !ending.contains(number)
+            });
+            let number = same.next().copied();
+            ending.extend(number);
+            number.is_none()
+        });
+        if self.by_number.len() + new.len() > RULES_MAX + ending.len() {
+            return Err(Full);
         }
-        let is_new = |terms: &Terms| {
-            let numbers = known.get_mut(&lines::line(terms));
-            numbers.and_then(Vec::pop).is_none()
+        for terms in &ended_here {
+            let gone = &mut self.unsaved.gone;
+            let place = gone.iter().position(|it| it == terms);
+            place.into_iter().for_each(|place| _ = gone.remove(place));
+        }
+        let ended = ending.into_iter().filter_map(|it| self.take_out(it));
+        let ended = ended.collect();
+        let new = new.into_iter().map(|it| self.put_in(it, wall_seconds));
+        Ok((ended, new.collect()))
+    }
+
+    /// The numbers of the rules of this kind for this target, and of some like it, in their order.
+    fn of_target(&self, terms: &Terms) -> &[u64] {
+        let nets = match terms.kind {
+            Kind::Ban => &self.bans,
+            Kind::Mute | Kind::Name => &self.mutes,
         };
-        let (new, _): (Vec<_>, Vec<_>) = wanted.into_iter().partition(is_new);
-        let gone: Vec<u64> = known.into_values().flatten().collect();
-        let ended = gone.into_iter().filter_map(|it| self.remove(it)).collect();
-        let new = new.into_iter().map(|it| self.add(it, wall_seconds));
-        (ended, new.filter_map(Result::ok).collect())
+        match &terms.target {
+            Target::Net(net) => nets.get(*net).map_or(&[], Vec::as_slice),
+            Target::Session(number) => self.sessions.get(number).map_or(&[], Vec::as_slice),
+            Target::Pattern(pattern) => self.patterns.like(pattern),
+        }
     }
 
     /// Counts again what the tables hold.
@@ -329,6 +404,9 @@ impl Rules {
         let of_sessions = self.sessions.values().map(Vec::len).sum::<usize>();
         let alone = self.by_number.values().filter(|it| !is_durable(&it.terms));
         assert_eq!(of_sessions, alone.count(), "mutes of sessions");
+        let made = self.unsaved.made.iter();
+        let are_there = made.map(|number| self.by_number.get(number).map(|it| &it.terms));
+        assert!(are_there.into_iter().all(|it| it.is_some_and(is_durable)));
     }
 
     fn in_force<'a>(&self, numbers: impl IntoIterator<Item = &'a u64>, wall: u64) -> Vec<u64> {
@@ -471,7 +549,7 @@ mod tests {
         );
         assert_eq!(number(rules.muted(None, 18, 0)), None);
         assert_eq!(rules.of_session(17, 0), [1]);
-        assert_eq!(rules.durable().count(), 0);
+        assert_eq!(rules.unsaved().count(), 0);
         rules.check_invariants();
         rules.remove(1);
         assert!(!rules.has_mutes() && !rules.take_changed());
@@ -553,16 +631,20 @@ mod tests {
             (Kind::Ban, "10.0.0.1", None),
             (Kind::Mute, "10.0.0.2", None),
         ]);
-        rules.take_changed();
-        let wanted = vec![
-            terms(Kind::Name, "spam*", None),
+        rules.note_saved();
+        let gone = vec![
             terms(Kind::Ban, "10.0.0.1", None),
+            terms(Kind::Mute, "10.0.0.2", None),
         ];
-        let (ended, added) = rules.replace(wanted, 0);
-        let mut ended: Vec<u64> = ended.iter().map(|rule| rule.number).collect();
-        ended.sort_unstable();
+        let new = vec![terms(Kind::Name, "spam*", None)];
+        let (ended, added) = rules.follow(gone, new, 0).unwrap();
+        let ended: Vec<u64> = ended.iter().map(|rule| rule.number).collect();
         assert_eq!((ended, added), (vec![2, 3], vec![4]));
+        assert!(!rules.take_changed() && rules.unsaved().next().is_none());
         rules.check_invariants();
+        let new = vec![terms(Kind::Name, "eggs*", None); RULES_MAX];
+        assert_eq!(rules.follow(Vec::new(), new, 0).err(), Some(Full));
+        assert_eq!(rules.count(0), [1, 0, 1]);
     }
 
     proptest! {

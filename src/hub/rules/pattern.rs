@@ -164,6 +164,21 @@ impl Patterns {
         found
     }
 
+    /// The numbers of those that are written like this one, among others.
+    pub(super) fn like(&self, pattern: &Pattern) -> &[u64] {
+        let (core, place) = pattern.parts();
+        let letters = match place {
+            Place::Whole => &self.whole,
+            Place::Beginning => &self.beginning,
+            Place::End => &self.end,
+            Place::Anywhere => &self.anywhere,
+        };
+        let keys = Keys::of(core);
+        let key = keys.iter().next();
+        key.and_then(|key| letters.by_key.get(key))
+            .map_or(&[], Vec::as_slice)
+    }
+
     fn letters(&mut self, place: Place) -> &mut Letters {
         match place {
             Place::Whole => &mut self.whole,

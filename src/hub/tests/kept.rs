@@ -264,7 +264,7 @@ fn a_name_that_was_not_used_for_long_is_free() {
     );
     wait(&mut world, 31);
     assert_eq!(world.ask(bob, "/name ann"), ["-- you are ann"]);
-    assert_eq!(world.hub.kept().count(), 0);
+    assert_eq!(world.hub.kept_count(), 0);
 }
 
 /// A session that goes on to another kept name has used the former one until then.

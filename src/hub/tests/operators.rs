@@ -396,7 +396,10 @@ fn rules_of_the_file_meet_who_is_here() {
         world.read(id);
     }
     let now = world.now;
-    world.hub.replace_rules(rules, now);
+    world
+        .hub
+        .follow_rules(Vec::new(), rules.clone(), now)
+        .unwrap();
     world.turn();
     world.check();
     assert_eq!(
@@ -407,7 +410,7 @@ fn rules_of_the_file_meet_who_is_here() {
     assert!(world
         .lines(spam)
         .contains(&"-- an operator named you guest3".to_owned()));
-    world.hub.replace_rules(Vec::new(), now);
+    world.hub.follow_rules(rules, Vec::new(), now).unwrap();
     world.turn();
     world.check();
     assert_eq!(world.lines(bob), ["-- you may speak again"]);

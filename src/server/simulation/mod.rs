@@ -15,6 +15,7 @@
 mod connection;
 mod directed;
 mod expected;
+mod hand;
 mod model;
 mod network;
 mod people;
@@ -33,11 +34,14 @@ use crate::dialect::Dialect;
 use crate::hub::Census;
 use crate::ledger::{CloseReason, Ledger};
 use crate::random::Random;
+use crate::server::network::Wakeup;
 use crate::settings::Settings;
 use crate::work::Work;
 
 use connection::End;
 use expected::EXPECTED_HITS;
+use hand::Hand;
+use model::rules_file::RulesFile;
 use network::{Act, Clock, Faults, Hits, SimulatedNetwork};
 use people::{People, Stage};
 use profile::Profile;
@@ -93,6 +97,10 @@ struct Simulation {
     people: People,
     /// Decides how the settings change, in some runs.
     changes: Option<Random>,
+    /// Edits the file of the rules, in some runs.
+    hand: Option<Hand>,
+    /// The file is as it should be.
+    has_healed: bool,
 }
 
 impl Simulation {
@@ -111,11 +119,49 @@ impl Simulation {
         network.batch_max = profile.batch_max;
         network.write_cost = profile.write_cost;
         network.descriptors_max = profile.descriptors_max;
-        let server = Server::new(network, &profile.terms, message(&profile));
+        let hand = (seed % 4 == 2).then(|| Hand::new(Random::new(!seed)));
+        let settings = Settings {
+            motd_file: message(&profile),
+            bans_file: hand.as_ref().map(Hand::path),
+            ..profile.terms.settings()
+        };
+        let server = Server::with(network, &settings);
+        let mut people = People::new(profile, random, steps);
+        let path = settings.bans_file.map(|path| path.display().to_string());
+        people.model.rules_file = path.map(RulesFile::new);
         Self {
             server,
-            people: People::new(profile, random, steps),
+            people,
             changes: seed.is_multiple_of(3).then(|| Random::new(!seed)),
+            hand,
+            has_healed: false,
+        }
+    }
+
+    /// Somebody edits the file of the rules, now and then; when all heals it is mended, and read.
+    fn edit_rules(&mut self) {
+        let people = &mut self.people;
+        let (Some(hand), 0) = (&mut self.hand, people.stops) else {
+            return;
+        };
+        let (edit, calls) = match people.stage {
+            Stage::Faults(_) if hand.is_at_work() => (Some(hand.edit()), hand.calls()),
+            Stage::Healing if !self.has_healed => {
+                self.has_healed = true;
+                (hand.mend(), true)
+            }
+            _ => return,
+        };
+        let network = self.server.network();
+        network
+            .trace
+            .note(format_args!("a hand at the rules: {edit:?}"));
+        let file = people.model.rules_file.as_mut();
+        edit.into_iter()
+            .zip(file)
+            .for_each(|(edit, file)| file.note(edit));
+        if calls {
+            network.signals.push_back(Wakeup::Reload);
         }
     }
 
@@ -131,6 +177,7 @@ impl Simulation {
             let event_loop = &mut self.server.event_loop;
             event_loop.plant(&Settings {
                 motd_file: message(&people.profile),
+                bans_file: self.hand.as_ref().map(Hand::path),
                 ..terms.settings()
             });
             let trace = &mut event_loop.network_mut().trace;
@@ -143,6 +190,7 @@ impl Simulation {
         for _ in 0..TURNS_MAX {
             let is_at_rest = self.wait();
             self.change_settings();
+            self.edit_rules();
             let goes_on = self.server.turn();
             self.check();
             if !goes_on {
@@ -206,6 +254,7 @@ impl Simulation {
         model.replay(network, diary, census);
         // What waits to be told to all counts, and nobody is closed for that alone.
         let is_within = held <= model.terms.limits.memory_max || memory(census) == 0;
+        let is_within = is_within || model.told_late;
         assert!(is_within, "{held} bytes");
         assert_eq!(model.opened, opened, "opened");
         let accepts = opened + model.operators.accepted();
@@ -242,6 +291,12 @@ impl Simulation {
         );
         self.people
             .check_all_is_heard(self.server.event_loop.network());
+        if let Some(hand) = &self.hand {
+            // Where the settings cannot be read again, nothing is.
+            if self.server.event_loop.reload.is_good {
+                self.people.model.check_rules_file(&hand.text());
+            }
+        }
         let network = self.server.event_loop.network_mut();
         match self.people.stage {
             Stage::Healing => self.people.leave_all(network),

@@ -18,7 +18,8 @@ mod orders;
 mod prefs;
 mod presence;
 mod rooms;
-mod rules;
+pub(super) mod rules;
+pub(super) mod rules_file;
 mod session;
 mod words;
 
@@ -33,6 +34,7 @@ use self::limits::Past;
 use self::operators::Operators;
 use self::rooms::{Room, LOBBY};
 use self::rules::Rules;
+use self::rules_file::RulesFile;
 use self::session::{Ended, Session};
 use super::connection::Got;
 use super::network::{Act, Hits, SimulatedNetwork};
@@ -66,6 +68,8 @@ pub(super) struct Model {
     wall_seconds: u64,
     kept: KeptNames,
     pub(super) rules: Rules,
+    /// In some runs there is one.
+    pub(super) rules_file: Option<RulesFile>,
     /// What is being done to many, in the order in which it was begun.
     jobs: VecDeque<Job>,
     pub(super) operators: Operators,
@@ -88,6 +92,10 @@ pub(super) struct Model {
     closes: BTreeMap<u64, Closed>,
     /// The sums were told.
     ticked: bool,
+    /// The files are written.
+    is_saving: bool,
+    /// Somebody was told something then, which is seen to fit into all memory in the next turn alone.
+    pub(super) told_late: bool,
     /// Something was said to somebody.
     said: bool,
     /// Kinds of name given up, to see that they are free in the same turn.
@@ -116,6 +124,7 @@ impl Model {
             wall_seconds: 0,
             kept: KeptNames::default(),
             rules: Rules::default(),
+            rules_file: None,
             jobs: VecDeque::new(),
             operators: Operators::default(),
             debts: BTreeMap::new(),
@@ -129,6 +138,8 @@ impl Model {
             diary: VecDeque::new(),
             closes: BTreeMap::new(),
             ticked: false,
+            is_saving: false,
+            told_late: false,
             said: false,
             freed: BTreeSet::new(),
             ending: BTreeSet::new(),
@@ -182,6 +193,7 @@ impl Model {
         }
         self.change_limits();
         self.tick();
+        self.save_rules();
         let told = self.take(network);
         self.operators.take(network);
         for act in &acts {
@@ -205,6 +217,7 @@ impl Model {
         self.wall_seconds = network.wall_offset + network.turn_at.as_secs();
         self.diary = diary.into();
         (self.ticked, self.said) = (false, false);
+        (self.is_saving, self.told_late) = (false, false);
         self.freed.clear();
         self.ending.clear();
         if self.wall_seconds < wall_before {
@@ -290,6 +303,12 @@ impl Model {
             }
             Entry::Operated { by, line } => self.operate(&by, &line),
             Entry::WorkedOff { id } => self.work_off(id),
+            Entry::RulesFollowed => self.follow_hand(),
+            Entry::Saving => {
+                self.change_limits();
+                self.tick();
+                self.is_saving = true;
+            }
             Entry::Limits => {
                 assert!(self.planned.is_some(), "nobody changed the limits");
                 self.change_limits();

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::jobs::Task;
 use super::rooms::LOBBY;
+use super::rules_file::Asker;
 use super::Model;
 use crate::hub::Limits;
 use crate::ledger::{CloseReason, Entry};
@@ -81,10 +82,11 @@ impl Model {
         let words = done.map_err(told)?;
         self.see_done();
         self.hit("moderates in the chat");
-        if self.sessions[&number].is_open() {
-            self.tell(number, &format!("-- {}", told(words)));
-        } else {
-            self.hit("moderates themselves");
+        let (words, is_made) = (told(words), matches!(order.verb, "mute" | "ban"));
+        match order.verb {
+            "kick" if self.sessions[&number].is_open() => self.tell(number, &format!("-- {words}")),
+            "kick" => self.hit("moderates themselves"),
+            _ => self.answer_about_rule(Asker::Session(number), words, is_made),
         }
         Ok(())
     }

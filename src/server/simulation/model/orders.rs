@@ -6,6 +6,7 @@ use super::due::Public;
 use super::jobs::Task;
 use super::rooms::LOBBY;
 use super::rules::{Kind, Rule, Target};
+use super::rules_file::Asker;
 use super::session::Session;
 use super::words::class_of;
 use super::Model;
@@ -34,6 +35,10 @@ impl Model {
             return self.operators.list(client, list);
         }
         let answer = match self.carry_out(&order) {
+            Ok(words) if order.is_about_rules() => {
+                let is_made = order.makes_rule();
+                return self.answer_about_rule(Asker::Operator(client), words, is_made);
+            }
             Ok(words) => format!("-- {words}"),
             Err(words) => {
                 self.hit("order is refused");
@@ -66,7 +71,7 @@ impl Model {
                     self.make_rule(Kind::Name, target, span.1, String::new(), reason.clone());
                 self.begin_job(ids, Task::MakeGuest);
                 let (end, met) = (self.end_of(number), sessions(count));
-                format!("name {number}: {pattern} {end}; {met} renamed; until the server stops")
+                format!("name {number}: {pattern} {end}; {met} renamed")
             }
             Order::Lift(number) => {
                 let rule = self.rules.get(*number, self.wall_seconds);
@@ -208,9 +213,7 @@ impl Model {
         let why = self.rule_ending(number);
         self.begin_job(met, Task::Close(CloseReason::Banned, why));
         let (shown, end, met) = (target.shown(), self.end_of(number), sessions(count));
-        Ok(format!(
-            "ban {number}: {shown} {end}; {met} closed; until the server stops"
-        ))
+        Ok(format!("ban {number}: {shown} {end}; {met} closed"))
     }
 
     pub(super) fn mute(&mut self, measure: &Measure) -> Result<String, String> {
@@ -230,9 +233,7 @@ impl Model {
         let number = self.make_measure(Kind::Mute, target, one, measure);
         self.begin_job(met, Task::Judge);
         let (shown, end, met) = (target.shown(), self.end_of(number), sessions(count));
-        Ok(format!(
-            "mute {number}: {shown} {end}; {met}; until the server stops"
-        ))
+        Ok(format!("mute {number}: {shown} {end}; {met}"))
     }
 
     fn mute_alone(
@@ -250,7 +251,7 @@ impl Model {
         });
         let (name, others) = (&self.sessions[&one].name, others.unwrap_or_default());
         let end = self.end_of(number);
-        format!("mute {number}: {name}, this session only{others} {end}; until the server stops")
+        format!("mute {number}: {name}, this session only{others} {end}")
     }
 
     fn make_measure(

@@ -81,8 +81,30 @@ impl Target {
 }
 
 impl Rule {
+    pub(crate) fn new(
+        kind: Kind,
+        target: Target,
+        until: Option<u64>,
+        name: String,
+        reason: String,
+    ) -> Self {
+        Self {
+            kind,
+            target,
+            until,
+            name,
+            reason,
+            is_over: false,
+        }
+    }
+
     fn holds_at(&self, wall_seconds: u64) -> bool {
         self.until.is_none_or(|until| until > wall_seconds)
+    }
+
+    /// It is not for one session alone.
+    fn is_durable(&self) -> bool {
+        !matches!(self.target, Target::Session(_))
     }
 
     /// Until when, and why, as it stands behind what people are told.
@@ -128,24 +150,50 @@ impl Rules {
         self.all.retain(|_, rule| rule.target != target);
     }
 
-    fn drop_old(&mut self, wall_seconds: u64) {
+    pub(crate) fn add(&mut self, rule: Rule) -> u64 {
+        self.last += 1;
+        self.all.insert(self.last, rule);
+        self.last
+    }
+
+    /// What the file has of each rule that it has.
+    pub(crate) fn durable(&self) -> Vec<String> {
+        let durable = self.all.values().filter(|rule| rule.is_durable());
+        durable
+            .map(|rule| format!("{} {}", rule.kind.word(), rule.target.shown()))
+            .collect()
+    }
+
+    /// Gives whether one was dropped that the file has.
+    pub(crate) fn drop_old(&mut self, wall_seconds: u64) -> bool {
         let is_old = |rule: &Rule| {
             let until = rule.until.unwrap_or(u64::MAX);
             rule.is_over && until.saturating_add(KEPT_SECONDS) <= wall_seconds
         };
+        let has_dropped = self
+            .all
+            .values()
+            .any(|rule| is_old(rule) && rule.is_durable());
         self.all.retain(|_, rule| !is_old(rule));
+        has_dropped
     }
 }
 
 /// Whom rules meet.
 impl Model {
     pub(crate) fn ban_of(&self, address: IpAddr) -> Option<&Rule> {
+        let number = self.ban_number_of(address)?;
+        self.rules.get(number, self.wall_seconds)
+    }
+
+    /// The number of the same.
+    pub(crate) fn ban_number_of(&self, address: IpAddr) -> Option<u64> {
         if address.is_loopback() {
             return None;
         }
         let is_meant = |rule: &Rule| rule.kind == Kind::Ban && rule.target.meets(address);
         let found = self.rules.longest(self.wall_seconds, is_meant);
-        found.map(|(_, rule)| rule)
+        found.map(|(number, _)| number)
     }
 
     /// What one who is turned away is told beside the reason.
@@ -285,19 +333,11 @@ impl Model {
         name: String,
         reason: String,
     ) -> u64 {
-        self.rules.drop_old(self.wall_seconds);
-        self.rules.last += 1;
-        let number = self.rules.last;
-        let rule = Rule {
-            kind,
-            target,
-            until: seconds.map(|seconds| self.wall_seconds + seconds),
-            name,
-            reason,
-            is_over: false,
-        };
-        self.rules.all.insert(number, rule);
-        number
+        self.drop_old_rules();
+        let until = seconds.map(|seconds| self.wall_seconds + seconds);
+        let rule = Rule::new(kind, target, until, name, reason);
+        self.note_changed(rule.is_durable());
+        self.rules.add(rule)
     }
 
     /// Until when a rule holds, and why, as people are told.
@@ -319,12 +359,25 @@ impl Model {
         for number in numbers {
             let rule = self.rules.remove(*number).expect("it was just there");
             ends_mute |= rule.kind == Kind::Mute;
+            self.note_changed(rule.is_durable());
         }
         if ends_mute {
             self.judge_muted();
         }
-        self.rules.drop_old(self.wall_seconds);
+        self.drop_old_rules();
         self.hit("rule is lifted");
+    }
+
+    fn drop_old_rules(&mut self) {
+        let has_dropped = self.rules.drop_old(self.wall_seconds);
+        self.note_changed(has_dropped);
+    }
+
+    /// Something is to be written into the file.
+    fn note_changed(&mut self, has_changed: bool) {
+        if let Some(file) = &mut self.rules_file {
+            file.changed |= has_changed;
+        }
     }
 
     fn judge_muted(&mut self) {

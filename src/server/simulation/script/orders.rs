@@ -148,6 +148,15 @@ impl Measure {
 }
 
 impl Order {
+    /// What becomes of the file of the rules is told with what was done.
+    pub(crate) fn is_about_rules(&self) -> bool {
+        self.makes_rule() || matches!(self, Self::Lift(_) | Self::Unban(_) | Self::Unmute(_))
+    }
+
+    pub(crate) fn makes_rule(&self) -> bool {
+        matches!(self, Self::Ban(_) | Self::Mute(_) | Self::Forbid(..))
+    }
+
     /// The line without its end.
     pub(crate) fn spell(&self) -> String {
         match self {
