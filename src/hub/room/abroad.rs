@@ -40,7 +40,7 @@ impl Room {
         left: impl FnOnce(usize) -> Presence<'a>,
         now: Instant,
     ) {
-        self.arrivals.remove(announced.arrival);
+        self.arrivals.remove(announced.arrival.get());
         self.abroad -= 1;
         self.tell_leave(id, Some(announced), left, USER, now);
     }

@@ -4,6 +4,7 @@
 //! most [`GAPS_SPARE`] more than half are of people who have gone.
 
 use std::collections::VecDeque;
+use std::num::NonZeroU64;
 
 use crate::id::SessionId;
 
@@ -44,15 +45,16 @@ impl Arrivals {
     }
 
     /// Adds somebody; gives the number of their arrival.
-    pub(super) fn add(&mut self, id: SessionId) -> u64 {
-        self.last += 1;
+    pub(super) fn add(&mut self, id: SessionId) -> NonZeroU64 {
+        let number = NonZeroU64::MIN.saturating_add(self.last);
+        self.last = number.get();
         if self.entries.is_empty() {
             // Most rooms that people make are small.
             self.entries.reserve_exact(1);
         }
         self.entries.push_back((self.last, id));
         self.here += 1;
-        self.last
+        number
     }
 
     /// Removes the member that came with this number, if it is still here.
@@ -92,7 +94,7 @@ mod tests {
             for (slot, (comes, whose)) in steps.into_iter().enumerate() {
                 if comes {
                     let id = SessionId::new(slot, 1);
-                    model.insert(arrivals.add(id), id);
+                    model.insert(arrivals.add(id).get(), id);
                 } else if arrivals.last > 0 {
                     // Some have gone already.
                     let arrival = 1 + whose.index(arrivals.last as usize) as u64;

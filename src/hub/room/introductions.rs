@@ -3,6 +3,7 @@
 //! Invariant: nobody hears a line of somebody whom they were not told of. Being told twice does no harm; being told that
 //! somebody has gone of whom they were not told is noise on a screen, and of themselves the end of their being here.
 
+use std::num::NonZeroU32;
 use std::time::Instant;
 
 use crate::dialect::event::{Event, Listed, Presence};
@@ -56,7 +57,7 @@ impl Room {
         self.tell_name_of(whose);
         let cut = self.gates.as_deref().and_then(|gates| gates.cut);
         let is_left_out = |introduced| {
-            cut.is_some_and(|(at, from)| introduced <= at && announced.arrival >= from)
+            cut.is_some_and(|(at, from)| introduced <= at && announced.arrival.get() >= from)
         };
         let is_known = announced
             .introduced
@@ -65,7 +66,7 @@ impl Room {
             return;
         }
         self.introductions += 1;
-        announced.introduced = Some(self.introductions);
+        announced.introduced = Some(self.introduction());
         self.forget_departure(name);
         self.free_name(name, whose.id);
         let here = self.here();
@@ -146,11 +147,17 @@ impl Room {
         announced.is_some_and(|announced| announced.introduced.is_some())
     }
 
+    /// The number of the last introduction; [`LONG_AGO`] if there was none.
+    pub(super) fn introduction(&self) -> NonZeroU32 {
+        LONG_AGO.saturating_add(self.introductions)
+    }
+
     /// Somebody who keeps a list was told of those who arrived before this one only.
     pub(in crate::hub) fn note_cut(&mut self, arrival: u64) {
+        let at = self.introduction();
         let gates = self.gates.get_or_insert_default();
         let from = gates.cut.map_or(arrival, |(_, before)| before.min(arrival));
-        gates.cut = Some((self.introductions, from));
+        gates.cut = Some((at, from));
     }
 
     /// Those who keep a list are told that somebody is an operator, or no more.

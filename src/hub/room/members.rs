@@ -118,6 +118,11 @@ mod tests {
     use super::*;
     use crate::hub::room::feed::Feed;
 
+    #[test]
+    fn a_member_is_small() {
+        assert!(size_of::<Member>() <= 40, "{}", size_of::<Member>());
+    }
+
     fn member(slot: usize) -> Member {
         let encoding = Encoding::Telnet;
         Member {

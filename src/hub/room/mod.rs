@@ -16,6 +16,7 @@ mod sorted_names;
 mod telling;
 
 use std::collections::VecDeque;
+use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 use crate::dialect::event::{Event, ListedRoom, Moment, Presence, Scene};
@@ -44,7 +45,7 @@ const CROWD_MIN: usize = 8;
 
 /// Stands for the introduction of somebody before, whose name one has taken: it is in all lists but perhaps that of who gave
 /// it up. So they are introduced again before their first line, and others are told when they go.
-const LONG_AGO: u32 = 0;
+const LONG_AGO: NonZeroU32 = NonZeroU32::MIN;
 
 /// One room.
 ///
@@ -116,7 +117,7 @@ struct Gates {
     changes: Changes,
     /// The latest introduction, counted, when somebody was last given a list that left some out, and the first arrival
     /// that any such list left out.
-    cut: Option<(u32, u64)>,
+    cut: Option<(NonZeroU32, u64)>,
 }
 
 impl Room {
@@ -237,7 +238,7 @@ impl Room {
         self.listeners[member.encoding as usize] -= 1;
         self.feed.forget(member.cursor);
         if let Some(announced) = member.announced {
-            self.arrivals.remove(announced.arrival);
+            self.arrivals.remove(announced.arrival.get());
         }
         member.announced
     }
@@ -328,7 +329,7 @@ impl Room {
             Told::ByName => {
                 self.free_name(name, id);
                 self.introductions += 1;
-                Some(self.introductions)
+                Some(self.introduction())
             }
             Told::InSum(_) => is_listed.then_some(LONG_AGO),
         };

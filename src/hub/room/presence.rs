@@ -1,5 +1,6 @@
 //! Who came, went and changed their name, told one by one as long as that is little, and summed up by the second when it is much.
 
+use std::num::{NonZeroU32, NonZeroU64};
 use std::time::{Duration, Instant};
 
 /// At most this many are told one by one in any second; the rest of that second is summed up at its end.
@@ -12,10 +13,10 @@ pub(super) const SECOND: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::hub) struct Announced {
     /// Counts the members of the room that were announced.
-    pub(super) arrival: u64,
+    pub(super) arrival: NonZeroU64,
     pub(super) told: Told,
     /// When those who keep a list were told of it, counted in such introductions; `None` if they were not.
-    pub(in crate::hub) introduced: Option<u32>,
+    pub(in crate::hub) introduced: Option<NonZeroU32>,
 }
 
 /// Who hears that somebody comes or goes.
@@ -33,7 +34,7 @@ pub(super) enum Told {
     /// At once, by name.
     ByName,
     /// In the sum with this number.
-    InSum(u32),
+    InSum(NonZeroU32),
 }
 
 /// Decides which joins (or leaves, or renames) are told at once and counts the others.
@@ -66,12 +67,12 @@ impl Gate {
             .filter(|_| self.told_at.len() == TOLD_MAX);
         let full_until = full.map(|oldest| *oldest + SECOND);
         self.due_at.get_or_insert(full_until.unwrap_or(now));
-        Told::InSum(self.sums)
+        Told::InSum(self.sum())
     }
 
     /// Takes back one that was to be told in `told`; gives whether it had not been told yet.
     pub(super) fn retract(&mut self, told: Told) -> bool {
-        let waits = told == Told::InSum(self.sums);
+        let waits = told == Told::InSum(self.sum());
         if waits {
             self.withheld -= 1;
             if self.withheld == 0 {
@@ -84,7 +85,12 @@ impl Gate {
 
     /// Whether `told` is still to come.
     pub(super) fn waits(&self, told: Told) -> bool {
-        told == Told::InSum(self.sums)
+        told == Told::InSum(self.sum())
+    }
+
+    /// The number of the sum that is to be told next.
+    fn sum(&self) -> NonZeroU32 {
+        NonZeroU32::MIN.saturating_add(self.sums)
     }
 
     /// When the sum is to be told.
