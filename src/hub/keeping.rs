@@ -1,5 +1,6 @@
 //! Keeping a name, and taking one that is kept.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use log::info;
@@ -10,7 +11,7 @@ use crate::fields::Value;
 use crate::hub::close::Parting;
 use crate::hub::core::Core;
 use crate::hub::kept::key::{Key, Seed};
-use crate::hub::kept::lines::WrongLine;
+use crate::hub::kept::lines::{self, WrongLine};
 use crate::hub::kept::{ByName, Kept, Number};
 use crate::hub::session::Session;
 use crate::hub::Hub;
@@ -171,7 +172,8 @@ impl<T> Hub<T> {
         gone: &[Kept],
         new: &[(usize, Kept)],
     ) -> Result<(), WrongLine> {
-        self.core.kept.check_lines(gone, new)
+        let gone: BTreeSet<&str> = gone.iter().map(|kept| &*kept.name).collect();
+        lines::find_alike(new, |kept| self.core.kept.like_in_file(&kept.name, &gone))
     }
 
     /// Follows the file of kept names, where the lines of `gone` were taken out and those of `new` put in. What was changed

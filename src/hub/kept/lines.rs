@@ -56,7 +56,7 @@ pub(crate) fn parse_some<'a>(
 ///
 /// # Errors
 /// The first line of which that is so.
-pub(super) fn find_alike<'a>(
+pub(in crate::hub) fn find_alike<'a>(
     lines: &'a [(usize, Kept)],
     other: impl Fn(&Kept) -> Option<&'a str>,
 ) -> Result<(), WrongLine> {

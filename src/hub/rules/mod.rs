@@ -362,8 +362,9 @@ impl Rules {
         }
         for terms in &ended_here {
             let gone = &mut self.unsaved.gone;
-            let place = gone.iter().position(|it| it == terms);
-            place.into_iter().for_each(|place| _ = gone.remove(place));
+            if let Some(place) = gone.iter().position(|it| it == terms) {
+                gone.remove(place);
+            }
         }
         let ended = ending.into_iter().filter_map(|it| self.take_out(it));
         let ended = ended.collect();

@@ -37,11 +37,12 @@ impl Hand {
         fs::read_to_string(self.path()).expect("the file of the rules")
     }
 
-    /// Whether something is done now, and whether the server is told to look at it.
+    /// Whether something is done now.
     pub(super) fn is_at_work(&mut self) -> bool {
         self.random.percent(8)
     }
 
+    /// Whether the server is told to look at it.
     pub(super) fn calls(&mut self) -> bool {
         self.random.percent(70)
     }

@@ -156,10 +156,9 @@ impl Simulation {
         network
             .trace
             .note(format_args!("a hand at the rules: {edit:?}"));
-        let file = people.model.rules_file.as_mut();
-        edit.into_iter()
-            .zip(file)
-            .for_each(|(edit, file)| file.note(edit));
+        if let (Some(edit), Some(file)) = (edit, &mut people.model.rules_file) {
+            file.note(edit);
+        }
         if calls {
             network.signals.push_back(Wakeup::Reload);
         }

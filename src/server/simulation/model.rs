@@ -94,7 +94,7 @@ pub(super) struct Model {
     ticked: bool,
     /// The files are written.
     is_saving: bool,
-    /// Somebody was told something then, which is seen to fit into all memory in the next turn alone.
+    /// Somebody was told something then, and only the next turn sees whether that is more than may wait.
     pub(super) told_late: bool,
     /// Something was said to somebody.
     said: bool,

@@ -217,7 +217,7 @@ impl Model {
                 let ends_now = self.ending.contains(number);
                 it.slow = [true, it.slow[1] || !ends_now];
             }
-            let is_within = it.surely_waits <= queue.bytes_max;
+            let is_within = it.surely_waits <= queue.bytes_max || self.told_late;
             assert!(!it.is_open() || is_within, "{number} has too much");
             let hangs = !it.is_open() && it.is_hopeless();
             assert!(!hangs, "{number} is not freed: {it:?}");

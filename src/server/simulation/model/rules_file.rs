@@ -112,8 +112,9 @@ impl Model {
                 Edit::TakenOut(reason) => {
                     self.hit("rule is taken out by hand");
                     let is_it = |rule: &Rule| rule.reason == reason;
-                    let number = self.rules.in_force(self.wall_seconds, is_it);
-                    number.into_iter().for_each(|it| _ = self.rules.remove(it));
+                    for number in self.rules.in_force(self.wall_seconds, is_it) {
+                        self.rules.remove(number);
+                    }
                 }
                 Edit::Broken | Edit::Mended => unreachable!("that is noted at once"),
             }
