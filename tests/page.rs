@@ -9,6 +9,7 @@ use std::process::Command;
 use libtest_mimic::{Arguments, Trial};
 use rustix::process::Signal;
 use serde_json::json;
+use support::person::Person;
 use support::programs::is_installed;
 use support::server::{chatd, Server};
 use support::webdriver::{Window, ENTER};
@@ -22,6 +23,7 @@ fn main() {
     let trials = [
         ("people talk, and nothing they say is markup", talk as fn()),
         ("the page comes back to a server that was killed", come_back),
+        ("a talk goes on when the server was killed", talk_goes_on),
         ("a flood is shown in its order", flood),
         (
             "what is composed or has rows is sent when it is meant",
@@ -64,14 +66,18 @@ const ANY: [&str; 2] = ["127.0.0.1:0", "http://127.0.0.1:0"];
 /// A window with the page, whose person is called Ann.
 fn ann(server: &Server) -> Window {
     let window = Window::open();
+    come_as("ann", &window, server);
+    window
+}
+
+fn come_as(name: &str, window: &Window, server: &Server) {
     window.go(server.address("http"));
     window.wait_for("return state", &json!("here"));
     let question =
         "return document.getElementById('hint').textContent.startsWith('What shall we call you?')";
     window.wait_for(question, &json!(true));
-    window.press(&format!("ann{ENTER}"));
-    window.wait_for("return you", &json!("ann"));
-    window
+    window.press(&format!("{name}{ENTER}"));
+    window.wait_for("return you", &json!(name));
 }
 
 fn talk() {
@@ -104,6 +110,11 @@ fn talk() {
         "return document.getElementById('count').textContent",
         &json!("2"),
     );
+    // Who leaves is told so in words, and may come back.
+    window.press(&format!("/quit{ENTER}"));
+    bob.skip_until("-- ann left (1 here)");
+    let told = "return [document.getElementById('state').textContent, document.getElementById('again').hidden]";
+    window.wait_for(told, &json!(["You have left.", false]));
     assert_eq!(window.complaints(), [""; 0]);
 }
 
@@ -153,6 +164,56 @@ fn come_back() {
     );
 }
 
+/// A browser, one of a telephone, and two people without one.
+fn talk_goes_on() {
+    let transcript = Path::new(env!("CARGO_TARGET_TMPDIR")).join("page-talk-transcript");
+    let _ = fs::remove_file(&transcript);
+    let setting = format!("transcript-file={}", transcript.display());
+    let mut first = server(&ANY, &[&setting]);
+    let (window, phone) = (ann(&first), Window::open());
+    phone.resize(360, 640);
+    come_as("phil", &phone, &first);
+    let (mut bob, mut carl) = (first.join("bob"), first.join("carl"));
+    let mut said = Vec::new();
+    let mut say_all = |bob: &mut Person, carl: &mut Person| {
+        for round in 0..4 {
+            let words = format!("line {}", said.len());
+            match round {
+                0 => window.press(&format!("{words}{ENTER}")),
+                1 => phone.press(&format!("{words}{ENTER}")),
+                2 => bob.say(&words),
+                _ => carl.say(&words),
+            }
+            let author = ["ann", "phil", "bob", "carl"][round];
+            for (name, person) in [("bob", &mut *bob), ("carl", &mut *carl)] {
+                match round {
+                    0 => person.skip_until(&format!("<{author}> {words}")),
+                    _ if name == author => {}
+                    _ => person.expect(&format!("<{author}> {words}")),
+                }
+            }
+            said.push(words);
+            for window in [&window, &phone] {
+                window.wait_for(SAID, &json!(said));
+            }
+        }
+    };
+    say_all(&mut bob, &mut carl);
+    let [telnet, http] = [first.telnet(), first.address("http")];
+    first.signal(Signal::KILL);
+    first.wait();
+    let places = [telnet.to_string(), format!("http://{http}")];
+    let second = server(&[&places[0], &places[1]], &[&setting]);
+    for (window, name) in [(&window, "ann"), (&phone, "phil")] {
+        window.wait_for("return state", &json!("here"));
+        window.wait_for("return you", &json!(name));
+    }
+    let (mut bob, mut carl) = (second.join("bob"), second.join("carl"));
+    say_all(&mut bob, &mut carl);
+    let wide = "return document.documentElement.scrollWidth";
+    assert_eq!(phone.run(wide), json!(360));
+}
+
 fn flood() {
     let server = server(&ANY, &["lines-per-second=0"]);
     let window = ann(&server);
@@ -160,7 +221,22 @@ fn flood() {
     let lines: Vec<String> = (0..10_000)
         .map(|n| format!("line {n:05} of a flood\r\n"))
         .collect();
+    // How long it answers nobody, and how much it draws at once.
+    window.run(
+        "window.longest = window.most = 0; \
+        let last = performance.now(); \
+        setInterval(() => { \
+            const time = performance.now(); \
+            window.longest = Math.max(window.longest, time - last); \
+            last = time; \
+        }, 5); \
+        const count = (sum, change) => sum + change.addedNodes.length; \
+        const look = changes => window.most = Math.max(window.most, changes.reduce(count, 0)); \
+        new MutationObserver(look).observe(log, { childList: true })",
+    );
     bob.send(lines.concat().as_bytes());
+    window.press("still there");
+    window.wait_for("return text.value", &json!("still there"));
     window.wait_for("return items.at(-1).x", &json!("line 09999 of a flood"));
     let kept = window.run(SAID);
     let kept = kept.as_array().unwrap();
@@ -169,6 +245,10 @@ fn flood() {
     for (index, line) in kept.iter().enumerate() {
         assert_eq!(*line, format!("line {:05} of a flood", first + index));
     }
+    let longest = window.run("return Math.round(window.longest)");
+    println!("the page answered nobody for at most {longest} ms");
+    let most = window.run("return window.most").as_u64().unwrap();
+    assert!((1..=501).contains(&most), "{most} were drawn at once");
     let nodes = window.run("return log.children.length").as_u64().unwrap();
     assert!(nodes <= 501, "{nodes} in the document");
     // What is being read stays where it is.

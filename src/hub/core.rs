@@ -67,8 +67,8 @@ pub(super) struct Core {
     pub(super) seed: Seed,
     /// Tells this run of the server from all others.
     pub(super) run: u64,
-    /// Which session each page takes back, by its key.
-    pub(super) pages: HashMap<u128, SessionId>,
+    /// Which session each page takes back, by half of its key.
+    pub(super) pages: HashMap<u64, SessionId>,
     /// Sessions without a connection, in the order in which their time ends; some of them may have one again.
     pub(super) absences: VecDeque<Absence>,
     /// When somebody is to be asked whether they are still there, at the earliest.

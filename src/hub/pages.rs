@@ -24,15 +24,22 @@ const ABSENCE_MAX: Duration = Duration::from_secs(30);
 /// Keepalives are looked at no more often than this.
 const KEEPALIVE_TICK: Duration = Duration::from_secs(1);
 
+/// A half of the key of a page leads to its session, which has the whole one.
+fn half(key: u128) -> u64 {
+    key as u64
+}
+
 impl<T> Hub<T> {
     /// The session that a page which opens its socket had before, if that is still there.
     pub(crate) fn former_session(&self, opening: &Opening) -> Option<SessionId> {
         let Opening::Web(coming) = opening else {
             return None;
         };
-        let id = self.core.pages.get(&coming.key?.0)?;
+        let key = coming.key?.0;
+        let id = self.core.pages.get(&half(key))?;
         let session = self.sessions.get(*id)?;
-        session.is_open().then_some(*id)
+        let is_it = session.is_open() && session.codec.page() == Some(key);
+        is_it.then_some(*id)
     }
 
     /// Whether a session has no connection, and what carried it is to be closed.
@@ -215,7 +222,7 @@ impl Core {
         self.forget_page(session);
         let key = self.seed.bits();
         session.codec.set_page(key);
-        self.pages.insert(key, session.id);
+        self.pages.insert(half(key), session.id);
         self.begin_keepalive(session, now);
         key
     }
@@ -233,7 +240,7 @@ impl Core {
     /// Nothing takes this session back any more.
     pub(super) fn forget_page<T>(&mut self, session: &Session<T>) {
         if let Some(key) = session.codec.page() {
-            self.pages.remove(&key);
+            self.pages.remove(&half(key));
             if self.pages.len() < self.pages.capacity() / 8 {
                 self.pages.shrink_to_fit();
             }

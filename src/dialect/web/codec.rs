@@ -29,8 +29,9 @@ pub(crate) struct Codec {
     heard_at: u64,
     /// It was asked since whether it is there.
     is_asked: bool,
-    /// By which key its page takes the session back; 0 as long as it has none.
-    page: u128,
+    /// By which key its page takes the session back, in two halves, for a whole one would make all of this larger; 0 as
+    /// long as it has none.
+    page: [u64; 2],
 }
 
 impl Codec {
@@ -140,12 +141,14 @@ impl Codec {
 
     /// By which key its page takes the session back.
     pub(in crate::dialect) fn page(&self) -> Option<u128> {
-        (self.page != 0).then_some(self.page)
+        let [high, low] = self.page.map(u128::from);
+        let key = high << 64 | low;
+        (key != 0).then_some(key)
     }
 
     /// By this key its page takes the session back.
     pub(in crate::dialect) fn set_page(&mut self, key: u128) {
-        self.page = key;
+        self.page = [(key >> 64) as u64, key as u64];
     }
 
     /// Whether its page is expected back if the connection breaks: nobody has closed it.

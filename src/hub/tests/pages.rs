@@ -168,8 +168,14 @@ fn what_is_not_kept_any_more_is_a_gap() {
     let Opening::Web(known) = coming(&told[0], 9) else {
         unreachable!()
     };
+    let Coming { run, key, .. } = known;
+    for bit in 0..128 {
+        let key = key.map(|key| PageKey(key.0 ^ 1 << bit));
+        let guessed = Opening::Web(Coming { key, ..known });
+        assert_eq!(come_back(&mut world, &guessed), None, "bit {bit}");
+    }
     let other = Opening::Web(Coming {
-        run: Some(12345),
+        run: run.map(|run| run + 1),
         ..known
     });
     come_back(&mut world, &other).unwrap();
