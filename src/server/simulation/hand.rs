@@ -97,7 +97,8 @@ impl Hand {
             }
         };
         let until = random.pick(&[" forever", "", "  forever"]);
-        *text += &format!("{} {shown}{until} {reason}\n", kind.word());
+        let word = kind.word();
+        text.extend([word, " ", &shown, until, " ", &reason, "\n"]);
         Edit::Added(kind, target, reason)
     }
 }

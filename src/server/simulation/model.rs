@@ -45,6 +45,10 @@ use crate::ledger::{CloseReason, Closed, Entry};
 
 pub(super) use self::session::Phase;
 
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is about something of its own"
+)]
 pub(super) struct Model {
     pub(super) terms: Terms,
     /// What is to hold from the middle of the next turn on.

@@ -26,7 +26,7 @@ pub(crate) enum Edit {
 }
 
 /// Who is answered what they did to a rule.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum Asker {
     Operator(usize),
     Session(u64),
@@ -78,12 +78,12 @@ impl Model {
     pub(crate) fn answer_about_rule(&mut self, asker: Asker, words: String, is_made: bool) {
         match &mut self.rules_file {
             Some(file) => file.answers.push((asker, words)),
-            None if is_made => self.tell_asker(asker, words + "; until the server stops"),
-            None => self.tell_asker(asker, words),
+            None if is_made => self.tell_asker(asker, &(words + "; until the server stops")),
+            None => self.tell_asker(asker, &words),
         }
     }
 
-    fn tell_asker(&mut self, asker: Asker, words: String) {
+    fn tell_asker(&mut self, asker: Asker, words: &str) {
         match asker {
             Asker::Operator(client) => self.operators.answer(client, format!("-- {words}")),
             Asker::Session(number) => {
@@ -168,7 +168,7 @@ impl Model {
             if !ending.is_empty() {
                 self.hit("rule is not saved");
             }
-            self.tell_asker(asker, words + &ending);
+            self.tell_asker(asker, &(words + &ending));
         }
     }
 
