@@ -10,8 +10,7 @@ use crate::relay::numbers::Turn;
 use crate::relay::place::Id;
 use crate::relay::record::{Event, NodeId, Unread};
 
-/// So long at least lies between two readings on the average, so that the engine has less to do: who writes much reads much
-/// at once …
+/// So long at least lies between two readings, so that the engine has less to do: who writes much reads much at once …
 const REST: Duration = Duration::from_millis(5);
 /// … and so long where there are more nodes than this.
 const LONG_REST: Duration = Duration::from_millis(20);
@@ -74,10 +73,7 @@ impl Relay {
     /// A reading is over.
     pub(super) fn note_read(&mut self, now: Instant) {
         let is_crowd = self.nodes.len() > MANY_NODES;
-        let rest = if is_crowd { LONG_REST } else { REST };
-        // One that has rested for long may be followed at once: a bucket of two.
-        self.rested_at = self.rested_at.max(now) + rest;
-        self.read_at = self.rested_at.checked_sub(rest).unwrap_or(now);
+        self.read_at = now + if is_crowd { LONG_REST } else { REST };
     }
 
     /// What the engine's memory is called, as the ear sees it before each reading: emptying it breaks no connection

@@ -55,8 +55,6 @@ pub(crate) struct Relay {
     pub(super) position_to: Id,
     /// When the log may be read again.
     pub(super) read_at: Instant,
-    /// When all readings so far have had their rest.
-    pub(super) rested_at: Instant,
     pub(super) ring: Ring,
     pub(super) own_numbers: Numbers,
     /// An entry is on its way.
@@ -102,7 +100,6 @@ impl Relay {
             position: None,
             position_to: Id::default(),
             read_at: now,
-            rested_at: now,
             ring: Ring::default(),
             own_numbers: Numbers::default(),
             is_adding: false,
