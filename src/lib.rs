@@ -80,6 +80,7 @@ mod random;
 mod rate;
 mod relay;
 mod report;
+mod room_name;
 pub mod server;
 pub mod settings;
 mod skeleton;

@@ -51,6 +51,7 @@ const BELOW: &[(&str, &[&str])] = &[
             "limits",
             "ledger",
             "name",
+            "room_name",
             "hygiene",
             "debts",
             "origin",
@@ -63,16 +64,20 @@ const BELOW: &[(&str, &[&str])] = &[
             "work",
         ],
     ),
-    ("relay", &["name", "hygiene", "fields"]),
+    ("relay", &["name", "room_name", "hygiene", "fields"]),
     (
         "settings",
-        &["dialect", "limits", "name", "net", "rate", "file"],
+        &["dialect", "limits", "room_name", "net", "rate", "file"],
     ),
-    ("dialect", &["ledger", "name", "hygiene", "when", "work"]),
+    (
+        "dialect",
+        &["ledger", "name", "room_name", "hygiene", "when", "work"],
+    ),
     // The leaves.
     ("outbox", &["limits", "ledger"]),
     ("limits", &["rate"]),
     ("ledger", &["name", "fields", "origin", "work"]),
+    ("room_name", &["name"]),
     ("name", &["hygiene", "skeleton"]),
     ("skeleton", &[]),
     ("hygiene", &[]),
@@ -160,6 +165,7 @@ const PURE: &[&str] = &[
     "src/outbox.rs",
     "src/rate.rs",
     "src/relay/",
+    "src/room_name.rs",
     "src/when.rs",
 ];
 

@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use crate::dialect::request::{Arguments, Command, Order, Refusal, Request, Wrong};
 use crate::hygiene::is_blank;
-use crate::name::{Name, RoomName};
+use crate::name::Name;
+use crate::room_name::RoomName;
 
 /// Every command, in the order in which `/help` lists them.
 pub(crate) const COMMANDS: &[Command] = &[

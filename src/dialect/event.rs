@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use crate::dialect::request::{Command, Refusal};
 use crate::ledger::CloseReason;
-use crate::name::{Name, RoomName};
+use crate::name::Name;
+use crate::room_name::RoomName;
 
 /// What everybody in the room hears, but for the one who caused it.
 #[derive(Debug, Clone, Copy)]

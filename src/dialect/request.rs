@@ -1,6 +1,7 @@
 //! What people and programs can ask for, why it may be refused, and what a command is.
 
-use crate::name::{Name, NameError, RoomName};
+use crate::name::{Name, NameError};
+use crate::room_name::RoomName;
 
 /// What a session asks for, whatever its dialect. It is complete: whatever is missing or wrong has become a [`Refusal`]
 /// instead.

@@ -16,7 +16,8 @@ use crate::dialect::message::is_one_word;
 use crate::dialect::request::{Refusal, Request};
 use crate::hygiene;
 use crate::ledger::CloseReason;
-use crate::name::{Name, RoomName};
+use crate::name::Name;
+use crate::room_name::RoomName;
 
 /// Words that begin so are an action, in both directions.
 const ACTION: &str = "/me ";

@@ -9,7 +9,7 @@ use crate::hub::relayed::name_of;
 use crate::hub::rooms::RoomAt;
 use crate::hub::Hub;
 use crate::id::SessionId;
-use crate::name::without_hash;
+use crate::room_name::without_hash;
 use crate::work::Work;
 
 /// At most this many names are offered for a word …

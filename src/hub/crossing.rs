@@ -8,9 +8,9 @@ use crate::hub::relayed::{Backlog, Outgoing, Relayed};
 use crate::hub::session::{Long, Session};
 use crate::hub::Hub;
 use crate::id::SessionId;
-use crate::name::RoomName;
 use crate::relay::place::Id;
 use crate::relay::record::{self as relay, Digest, Manner, NodeId, Who};
+use crate::room_name::RoomName;
 
 /// While too much waits for the engine, a talker waits so long before they are looked at again.
 const FULL_WAIT: Duration = Duration::from_millis(100);

@@ -24,8 +24,8 @@ use crate::hub::rooms::{RoomAt, RoomId};
 use crate::hub::session::Session;
 use crate::hub::Hub;
 use crate::id::SessionId;
-use crate::name::RoomName;
 use crate::relay::record::{Digest, Event};
+use crate::room_name::RoomName;
 use crate::work::Work;
 
 impl<T> Hub<T> {

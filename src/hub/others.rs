@@ -11,9 +11,10 @@ use crate::hub::room::abroad;
 use crate::hub::rooms::RoomAt;
 use crate::hub::Hub;
 use crate::id::SessionId;
-use crate::name::{Name, RoomName};
+use crate::name::Name;
 use crate::relay::place::Id;
 use crate::relay::record::{Entry, Event, NodeId, Who};
+use crate::room_name::RoomName;
 use crate::work::Work;
 
 /// At most this many people of another node leave in one turn, so that the death of one with thousands keeps nobody here

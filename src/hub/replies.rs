@@ -14,7 +14,7 @@ use crate::hub::session::{Flow, Long, Session};
 use crate::hub::sessions::Sessions;
 use crate::hub::Hub;
 use crate::id::SessionId;
-use crate::name::without_hash;
+use crate::room_name::without_hash;
 use crate::work::Work;
 
 /// At most this many bytes of names, and a last one, are listed in one step, so that what waits for a session is no more for its asking.

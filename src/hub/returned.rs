@@ -11,8 +11,9 @@ use crate::hub::rooms::RoomAt;
 use crate::hub::session::Session;
 use crate::hub::Hub;
 use crate::id::SessionId;
-use crate::name::{Name, RoomName};
+use crate::name::Name;
 use crate::relay::record::{Event, Manner, NodeId, Who};
+use crate::room_name::RoomName;
 
 impl<T> Hub<T> {
     /// Something comes from the log, in the order that all nodes share: of another node, or of this one.

@@ -17,7 +17,8 @@ use crate::dialect::irc;
 use crate::hub::lookalikes::LookAlikes;
 use crate::hub::room::key::RoomKey;
 use crate::hub::room::Room;
-use crate::name::{without_hash, Keys, RoomName};
+use crate::name::Keys;
+use crate::room_name::{without_hash, RoomName};
 
 /// All that is kept of what was said before, in all rooms together, in bytes.
 const HISTORY_BYTES_MAX: usize = 4 * 1024 * 1024;

@@ -11,7 +11,7 @@ use std::io::Write;
 use crate::dialect::event::{Event, Past};
 use crate::hub::Hub;
 use crate::hygiene::is_forbidden;
-use crate::name::RoomName;
+use crate::room_name::RoomName;
 use crate::when::Moment;
 
 /// Ends a line of which only a part was written: nothing that is said ends with a space.

@@ -10,8 +10,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use base64::Engine;
 
 use crate::hygiene;
-use crate::name::{Name, RoomName};
+use crate::name::Name;
 use crate::relay::place::Id;
+use crate::room_name::RoomName;
 
 /// At most this many bytes has an entry of the log.
 pub(crate) const ENTRY_BYTES_MAX: usize = 16 * 1024;

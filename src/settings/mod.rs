@@ -16,9 +16,9 @@ use getopts::Options;
 pub use crate::dialect::web::{Authority, NoAuthority};
 pub use crate::dialect::{Dialect, UnknownDialect};
 pub use crate::limits::{Limits, QueueLimits};
-pub use crate::name::RoomName;
 pub use crate::net::{Net, NoNet};
 pub use crate::rate::Rate;
+pub use crate::room_name::RoomName;
 
 use self::configuration::Entry;
 use self::error::one_line;

@@ -8,8 +8,8 @@ use super::number::Range;
 #[cfg(feature = "tls")]
 use super::values::TlsVersion;
 use super::values::{Change, Settings};
-use crate::name::RoomName;
 use crate::net::Net;
+use crate::room_name::RoomName;
 
 /// What is answered to who wants TLS of a program that has none.
 pub(crate) const NO_TLS: &str = "this chatd was built without tls";

@@ -8,8 +8,8 @@ use super::listen::Endpoint;
 use super::relay::Engine;
 use crate::dialect::web::Authority;
 use crate::limits::Limits;
-use crate::name::RoomName;
 use crate::net::Net;
+use crate::room_name::RoomName;
 
 /// What the server is told. `None` is a limit that is off, where nothing else is said.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -84,7 +84,8 @@ fn tag(time: Option<u64>, out: &mut Vec<u8>) {
 mod tests {
     use super::*;
     use crate::dialect::event::Moment;
-    use crate::name::{Name, RoomName};
+    use crate::name::Name;
+    use crate::room_name::RoomName;
 
     fn heard(event: Event<'_>, with_time: bool) -> String {
         let scene = Scene {

@@ -8,7 +8,8 @@ use crate::dialect::irc::line::{Message, Unclear};
 use crate::dialect::irc::question::{Query, Question};
 use crate::dialect::request::{Refusal, Request};
 use crate::hygiene;
-use crate::name::{without_hash, Name, RoomName};
+use crate::name::Name;
+use crate::room_name::{without_hash, RoomName};
 use crate::work::Work;
 
 /// What a line was about is kept up to this many bytes, until the next one.

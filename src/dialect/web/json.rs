@@ -275,7 +275,8 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::name::{Name, RoomName};
+    use crate::name::Name;
+    use crate::room_name::RoomName;
 
     fn object(write: impl FnOnce(&mut Vec<u8>)) -> String {
         let mut out = Vec::new();

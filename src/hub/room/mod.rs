@@ -22,8 +22,9 @@ use std::time::{Duration, Instant};
 use crate::dialect::event::{Event, ListedRoom, Moment, Presence, Scene};
 use crate::dialect::Encoding;
 use crate::id::SessionId;
-use crate::name::{Name, RoomName};
+use crate::name::Name;
 use crate::origin::Prefix;
+use crate::room_name::RoomName;
 
 use arrivals::Arrivals;
 use changes::Changes;

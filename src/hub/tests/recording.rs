@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::hub::transcript::CUT_OFF;
 use crate::hub::Limits;
-use crate::name::RoomName;
+use crate::room_name::RoomName;
 
 use super::world::{limits, World};
 

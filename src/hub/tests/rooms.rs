@@ -11,8 +11,8 @@ use crate::hub::rooms::RoomAt;
 use crate::hub::{Limits, Next, SessionId};
 use crate::ledger::CloseReason;
 use crate::limits::QueueLimits;
-use crate::name::RoomName;
 use crate::rate::Rate;
+use crate::room_name::RoomName;
 
 use super::world::{limits, shown, World};
 

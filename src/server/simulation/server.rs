@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::network::{Clock, SimulatedNetwork};
 use super::{DOORS, LISTENERS};
 use crate::hub::Limits;
-use crate::name::RoomName;
+use crate::room_name::RoomName;
 use crate::server::admission::AdmissionLimits;
 use crate::server::event_loop::EventLoop;
 use crate::settings::{Configuration, Service, Settings};
