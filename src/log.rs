@@ -1,11 +1,11 @@
 //! The log on standard error, which can neither stop nor flood the server.
 //!
 //! If a write waited for the reader of the log, a reader that stalls would stop every session; and many lines in a short
-//! time would bury what matters. So lines wait in a buffer of 160 KiB, are written as the system takes them without
+//! time would bury what matters. So lines wait in a buffer of 192 KiB, are written as the system takes them without
 //! waiting, and at most 200 in any second: five hundred users who come at once are in the log, every one of them, within
 //! some seconds. Lines that find no room are counted, and the count is logged behind those that found some. A report
 //! that was asked for goes before lines that wait for their time; so do lines about operators, rules and abuse, of which
-//! none is held back, however many there are: they are lost only when standard error takes nothing and 160 KiB wait for
+//! none is held back, however many there are: they are lost only when standard error takes nothing and 192 KiB wait for
 //! it already.
 //!
 //! Where standard error is the journal, a line begins with its level as that reads it, and has no time of its own.
@@ -35,7 +35,7 @@ use line::line;
 pub(crate) use watch::Watch;
 
 /// Bytes that may wait to be written: the lines of five hundred users who come, take a name and go at once.
-const WAITING_BYTES_MAX: usize = 160 * 1024;
+const WAITING_BYTES_MAX: usize = 192 * 1024;
 
 /// At most 200 lines are written in any second.
 const SECOND_LINES_MAX: usize = 200;
@@ -510,8 +510,8 @@ mod tests {
     fn what_a_stalled_reader_misses_is_counted_and_told() {
         let ((mut queue, outset), mut writer) = (queue(), Taking(0, Vec::new()));
         let line = format!("{}\n", "x".repeat(2047));
-        // One line is due, and 80 more fit behind it.
-        for _ in 0..1 + 80 + 36 {
+        // One line is due, and 96 more fit behind it.
+        for _ in 0..1 + 96 + 36 {
             queue.add(&line, outset);
             queue.write_out(&mut writer, outset);
         }
@@ -520,7 +520,7 @@ mod tests {
         queue.write_out(&mut writer, outset);
         assert!(!queue.is_behind());
         let text = writer.text();
-        assert_eq!(text.matches(&line).count(), 1 + 80);
+        assert_eq!(text.matches(&line).count(), 1 + 96);
         assert!(
             text.ends_with("dropped 36 lines, for standard error was blocked\n"),
             "{text}"
@@ -590,7 +590,7 @@ mod tests {
             let told = format!(" WARN suppressed {} lines\n", 1000 - written);
             assert_eq!(text.matches(" WARN ").count(), 1);
             assert!(text.ends_with(&told), "{text}");
-            assert_eq!(written, SECOND_LINES_MAX + 80);
+            assert_eq!(written, SECOND_LINES_MAX + 96);
             now += SECOND;
         }
     }
