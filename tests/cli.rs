@@ -106,6 +106,15 @@ fn help_and_version_go_to_standard_output() {
 }
 
 #[test]
+fn the_help_names_each_dialect() {
+    let help = String::from_utf8(output(&["--help"]).stdout).unwrap();
+    let words: Vec<&str> = help.split_whitespace().collect();
+    let start =
+        "accept connections there; DIALECT is telnet (if none is named), wire, http or irc;";
+    assert!(words.join(" ").contains(start), "{help}");
+}
+
+#[test]
 fn the_listening_lines_are_all_that_standard_output_gets() {
     let mut command = chatd();
     command.args([

@@ -287,6 +287,21 @@ fn an_operator_of_the_chat_is_made_and_unmade() {
     assert!(operator.ask("sessions id=1")[0].ends_with(" op=no"));
 }
 
+#[test]
+fn the_log_tells_what_an_operator_of_the_chat_did() {
+    let place = Place::new();
+    let server = place.start(&[]);
+    let mut operator = place.connect();
+    let mut ann = server.join("ann");
+    let _bob = server.join("bob");
+    operator.order("op ann", "-- ann is an operator");
+    ann.say("/kick bob spam in the lobby");
+    (server.log)
+        .wait_for(r#" INFO ops id=1 as=ann command="kick bob spam in the lobby" outcome=done"#);
+    ann.say("/mute eve 1h");
+    (server.log).wait_for(r#" INFO ops id=1 as=ann command="mute eve 1h" outcome=refused"#);
+}
+
 /// A server whose rules are kept in a file beside its socket.
 fn keeping(place: &Place) -> (Server, String) {
     let file = place.path().with_extension("bans").display().to_string();

@@ -126,14 +126,14 @@ const USAGE: &str = "\
 chatd: a chat server, reached with telnet or nc
 
 Usage: chatd [-l [DIALECT://]HOST:PORT]... [-o KEY=VALUE]... [-f FILE] [-t] [-h] [-V]
-       chatd ctl [-s PATH] [COMMAND...]    talks to a running one, see chatd ctl --help";
+       chatd ctl [-s PATH]... [COMMAND...]    talks to a running one, see chatd ctl --help";
 
 /// What stands between the options and the settings.
 const ABOUT_SETTINGS: &str = "
 Settings, for -o KEY=VALUE or for a line KEY = VALUE in FILE, where # begins a comment. The
 command line beats FILE, and a later value beats an earlier one. Sizes take k and m, seconds
-may have a fraction. SIGHUP reads FILE and motd-file again; listen and send-buffer-bytes then wait
-for the next start.
+may have a fraction. SIGHUP reads FILE and the files that it names again, and a few settings then
+wait for the next start: chatd(1) says which.
 
 ";
 
@@ -143,7 +143,8 @@ fn options() -> Options {
         .optmulti(
             "l",
             LISTEN,
-            "accept connections there; DIALECT is telnet (if none is named) or wire, with +proxy behind it behind a front end; \
+            "accept connections there; DIALECT is telnet (if none is named), wire, http or irc; with +proxy behind it \
+             connections come from a front end; \
              port 0 takes a free one; ops:///PATH is a Unix socket for operators, metrics://HOST:PORT \
              answers HTTP for monitoring; may be repeated",
             "[DIALECT://]HOST:PORT",

@@ -2,8 +2,11 @@
 
 use std::time::Instant;
 
+use log::info;
+
 use crate::dialect::event::{Note, Reply};
 use crate::dialect::request::{Command, Order, Refusal, Request};
+use crate::fields::{self, Value};
 use crate::hub::core::Core;
 use crate::hub::operators::outcome::{parse_span, Asked, Denied, Done, Kept, Reader, Who};
 use crate::hub::session::Session;
@@ -35,13 +38,19 @@ impl Core {
 }
 
 impl<T> Hub<T> {
-    /// Does what an operator asks for in the chat.
+    /// Does what an operator asks for in the chat, and writes it down.
     pub(in crate::hub) fn obey_operator(
         &mut self,
         id: SessionId,
         order: &Order<'_>,
         now: Instant,
     ) -> Result<(), Refusal> {
+        let done = self.moderate(id, order, now);
+        self.log_order(id, order, done.is_ok());
+        done
+    }
+
+    fn moderate(&mut self, id: SessionId, order: &Order<'_>, now: Instant) -> Result<(), Refusal> {
         let (Order::Kick { name, .. }
         | Order::Mute { name, .. }
         | Order::Unmute { name }
@@ -87,10 +96,39 @@ impl<T> Hub<T> {
         }
     }
 
+    /// Writes down an order, as the log has what was done over the socket of operators.
+    fn log_order(&self, id: SessionId, order: &Order<'_>, is_done: bool) {
+        let number = self.sessions.get(id).map(|session| session.number);
+        info!(
+            target: fields::LOG_TARGET,
+            "ops id={} as={} command={} outcome={}",
+            number.unwrap_or_default(),
+            Value(&self.name_of(id).text()),
+            Value(&typed(order)),
+            if is_done { "done" } else { "refused" },
+        );
+    }
+
     fn answer(&mut self, id: SessionId, done: &Done, kept: &Kept, now: Instant) {
         let words = done.words(kept, Reader::Moderator);
         self.reply(id, &Reply::Note(Note::Done(&words)), now);
     }
+}
+
+/// An order as it is typed, but for its slash.
+fn typed(order: &Order<'_>) -> String {
+    let (verb, words) = match *order {
+        Order::Kick { name, reason } => ("kick", [name, "", reason]),
+        Order::Mute { name, time, reason } => ("mute", [name, time, reason]),
+        Order::Unmute { name } => ("unmute", [name, "", ""]),
+        Order::Ban { name, time, reason } => ("ban", [name, time, reason]),
+    };
+    let mut line = verb.to_owned();
+    for word in words.into_iter().filter(|word| !word.is_empty()) {
+        line.push(' ');
+        line.push_str(word);
+    }
+    line
 }
 
 /// A rule as it is asked for in the chat.
