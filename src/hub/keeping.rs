@@ -1,6 +1,5 @@
 //! Keeping a name, and taking one that is kept.
 
-use std::collections::BTreeSet;
 use std::time::Instant;
 
 use log::info;
@@ -172,7 +171,8 @@ impl<T> Hub<T> {
         gone: &[Kept],
         new: &[(usize, Kept)],
     ) -> Result<(), WrongLine> {
-        let gone: BTreeSet<&str> = gone.iter().map(|kept| &*kept.name).collect();
+        let mut gone: Vec<&str> = gone.iter().map(|kept| &*kept.name).collect();
+        gone.sort_unstable();
         lines::find_alike(new, |kept| self.core.kept.like_in_file(&kept.name, &gone))
     }
 

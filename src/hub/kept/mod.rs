@@ -9,7 +9,7 @@
 pub(crate) mod key;
 pub(crate) mod lines;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashMap};
 
 use crate::hub::lookalikes::LookAlikes;
 use crate::name::{Keys, NAME_BYTES_MAX};
@@ -49,7 +49,7 @@ pub(in crate::hub) struct KeptNames {
     day: Day,
     today: BTreeMap<Prefix, u8>,
     /// The names of which the file says something else than it should, each with whether it says anything.
-    unsaved: BTreeMap<Box<str>, bool>,
+    unsaved: HashMap<Box<str>, bool>,
     /// What the file should hold has changed since it was last saved.
     changed: bool,
 }
@@ -182,20 +182,24 @@ impl KeptNames {
         }
     }
 
-    /// A name of the file that looks like this one, beside those of `gone`, which are taken out of it.
-    pub(in crate::hub) fn like_in_file(&self, name: &str, gone: &BTreeSet<&str>) -> Option<&str> {
+    /// A name of the file that looks like this one, beside those of `gone`, which are in order and are taken out of it.
+    pub(in crate::hub) fn like_in_file(&self, name: &str, gone: &[&str]) -> Option<&str> {
         let alike = self.all_like(name);
         let alike = alike.iter().filter_map(|it| self.by_number.get(it));
         let mut alike = alike.map(|kept| &*kept.name);
-        alike.find(|name| self.unsaved.get(*name) != Some(&false) && !gone.contains(name))
+        alike.find(|name| {
+            self.unsaved.get(*name) != Some(&false) && gone.binary_search(name).is_err()
+        })
     }
 
     /// Follows a file out of which the lines of `gone` were taken and into which those of `new` were put, and whose names
     /// do not look alike. A name that was changed here and is not saved is as it is here, unless a new one looks like it. One
     /// that stays with its key keeps its number.
     pub(in crate::hub) fn follow(&mut self, gone: &[Kept], new: Vec<Kept>) {
-        let stay: BTreeSet<&str> = new.iter().map(|kept| &*kept.name).collect();
-        for Kept { name, .. } in gone.iter().filter(|it| !stay.contains(&*it.name)) {
+        let mut stay: Vec<&str> = new.iter().map(|kept| &*kept.name).collect();
+        stay.sort_unstable();
+        let goes = |it: &&Kept| stay.binary_search(&&*it.name).is_err();
+        for Kept { name, .. } in gone.iter().filter(goes) {
             let number = self.number_of(name);
             match (self.unsaved.contains_key(name), number) {
                 (true, Some(_)) => _ = self.unsaved.insert(name.clone(), false),
@@ -319,8 +323,7 @@ mod tests {
         let mut all = saved(&["ann", "bob"]);
         all.insert(kept("eve", 2));
         let like = |gone: &[&'static str], name| {
-            let gone: BTreeSet<&str> = gone.iter().copied().collect();
-            all.like_in_file(name, &gone).unwrap_or_default().to_owned()
+            all.like_in_file(name, gone).unwrap_or_default().to_owned()
         };
         assert_eq!(like(&[], "АNN"), "ann");
         assert_eq!(like(&["ann"], "АNN"), "");

@@ -1,6 +1,6 @@
 //! Those who have gone or have another name, of which those are still to be told who keep a list of who is there.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
 use crate::dialect::event::Presence;
@@ -52,16 +52,18 @@ impl Change {
 /// What is still to be told, oldest first: at most [`TOLD_MAX`] changes in any second.
 ///
 /// Invariants: `waiting` and `numbers` hold the same, each name once; `renamed` leads to each of those who have another
-/// name.
+/// name; the first of `waiting` waits.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
     /// When those of the last second were told.
     told_at: VecDeque<Instant>,
-    waiting: BTreeMap<u64, Change>,
+    /// In the order of their numbers, with a gap where one is no more to be told.
+    waiting: VecDeque<Option<Change>>,
+    /// The number of the first.
+    first: u64,
     /// By names as those who keep a list compare them: without regard to the case of ASCII letters.
-    numbers: BTreeMap<String, u64>,
-    renamed: BTreeMap<SessionId, u64>,
-    count: u64,
+    numbers: HashMap<String, u64>,
+    renamed: HashMap<SessionId, u64>,
 }
 
 impl Changes {
@@ -83,23 +85,23 @@ impl Changes {
             return Some(change);
         }
         self.take_listed(&change.listed);
-        self.count += 1;
-        self.numbers.insert(folded(&change.listed), self.count);
+        let number = self.first + self.waiting.len() as u64;
+        self.numbers.insert(folded(&change.listed), number);
         if let What::Renamed { id, .. } = change.what {
-            self.renamed.insert(id, self.count);
+            self.renamed.insert(id, number);
         }
-        self.waiting.insert(self.count, change);
+        self.waiting.push_back(Some(change));
         None
     }
 
     /// Those that wait, oldest first.
     pub(super) fn waiting(&self) -> impl Iterator<Item = &Change> {
-        self.waiting.values()
+        self.waiting.iter().flatten()
     }
 
     /// What waits of somebody who is here and has another name in the lists.
     pub(super) fn of(&self, id: SessionId) -> Option<&Change> {
-        self.waiting.get(self.renamed.get(&id)?)
+        self.get(*self.renamed.get(&id)?)
     }
 
     /// What waits of somebody who has this name in the lists.
@@ -107,8 +109,7 @@ impl Changes {
         if self.waiting.is_empty() {
             return None;
         }
-        let number = self.numbers.get(&folded(name))?;
-        self.waiting.get(number)
+        self.get(*self.numbers.get(&folded(name))?)
     }
 
     /// The same is no more to be told.
@@ -127,7 +128,8 @@ impl Changes {
     /// back if nothing is to be told of them.
     pub(super) fn replace(&mut self, id: SessionId, what: What) -> Option<What> {
         let number = self.renamed.get(&id).copied();
-        let Some(change) = number.and_then(|number| self.waiting.get_mut(&number)) else {
+        let place = number.and_then(|number| self.place(number));
+        let Some(change) = place.and_then(|at| self.waiting[at].as_mut()) else {
             return Some(what);
         };
         if matches!(what, What::Gone { .. }) {
@@ -151,13 +153,27 @@ impl Changes {
         if self.told_at.len() >= TOLD_MAX {
             return None;
         }
-        let number = *self.waiting.first_key_value()?.0;
+        let change = self.take(self.first)?;
         self.told_at.push_back(now);
-        self.take(number)
+        Some(change)
+    }
+
+    fn place(&self, number: u64) -> Option<usize> {
+        let at = usize::try_from(number.checked_sub(self.first)?).ok()?;
+        Some(at).filter(|at| *at < self.waiting.len())
+    }
+
+    fn get(&self, number: u64) -> Option<&Change> {
+        self.waiting[self.place(number)?].as_ref()
     }
 
     fn take(&mut self, number: u64) -> Option<Change> {
-        let change = self.waiting.remove(&number)?;
+        let at = self.place(number)?;
+        let change = self.waiting[at].take()?;
+        while self.waiting.front().is_some_and(Option::is_none) {
+            self.waiting.pop_front();
+            self.first += 1;
+        }
         self.numbers.remove(&folded(&change.listed));
         if let What::Renamed { id, .. } = change.what {
             self.renamed.remove(&id);

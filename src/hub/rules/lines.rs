@@ -2,7 +2,7 @@
 //!
 //! `KIND TARGET [UNTIL] [by=WHO] [at=MOMENT] [name=NAME] [REASON]`
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::fmt::{self, Display, Formatter};
 
 use crate::hub::rules::rule::{as_author, Kind, Target, Terms, RULES_MAX};
@@ -195,11 +195,11 @@ pub(crate) fn line(terms: &Terms) -> String {
 }
 
 /// Rules, counted by the lines that they are written as.
-struct Counted(BTreeMap<String, usize>);
+struct Counted(HashMap<String, u64>);
 
 impl Counted {
     fn of(rules: &[Terms]) -> Self {
-        let mut counts = BTreeMap::new();
+        let mut counts = HashMap::new();
         for terms in rules {
             *counts.entry(line(terms)).or_default() += 1;
         }

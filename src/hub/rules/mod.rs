@@ -321,10 +321,11 @@ impl Rules {
     /// The file holds nothing.
     pub(crate) fn note_nothing_saved(&mut self) {
         let durable = self.by_number.values().filter(|it| is_durable(&it.terms));
-        self.unsaved = Unsaved {
-            made: durable.map(|rule| rule.number).collect(),
-            gone: Vec::new(),
-        };
+        let mut unsaved = Unsaved::default();
+        for rule in durable {
+            unsaved.made.insert(rule.number);
+        }
+        self.unsaved = unsaved;
     }
 
     /// Whether what the file is to hold has changed since this was last asked.
