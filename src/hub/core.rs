@@ -125,6 +125,8 @@ pub(super) struct Core {
     pub(super) motd: Vec<String>,
     /// What is said in rooms without a key, if it is to be written.
     pub(super) transcript: Option<Transcript>,
+    /// Who is told next in the round at hand; kept for its buffer.
+    pub(super) next: Vec<SessionId>,
     /// What the session at hand hears of the feed; kept for its buffer.
     pub(super) parts: Vec<Part>,
     /// What the session at hand alone is sent; kept for its buffer.
@@ -175,6 +177,7 @@ impl Core {
             wall_seconds: 0,
             motd: Vec::new(),
             transcript: None,
+            next: Vec::new(),
             parts: Vec::new(),
             scratch: Vec::new(),
         }

@@ -115,6 +115,13 @@ pub(in crate::hub) struct Snapshot {
     speeches: usize,
 }
 
+impl Cursor {
+    /// The member has heard this many bytes more.
+    pub(in crate::hub) fn advance(&mut self, bytes: usize) {
+        self.heard = self.heard.plus(bytes);
+    }
+}
+
 impl Place {
     /// How many bytes it is behind `begin`.
     fn offset(self, begin: Self) -> u32 {
@@ -268,6 +275,13 @@ impl Feed {
     /// Whether the member has not heard all that it is to hear.
     pub(in crate::hub) fn has_news_for(&self, encoding: Encoding, cursor: Cursor) -> bool {
         cursor.heard != self.end(encoding)
+    }
+
+    /// What the member has not heard, where it is to hear all of that; `None` if it has heard everything, too.
+    pub(in crate::hub) fn news_for(&self, encoding: Encoding, cursor: Cursor) -> Option<&[u8]> {
+        let said = &self.untold.as_ref()?.said[encoding as usize];
+        let news = said.bytes.get(said.offset(cursor.heard) as usize..)?;
+        (cursor.skips.is_empty() && !news.is_empty()).then_some(news)
     }
 
     /// Notes that the member does not hear the feed from `from` to now.

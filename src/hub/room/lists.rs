@@ -29,8 +29,7 @@ const NONE: u32 = u32::MAX;
 impl List {
     pub(super) const EMPTY: Self = Self { last: NONE };
 
-    #[cfg(test)]
-    fn is_empty(self) -> bool {
+    pub(super) fn is_empty(self) -> bool {
         self.last == NONE
     }
 }

@@ -422,14 +422,16 @@ impl Room {
         member.is_some_and(|member| self.feed.has_news_for(member.encoding, member.cursor))
     }
 
-    /// Goes on to the next member of the round that has not heard everything; `None` when the round is over.
-    pub(super) fn go_on(&mut self) -> Option<SessionId> {
-        while let Some(member) = self.members.go_on() {
+    /// Goes on to the next members of the round that have not heard everything, `most` of them; to fewer when it is over.
+    pub(super) fn go_on(&mut self, most: usize, next: &mut Vec<SessionId>) {
+        while next.len() < most {
+            let Some(member) = self.members.go_on() else {
+                break;
+            };
             if self.feed.has_news_for(member.encoding, member.cursor) {
-                return Some(member.id);
+                next.push(member.id);
             }
         }
-        None
     }
 
     /// Drops what all have heard, if the round is over; gives then when its oldest line was read, if somebody was told
