@@ -29,6 +29,32 @@ const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(60);
 /// Five hundred clients that connect during one slow turn must find room; mio's own default is 128.
 const BACKLOG: i32 = 1024;
 
+/// Linux gives each connection the options of the listener that it came to.
+const LISTENERS_PASS_ON: bool = cfg!(any(target_os = "linux", target_os = "android"));
+
+/// Sets the options of a listener that its connections are to have. So none of them costs seven calls.
+///
+/// Urgent bytes are left in their place among the others: Telnet's Synch puts its mark into urgent data (RFC 854); out of
+/// line, the byte behind it would be torn off.
+pub(crate) fn tune_listener(listener: &TcpListener) {
+    let socket = SockRef::from(listener);
+    tune(&socket);
+    let _ = socket.set_out_of_band_inline(true);
+}
+
+/// Sets the options of a connection. Each makes it better but none is worth losing it for.
+fn tune(socket: &SockRef<'_>) {
+    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_AFTER);
+    #[cfg(not(target_os = "openbsd"))]
+    let keepalive = keepalive
+        .with_interval(KEEPALIVE_INTERVAL)
+        .with_retries(KEEPALIVE_PROBES);
+    let _ = socket.set_tcp_keepalive(&keepalive);
+    let _ = socket.set_tcp_nodelay(true);
+    #[cfg(any(target_os = "linux", target_os = "android", target_os = "fuchsia"))]
+    let _ = socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED_MAX));
+}
+
 /// Listens on an address; `[::]` takes connections of IPv4, too, unless `only_v6`. A server that was stopped a moment ago
 /// does not hold the address any more.
 pub(crate) fn listen(address: SocketAddr, only_v6: bool) -> io::Result<TcpListener> {
@@ -294,26 +320,12 @@ impl Stream {
         Ok(stream)
     }
 
-    /// Sets the options of a connected stream. Each makes it better but none is worth losing it for.
-    pub(crate) fn tune(&self) {
-        let Self::Tcp(stream) = self else { return };
-        let socket = SockRef::from(&stream.socket);
-        let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_AFTER);
-        #[cfg(not(target_os = "openbsd"))]
-        let keepalive = keepalive
-            .with_interval(KEEPALIVE_INTERVAL)
-            .with_retries(KEEPALIVE_PROBES);
-        let _ = socket.set_tcp_keepalive(&keepalive);
-        let _ = socket.set_tcp_nodelay(true);
-        #[cfg(any(target_os = "linux", target_os = "android", target_os = "fuchsia"))]
-        let _ = socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED_MAX));
-    }
-
-    /// Leaves urgent bytes in their place among the others. Telnet's Synch puts its mark into urgent data (RFC 854);
-    /// out of line, the byte behind it would be torn off.
-    pub(crate) fn inline_urgent(&self) {
-        if let Self::Tcp(stream) = self {
-            let _ = SockRef::from(&stream.socket).set_out_of_band_inline(true);
+    /// Sets the options of a stream that was accepted, where its listener did not pass them on.
+    pub(crate) fn tune_accepted(&self) {
+        if let (Self::Tcp(stream), false) = (self, LISTENERS_PASS_ON) {
+            let socket = SockRef::from(&stream.socket);
+            tune(&socket);
+            let _ = socket.set_out_of_band_inline(true);
         }
     }
 
@@ -391,7 +403,9 @@ impl Socket for Stream {
         }
         match self.socket().peer_addr() {
             Ok(_) => {
-                self.tune();
+                if let Self::Tcp(stream) = self {
+                    tune(&SockRef::from(&stream.socket));
+                }
                 Ok(true)
             }
             Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
@@ -555,7 +569,7 @@ mod tests {
         assert_eq!(ours.read(&mut buffer), Read::Blocked);
         assert!(ours.connected().unwrap());
         assert_eq!((ours.local_address(), ours.take_error()), (None, None));
-        ours.inline_urgent();
+        ours.tune_accepted();
 
         let slices = [IoSlice::new(b"hel"), IoSlice::new(b"lo")];
         assert_eq!(theirs.write(&slices), Write::Taken(5));

@@ -27,7 +27,7 @@ use crate::server::signals::unblock_handled;
 use crate::server::socket_file::SocketFile;
 #[cfg(feature = "tls")]
 use crate::stream::tls::{Handshake, Identity};
-use crate::stream::{Edge, Read, Socket, Stream, Write};
+use crate::stream::{tune_listener, Edge, Read, Socket, Stream, Write};
 
 /// Tokens of sessions are below the half of the range, see [`SessionId::to_bits`]; listeners, and slots of connections
 /// that are no sessions, count from an eighth of the range each. An event that is read after its stream was closed
@@ -157,6 +157,7 @@ impl Kernel {
         let (acceptor, address) = match listener {
             Listener::Inet { socket, .. } => {
                 socket.set_nonblocking(true)?;
+                tune_listener(&socket);
                 // Accepted sockets inherit it. Without it the kernel takes megabytes for a client that never reads.
                 if let Some(bytes) = send_buffer_bytes {
                     SockRef::from(&socket).set_send_buffer_size(bytes)?;
@@ -291,8 +292,7 @@ impl Network for Kernel {
             Acceptor::Tcp(listener) => {
                 let (stream, from) = listener.accept()?;
                 let stream = Stream::from(stream);
-                stream.tune();
-                stream.inline_urgent();
+                stream.tune_accepted();
                 Ok((stream, from.into()))
             }
             Acceptor::Unix { listener, .. } => {
