@@ -15,7 +15,7 @@ const TELNET_PORT: &str = "TELNET_PORT";
 /// the tests works the digests out anew.
 pub(super) const POLICY: &str = concat!(
     "default-src 'none'; ",
-    "script-src 'sha256-w+5ZHjygVdGh6OkijEdLPzF00q0sYhsW32JwdMCkF2c='; ",
+    "script-src 'sha256-AvMsNb1uEESvISeuGHL01pbXip3Md/c5mHmt+QiAC1w='; ",
     "style-src 'sha256-u5ETAN56VEvV/oRcTNt3GpTlBesNgiPvnLf6nNZNzk8='; ",
     "img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 );
