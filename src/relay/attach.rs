@@ -107,6 +107,7 @@ impl Relay {
         let is_other_memory = self.epoch != self.attach.epoch;
         let has_lost = is_other_memory || self.position.is_some_and(is_gone);
         if is_other_memory {
+            self.withheld_since = None;
             self.epoch.clone_from(&self.attach.epoch);
             self.news.extend(self.epoch.clone().map(News::Epoch));
         }
@@ -127,9 +128,9 @@ impl Relay {
         }
     }
 
-    /// The others can be reached again, before anything is heard of them.
-    fn end_alone(&mut self, now: Instant) {
-        if self.state == State::Alone {
+    /// The others can be reached again, before anything is heard of them; not while the engine gives nothing back.
+    pub(super) fn end_alone(&mut self, now: Instant) {
+        if self.state == State::Alone && self.withheld_since.is_none() {
             let lost_lines = std::mem::take(&mut self.lost_lines);
             self.news.push_back(News::Back { lost_lines });
             self.change_state(State::Waiting { since: now });
@@ -219,15 +220,22 @@ impl Relay {
         self.debts = Debts::default();
         // It may have given up the others since.
         self.end_alone(now);
-        self.pen.note_success();
-        self.ear.note_success();
         self.attach.is_done = true;
         // Who comes hears what is said from when they began to look.
         let newest = self.attach.newest.unwrap_or_default();
         self.position.get_or_insert(newest);
-        self.change_state(State::Attached);
+        self.note_attached();
         self.read_at = now;
         self.read_on(now);
+    }
+
+    /// All is shared, but with an engine that gives nothing back.
+    pub(super) fn note_attached(&mut self) {
+        if self.state != State::Alone {
+            self.pen.note_success();
+            self.ear.note_success();
+            self.change_state(State::Attached);
+        }
     }
 
     /// The others are told anew of all people of this node. Whom they know already they know then as well.

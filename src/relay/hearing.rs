@@ -66,14 +66,38 @@ impl Relay {
             &position,
             &position_to,
         ];
+        let is_owed = !self.is_adding && self.ring.is_owed();
+        self.owed_behind = self.position.filter(|_| is_owed);
         let due = Asked::Read(self.attach.number);
         self.ear.ask(due, &words.map(str::as_bytes), now);
     }
 
     /// A reading is over.
     pub(super) fn note_read(&mut self, now: Instant) {
+        if self.owed_behind.is_some() && self.owed_behind == self.position {
+            return self.note_withheld(now);
+        }
         let is_crowd = self.nodes.len() > MANY_NODES;
         self.read_at = now + if is_crowd { LONG_REST } else { REST };
+    }
+
+    /// The engine has taken something, and now it has nothing. After a while nobody here waits for it any more.
+    fn note_withheld(&mut self, now: Instant) {
+        let since = *self.withheld_since.get_or_insert(now);
+        if since + self.options.patience <= now {
+            self.lose("the engine gives nothing back of what it takes", now);
+            if let State::Waiting { .. } = self.state {
+                self.change_state(State::Waiting { since });
+            }
+        }
+    }
+
+    /// The engine gives back what it takes.
+    fn note_given_back(&mut self, now: Instant) {
+        if self.withheld_since.take().is_some() {
+            self.end_alone(now);
+            self.note_attached();
+        }
     }
 
     /// What the engine's memory is called, as the ear sees it before each reading: emptying it breaks no connection
@@ -82,6 +106,8 @@ impl Relay {
         let is_same = matches!(answer, Answer::One(epoch) if Some(epoch) == self.epoch.as_ref());
         if !is_same && self.attach.is_done {
             // What the ear reads now is of a log that begins anew; it is read again from its beginning.
+            self.withheld_since = None;
+            self.end_alone(now);
             self.change_state(State::Waiting { since: now });
             self.begin_attach(now);
         }
@@ -152,6 +178,7 @@ impl Relay {
 
     /// Something that this node has sent has come back.
     fn hear_own(&mut self, place: Id, number: u64, event: &[u8], now: Instant) -> Turn {
+        self.note_given_back(now);
         let turn = self.own_numbers.take(number, now);
         if turn == Turn::Again {
             self.figures.dropped_again += 1;

@@ -59,6 +59,10 @@ pub(crate) struct Relay {
     pub(super) own_numbers: Numbers,
     /// An entry is on its way.
     pub(super) is_adding: bool,
+    /// The reading at hand is to bring something of the log behind this place: the engine has taken it.
+    pub(super) owed_behind: Option<Id>,
+    /// Since when the engine gives nothing back. What it takes then is heard here at once, until something comes back.
+    pub(super) withheld_since: Option<Instant>,
     /// The people of this node of whom the others know, by their sessions.
     pub(super) people: HashMap<u64, Entry>,
     /// Those of them whose entry in the hash is not as it was.
@@ -103,6 +107,8 @@ impl Relay {
             ring: Ring::default(),
             own_numbers: Numbers::default(),
             is_adding: false,
+            owed_behind: None,
+            withheld_since: None,
             people: HashMap::new(),
             changed: Vec::new(),
             nodes: ByNode::default(),
@@ -376,15 +382,12 @@ impl Relay {
             }
         }
         self.ring.forget_returned(now);
-        match self.state {
-            State::Attached => {
-                self.renew_lease(now);
-                self.read_on(now);
-            }
-            State::Waiting { .. } => {}
-            State::Alone => {
-                self.give_up(now);
-            }
+        if self.attach.is_done {
+            self.renew_lease(now);
+            self.read_on(now);
+        }
+        if self.state == State::Alone {
+            self.give_up(now);
         }
     }
 
@@ -416,14 +419,16 @@ impl Relay {
         let alone_at = match self.state {
             State::Waiting { since } => Some(since + self.options.patience),
             State::Alone => self.ring.oldest_at(),
-            State::Attached => self.leases.due_at(),
+            State::Attached => None,
         };
-        let is_reading = self.ear.due() > 0 || self.state != State::Attached;
+        let lease_at = self.leases.due_at().filter(|_| self.attach.is_done);
+        let is_reading = self.ear.due() > 0 || !self.attach.is_done;
         let read_at = (!is_reading && self.ear.is_up()).then_some(self.read_at);
         let asks_sentinel = self.options.sentinels > 0 && self.master.is_none();
         let ear_at = self.ear.wake_at(EAR_PATIENCE);
         let ear_at = ear_at.filter(|_| !(asks_sentinel && self.ear.is_down()));
-        let times = [alone_at, read_at, ear_at, self.pen.wake_at(PEN_PATIENCE)];
+        let pen_at = self.pen.wake_at(PEN_PATIENCE);
+        let times = [alone_at, lease_at, read_at, ear_at, pen_at];
         times.into_iter().flatten().min()
     }
 }

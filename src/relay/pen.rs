@@ -2,13 +2,13 @@
 
 use std::time::Instant;
 
-use crate::relay::data::{Asked, Leaving, Line, State};
+use crate::relay::data::{Asked, Leaving, Line};
 use crate::relay::node::Relay;
 
 impl Relay {
     /// What is to be written to a connection now; what of it was taken is to be removed.
     pub(crate) fn output(&mut self, line: Line, now: Instant) -> &mut Vec<u8> {
-        if line == Line::Pen && self.state == State::Attached {
+        if line == Line::Pen && self.attach.is_done {
             self.write_entries(now);
         }
         self.link_of(line).out()

@@ -197,6 +197,13 @@ impl Ring {
         Some(sent)
     }
 
+    /// Whether something that was written to the connection at hand is to come back.
+    pub(crate) fn is_owed(&self) -> bool {
+        self.log
+            .iter()
+            .any(|sent| sent.is_out && !sent.has_returned)
+    }
+
     /// The engine has taken what was to go to one node, up to this number.
     pub(crate) fn note_taken(&mut self, node: NodeId, number: u64) {
         let waiting_bytes = &mut self.waiting_bytes;

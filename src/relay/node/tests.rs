@@ -79,6 +79,22 @@ impl Talk {
         }
     }
 
+    /// Both connections are lost by now, and come about again.
+    fn connect_again(&mut self) {
+        self.asked = Default::default();
+        self.pass(Duration::from_secs(3));
+        self.connect();
+        self.serve("one", "");
+    }
+
+    /// The ear waits for as long as it does, and for nothing.
+    fn read_nothing(&mut self) {
+        self.answer(Line::Ear, "$3\r\none\r\n");
+        self.pass(Duration::from_millis(BLOCK_MS));
+        self.answer(Line::Ear, "*-1\r\n");
+        self.pass(Duration::from_millis(10));
+    }
+
     fn pass(&mut self, time: Duration) {
         self.now += time;
         self.relay.tick(self.now);
@@ -169,5 +185,45 @@ fn who_gave_the_others_up_in_the_last_moment_knows_that_they_are_back() {
     let at = |news: &News| told.iter().position(|it| it == news);
     let (alone, back) = (at(&News::Alone), at(&News::Back { lost_lines: 0 }));
     assert!(alone.is_some() && alone < back, "{told:?}");
+    assert_eq!(talk.relay.state(), State::Attached);
+}
+
+#[test]
+fn an_engine_that_takes_and_gives_nothing_back_is_as_one_that_cannot_be_reached() {
+    let mut talk = Talk::new();
+    talk.serve("one", "");
+    talk.news();
+    let say = Event::parse(b"say\tlobby\t1\tann\thello").unwrap();
+    let heard = News::Heard {
+        node: None,
+        event: say.clone(),
+    };
+    talk.relay.submit(say, None, talk.now);
+    talk.look();
+    talk.serve("one", "");
+    let mut reads = 0;
+    while talk.relay.state() != State::Alone {
+        assert!(reads < 3, "{:?}", talk.relay.state());
+        reads += 1;
+        talk.read_nothing();
+    }
+    assert_eq!(talk.news(), [heard, News::Alone]);
+    // It is tried again and again, and nobody is told that the others are back.
+    for _ in 0..3 {
+        talk.connect_again();
+        talk.read_nothing();
+        talk.read_nothing();
+        assert_eq!((talk.relay.state(), talk.news()), (State::Alone, vec![]));
+    }
+    // At last it gives back what it was told first: that this node is there.
+    talk.connect_again();
+    talk.answer(Line::Ear, "$3\r\none\r\n");
+    let node = talk.relay.node.to_string();
+    let own = entry("7-0")
+        .replace("AAAAAAAAAAA", &node)
+        .replace("$4\r\ndown", "$6\r\nup\t1\tx");
+    talk.answer(Line::Ear, &own);
+    // After half a minute the line was given up.
+    assert_eq!(talk.news(), [News::Back { lost_lines: 1 }]);
     assert_eq!(talk.relay.state(), State::Attached);
 }
