@@ -21,11 +21,11 @@ use crate::work::Work;
 /// waiting.
 pub(super) const LEAVING_MAX: usize = 128;
 
-/// At most this many people of other nodes are known: a hundred nodes of 15,000 are fewer.
-const PEOPLE_MAX: usize = 2_000_000;
+/// At most this many people of other nodes are known: a hundred nodes of 15,000 are fewer. A test would take long for that.
+pub(super) const PEOPLE_MAX: usize = if cfg!(test) { 15_000 } else { 2_000_000 };
 
 /// At most this many rooms are made because people of other nodes go there; who goes to more of them is in none here.
-const ROOMS_MAX: usize = 10_000;
+pub(super) const ROOMS_MAX: usize = 10_000;
 
 /// How somebody leaves a room.
 #[derive(Debug, Clone, Copy)]

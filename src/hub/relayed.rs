@@ -67,7 +67,7 @@ pub(super) struct Departed {
 }
 
 /// At most this many names that people of other nodes want are known; beyond it the oldest is forgotten.
-const CLAIMS_MAX: usize = 1000;
+pub(super) const CLAIMS_MAX: usize = 1000;
 
 /// A name that somebody at another node wants.
 #[derive(Debug)]

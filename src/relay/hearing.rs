@@ -17,7 +17,7 @@ const LONG_REST: Duration = Duration::from_millis(20);
 const MANY_NODES: usize = 20;
 
 /// At most this many other nodes are known; what a further one says is not read.
-const NODES_MAX: usize = 1000;
+pub(super) const NODES_MAX: usize = 1000;
 
 /// Of those who are dead at most so many are known, whose late records are dropped.
 const DEAD_MAX: usize = 1000;

@@ -428,6 +428,30 @@ mod tests {
     }
 
     #[test]
+    fn of_one_answer_or_entry_a_bounded_part_is_kept() {
+        const TEXT_BYTES: usize = 60_000;
+        let text = format!("${TEXT_BYTES}\r\n{}\r\n", "x".repeat(TEXT_BYTES));
+        let entry = "*1\r\n*2\r\n$3\r\nlog\r\n*1\r\n*2\r\n$3\r\n1-0\r\n*4000\r\n";
+        for (asked, head) in [(Value, "*4000\r\n"), (Read, entry)] {
+            let mut link = Link::new(outset());
+            link.note_connected(outset());
+            link.ask(asked, &[b"X"], outset());
+            link.push(head.as_bytes(), outset());
+            let mut taken = 0;
+            let end = loop {
+                link.push(text.as_bytes(), outset());
+                match link.step() {
+                    Ok(None) => taken += TEXT_BYTES,
+                    end => break end,
+                }
+            };
+            assert_eq!(end, Err(Wrong));
+            let bounds = KEPT_BYTES_MAX - TEXT_BYTES..=KEPT_BYTES_MAX;
+            assert!(bounds.contains(&taken), "{asked:?}: {taken} bytes");
+        }
+    }
+
+    #[test]
     fn an_answer_that_nobody_asked_for_is_wrong() {
         let mut link = Link::<Asked>::new(outset());
         link.note_connected(outset());

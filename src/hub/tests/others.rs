@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::world::{limits, World};
-use crate::hub::others::LEAVING_MAX;
+use crate::hub::others::{LEAVING_MAX, PEOPLE_MAX, ROOMS_MAX};
+use crate::hub::relayed::CLAIMS_MAX;
+use crate::name::Name;
 use crate::relay::place::Id;
 use crate::relay::record::{Entry, Event, NodeId, Who};
 
@@ -73,7 +75,7 @@ fn zoe_after(settled: Option<&str>, told: &str) -> (String, usize) {
     world.hub.begin_relayed(Duration::from_secs(15));
     let zoe = world.connect();
     world.turn();
-    let name = crate::name::Name::parse_held("zoe").expect("a name");
+    let name = Name::parse_held("zoe").expect("a name");
     let renamed = world.hub.with_unsorted_name(zoe, |core, session| {
         core.take_name(session, name.clone(), world.now)
     });
@@ -139,4 +141,46 @@ fn numbers_of_guests_that_come_twice_are_passed_over() {
     names.dedup();
     assert_eq!(names.len(), 5, "{names:?}");
     world.check();
+}
+
+/// A world in which a node at another place has said all this.
+fn told(events: impl IntoIterator<Item = String>) -> World {
+    let mut world = World::new(limits());
+    world.hub.begin_relayed(Duration::from_secs(15));
+    for event in events {
+        let event = Event::parse(event.as_bytes()).expect("an event");
+        world.hub.relayed(Some(NodeId::new(1)), event, world.now);
+    }
+    world
+}
+
+#[test]
+fn of_names_that_others_want_the_latest_are_known() {
+    let claims = (0..=CLAIMS_MAX).map(|n| format!("claim\t{n}\tname{n}"));
+    let world = told(claims);
+    let relayed = world.hub.core.relayed.as_ref().expect("it is shared");
+    let is_claimed = |n: usize| {
+        let name = Name::parse_held(&format!("name{n}")).expect("a name");
+        relayed.is_claimed(&name, world.now)
+    };
+    let known: Vec<bool> = [0, 1, CLAIMS_MAX].map(is_claimed).into();
+    assert_eq!(known, [false, true, true]);
+}
+
+#[test]
+fn what_others_say_makes_so_many_rooms_and_no_more() {
+    let joins = (0..=ROOMS_MAX).map(|n| format!("join\tr{n}\t{n}\tname{n}"));
+    let known = format!("join\tr7\t{}\tlast", ROOMS_MAX + 1);
+    let world = told(joins.chain([known]));
+    let rooms = &world.hub.core.rooms;
+    assert_eq!(rooms.made(), ROOMS_MAX);
+    assert!(rooms.find(&format!("r{ROOMS_MAX}")).is_none());
+    let seventh = rooms.find("r7").expect("it was among the first");
+    assert_eq!(rooms.get(seventh).here(), 2, "it was there already");
+}
+
+#[test]
+fn so_many_people_of_others_are_known_and_no_more() {
+    let world = told((0..=PEOPLE_MAX).map(|n| format!("join\tlobby\t{n}\tname{n}")));
+    assert_eq!(world.hub.core.rooms.totals().here, PEOPLE_MAX);
 }

@@ -1,6 +1,7 @@
 //! A relay whose engine is played by the test, one answer after the other.
 
 use super::*;
+use crate::relay::hearing::NODES_MAX;
 use crate::relay::record::Event;
 use crate::test_clock::outset;
 
@@ -226,4 +227,47 @@ fn an_engine_that_takes_and_gives_nothing_back_is_as_one_that_cannot_be_reached(
     // After half a minute the line was given up.
     assert_eq!(talk.news(), [News::Back { lost_lines: 1 }]);
     assert_eq!(talk.relay.state(), State::Attached);
+}
+
+#[test]
+fn so_many_other_nodes_are_known_and_no_more() {
+    let mut talk = Talk::new();
+    talk.serve("one", "");
+    talk.answer(Line::Ear, "$3\r\none\r\n");
+    let entries: Vec<String> = (0..=NODES_MAX)
+        .map(|n| {
+            let (id, node) = (format!("1-{n}"), NodeId::new(n as u64 + 1).to_string());
+            let fields = format!(
+                "*6\r\n$1\r\nn\r\n$11\r\n{node}\r\n$1\r\ns\r\n$1\r\n1\r\n$1\r\ne\r\n$6\r\nup\t1\tx"
+            );
+            format!("*2\r\n${}\r\n{id}\r\n{fields}\r\n", id.len())
+        })
+        .collect();
+    let head = format!("*1\r\n*2\r\n$11\r\n{{chatd}}:log\r\n*{}\r\n", entries.len());
+    talk.answer(Line::Ear, &(head + &entries.concat()));
+    let figures = talk.relay.figures();
+    assert_eq!((talk.relay.nodes(), figures.unread), (NODES_MAX, 1));
+}
+
+#[test]
+fn another_node_does_not_fill_the_queue_with_answers() {
+    let mut talk = Talk::new();
+    talk.serve("one", "");
+    talk.answer(Line::Ear, "$3\r\none\r\n");
+    talk.answer(
+        Line::Ear,
+        &entry("5-0").replace("$4\r\ndown", "$6\r\nup\t1\tx"),
+    );
+    let node = NodeId::parse("AAAAAAAAAAA").unwrap();
+    let gone = Event::parse(b"gone\t1\tann").unwrap();
+    let mut before = usize::MAX;
+    while talk.relay.kept().1 != before {
+        before = talk.relay.kept().1;
+        talk.relay.submit_to(node, gone.clone(), talk.now);
+    }
+    assert!(before > talk.relay.options.queue_bytes_max, "{before}");
+    assert!(
+        before < talk.relay.options.queue_bytes_max + 200,
+        "{before}"
+    );
 }
