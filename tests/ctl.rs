@@ -338,11 +338,12 @@ fn a_closed_standard_output_ends_it() {
 
 /// It is an ordinary program: an interrupt (Ctrl-C) ends it.
 #[test]
-fn an_interrupt_ends_it() {
+fn a_signal_ends_it() {
     let place = Place::new();
     let _server = place.start(&[]);
     let (mut child, _) = watching(&place, &["watch"]);
-    kill_process(Pid::from_child(&child), Signal::INT).expect("it runs");
+    // SIGINT does the same, but where these tests are started in the background it may be ignored.
+    kill_process(Pid::from_child(&child), Signal::TERM).expect("it runs");
     assert_eq!(child.wait().expect("our child").code(), None);
     assert!(fs::exists(place.path()).expect("a folder"));
 }
