@@ -342,7 +342,8 @@ impl Codec {
         match self {
             // A line, however many are here.
             Self::Telnet(_) | Self::Wire(_) => 20,
-            Self::Web(_) | Self::Irc(_) => 1000,
+            Self::Web(_) => 1000,
+            Self::Irc(_) => irc::GREETING_NAMES_MAX,
         }
     }
 

@@ -224,10 +224,11 @@ impl<T> Hub<T> {
         let arrivals = room.arrivals_after(0);
         // The others are introduced when they are heard.
         let is_introduced = |who| match self.sessions.get(who) {
-            Some(session) => who == id || room.is_introduced(session.member),
+            Some(session) => room.is_introduced(session.member),
             None => self.core.is_introduced_abroad(who),
         };
-        let arrivals = arrivals.filter(|(_, who)| !is_one_by_one || is_introduced(*who));
+        let is_listed = |who| who != id && is_introduced(who);
+        let arrivals = arrivals.filter(|(_, who)| !is_one_by_one || is_listed(*who));
         let others = self.core.others();
         let mut arrivals = arrivals.filter_map(|(at, who)| {
             let listed = listed_as(&self.sessions, others, who)?;
@@ -235,14 +236,20 @@ impl<T> Hub<T> {
             let name = former.unwrap_or(listed.name);
             Some((at, Listed { name, ..listed }))
         });
-        let listed = arrivals.by_ref().take(most);
-        let mut listed: Vec<_> = listed.map(|(_, it)| it).collect();
+        // Its client looks for itself in the list, where it came last.
+        let own = listed_as(&self.sessions, others, id).filter(|_| is_one_by_one);
+        let listed = arrivals.by_ref().take(most - usize::from(own.is_some()));
+        let listed = listed.map(|(_, it)| it).chain(own);
+        let mut listed: Vec<_> = listed.collect();
         let unlisted = room.here() - listed.len();
-        let cut_at = arrivals.next().map(|(at, _)| at).filter(|_| is_one_by_one);
+        let mut cut_at = arrivals.next().map(|(at, _)| at).filter(|_| is_one_by_one);
         drop(arrivals);
         if is_one_by_one {
             let more = most.saturating_sub(listed.len());
-            listed.extend(room.departing().take(more));
+            let mut departing = room.departing();
+            listed.extend(departing.by_ref().take(more));
+            // These may have arrived before anybody who is here.
+            cut_at = departing.next().map(|_| 0).or(cut_at);
         }
         let here = Here {
             room: None,

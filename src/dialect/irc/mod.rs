@@ -20,3 +20,6 @@ pub(crate) use coming::Coming;
 pub(in crate::dialect) use events::encode_event;
 pub(crate) use lines::NAME;
 pub(crate) use registration::Registration;
+
+/// At most this many names are in the list that somebody gets where they come. Tests have smaller crowds.
+pub(in crate::dialect) const GREETING_NAMES_MAX: usize = if cfg!(test) { 40 } else { 1000 };

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
 use crate::dialect::event::Presence;
-use crate::hub::room::presence::{SECOND, TOLD_MAX};
+use crate::hub::room::presence::{Announced, SECOND, TOLD_MAX};
 use crate::id::SessionId;
 use crate::name::Name;
 
@@ -14,6 +14,8 @@ pub(super) struct Change {
     /// Their name in the lists.
     pub(super) listed: Name,
     pub(super) user: Box<str>,
+    /// How the others were told that they are here.
+    pub(super) announced: Announced,
     pub(super) what: What,
 }
 
@@ -33,7 +35,7 @@ pub(super) enum What {
 
 impl Change {
     /// Of somebody who has left so.
-    pub(super) fn gone(left: &Presence<'_>, user: &str) -> Option<Self> {
+    pub(super) fn gone(left: &Presence<'_>, user: &str, announced: Announced) -> Option<Self> {
         let (name, words, quits) = match *left {
             Presence::Left { name, words, .. } => (name, words, true),
             Presence::Parted { name, words, .. } => (name, words, false),
@@ -44,6 +46,7 @@ impl Change {
         Some(Self {
             listed: name.clone(),
             user: user.into(),
+            announced,
             what: What::Gone { words, quits },
         })
     }
@@ -188,7 +191,10 @@ fn folded(name: &Name) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU64;
+
     use super::*;
+    use crate::hub::room::presence::Told;
     use crate::test_clock::outset;
 
     fn name(text: &str) -> Name {
@@ -203,6 +209,11 @@ mod tests {
         Change {
             listed: name(from),
             user: "telnet".into(),
+            announced: Announced {
+                arrival: NonZeroU64::MIN,
+                told: Told::ByName,
+                introduced: None,
+            },
             what: What::Renamed {
                 id: id(number),
                 to: name(to),

@@ -54,14 +54,11 @@ impl Room {
         whose: Whose<'_>,
         name: &Name,
     ) {
-        self.tell_name_of(whose);
-        let cut = self.gates.as_deref().and_then(|gates| gates.cut);
-        let is_left_out = |introduced| {
-            cut.is_some_and(|(at, from)| introduced <= at && announced.arrival.get() >= from)
-        };
-        let is_known = announced
-            .introduced
-            .is_some_and(|introduced| introduced != LONG_AGO && !is_left_out(introduced));
+        if self.tell_name_of(whose) {
+            announced.introduced = Some(self.introduction());
+        }
+        let is_long_ago = announced.introduced.is_none_or(|at| at == LONG_AGO);
+        let is_known = !is_long_ago && !self.is_left_out(*announced);
         if is_known || !self.has_lists() {
             return;
         }
@@ -72,6 +69,15 @@ impl Room {
         let here = self.here();
         let joined = Event::Presence(Presence::Joined { name, here });
         self.say_of(whose, &joined, self.listeners_of(Audience::OneByOne));
+    }
+
+    /// Whether somebody who keeps a list, and was given one that left some out, may not know of who was introduced so.
+    fn is_left_out(&self, announced: Announced) -> bool {
+        let cut = self.gates.as_deref().and_then(|gates| gates.cut);
+        let introduced = announced.introduced.zip(cut);
+        introduced.is_some_and(|(introduced, (at, from))| {
+            introduced <= at && announced.arrival.get() >= from
+        })
     }
 
     /// Somebody with this name is here again, so nobody is to be told that they have gone. Gives whether those who keep
@@ -105,18 +111,15 @@ impl Room {
     }
 
     /// Somebody is about to be heard: if those who keep a list know them by another name, they are told of the new one.
-    fn tell_name_of(&mut self, whose: Whose<'_>) {
+    /// Gives whether they were introduced for that.
+    fn tell_name_of(&mut self, whose: Whose<'_>) -> bool {
         let gates = self.gates.as_deref_mut();
         let change = gates.and_then(|gates| gates.changes.take_of(whose.id));
-        let Some(Change { listed, what, .. }) = change else {
-            return;
-        };
-        if let What::Renamed { to, .. } = what {
-            let renamed = Event::Presence(Presence::Renamed {
-                from: &listed,
-                to: &to,
-            });
-            self.say_of(whose, &renamed, self.listeners_of(Audience::OneByOne));
+        let Some(change) = change else { return false };
+        if let What::Renamed { to, .. } = &change.what {
+            self.say_renamed(&change, to, whose)
+        } else {
+            false
         }
     }
 
@@ -179,12 +182,19 @@ impl Room {
         }
     }
 
+    /// Those who may not know who has gone, or has another name, are told right before that they were here.
     pub(super) fn say_change(&mut self, change: &Change) {
-        let Change { listed, user, what } = change;
+        let Change {
+            listed, user, what, ..
+        } = change;
         let listeners = self.listeners_of(Audience::OneByOne);
         let (name, here) = (listed, self.here());
         match what {
             What::Gone { words, quits } => {
+                if self.is_left_out(change.announced) {
+                    let joined = Event::Presence(Presence::Joined { name, here });
+                    self.say_to(&joined, None, user, listeners);
+                }
                 let left = if *quits {
                     Presence::Left { name, words, here }
                 } else {
@@ -193,15 +203,29 @@ impl Room {
                 self.say_to(&Event::Presence(left), None, user, listeners);
             }
             What::Renamed { id, to } => {
-                let renamed = Event::Presence(Presence::Renamed { from: name, to });
                 // Who has it knows it. Looking for them costs little at ten a second.
                 let whose = Whose {
                     id: *id,
                     place: self.members.find(*id),
                     user,
                 };
-                self.say_of(whose, &renamed, listeners);
+                self.say_renamed(change, to, whose);
             }
         }
+    }
+
+    /// Gives whether they were introduced for that, by the name that they had.
+    fn say_renamed(&mut self, change: &Change, to: &Name, whose: Whose<'_>) -> bool {
+        let listeners = self.listeners_of(Audience::OneByOne);
+        let (name, here) = (&change.listed, self.here());
+        let is_left_out = self.is_left_out(change.announced);
+        if is_left_out {
+            self.introductions += 1;
+            let joined = Event::Presence(Presence::Joined { name, here });
+            self.say_of(whose, &joined, listeners);
+        }
+        let renamed = Event::Presence(Presence::Renamed { from: name, to });
+        self.say_of(whose, &renamed, listeners);
+        is_left_out
     }
 }

@@ -30,7 +30,8 @@ impl Room {
             let listeners = self.listeners_of(Audience::Summed);
             self.say_to(&Event::Presence(left), Some(id), user, listeners);
         }
-        let gone = Change::gone(&left, user).filter(|_| announced.introduced.is_some());
+        let gone = Change::gone(&left, user, announced);
+        let gone = gone.filter(|_| announced.introduced.is_some());
         let Some(gone) = gone else { return };
         // Whose new name is still to be told goes with the old one.
         let changes = &mut self.gates.get_or_insert_default().changes;
@@ -92,6 +93,7 @@ impl Room {
             announced.introduced = is_listed.then_some(LONG_AGO);
             return;
         }
+        let known_as = *announced;
         let what = if is_listed {
             // That of somebody who was to go before stays in the lists, for them, and the old one goes.
             announced.introduced = Some(LONG_AGO);
@@ -103,8 +105,13 @@ impl Room {
         };
         let changes = &mut self.gates.get_or_insert_default().changes;
         if let Some(what) = changes.replace(whose.id, what) {
-            let (listed, user) = (from.clone(), whose.user.into());
-            self.tell_change(Change { listed, user, what }, now);
+            let change = Change {
+                listed: from.clone(),
+                user: whose.user.into(),
+                announced: known_as,
+                what,
+            };
+            self.tell_change(change, now);
         }
     }
 
