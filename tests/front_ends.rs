@@ -402,7 +402,7 @@ fn page_behind_nginx() {
              http {{ access_log off; client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;\n\
              fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;\n\
              server {{ listen {address}; location / {{ proxy_pass http://{page}; proxy_http_version 1.1;\n\
-             proxy_set_header Host $host; proxy_set_header Upgrade $http_upgrade;\n\
+             proxy_set_header Host $http_host; proxy_set_header Upgrade $http_upgrade;\n\
              proxy_set_header Connection \"upgrade\";\n\
              proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; }} }} }}\n",
             folder = folder.display(),
