@@ -1,6 +1,7 @@
 //! What sessions send: bytes, the end of their stream, the break of their connection.
 //!
-//! All that is understood passes through [`Hub::charge_and_act`]: there a line is rate-limited, and its session paused.
+//! All that is understood passes through [`Core::charge_for`] and [`Core::charge_for_what_it_did`]: there a line is
+//! rate-limited, and its session paused.
 
 use std::mem;
 use std::time::Instant;
@@ -9,8 +10,9 @@ use crate::dialect::event::Reply;
 use crate::dialect::input::{Context, Input};
 use crate::dialect::Codec;
 use crate::hub::close::Parting;
+use crate::hub::core::Core;
 use crate::hub::room::keeping_up::KeepingUp;
-use crate::hub::session::{Ending, Flow, Phase, Stage};
+use crate::hub::session::{Ending, Flow, Phase, Session, Stage};
 use crate::hub::{Hub, Next, Then};
 use crate::id::SessionId;
 use crate::ledger::CloseReason;
@@ -169,15 +171,15 @@ impl<T> Hub<T> {
         }
     }
 
-    /// A session's socket may take bytes again.
-    pub(crate) fn handle_writable(&mut self, id: SessionId) {
+    /// A session's socket may take bytes again; gives what carries them.
+    pub(crate) fn handle_writable(&mut self, id: SessionId) -> Option<&mut T> {
         let Self { sessions, core } = self;
-        if let Some(session) = sessions.get_mut(id) {
-            if session.flow == Flow::Blocked {
-                session.flow = Flow::Ready;
-                core.list(session);
-            }
+        let session = sessions.get_mut(id)?;
+        if session.flow == Flow::Blocked {
+            session.flow = Flow::Ready;
+            core.list(session);
         }
+        Some(&mut session.transport)
     }
 
     /// Understands input as far as one turn allows, and keeps the rest for the next one.
@@ -256,19 +258,20 @@ impl<T> Hub<T> {
                 return core.charge(session, 0, work, now);
             };
             work.add(Work::INPUT);
-            let talks = found.spoken_bytes().is_some();
-            session.talks = talks;
-            let paused_until = self.charge_and_act(id, found, work, now);
-            work = Work::default();
-            let is_enough = self.core.work.since(began) >= Work::CALL_MAX;
-            let session = self.sessions.get(id);
-            let waits = session.is_some_and(|it| it.long.is_some());
-            let is_full = talks && session.is_some_and(|it| self.core.is_full_for(it, now));
+            let charged = core.charge_for(session, &found, mem::take(&mut work), now);
+            let refused_lines = self.act(id, found, now);
+            self.sort_names();
+            let Self { sessions, core } = self;
+            let session = sessions.get_mut(id);
+            let Some(session) = session.filter(|session| session.is_open()) else {
+                break;
+            };
+            let paused_until = core.charge_for_what_it_did(session, &charged, refused_lines, now);
             if paused_until.is_some()
-                || waits
-                || is_enough
-                || is_full
-                || self.core.has_done_enough()
+                || session.long.is_some()
+                || core.work.since(began) >= Work::CALL_MAX
+                || (session.talks && core.is_full_for(session, now))
+                || core.has_done_enough()
             {
                 self.settle(id, now);
                 return paused_until;
@@ -276,45 +279,6 @@ impl<T> Hub<T> {
         }
         self.settle(id, now);
         None
-    }
-
-    /// Does what was found in the input, and charges its session for that: by what it asks for, or by the work that it
-    /// was if that is more. Gives until when the session has been heard enough.
-    fn charge_and_act(
-        &mut self,
-        id: SessionId,
-        input: Input<'_>,
-        work: Work,
-        now: Instant,
-    ) -> Option<Instant> {
-        let lines = input.lines();
-        let spoken_bytes = input.spoken_bytes();
-        let Self { sessions, core } = self;
-        let session = sessions.get_mut(id)?;
-        if input != Input::Answered {
-            session.hear_until(now);
-        }
-        let paid_until = core.charge(session, lines, work, now);
-        let before = core.work;
-        let refused_lines = self.act(id, input, now);
-        self.sort_names();
-        let Self { sessions, core } = self;
-        let session = sessions.get_mut(id).filter(|session| session.is_open())?;
-        let done = core.work.since(before);
-        let dearer = done.millilines().saturating_sub(lines as u64 * 1000);
-        let dearer = dearer + refused_lines as u64 * 1000;
-        let rate = core.limits.line_rate;
-        let paid_until = match dearer {
-            0 => paid_until,
-            dearer => session.bucket.charge(rate, dearer, session.opened_at, now),
-        };
-        if let Some(bytes) = spoken_bytes {
-            session.say_line(now + KeepingUp::line_costs(bytes));
-        }
-        let waits_for_relay = core.waits_for_relay(spoken_bytes.is_some(), now);
-        paid_until
-            .max(core.waits_for_room(session, now))
-            .max(waits_for_relay)
     }
 
     /// No more input is looked at for now.
@@ -386,6 +350,63 @@ impl<T> Hub<T> {
         };
         self.reply(id, &Reply::Refused(&refusal), now);
         refusal.lines()
+    }
+}
+
+/// What a session was charged for something that its input asks for, before that was done.
+struct Charged {
+    lines: usize,
+    /// Of what it says to all, if it does.
+    spoken_bytes: Option<usize>,
+    /// What had been done before.
+    work: Work,
+    paid_until: Option<Instant>,
+}
+
+impl Core {
+    /// Charges a session for what was found in its input, by the lines that it is or by the work that it was to find it.
+    fn charge_for<T>(
+        &mut self,
+        session: &mut Session<T>,
+        found: &Input<'_>,
+        work: Work,
+        now: Instant,
+    ) -> Charged {
+        let (lines, spoken_bytes) = (found.lines(), found.spoken_bytes());
+        session.talks = spoken_bytes.is_some();
+        if *found != Input::Answered {
+            session.hear_until(now);
+        }
+        Charged {
+            lines,
+            spoken_bytes,
+            paid_until: self.charge(session, lines, work, now),
+            work: self.work,
+        }
+    }
+
+    /// Charges it for the work that this was, if that is more. Gives until when it has been heard enough.
+    fn charge_for_what_it_did<T>(
+        &mut self,
+        session: &mut Session<T>,
+        charged: &Charged,
+        refused_lines: usize,
+        now: Instant,
+    ) -> Option<Instant> {
+        let done = self.work.since(charged.work);
+        let lines = charged.lines as u64;
+        let dearer = done.millilines().saturating_sub(lines * 1000) + refused_lines as u64 * 1000;
+        let rate = self.limits.line_rate;
+        let paid_until = match dearer {
+            0 => charged.paid_until,
+            dearer => session.bucket.charge(rate, dearer, session.opened_at, now),
+        };
+        if let Some(bytes) = charged.spoken_bytes {
+            session.say_line(now + KeepingUp::line_costs(bytes));
+        }
+        paid_until
+            .max(self.waits_for_room(session, now))
+            .max(self.waits_for_relay(charged.spoken_bytes.is_some(), now))
     }
 }
 

@@ -386,12 +386,12 @@ impl<N: Network> EventLoop<N> {
     }
 
     fn note_session(&mut self, id: SessionId, edge: Edge) {
-        if edge.writable {
-            self.hub.handle_writable(id);
-        }
-        let Some(carrier) = self.hub.transport(id) else {
-            return;
+        let carrier = if edge.writable {
+            self.hub.handle_writable(id)
+        } else {
+            self.hub.transport(id)
         };
+        let Some(carrier) = carrier else { return };
         // An edge of a connection that is closed may come late.
         if carrier.stream.is_some() && carrier.readiness.note(edge) {
             self.enqueue(id, edge.closed);
